@@ -1,0 +1,1 @@
+"""Accelerators: plug-ins that say what is issued when."""

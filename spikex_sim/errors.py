@@ -1,0 +1,37 @@
+"""Errors a user can mend: one line that names the place, the field and what to do."""
+
+from __future__ import annotations
+
+
+class SpikexError(Exception):
+    """Base of every error that the user can mend; the command line prints it and exits with 2.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do, in one line.
+    where : str, optional
+        File or object the message is about.
+    field : str, optional
+        Key or field inside it.
+    """
+
+    def __init__(self, message: str, *, where: str = "", field: str = "") -> None:
+        parts = [part for part in (where, field, " ".join(message.split())) if part]
+        super().__init__(": ".join(parts))
+
+
+class ConfigError(SpikexError):
+    """An accelerator configuration, an override or a command-line value is wrong."""
+
+
+class TraceError(SpikexError):
+    """A trace or recording cannot be read, is inconsistent or would not fit in memory."""
+
+
+class EnergyTableError(SpikexError):
+    """An energy is asked for that the table does not have, or the table itself is malformed."""
+
+
+class OutputError(SpikexError):
+    """A result cannot be written where the user asked for it."""

@@ -1,0 +1,1 @@
+"""Frozen, validated descriptions: workloads, accelerators and how they are loaded."""

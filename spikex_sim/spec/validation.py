@@ -1,0 +1,53 @@
+"""Turns pydantic's list of mistakes into the one line that a user can act on."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from spikex_sim.errors import SpikexError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(
+    model: type[ModelT], data: Any, *, where: str, error: type[SpikexError], prefix: str = ""
+) -> ModelT:
+    """Build ``model`` from ``data`` or raise ``error`` naming the first wrong field and how many more.
+
+    Parameters
+    ----------
+    model : type
+        Pydantic model to build.
+    data : Any
+        Untrusted mapping.
+    where : str
+        File or object named in the message.
+    error : type
+        Exception class to raise.
+    prefix : str, optional
+        Dotted path of ``data`` inside ``where``.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        raise _one_line(exc, where, error, prefix) from None
+
+
+def _one_line(exc: ValidationError, where: str, error: type[SpikexError], prefix: str) -> SpikexError:
+    mistakes = exc.errors(include_url=False)
+    first = mistakes[0]
+    path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + first["loc"])
+    if first["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif first["type"] == "missing":
+        message = "missing"
+    else:
+        message = first["msg"].removeprefix("Value error, ")
+        value = repr(first.get("input"))
+        if not isinstance(first.get("input"), dict | list | BaseModel) and len(value) < 60:
+            message += f", not {value}"
+    if len(mistakes) > 1:
+        message += f" (and {len(mistakes) - 1} more mistakes)"
+    return error(message, where=where, field=path)

@@ -1,0 +1,1 @@
+"""Spike traces: the model, the file formats, generators and importers."""

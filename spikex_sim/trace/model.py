@@ -1,0 +1,334 @@
+"""The trace in memory: layers, bit-packed spikes, weights; checked once, immutable afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.errors import TraceError
+from spikex_sim.spec.workload import Layer
+
+MAX_TIMESTEPS = 1 << 20
+"""Longest horizon accepted, in time points."""
+MAX_SAMPLES = 1 << 20
+"""Most samples accepted in one trace."""
+
+PackedSpikes = NDArray[np.uint8]
+"""Spikes packed along time with ``np.packbits``: ``[samples, *shape, ceil(T/8)]``."""
+
+
+def packed_length(timesteps: int) -> int:
+    """Bytes that ``timesteps`` bits take when packed."""
+    return -(-timesteps // 8)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A recorded (or generated) inference: what entered each layer, and the weights to replay it.
+
+    Attributes
+    ----------
+    name : str
+        Name shown in results.
+    timesteps : int
+        Time points ``T``.
+    layers : tuple of Layer
+        Layers in order; each one's input shape is its predecessor's output shape.
+    inputs : mapping of int to uint8 array
+        Recorded input spikes per layer index, ``[S, C, H, W, ceil(T/8)]`` (linear: ``[S, N, ceil(T/8)]``).
+        Layer 0 is always there.
+    weights : mapping of int to int8 or float32 array
+        ``[M, C, E_h, E_w]`` (linear: ``[M, N]``) per layer index; may be absent (costs only).
+    biases : mapping of int to int32 or float32 array
+        ``[M]`` per layer index.
+    samples : int
+        Number of samples ``S`` on the leading axis of every input.
+    batched : bool
+        Whether the sample axis is part of the data as given (``meta.samples``).
+    label : int or None
+        Class of the sample, for several samples a tuple of classes.
+    source : str
+        Where the spikes come from.
+    file_sha256 : str
+        SHA-256 of the file it was read from; empty for a trace made in memory.
+
+    Raises
+    ------
+    TraceError
+        If shapes, types or values are inconsistent.
+    """
+
+    name: str
+    timesteps: int
+    layers: tuple[Layer, ...]
+    inputs: Mapping[int, PackedSpikes]
+    weights: Mapping[int, NDArray[Any]] = field(default_factory=dict)
+    biases: Mapping[int, NDArray[Any]] = field(default_factory=dict)
+    samples: int = 1
+    batched: bool = False
+    label: int | tuple[int, ...] | None = None
+    source: str = ""
+    file_sha256: str = ""
+    where: str = "trace"
+
+    def __post_init__(self) -> None:
+        for key in ("inputs", "weights", "biases"):
+            arrays = {index: np.ascontiguousarray(array) for index, array in getattr(self, key).items()}
+            for array in arrays.values():
+                array.setflags(write=False)
+            object.__setattr__(self, key, MappingProxyType(dict(sorted(arrays.items()))))
+        _check(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        layers: Sequence[Layer | Mapping[str, Any]],
+        inputs: Mapping[int, NDArray[Any]] | NDArray[Any],
+        *,
+        weights: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] = (),
+        biases: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] = (),
+        name: str = "trace",
+        label: int | tuple[int, ...] | None = None,
+        source: str = "",
+    ) -> Trace:
+        """Make a trace from unpacked spikes.
+
+        Parameters
+        ----------
+        layers : sequence of Layer or dict
+            Layer descriptions, with the keys of the trace file.
+        inputs : array or mapping of int to array
+            Binary spikes ``[C, H, W, T]`` (linear: ``[N, T]``) that enter layer 0, or a mapping from layer
+            index to such arrays; a leading sample axis ``[S, C, H, W, T]`` is allowed on all of them.
+        weights, biases : mapping or sequence of arrays, optional
+            Per layer index; ``None`` in a sequence leaves one out.
+        name, label, source
+            See the class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> layer = {"name": "fc", "kind": "linear", "in_channels": 3, "out_channels": 2,
+        ...          "neuron": {"threshold": 1, "leak_shift": 4}}
+        >>> trace = Trace.from_arrays([layer], np.ones((3, 10), bool), weights=[np.ones((2, 3), np.int8)])
+        >>> trace.timesteps
+        10
+        """
+        from spikex_sim.spec.validation import validated
+
+        specs = tuple(
+            item
+            if isinstance(item, Layer)
+            else validated(Layer, dict(item), where=name, error=TraceError, prefix=f"layers.{index}")
+            for index, item in enumerate(layers)
+        )
+        if not specs:
+            raise TraceError("a trace needs at least one layer", where=name, field="layers")
+        given = inputs if isinstance(inputs, Mapping) else {0: inputs}
+        spikes = {index: np.asarray(array) for index, array in given.items()}
+        if 0 not in spikes:
+            raise TraceError("the spikes that enter layer 0 are required", where=name, field="0/input")
+        timesteps = spikes[0].shape[-1] if spikes[0].ndim else 0
+        batched = spikes[0].ndim == len(specs[0].input_shape) + 2
+        packed: dict[int, PackedSpikes] = {}
+        for index, array in spikes.items():
+            if not 0 <= index < len(specs):
+                raise TraceError(f"there is no layer {index}", where=name, field=f"{index}/input")
+            if array.dtype != np.bool_ and not np.isin(array, (0, 1)).all():
+                raise TraceError("spikes are 0 or 1", where=name, field=f"{index}/input")
+            if array.ndim == 0 or array.shape[-1] != timesteps:
+                raise TraceError(f"wants {timesteps} time points", where=name, field=f"{index}/input")
+            bits = np.packbits(array.astype(bool), axis=-1)
+            packed[index] = bits if batched else bits[None]
+        return cls(
+            name=name,
+            timesteps=timesteps,
+            layers=specs,
+            inputs=packed,
+            weights=_by_index(weights),
+            biases=_by_index(biases),
+            samples=next(iter(packed.values())).shape[0],
+            batched=batched,
+            label=label,
+            source=source,
+            where=name,
+        )
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file read, or of the canonical content for a trace made in memory."""
+        return self.file_sha256 or content_sha256(self)
+
+    def spikes(self, index: int) -> NDArray[np.bool_]:
+        """Unpacked input spikes of a layer, ``[S, C, H, W, T]`` (linear: ``[S, N, T]``)."""
+        bits = np.unpackbits(self.inputs[index], axis=-1, count=self.timesteps)
+        return bits.astype(np.bool_)
+
+    def meta(self) -> dict[str, Any]:
+        """The ``meta`` entry of the file format, version 1."""
+        meta: dict[str, Any] = {
+            "format": "spikex-trace",
+            "version": 1,
+            "name": self.name,
+            "timesteps": self.timesteps,
+            "source": self.source,
+            "layers": [describe_layer(layer) for layer in self.layers],
+        }
+        if self.batched:
+            meta["samples"] = self.samples
+        return meta
+
+
+def describe_layer(layer: Layer) -> dict[str, Any]:
+    """Describe a layer as the trace file does: plain numbers where both sides are equal."""
+    data = layer.model_dump(exclude_none=True)
+    for key in ("kernel", "stride", "padding"):
+        height, width = data[key]
+        data[key] = height if height == width else [height, width]
+    return data
+
+
+def content_sha256(trace: Trace) -> str:
+    """Hash the content of a trace independently of the container it is stored in."""
+    digest = hashlib.sha256(json.dumps(trace.meta(), sort_keys=True).encode())
+    digest.update(json.dumps(trace.label).encode())
+    for kind in ("inputs", "weights", "biases"):
+        for index, array in getattr(trace, kind).items():
+            digest.update(f"{kind}/{index}/{array.dtype.str}/{array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _by_index(
+    arrays: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None],
+) -> dict[int, NDArray[Any]]:
+    items = arrays.items() if isinstance(arrays, Mapping) else enumerate(arrays)
+    return {index: np.asarray(array) for index, array in items if array is not None}
+
+
+def _check(trace: Trace) -> None:
+    def fail(message: str, key: str) -> TraceError:
+        return TraceError(message, where=trace.where, field=key)
+
+    if not 1 <= trace.timesteps <= MAX_TIMESTEPS:
+        raise fail(f"must be 1 to {MAX_TIMESTEPS}, not {trace.timesteps}", "timesteps")
+    if not 1 <= trace.samples <= MAX_SAMPLES:
+        raise fail(f"must be 1 to {MAX_SAMPLES}, not {trace.samples}", "samples")
+    if not trace.layers:
+        raise fail("a trace needs at least one layer", "layers")
+    check_chain(trace.layers, trace.where)
+    if 0 not in trace.inputs:
+        raise fail("the spikes that enter layer 0 are required", "0/input")
+    for index, array in trace.inputs.items():
+        _check_spikes(trace, index, array)
+    for index, array in trace.weights.items():
+        _check_weights(trace, index, array)
+    for index, array in trace.biases.items():
+        _check_bias(trace, index, array)
+    if isinstance(trace.label, tuple) and len(trace.label) != trace.samples:
+        raise fail(f"{len(trace.label)} labels for {trace.samples} samples", "label")
+    if isinstance(trace.label, int) and trace.batched and trace.samples != 1:
+        raise fail(f"one label for {trace.samples} samples", "label")
+
+
+def check_chain(layers: Sequence[Layer], where: str) -> None:
+    """Raise :class:`TraceError` unless every layer takes what the one before it gives."""
+    for index in range(1, len(layers)):
+        before, layer = layers[index - 1], layers[index]
+        if layer.kind == "linear":
+            have = int(np.prod(before.output_shape))
+            if layer.in_channels != have:
+                raise TraceError(
+                    f"layer {index} wants {layer.in_channels} input channels, the trace has {have} "
+                    f"(outputs of layer {index - 1})",
+                    where=where,
+                )
+            continue
+        if before.kind == "linear":
+            have_shape: tuple[int, ...] = (before.out_channels, 1, 1)
+        else:
+            have_shape = before.output_shape
+        if layer.in_channels != have_shape[0]:
+            raise TraceError(
+                f"layer {index} wants {layer.in_channels} input channels, the trace has {have_shape[0]}",
+                where=where,
+            )
+        if layer.input_shape != have_shape:
+            raise TraceError(
+                f"layer {index} wants a map of {layer.in_height}x{layer.in_width}, "
+                f"the trace has {have_shape[1]}x{have_shape[2]}",
+                where=where,
+            )
+
+
+def _check_spikes(trace: Trace, index: int, array: NDArray[Any]) -> None:
+    key = f"{index}/input"
+    if not 0 <= index < len(trace.layers):
+        raise TraceError(f"there is no layer {index}", where=trace.where, field=key)
+    layer = trace.layers[index]
+    if array.dtype != np.uint8:
+        raise TraceError(f"packed spikes are uint8, not {array.dtype}", where=trace.where, field=key)
+    want = (trace.samples, *layer.input_shape, packed_length(trace.timesteps))
+    if array.shape != want:
+        shown, expected = (array.shape, want) if trace.batched else (array.shape[1:], want[1:])
+        what = "spikes are packed for another T: " if array.shape[:-1] == want[:-1] else ""
+        raise TraceError(
+            f"{what}shape {list(shown)}, layer {index} ({layer.name}) with T={trace.timesteps} wants "
+            f"{list(expected)}",
+            where=trace.where,
+            field=key,
+        )
+    spare_bits = -trace.timesteps % 8
+    if spare_bits and np.any(array[..., -1] & ((1 << spare_bits) - 1)):
+        raise TraceError(
+            f"spikes are packed for another T: bits are set after time point {trace.timesteps - 1}",
+            where=trace.where,
+            field=key,
+        )
+
+
+def _check_weights(trace: Trace, index: int, array: NDArray[Any]) -> None:
+    layer, key = _neuron_layer(trace, index, "weight")
+    assert layer.neuron is not None
+    allowed = ("int8",) if layer.neuron.datapath == "int" else ("float32", "int8")
+    _check_array(trace, array, key, allowed, layer.weight_shape)
+
+
+def _check_bias(trace: Trace, index: int, array: NDArray[Any]) -> None:
+    layer, key = _neuron_layer(trace, index, "bias")
+    assert layer.neuron is not None
+    allowed = ("int32",) if layer.neuron.datapath == "int" else ("float32",)
+    _check_array(trace, array, key, allowed, (layer.out_channels,))
+
+
+def _neuron_layer(trace: Trace, index: int, what: str) -> tuple[Layer, str]:
+    key = f"{index}/{what}"
+    if not 0 <= index < len(trace.layers):
+        raise TraceError(f"there is no layer {index}", where=trace.where, field=key)
+    if trace.layers[index].is_pool:
+        raise TraceError(f"a pooling layer has no {what}", where=trace.where, field=key)
+    return trace.layers[index], key
+
+
+def _check_array(
+    trace: Trace, array: NDArray[Any], key: str, dtypes: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    if array.dtype.name not in dtypes:
+        raise TraceError(
+            f"must be {' or '.join(dtypes)} for this layer's datapath, not {array.dtype}",
+            where=trace.where,
+            field=key,
+        )
+    if array.shape != shape:
+        raise TraceError(
+            f"shape {list(array.shape)}, the layer wants {list(shape)}", where=trace.where, field=key
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise TraceError("holds NaN or infinite values", where=trace.where, field=key)
