@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +29,7 @@ def packed_length(timesteps: int) -> int:
     return -(-timesteps // 8)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """A recorded (or generated) inference: what entered each layer, and the weights to replay it.
 
@@ -58,11 +58,18 @@ class Trace:
         Where the spikes come from.
     file_sha256 : str
         SHA-256 of the file it was read from; empty for a trace made in memory.
+    where : str
+        File or object named in messages.
 
     Raises
     ------
     TraceError
         If shapes, types or values are inconsistent.
+
+    Notes
+    -----
+    Arrays that could still be written to are copied; to hand over a large one without a copy, make it
+    read-only first. Two traces are the same if their :func:`content_sha256` is.
     """
 
     name: str
@@ -80,11 +87,19 @@ class Trace:
 
     def __post_init__(self) -> None:
         for key in ("inputs", "weights", "biases"):
-            arrays = {index: np.ascontiguousarray(array) for index, array in getattr(self, key).items()}
-            for array in arrays.values():
-                array.setflags(write=False)
+            arrays = {index: _frozen(array) for index, array in getattr(self, key).items()}
             object.__setattr__(self, key, MappingProxyType(dict(sorted(arrays.items()))))
+        if self.label is not None:
+            classes = np.asarray(self.label, dtype=np.int64)
+            object.__setattr__(self, "label", tuple(classes.tolist()) if classes.ndim else int(classes))
         _check(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings do not pickle, and sweeps send traces to other processes.
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        for key in ("inputs", "weights", "biases"):
+            values[key] = dict(values[key])
+        return _rebuilt, (values,)
 
     @classmethod
     def from_arrays(
@@ -145,7 +160,8 @@ class Trace:
                 raise TraceError("spikes are 0 or 1", where=name, field=f"{index}/input")
             if array.ndim == 0 or array.shape[-1] != timesteps:
                 raise TraceError(f"wants {timesteps} time points", where=name, field=f"{index}/input")
-            bits = np.packbits(array.astype(bool), axis=-1)
+            bits = np.packbits(array.astype(bool, copy=False), axis=-1)
+            bits.setflags(write=False)
             packed[index] = bits if batched else bits[None]
         return cls(
             name=name,
@@ -206,6 +222,23 @@ def content_sha256(trace: Trace) -> str:
     return digest.hexdigest()
 
 
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Read-only, contiguous, native byte order; the caller's own array stays as it is."""
+    native = np.asarray(array)
+    native = np.ascontiguousarray(native, native.dtype.newbyteorder("="))
+    if native.flags.writeable:
+        native = native.copy() if np.shares_memory(native, array) else native
+        native.setflags(write=False)
+    return native
+
+
+def _rebuilt(values: dict[str, Any]) -> Trace:
+    for key in ("inputs", "weights", "biases"):
+        for array in values[key].values():
+            array.setflags(write=False)
+    return Trace(**values)
+
+
 def _by_index(
     arrays: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None],
 ) -> dict[int, NDArray[Any]]:
@@ -221,20 +254,36 @@ def _check(trace: Trace) -> None:
         raise fail(f"must be 1 to {MAX_TIMESTEPS}, not {trace.timesteps}", "timesteps")
     if not 1 <= trace.samples <= MAX_SAMPLES:
         raise fail(f"must be 1 to {MAX_SAMPLES}, not {trace.samples}", "samples")
+    if trace.samples > 1 and not trace.batched:
+        raise fail(f"{trace.samples} samples need the sample axis (batched)", "samples")
     if not trace.layers:
         raise fail("a trace needs at least one layer", "layers")
     check_chain(trace.layers, trace.where)
     if 0 not in trace.inputs:
         raise fail("the spikes that enter layer 0 are required", "0/input")
+    for part, arrays in (("input", trace.inputs), ("weight", trace.weights), ("bias", trace.biases)):
+        for index, array in arrays.items():
+            check_declared(
+                trace.layers, index, part, array.dtype, array.shape,
+                timesteps=trace.timesteps, samples=trace.samples, batched=trace.batched, where=trace.where,
+            )  # fmt: skip
+    spare_bits = -trace.timesteps % 8
     for index, array in trace.inputs.items():
-        _check_spikes(trace, index, array)
-    for index, array in trace.weights.items():
-        _check_weights(trace, index, array)
-    for index, array in trace.biases.items():
-        _check_bias(trace, index, array)
-    if isinstance(trace.label, tuple) and len(trace.label) != trace.samples:
-        raise fail(f"{len(trace.label)} labels for {trace.samples} samples", "label")
-    if isinstance(trace.label, int) and trace.batched and trace.samples != 1:
+        if spare_bits and np.any(array[..., -1] & ((1 << spare_bits) - 1)):
+            raise fail(
+                f"spikes are packed for another T: bits are set after time point {trace.timesteps - 1}",
+                f"{index}/input",
+            )
+    for part, arrays in (("weight", trace.weights), ("bias", trace.biases)):
+        for index, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise fail("holds NaN or infinite values", f"{index}/{part}")
+    if isinstance(trace.label, tuple):
+        if not trace.batched:
+            raise fail("is a list of classes, but the trace has no sample axis (meta.samples)", "label")
+        if len(trace.label) != trace.samples:
+            raise fail(f"{len(trace.label)} labels for {trace.samples} samples", "label")
+    elif trace.label is not None and trace.samples != 1:
         raise fail(f"one label for {trace.samples} samples", "label")
 
 
@@ -268,67 +317,65 @@ def check_chain(layers: Sequence[Layer], where: str) -> None:
             )
 
 
-def _check_spikes(trace: Trace, index: int, array: NDArray[Any]) -> None:
-    key = f"{index}/input"
-    if not 0 <= index < len(trace.layers):
-        raise TraceError(f"there is no layer {index}", where=trace.where, field=key)
-    layer = trace.layers[index]
-    if array.dtype != np.uint8:
-        raise TraceError(f"packed spikes are uint8, not {array.dtype}", where=trace.where, field=key)
-    want = (trace.samples, *layer.input_shape, packed_length(trace.timesteps))
-    if array.shape != want:
-        shown, expected = (array.shape, want) if trace.batched else (array.shape[1:], want[1:])
-        what = "spikes are packed for another T: " if array.shape[:-1] == want[:-1] else ""
-        raise TraceError(
-            f"{what}shape {list(shown)}, layer {index} ({layer.name}) with T={trace.timesteps} wants "
-            f"{list(expected)}",
-            where=trace.where,
-            field=key,
-        )
-    spare_bits = -trace.timesteps % 8
-    if spare_bits and np.any(array[..., -1] & ((1 << spare_bits) - 1)):
-        raise TraceError(
-            f"spikes are packed for another T: bits are set after time point {trace.timesteps - 1}",
-            where=trace.where,
-            field=key,
-        )
-
-
-def _check_weights(trace: Trace, index: int, array: NDArray[Any]) -> None:
-    layer, key = _neuron_layer(trace, index, "weight")
-    assert layer.neuron is not None
-    allowed = ("int8",) if layer.neuron.datapath == "int" else ("float32", "int8")
-    _check_array(trace, array, key, allowed, layer.weight_shape)
-
-
-def _check_bias(trace: Trace, index: int, array: NDArray[Any]) -> None:
-    layer, key = _neuron_layer(trace, index, "bias")
-    assert layer.neuron is not None
-    allowed = ("int32",) if layer.neuron.datapath == "int" else ("float32",)
-    _check_array(trace, array, key, allowed, (layer.out_channels,))
-
-
-def _neuron_layer(trace: Trace, index: int, what: str) -> tuple[Layer, str]:
-    key = f"{index}/{what}"
-    if not 0 <= index < len(trace.layers):
-        raise TraceError(f"there is no layer {index}", where=trace.where, field=key)
-    if trace.layers[index].is_pool:
-        raise TraceError(f"a pooling layer has no {what}", where=trace.where, field=key)
-    return trace.layers[index], key
-
-
-def _check_array(
-    trace: Trace, array: NDArray[Any], key: str, dtypes: tuple[str, ...], shape: tuple[int, ...]
+def check_declared(
+    layers: Sequence[Layer],
+    index: int,
+    part: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    *,
+    timesteps: int,
+    samples: int,
+    batched: bool,
+    where: str,
 ) -> None:
-    if array.dtype.name not in dtypes:
-        raise TraceError(
-            f"must be {' or '.join(dtypes)} for this layer's datapath, not {array.dtype}",
-            where=trace.where,
-            field=key,
-        )
-    if array.shape != shape:
-        raise TraceError(
-            f"shape {list(array.shape)}, the layer wants {list(shape)}", where=trace.where, field=key
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise TraceError("holds NaN or infinite values", where=trace.where, field=key)
+    """Raise :class:`TraceError` unless an array has the type and shape that its layer needs.
+
+    Needs no data, so that a file's declaration can be checked before anything is read.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The whole network.
+    index : int
+        Layer the array belongs to.
+    part : {"input", "weight", "bias"}
+        What it is.
+    dtype : numpy.dtype
+        Its type.
+    shape : tuple of int
+        Its shape, an input's with the sample axis.
+    timesteps, samples, batched, where
+        See :class:`Trace`.
+    """
+    key = f"{index}/{part}"
+
+    def fail(message: str) -> TraceError:
+        return TraceError(message, where=where, field=key)
+
+    if not 0 <= index < len(layers):
+        raise fail(f"there is no layer {index}")
+    layer = layers[index]
+    if part == "input":
+        if dtype.name != "uint8":
+            raise fail(f"packed spikes are uint8, not {dtype}")
+        want = (samples, *layer.input_shape, packed_length(timesteps))
+        if shape != want:
+            given, expected = (shape, want) if batched else (shape[1:], want[1:])
+            what = "spikes are packed for another T: " if shape[:-1] == want[:-1] else ""
+            raise fail(
+                f"{what}shape {list(given)}, layer {index} ({layer.name}) with T={timesteps} wants "
+                f"{list(expected)}"
+            )
+        return
+    if layer.neuron is None:
+        raise fail(f"a pooling layer has no {part}")
+    integer = layer.neuron.datapath == "int"
+    if part == "weight":
+        dtypes, want = ("int8",) if integer else ("float32", "int8"), layer.weight_shape
+    else:
+        dtypes, want = ("int32",) if integer else ("float32",), (layer.out_channels,)
+    if dtype.name not in dtypes:
+        raise fail(f"must be {' or '.join(dtypes)} for this layer's datapath, not {dtype}")
+    if shape != want:
+        raise fail(f"shape {list(shape)}, layer {index} ({layer.name}) wants {list(want)}")

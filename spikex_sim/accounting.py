@@ -1,0 +1,155 @@
+"""Counts: how often which component did what with which tensor. Integers only; energy is another pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVELS = ("dram", "glb", "lbuf", "rf")
+TENSORS = ("ifmap", "filter", "ofmap", "psum", "tag")
+READ, WRITE = 0, 1
+
+
+def _empty() -> NDArray[np.int64]:
+    return np.zeros((len(LEVELS), len(TENSORS), 2), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Accesses:
+    """Bits read and written per memory level and tensor.
+
+    Attributes
+    ----------
+    bits : int64 array ``[level, tensor, 2]``
+        Indexed by :data:`LEVELS`, :data:`TENSORS` and (:data:`READ`, :data:`WRITE`).
+    """
+
+    bits: NDArray[np.int64] = field(default_factory=_empty)
+
+    def __post_init__(self) -> None:
+        if self.bits.min() < 0:
+            raise OverflowError("an access count is negative: it overflowed or was never counted")
+        self.bits.setflags(write=False)
+
+    def __add__(self, other: Accesses) -> Accesses:
+        return Accesses(self.bits + other.bits)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Accesses) and bool(np.array_equal(self.bits, other.bits))
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+
+    def read_bits(self, level: str, tensor: str) -> int:
+        """Bits of ``tensor`` read from ``level``."""
+        return int(self.bits[LEVELS.index(level), TENSORS.index(tensor), READ])
+
+    def write_bits(self, level: str, tensor: str) -> int:
+        """Bits of ``tensor`` written to ``level``."""
+        return int(self.bits[LEVELS.index(level), TENSORS.index(tensor), WRITE])
+
+    def as_dict(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Nested plain dictionaries: level, tensor, ``read_bits`` and ``write_bits``."""
+        return {
+            level: {
+                tensor: {"read_bits": self.read_bits(level, tensor), "write_bits": self.write_bits(level, tensor)}
+                for tensor in TENSORS
+            }
+            for level in LEVELS
+        }
+
+    def rows(self) -> Iterator[tuple[str, str, int, int]]:
+        """Yield (level, tensor, bits read, bits written) in a fixed order."""
+        for level in LEVELS:
+            for tensor in TENSORS:
+                yield level, tensor, self.read_bits(level, tensor), self.write_bits(level, tensor)
+
+
+class AccessLog:
+    """Collects the accesses of a layer; :meth:`freeze` makes them immutable."""
+
+    def __init__(self) -> None:
+        self._bits = _empty()
+
+    def read(self, level: str, tensor: str, bits: int) -> None:
+        """Count ``bits`` of ``tensor`` read from ``level``."""
+        self._add(level, tensor, READ, bits)
+
+    def write(self, level: str, tensor: str, bits: int) -> None:
+        """Count ``bits`` of ``tensor`` written to ``level``."""
+        self._add(level, tensor, WRITE, bits)
+
+    def move(self, source: str, target: str, tensor: str, bits: int) -> None:
+        """Count ``bits`` of ``tensor`` read from ``source`` and written to ``target``."""
+        self.read(source, tensor, bits)
+        self.write(target, tensor, bits)
+
+    def _add(self, level: str, tensor: str, direction: int, bits: int) -> None:
+        if bits < 0:
+            raise OverflowError(f"{level} {tensor}: {bits} bits cannot be moved")
+        self._bits[LEVELS.index(level), TENSORS.index(tensor), direction] += bits
+
+    def freeze(self) -> Accesses:
+        """Return what was counted so far."""
+        return Accesses(self._bits.copy())
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """Cycles in which the array waits (Section 5, Stalls)."""
+
+    dram: int = 0
+    glb: int = 0
+    lbuf: int = 0
+    drain: int = 0
+
+    @property
+    def total(self) -> int:
+        """Sum of all stall cycles."""
+        return self.dram + self.glb + self.lbuf + self.drain
+
+    def __add__(self, other: Stalls) -> Stalls:
+        return Stalls(
+            self.dram + other.dram, self.glb + other.glb, self.lbuf + other.lbuf, self.drain + other.drain
+        )
+
+    def as_dict(self) -> dict[str, int]:
+        """Plain dictionary."""
+        return {"dram": self.dram, "glb": self.glb, "lbuf": self.lbuf, "drain": self.drain}
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What the PE array did in a layer, summed over row groups (Section 4).
+
+    Attributes
+    ----------
+    ntwus : int
+        Active NTWUs, one per neuron and window (Section 2); a baseline may issue more.
+    batches, streamed_taps : int
+        Batches, and the sum of ``|S_b|`` over them.
+    accumulations, lif_updates, comparisons : int
+        Adds of a weight, potential updates and threshold comparisons (padded time points included).
+    leak_catchups : int
+        Skipped windows whose leak was caught up, one per neuron and window.
+    dense_accumulations : int
+        Every synapse and time point, inside the map or not: ``M * P * K * T``.
+    pe_cycles : int
+        PEs in use times cycles, summed over batches: the numerator of the utilisation.
+    """
+
+    ntwus: int = 0
+    batches: int = 0
+    streamed_taps: int = 0
+    accumulations: int = 0
+    lif_updates: int = 0
+    comparisons: int = 0
+    leak_catchups: int = 0
+    dense_accumulations: int = 0
+    pe_cycles: int = 0
+
+    def __add__(self, other: Operations) -> Operations:
+        names = self.__dataclass_fields__
+        return Operations(**{name: getattr(self, name) + getattr(other, name) for name in names})

@@ -1,0 +1,232 @@
+"""Schedules: which NTWUs are issued together, in which order; and the policies that pack them.
+
+A schedule is plain arrays. It holds for every row group, because the output channels at one position share
+their receptive field and therefore their activity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.geometry import Geometry
+from spikex_sim.tags import WindowedSpikes
+
+STREAM_CODES = {"tap": 0, "channel": 1, "all": 2}
+"""Codes of the ``stream`` knob inside kernels."""
+
+
+@dataclass(frozen=True)
+class TileShape:
+    """How positions and windows are cut into tiles.
+
+    Attributes
+    ----------
+    positions, windows : int
+        Consecutive positions (row-major) and windows per tile; the last of each may be smaller.
+    fits_all : bool
+        One tile per row group as if the buffers were unlimited (``mapping.tile: layer``).
+    """
+
+    positions: int
+    windows: int
+    fits_all: bool = False
+
+
+@dataclass(frozen=True)
+class RowGroups:
+    """Output channels cut into groups of ``rows``: ``full`` groups of ``rows`` and a rest of ``rest``."""
+
+    rows: int
+    out_channels: int
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows in use of each group, in order."""
+        full, rest = divmod(self.out_channels, self.rows)
+        return [self.rows] * full + ([rest] if rest else [])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is issued when, for every row group alike (struct of arrays).
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Sizes of the layer.
+    groups : RowGroups
+        Row groups, the outermost loop.
+    tws, windows : int
+        ``TWS`` and ``N_TW``.
+    mode : str or None
+        ``temporal``, ``spatial``, or None where the accelerator has no modes.
+    shape : TileShape
+        Cut into tiles.
+    tiles : int64 array ``[tiles, 4]``
+        First and last-plus-one position, first and last-plus-one window, in loop order.
+    tile_batches : int64 array ``[tiles + 1]``
+        Batches of tile ``i`` are ``tile_batches[i]:tile_batches[i + 1]``.
+    batch_columns : int64 array ``[batches + 1]``
+        Columns of batch ``b`` are ``batch_columns[b]:batch_columns[b + 1]``.
+    position, window : int64 array ``[columns]``
+        The NTWU in each column. The windows of a position ascend.
+    active : bool array ``[P, N_TW]``
+        NTWUs active by their tag (or because silence is not free).
+    stream : str
+        ``tap``, ``channel`` or ``all``.
+    tailored : bool
+        Whether only the weights and SP-MBs of active channels move.
+    packs_taps : bool
+        Whether taps whose windows do not overlap share an integration slot (StSAP).
+    """
+
+    geometry: Geometry
+    groups: RowGroups
+    tws: int
+    windows: int
+    mode: str | None
+    shape: TileShape
+    tiles: NDArray[np.int64]
+    tile_batches: NDArray[np.int64]
+    batch_columns: NDArray[np.int64]
+    position: NDArray[np.int64]
+    window: NDArray[np.int64]
+    active: NDArray[np.bool_]
+    stream: str
+    tailored: bool
+    packs_taps: bool = False
+
+    @property
+    def batches(self) -> int:
+        """Batches of one row group."""
+        return len(self.batch_columns) - 1
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Columns in use per batch."""
+        return np.diff(self.batch_columns)
+
+    @property
+    def batch_of_column(self) -> NDArray[np.int64]:
+        """Batch index of each column."""
+        return np.repeat(np.arange(self.batches), self.columns)
+
+    @property
+    def tile_of_batch(self) -> NDArray[np.int64]:
+        """Tile index of each batch."""
+        return np.repeat(np.arange(len(self.tiles)), np.diff(self.tile_batches))
+
+    def skipped_windows(self) -> NDArray[np.int64]:
+        """Windows skipped before each column's, since its position was last issued; -1 if it never was."""
+        order = np.argsort(self.position, kind="stable")
+        position, window = self.position[order], self.window[order]
+        skipped = np.full(len(order), -1, dtype=np.int64)
+        same = position[1:] == position[:-1]
+        skipped[1:][same] = (window[1:] - window[:-1] - 1)[same]
+        result = np.empty_like(skipped)
+        result[order] = skipped
+        return result
+
+
+class TileView(NamedTuple):
+    """What a dispatch policy sees of a tile."""
+
+    active: NDArray[np.bool_]
+    """Active NTWUs ``[positions, windows]`` of the tile."""
+    first_position: int
+    first_window: int
+    geometry: Geometry
+    spikes: WindowedSpikes
+
+
+class Packing(NamedTuple):
+    """A tile's NTWUs in issue order, as indices into the tile, and where each batch starts."""
+
+    position: NDArray[np.int64]
+    window: NDArray[np.int64]
+    batch_starts: NDArray[np.int64]
+
+
+class DispatchPolicy(Protocol):
+    """Packs the active NTWUs of a tile into batches of at most ``cols`` columns."""
+
+    def mode(self, active: NDArray[np.bool_], cols: int) -> str:
+        """Decide once per layer, from its active NTWUs ``[P, N_TW]``: ``temporal`` or ``spatial``."""
+
+    def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
+        """Order the tile's active NTWUs and cut them into batches; windows of a position ascend."""
+
+
+def pack_by_position(active: NDArray[np.bool_], cols: int) -> Packing:
+    """For each position its active windows in ascending order, cut into runs of ``cols``."""
+    position, window = np.nonzero(active)
+    counts = active.sum(axis=1)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    rank = np.arange(len(position)) - first
+    return Packing(position, window, np.flatnonzero(rank % cols == 0))
+
+
+def pack_by_window(active: NDArray[np.bool_], cols: int) -> Packing:
+    """All active NTWUs sorted by window, then position, cut into runs of ``cols``."""
+    window, position = np.nonzero(active.T)
+    return Packing(position, window, np.arange(0, len(position), cols))
+
+
+class AgileDispatch:
+    """SpikeX: temporal mode where a neuron fills the columns by itself, else spatial (Section 3)."""
+
+    def mode(self, active: NDArray[np.bool_], cols: int) -> str:
+        """Temporal iff the mean number of active NTWUs per neuron exceeds the columns."""
+        return "temporal" if int(active.sum()) > cols * len(active) else "spatial"
+
+    def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
+        """Pack by position in temporal mode, by window in spatial mode."""
+        return pack_by_position(tile.active, cols) if mode == "temporal" else pack_by_window(tile.active, cols)
+
+
+class TemporalDispatch(AgileDispatch):
+    """Always temporal: SpikeX without its high-spatial-density mode, for ablation."""
+
+    def mode(self, active: NDArray[np.bool_], cols: int) -> str:  # noqa: ARG002
+        """Return ``temporal``."""
+        return "temporal"
+
+
+class SpatialDispatch(AgileDispatch):
+    """Always spatial, for ablation."""
+
+    def mode(self, active: NDArray[np.bool_], cols: int) -> str:  # noqa: ARG002
+        """Return ``spatial``."""
+        return "spatial"
+
+
+def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int64]:
+    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside."""
+    p0 = np.arange(0, positions, shape.positions)
+    w0 = np.arange(0, windows, shape.windows)
+    first_p, first_w = (grid.ravel() for grid in np.meshgrid(p0, w0, indexing="ij"))
+    return np.stack(
+        [
+            first_p,
+            np.minimum(first_p + shape.positions, positions),
+            first_w,
+            np.minimum(first_w + shape.windows, windows),
+        ],
+        axis=1,
+    ).astype(np.int64)
+
+
+def issue(tiles: NDArray[np.int64], packings: list[Packing]) -> dict[str, NDArray[np.int64]]:
+    """Concatenate the packings of all tiles into the batch and column arrays of a :class:`Schedule`."""
+    columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
+    starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
+    return {
+        "tile_batches": np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
+        "batch_columns": np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
+        "position": np.concatenate([p.position + t[0] for p, t in zip(packings, tiles, strict=True)]),
+        "window": np.concatenate([p.window + t[2] for p, t in zip(packings, tiles, strict=True)]),
+    }

@@ -1,0 +1,1 @@
+"""Energies per access and per operation, each with its node, source and derivation."""

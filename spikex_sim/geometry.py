@@ -1,0 +1,83 @@
+"""Where the taps of an output position lie in the input map."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikex_sim.spec.workload import Layer
+
+
+class Geometry(NamedTuple):
+    """Sizes of a convolution as plain integers; a linear layer is a 1x1 one on a 1x1 map."""
+
+    channels: int
+    in_height: int
+    in_width: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
+    out_height: int
+    out_width: int
+
+    @property
+    def positions(self) -> int:
+        """Output positions ``P``."""
+        return self.out_height * self.out_width
+
+    @property
+    def filter_taps(self) -> int:
+        """Taps of one input channel, ``E_h * E_w``."""
+        return self.kernel_h * self.kernel_w
+
+    @property
+    def taps(self) -> int:
+        """Taps ``K`` of one output: input channels times filter positions."""
+        return self.channels * self.filter_taps
+
+
+def geometry_of(layer: Layer) -> Geometry:
+    """Geometry of a conv or linear layer."""
+    return Geometry(
+        layer.in_channels,
+        layer.in_height,
+        layer.in_width,
+        *layer.kernel,
+        *layer.stride,
+        *layer.padding,
+        layer.out_height,
+        layer.out_width,
+    )
+
+
+@njit(cache=True)
+def set_pixels(geometry: Geometry, size: int) -> NDArray[np.int64]:
+    """Pixels of one input channel in the receptive field of each set of ``size`` consecutive positions.
+
+    Pixels outside the map do not count; shared ones count once.
+
+    Returns
+    -------
+    int64 array ``[ceil(P / size)]``
+    """
+    height, width = geometry.in_height, geometry.in_width
+    positions = geometry.out_height * geometry.out_width
+    sets = (positions + size - 1) // size
+    seen = np.full(height * width, -1, np.int64)
+    pixels = np.zeros(sets, np.int64)
+    for p in range(positions):
+        s = p // size
+        y0 = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h
+        x0 = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w
+        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, height)):
+            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, width)):
+                if seen[y * width + x] != s:
+                    seen[y * width + x] = s
+                    pixels[s] += 1
+    return pixels

@@ -1,0 +1,71 @@
+"""Memory engines: they turn the durations of a layer's steps into the times at which they end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.accounting import Stalls
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Cycles that the five activities of each step take, int64 arrays ``[steps]`` (Section 5, Durations).
+
+    Attributes
+    ----------
+    fetch, load, compute, store, writeback : int64 array
+        ``f`` DRAM to GLB, ``l`` GLB to LBUF, ``c`` the array or the LBUF's array side, ``s`` LBUF to GLB,
+        ``w`` GLB to DRAM.
+    array : int64 array
+        The PE array's own share of ``compute``; the rest is the ``lbuf`` stall.
+    """
+
+    fetch: NDArray[np.int64]
+    load: NDArray[np.int64]
+    compute: NDArray[np.int64]
+    store: NDArray[np.int64]
+    writeback: NDArray[np.int64]
+    array: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Cycle in which each activity of each step ends, int64 arrays ``[steps]``."""
+
+    fetch: NDArray[np.int64]
+    load: NDArray[np.int64]
+    compute: NDArray[np.int64]
+    store: NDArray[np.int64]
+    writeback: NDArray[np.int64]
+
+    @property
+    def cycles(self) -> int:
+        """Cycle in which the layer ends."""
+        return int(self.writeback[-1]) if len(self.writeback) else 0
+
+
+class MemoryEngine(Protocol):
+    """Computes when each activity of each step ends, from their durations alone."""
+
+    def run(self, durations: Durations) -> Ends:
+        """Time a layer; deterministic, exact to the cycle."""
+
+
+def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
+    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's."""
+    if not len(ends.compute):
+        return Stalls()
+    free = np.concatenate([[0], ends.compute[:-1]])
+    drained = np.concatenate([[0, 0], ends.store])[: len(free)]
+    fetched = np.maximum(free, ends.fetch)
+    loaded = np.maximum(fetched, ends.load)
+    return Stalls(
+        dram=int((fetched - free).sum()),
+        glb=int((loaded - fetched).sum()),
+        lbuf=int((durations.compute - durations.array).sum()),
+        drain=int((np.maximum(loaded, drained) - loaded).sum() + ends.writeback[-1] - ends.compute[-1]),
+    )

@@ -1,0 +1,101 @@
+"""How a layer is cut into tiles so that they fit the buffers (Section 5, Loops)."""
+
+from __future__ import annotations
+
+from spikex_sim.dispatch import TileShape
+from spikex_sim.errors import ConfigError
+from spikex_sim.geometry import Geometry, set_pixels
+from spikex_sim.spec.arch import Accelerator, half_bits, part_bits
+
+
+def choose_tiles(
+    geometry: Geometry,
+    windows: int,
+    tws: int,
+    rows_used: int,
+    potential_bits: int,
+    arch: Accelerator,
+    *,
+    fill_columns: bool,
+) -> TileShape:
+    """Choose positions ``|s|`` and windows ``z`` per tile.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The layer.
+    windows, tws : int
+        ``N_TW`` and ``TWS``.
+    rows_used : int
+        ``min(rows, M)``.
+    potential_bits : int
+        Width of one potential in the LBUF.
+    arch : Accelerator
+        Buffers, partitions and the ``mapping`` knobs.
+    fill_columns : bool
+        Whether batches hold windows of one position (temporal mode, PTB), so that a tile should offer
+        at least a row of columns of them.
+
+    Raises
+    ------
+    ConfigError
+        If not even one position and one window fit, naming the smallest buffer that works.
+    """
+    if arch.mapping.tile == "layer":
+        return TileShape(geometry.positions, windows, fits_all=True)
+    psum_bits = part_bits(arch.memory.lbuf.bytes, arch.memory.lbuf.partition.psum)
+    ifmap_bits = half_bits(arch.memory.glb.bytes, arch.memory.glb.partition.ifmap)
+    most_positions = psum_bits // (potential_bits * rows_used)
+    if most_positions < 1:
+        raise too_small("lbuf", "psum", arch, potential_bits * rows_used, "the potentials of one position")
+
+    def most_windows(positions: int) -> int:
+        pixels = int(set_pixels(geometry, positions).max())
+        return min(windows, ifmap_bits // max(1, pixels * geometry.channels * (tws + 1)))
+
+    positions = min(geometry.positions, most_positions)
+    if arch.mapping.positions != "auto":
+        positions = min(geometry.positions, arch.mapping.positions)
+        if positions > most_positions:
+            raise too_small(
+                "lbuf", "psum", arch, potential_bits * rows_used * positions, f"{positions} positions per tile"
+            )
+    wanted = min(arch.array.cols, windows) if fill_columns else 1
+    block = most_windows(positions)
+    while arch.mapping.positions == "auto" and block < wanted and positions > 1:
+        positions //= 2
+        block = most_windows(positions)
+    least = 1 if arch.mapping.windows == "auto" else min(arch.mapping.windows, windows)
+    if block < least:
+        pixels = int(set_pixels(geometry, positions).max())
+        need = pixels * geometry.channels * (tws + 1) * least
+        raise too_small(
+            "glb", "ifmap", arch, need, f"the spikes of {positions} position(s) and {least} window(s)"
+        )
+    if arch.mapping.windows != "auto":
+        return TileShape(positions, least)
+    if fill_columns and block > arch.array.cols:
+        block -= block % arch.array.cols
+    return TileShape(positions, block)
+
+
+def too_small(level: str, tensor: str, arch: Accelerator, need_bits: int, what: str) -> ConfigError:
+    """Error for a buffer part that does not hold ``need_bits``, naming the smallest capacity that works."""
+    buffer = getattr(arch.memory, level)
+    share = getattr(buffer.partition, tensor)
+    size_of = part_bits if tensor == "psum" else half_bits
+    if share == 0:
+        return ConfigError(
+            f"is 0, but {what} need {need_bits} bits there; give it a share",
+            where=arch.name,
+            field=f"memory.{level}.partition.{tensor}",
+        )
+    least = max(1, int(need_bits / (8 * share)))
+    while size_of(least, share) < need_bits:
+        least += 1
+    return ConfigError(
+        f"{buffer.bytes} B is too small: {what} need {need_bits} bits in the {tensor} part; "
+        f"the smallest that works is {least} B",
+        where=arch.name,
+        field=f"memory.{level}.bytes",
+    )

@@ -1,0 +1,173 @@
+"""The accelerator as data: every knob of the hardware model, frozen and validated."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MAX_TWS = 1 << 20
+
+
+def knob(default: Any, meaning: str, unit: str = "", **limits: Any) -> Any:
+    """Declare a configuration key with its default, meaning and unit (shown by ``--show-config``)."""
+    return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **limits)
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Array(_Spec):
+    """The systolic array of processing elements."""
+
+    rows: int = knob(8, "PE rows; one output channel each", "PEs", ge=1, le=4096)
+    cols: int = knob(8, "PE columns; one (position, window) each", "PEs", ge=1, le=4096)
+
+
+class Partition(_Spec):
+    """Shares of a buffer per tensor. Every part except psum is two equal halves (double buffering)."""
+
+    ifmap: float = knob(0.0, "share of input spikes", "fraction", ge=0.0, le=1.0)
+    filter: float = knob(0.0, "share of weights", "fraction", ge=0.0, le=1.0)
+    ofmap: float = knob(0.0, "share of output spikes", "fraction", ge=0.0, le=1.0)
+    psum: float = knob(0.0, "share of potentials kept across time blocks", "fraction", ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _at_most_the_whole(self) -> Partition:
+        total = sum(Fraction(str(share)) for share in (self.ifmap, self.filter, self.ofmap, self.psum))
+        if total > 1:
+            raise ValueError(f"shares add up to {float(total):g}, more than the whole buffer")
+        return self
+
+
+class Dram(_Spec):
+    """Off-chip memory."""
+
+    bandwidth_gb_s: float = knob(30.0, "bandwidth", "GB/s (1e9 bytes per second)", gt=0.0, le=1e6)
+    latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
+    kind: str = knob("lpddr4", "row of the DRAM energy table")
+    weights: Literal["stream", "resident", "amortised"] = knob(
+        "stream",
+        "who pays the DRAM energy of weights: this sample (stream), nobody (resident), or this sample's "
+        "share of memory.dram.samples (amortised); cycles and counts are those of streaming",
+    )
+    samples: int = knob(1, "samples that share the weights when amortised", "samples", ge=1, le=1 << 30)
+
+
+class Glb(_Spec):
+    """Global buffer."""
+
+    bytes: int = knob(55296, "capacity", "B", ge=1, le=1 << 30)
+    dram_port_bits: int = knob(512, "port on the DRAM side", "bits", ge=1, le=1 << 16)
+    array_port_bits: int = knob(64, "port on the LBUF side; also the width energies are charged at",
+                                "bits", ge=1, le=1 << 16)  # fmt: skip
+    latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
+    partition: Partition = Partition(ifmap=0.3, filter=0.6, ofmap=0.1, psum=0.0)
+
+
+class Lbuf(_Spec):
+    """Local buffer at the edge of the array."""
+
+    bytes: int = knob(2048, "capacity", "B", ge=1, le=1 << 30)
+    port_bits: int = knob(64, "ports", "bits", ge=1, le=1 << 16)
+    latency_cycles: int = knob(0, "added once to array-side traffic that is not empty", "cycles",
+                               ge=0, le=1 << 20)  # fmt: skip
+    partition: Partition = Partition(ifmap=0.25, filter=0.5, ofmap=0.05, psum=0.2)
+
+
+class Memory(_Spec):
+    """DRAM, GLB and LBUF; the register files are part of the PEs."""
+
+    dram: Dram = Dram()
+    glb: Glb = Glb()
+    lbuf: Lbuf = Lbuf()
+
+
+class Mapping(_Spec):
+    """How positions and windows are cut into tiles (Section 5 of the model)."""
+
+    tile: Literal["auto", "layer"] = knob("auto", "auto, or one tile per row group as if all fitted")
+    positions: int | Literal["auto"] = knob("auto", "positions per tile |s|", "positions")
+    windows: int | Literal["auto"] = knob("auto", "windows per tile z", "windows")
+
+    @field_validator("positions", "windows")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be at least 1 or auto")
+        return value
+
+
+class EnergyChoice(_Spec):
+    """Which energies the counts are multiplied with."""
+
+    table: str = knob("default", "energy table: a registered name or a folder")
+    device: Literal["hp", "lop", "lstp"] = knob("hp", "transistor flavour of the buffers (CACTI, ITRS)")
+
+
+class Accelerator(_Spec):
+    """A complete accelerator configuration.
+
+    Examples
+    --------
+    >>> Accelerator().array.rows
+    8
+    """
+
+    name: str = knob("spikex", "name shown in results", min_length=1, max_length=100)
+    scheduler: str = knob("spikex", "plug-in that decides what is issued when")
+    dispatch: str = knob("agile", "policy that packs active NTWUs into batches (spikex)")
+    tws: int | Literal["auto"] | tuple[int, ...] = knob(
+        4, "time window size; auto searches each layer's best EDP; a list gives one per layer", "time points"
+    )
+    stream: Literal["tap", "channel", "all"] = knob(
+        "tap", "taps streamed: active ones, those of active input channels, or all"
+    )
+    stsap: bool = knob(False, "PTB packs taps whose windows do not overlap")
+    clock_mhz: float = knob(500.0, "clock frequency", "MHz", gt=0.0, le=1e6)
+    accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
+    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
+    potential_bits: int = knob(16, "width at which int potentials saturate", "bits", ge=2, le=32)
+    psum_bits: int = knob(24, "width of an int partial sum in the RF", "bits", ge=2, le=64)
+    weight_bits: int = knob(8, "width of an int weight", "bits", ge=1, le=8)
+    array: Array = Array()
+    mapping: Mapping = Mapping()
+    memory: Memory = Memory()
+    energy: EnergyChoice = EnergyChoice()
+
+    @field_validator("tws", mode="before")
+    @classmethod
+    def _tws_is_a_size(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = tuple(value)
+        sizes = value if isinstance(value, tuple) else (value,)
+        for size in sizes:
+            if value == "auto":
+                break
+            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_TWS:
+                raise ValueError("must be a whole number of time points of at least 1, or auto")
+        if not sizes:
+            raise ValueError("a list of window sizes needs one per layer")
+        return value
+
+    @property
+    def clock_hz(self) -> Fraction:
+        """Clock frequency, exact."""
+        return Fraction(str(self.clock_mhz)) * 1_000_000
+
+    @property
+    def dram_bits_per_cycle(self) -> Fraction:
+        """DRAM bandwidth in bits per clock cycle, exact."""
+        return Fraction(str(self.memory.dram.bandwidth_gb_s)) * 8_000_000_000 / self.clock_hz
+
+
+def half_bits(capacity_bytes: int, share: float) -> int:
+    """Bits of one half of a double-buffered partition, rounded down (Section 5)."""
+    return int(capacity_bytes * 8 * Fraction(str(share)) / 2)
+
+
+def part_bits(capacity_bytes: int, share: float) -> int:
+    """Bits of a partition that is not double-buffered, rounded down (Section 5)."""
+    return int(capacity_bytes * 8 * Fraction(str(share)))

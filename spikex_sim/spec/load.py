@@ -1,0 +1,183 @@
+"""Presets, YAML files and dotted overrides become an :class:`Accelerator`; every mistake is named."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from spikex_sim.errors import ConfigError
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.validation import validated
+
+MAX_YAML_BYTES = 1 << 20
+MAX_BASES = 8
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without aliases and without silently dropped duplicate keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.YAMLError(f"key {key!r} is not text (line {key_node.start_mark.line + 1})")
+            if key in seen:
+                raise yaml.YAMLError(f"duplicate key '{key}' (line {key_node.start_mark.line + 1})")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse safe YAML; duplicate keys, aliases and syntax errors raise :class:`ConfigError`."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        raise ConfigError(str(exc) or type(exc).__name__, where=where) from None
+
+
+def preset_names() -> list[str]:
+    """Names of the accelerator presets that ship with the package."""
+    folder = resources.files("spikex_sim.spec") / "presets"
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def load_accelerator(
+    arch: str | Path | Accelerator = "spikex", overrides: Mapping[str, Any] | None = None
+) -> Accelerator:
+    """Build an accelerator from a preset name, a YAML file or another accelerator.
+
+    Parameters
+    ----------
+    arch : str, Path or Accelerator
+        Preset name (:func:`preset_names`), path of a YAML file (``base: spikex`` and the keys that
+        differ), or a configuration.
+    overrides : mapping, optional
+        Dotted key to value, e.g. ``{"array.rows": 16}``.
+
+    Raises
+    ------
+    ConfigError
+        Naming file and key.
+    """
+    if isinstance(arch, Accelerator):
+        if not overrides:
+            return arch
+        data, where = arch.model_dump(), arch.name
+    else:
+        given, where = _resolve(str(arch), MAX_BASES)
+        data = _merge(Accelerator().model_dump(), given)
+    for key, value in (overrides or {}).items():
+        _set(data, key, value)
+    _check_keys(Accelerator, data, where, ())
+    return validated(Accelerator, data, where=where, error=ConfigError)
+
+
+def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
+    if depth == 0:
+        raise ConfigError("bases refer to each other", where=arch, field="base")
+    presets = preset_names()
+    if arch in presets:
+        where = f"preset {arch}"
+        text = (resources.files("spikex_sim.spec") / "presets" / f"{arch}.yaml").read_text("utf-8")
+    else:
+        where = arch
+        text = _read_file(arch, presets)
+    data = parse_yaml(text, where)
+    if not isinstance(data, dict):
+        raise ConfigError("must be a mapping of keys to values", where=where)
+    base = data.pop("base", None)
+    if base is None:
+        return data, where
+    if not isinstance(base, str):
+        raise ConfigError("must name a preset or a file", where=where, field="base")
+    if base not in presets and not Path(base).is_absolute() and arch not in presets:
+        base = str(Path(arch).parent / base)
+    inherited, _ = _resolve(base, depth - 1)
+    return _merge(inherited, data), where
+
+
+def _read_file(arch: str, presets: list[str]) -> str:
+    path = Path(arch)
+    try:
+        if not path.is_file():
+            close = difflib.get_close_matches(arch, presets, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(
+                f"no such preset ({', '.join(presets)}) and no such file{hint}", where=f"arch {arch}"
+            )
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no configuration", where=arch)
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as exc:
+        raise ConfigError(f"cannot be read: {exc}", where=arch) from None
+
+
+def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in other.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = data.get(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(_unknown(key), field=key)
+        data[parent] = child = dict(child)
+        data = child
+    data[last] = value
+
+
+def _check_keys(model: type[BaseModel], data: dict[str, Any], where: str, path: tuple[str, ...]) -> None:
+    for key, value in data.items():
+        full = ".".join((*path, str(key)))
+        if key not in model.model_fields:
+            raise ConfigError(_unknown(full), where=where, field=full)
+        kind = model.model_fields[key].annotation
+        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            _check_keys(kind, value, where, (*path, key))
+
+
+def _unknown(key: str) -> str:
+    known = [name for name, _, _ in describe_keys()]
+    leaf = key.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(key, known, 1) or [k for k in known if k.rsplit(".", 1)[-1] == leaf]
+    return f"unknown configuration key{f'; did you mean {close[0]}?' if close else ''}"
+
+
+def describe_keys() -> Iterator[tuple[str, FieldInfo, Any]]:
+    """Yield every dotted key with its field description and default value, in order."""
+    yield from _describe(Accelerator(), ())
+
+
+def _describe(spec: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[str, FieldInfo, Any]]:
+    for name, info in type(spec).model_fields.items():
+        value = getattr(spec, name)
+        if isinstance(value, BaseModel):
+            yield from _describe(value, (*path, name))
+        else:
+            yield ".".join((*path, name)), info, value
+
+
+def value_of(spec: BaseModel, key: str) -> Any:
+    """Value of a dotted key in a configuration."""
+    value: Any = spec
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value

@@ -1,0 +1,143 @@
+"""The ``meta`` entry of a trace file: strict JSON, checked key by key."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from spikex_sim.errors import TraceError
+from spikex_sim.spec.validation import validated
+from spikex_sim.spec.workload import Layer
+from spikex_sim.trace.model import MAX_SAMPLES, MAX_TIMESTEPS
+from spikex_sim.trace.npyzip import shown
+
+MAX_META_CHARS = 4 << 20
+"""Longest ``meta`` accepted; a layer takes about 300 characters."""
+MAX_LAYERS = 4096
+"""Most layers accepted in one trace."""
+MAX_KEY_CHARS = 200
+"""Longest JSON key accepted."""
+
+
+class TraceMeta(BaseModel):
+    """What a trace file says about itself, format version 1.
+
+    Attributes
+    ----------
+    format, version
+        Always ``"spikex-trace"`` and 1.
+    name : str
+        Name shown in results; one printable line.
+    timesteps : int
+        Time points ``T``.
+    source : str
+        Where the spikes come from; printable.
+    layers : list of Layer
+        In order.
+    samples : int, optional
+        Length of the leading sample axis of every input; without it there is no such axis.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["spikex-trace"]
+    version: Literal[1]
+    name: str = Field(max_length=200)
+    timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
+    source: str = Field(default="", max_length=2000)
+    layers: list[Layer] = Field(min_length=1)
+    samples: int | None = Field(default=None, ge=1, le=MAX_SAMPLES)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _not_absurdly_many(cls, value: Any) -> Any:
+        if isinstance(value, list) and len(value) > MAX_LAYERS:
+            raise ValueError(f"{len(value)} layers, more than {MAX_LAYERS}")
+        return value
+
+    @field_validator("name", "source")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must be printable text on one line")
+        return value
+
+
+def parse_meta(text: str, where: str) -> TraceMeta:
+    """Parse and check ``meta``.
+
+    Parameters
+    ----------
+    text : str
+        JSON of unknown origin.
+    where : str
+        File named in messages.
+
+    Raises
+    ------
+    TraceError
+        If it is not strict JSON (duplicate keys, NaN, numbers beyond 64 bits and deep nesting are
+        refused), of another format or version, or a key is missing, unknown or wrong.
+    """
+    try:
+        data = json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_int=_int64,
+            parse_float=_finite,
+        )
+    except RecursionError:
+        raise TraceError("JSON is nested too deeply", where=where, field="meta") from None
+    except ValueError as exc:
+        raise TraceError(f"is not valid JSON: {shown(exc)}", where=where, field="meta") from None
+    return check_meta(data, where)
+
+
+def check_meta(data: Any, where: str) -> TraceMeta:
+    """Check already parsed ``meta``; see :func:`parse_meta`."""
+    if not isinstance(data, dict):
+        raise TraceError("must be a JSON object", where=where, field="meta")
+    if data.get("format") != "spikex-trace":
+        raise TraceError(
+            f"is {shown(repr(data.get('format')), 60)}, not 'spikex-trace'", where=where, field="meta.format"
+        )
+    version = data.get("version")
+    if version != 1 or isinstance(version, bool):
+        raise TraceError(
+            f"this release reads version 1, not {shown(repr(version), 60)}; update spikex-sim or convert the "
+            "trace",
+            where=where,
+            field="meta.version",
+        )
+    return validated(TraceMeta, data, where=where, error=TraceError, prefix="meta")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if len(key) > MAX_KEY_CHARS or not key.isprintable():
+            raise ValueError(f"unprintable or overlong key '{shown(key, 40)}'")
+        if key in result:
+            raise ValueError(f"duplicate key '{key}'")
+        result[key] = value
+    return result
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _int64(digits: str) -> int:
+    if len(digits) > 20 or not -(1 << 63) <= int(digits) < 1 << 63:
+        raise ValueError(f"the number {shown(digits, 24)} does not fit in 64 bits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not isfinite(float(digits)):
+        raise ValueError(f"the number {shown(digits, 24)} is out of range")
+    return float(digits)

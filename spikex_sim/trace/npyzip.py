@@ -1,0 +1,370 @@
+"""Reading zips of plain ``.npy`` arrays that nobody vouches for, and writing them deterministically.
+
+Nothing is unpickled and nothing is allocated before three sizes agree: the shape in the ``.npy`` header,
+the size in the zip directory, and what so many compressed bytes can possibly hold.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import lzma
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.errors import TraceError
+
+MAX_DIRECTORY_BYTES = 16 << 20
+"""Largest zip directory accepted; 100 000 members fit, no trace or recording has as many."""
+MAX_HEADER_BYTES = 4096
+"""Longest ``.npy`` header accepted; numpy writes 118 bytes for a plain array."""
+MAX_AXES = 32
+"""Most axes of an array that every numpy version can hold."""
+MAX_LZMA_WINDOW_BYTES = 64 << 20
+"""Largest LZMA dictionary accepted, the one of ``xz -9``; a decoder allocates it at once."""
+RATIO = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032, zipfile.ZIP_LZMA: 8192}
+"""Bytes that one compressed byte can stand for: deflate codes 258 in 2 bits; LZMA about 7 100 measured."""
+SLACK_BYTES = 65536
+"""Added to every such bound, so that tiny members need no exact arithmetic."""
+
+_CHUNK_BYTES = {zipfile.ZIP_STORED: 1 << 20, zipfile.ZIP_DEFLATED: 1 << 16, zipfile.ZIP_LZMA: 1 << 12}
+_PLAIN_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,8})")
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, NotImplementedError, RuntimeError,
+    ValueError, OverflowError, LookupError,
+)  # fmt: skip
+
+
+def shown(text: object, limit: int = 120) -> str:
+    """Text of unknown origin as it may stand in a one-line message: printable and short."""
+    line = str(text)
+    if not line.isprintable():
+        line = ascii(line)[1:-1]
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def human_bytes(count: int) -> str:
+    """Size in the largest binary unit that keeps the number at least 1, e.g. ``1.5 GiB``."""
+    value, unit = float(min(count, 1 << 100)), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.4g} {unit}"
+
+
+@contextmanager
+def open_regular(path: Path, max_bytes: int) -> Iterator[IO[bytes]]:
+    """Open a regular file for reading; whatever the system refuses becomes a :class:`TraceError`.
+
+    Parameters
+    ----------
+    path : Path
+        File to read.
+    max_bytes : int
+        Refuse larger files.
+    """
+    where = shown(path, 400)
+    try:
+        # Asked before opening, because opening a pipe waits for a writer.
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise TraceError("is a folder, give a file in it", where=where)
+        if not stat.S_ISREG(info.st_mode):
+            raise TraceError("is not a regular file", where=where)
+        if info.st_size > max_bytes:
+            raise TraceError(
+                f"has {human_bytes(info.st_size)}, more than the {human_bytes(max_bytes)} that are read",
+                where=where,
+            )
+        with path.open("rb") as handle:
+            yield handle
+    except FileNotFoundError:
+        raise TraceError("no such file", where=where) from None
+    except OSError as exc:
+        raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
+    except ValueError as exc:
+        raise TraceError(f"cannot be read: {exc}", where=where) from None
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """What a ``.npy`` member declares about itself.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Plain number, boolean or text type.
+    shape : tuple of int
+        Axes as declared.
+    fortran : bool
+        Whether the first axis varies fastest.
+    offset : int
+        Bytes before the data.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran: bool
+    offset: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data, exact whatever the size."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+class NpyZip:
+    """Arrays of a zip of ``.npy`` files, by key (the member's name without ``.npy``).
+
+    Parameters
+    ----------
+    handle : binary file
+        Open, seekable; stays open.
+    where : str
+        File named in messages.
+    methods : tuple of int
+        Compression methods accepted.
+    """
+
+    def __init__(
+        self,
+        handle: IO[bytes],
+        where: str,
+        methods: tuple[int, ...] = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA),
+    ) -> None:
+        self.where = where
+        self._handle = handle
+        self._methods = methods
+        self._file_bytes = handle.seek(0, io.SEEK_END)
+        handle.seek(0)
+        start = handle.read(8)
+        if not start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            raise TraceError(_what_it_is(start), where=where)
+        self._zip = _open_directory(handle, where)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            if info.is_dir() and info.file_size == 0:
+                continue
+            key = info.filename.removesuffix(".npy")
+            if key == info.filename:
+                raise TraceError("unknown member, not a .npy array", where=where, field=shown(info.filename))
+            if key in self._members:
+                raise TraceError("is in the file twice", where=where, field=shown(key))
+            self._members[key] = info
+        self._headers: dict[str, NpyHeader] = {}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys in file order."""
+        return tuple(self._members)
+
+    def declared(self, key: str) -> NpyHeader:
+        """Header of an array, after checking that the member can hold what it declares."""
+        if key not in self._headers:
+            info = self._members[key]
+            self._check_member(key, info)
+            with self._guard(key), self._zip.open(info) as member:
+                header = self._parse_header(key, member)
+            size = header.offset + header.nbytes
+            if size != info.file_size:
+                raise self._error(
+                    f"declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but the zip "
+                    f"member holds {human_bytes(max(info.file_size - header.offset, 0))}",
+                    key,
+                )
+            self._headers[key] = header
+        return self._headers[key]
+
+    def read(self, key: str) -> NDArray[Any]:
+        """Read one array, a bounded piece at a time; it comes back read-only."""
+        header, info = self.declared(key), self._members[key]
+        try:
+            data = np.empty(header.nbytes, np.uint8)
+        except MemoryError:
+            raise self._error(f"{human_bytes(header.nbytes)} do not fit in memory", key) from None
+        target = memoryview(data)
+        chunk = _CHUNK_BYTES[info.compress_type]
+        with self._guard(key), self._zip.open(info) as member:
+            _read_exactly(member, header.offset)
+            filled = 0
+            while filled < header.nbytes:
+                piece = member.read(min(chunk, header.nbytes - filled))
+                if not piece:
+                    raise EOFError("ends early")
+                target[filled : filled + len(piece)] = piece
+                filled += len(piece)
+            member.read(1)  # at the end zipfile compares the checksum
+        data.setflags(write=False)
+        return data.view(header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+
+    def text(self, key: str, max_chars: int) -> str:
+        """Read a 0-d string array."""
+        header = self.declared(key)
+        if header.shape != () or header.dtype.kind not in "US":
+            raise self._error(f"must be a 0-d string array, not {header.dtype} {list(header.shape)}", key)
+        if header.nbytes > max_chars * (4 if header.dtype.kind == "U" else 1):
+            raise self._error(f"longer than {max_chars} characters", key)
+        with self._guard(key):
+            value = self.read(key)[()]
+            return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+    def _check_member(self, key: str, info: zipfile.ZipInfo) -> None:
+        if info.flag_bits & 0x41:
+            raise self._error("is encrypted", key)
+        if info.compress_type not in self._methods:
+            names = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate", zipfile.ZIP_LZMA: "lzma"}
+            wanted = " or ".join(names[method] for method in self._methods)
+            raise self._error(f"uses zip method {info.compress_type}; write it with {wanted}", key)
+        if info.header_offset + info.compress_size > self._file_bytes:
+            raise self._error("truncated: its data lies outside the file", key)
+        if info.file_size > info.compress_size * RATIO[info.compress_type] + SLACK_BYTES:
+            raise self._error(
+                f"declares {human_bytes(info.file_size)} in {human_bytes(info.compress_size)} of compressed "
+                "data, which is impossible",
+                key,
+            )
+        if info.compress_type == zipfile.ZIP_LZMA:
+            with self._guard(key):
+                window = self._lzma_window(info)
+            if window > MAX_LZMA_WINDOW_BYTES:
+                raise self._error(f"asks for an LZMA window of {human_bytes(window)}", key)
+
+    def _lzma_window(self, info: zipfile.ZipInfo) -> int:
+        """Dictionary bytes that the LZMA member declares (PKWARE APPNOTE 5.8.8)."""
+        self._handle.seek(info.header_offset + 26)
+        name, extra = struct.unpack("<HH", self._handle.read(4))
+        self._handle.seek(name + extra, io.SEEK_CUR)
+        window: int = struct.unpack("<2xHBL", self._handle.read(9))[2]
+        return window
+
+    def _parse_header(self, key: str, member: IO[bytes]) -> NpyHeader:
+        prefix = _read_exactly(member, 8)
+        if prefix[:6] != b"\x93NUMPY":
+            raise self._error("is not a .npy array", key)
+        if prefix[6:] not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
+            raise self._error(f"has .npy version {prefix[6]}.{prefix[7]}; 1.0 to 3.0 are known", key)
+        width = 2 if prefix[6] == 1 else 4
+        length = int.from_bytes(_read_exactly(member, width), "little")
+        if length > MAX_HEADER_BYTES:
+            raise self._error(f"has a .npy header of {length} bytes; {MAX_HEADER_BYTES} are enough", key)
+        text = _read_exactly(member, length).decode("utf-8" if prefix[6] == 3 else "latin-1")
+        try:
+            header = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise self._error("has a damaged .npy header", key) from None
+        if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+            raise self._error("has a damaged .npy header", key)
+        shape, fortran = header["shape"], header["fortran_order"]
+        if not _is_shape(shape) or not isinstance(fortran, bool):
+            raise self._error("has a damaged .npy header", key)
+        return NpyHeader(self._plain_dtype(header["descr"], key), shape, fortran, 8 + width + length)
+
+    def _plain_dtype(self, descr: object, key: str) -> np.dtype[Any]:
+        if isinstance(descr, str) and "O" in descr:
+            raise self._error("holds pickled Python objects, which are never loaded; save plain arrays", key)
+        if not isinstance(descr, str) or not _PLAIN_DTYPE.fullmatch(descr):
+            raise self._error(f"has the type {shown(descr, 40)}; plain numbers and text are read", key)
+        with self._guard(key):
+            return np.dtype(descr)
+
+    @contextmanager
+    def _guard(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except _DAMAGED as exc:
+            raise self._error(f"truncated or damaged: {shown(exc) or type(exc).__name__}", key) from None
+
+    def _error(self, message: str, key: str) -> TraceError:
+        return TraceError(message, where=self.where, field=shown(key))
+
+
+def write_npyzip(handle: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays as a zip whose bytes depend on nothing but the arrays (and zlib's version).
+
+    Parameters
+    ----------
+    handle : binary file
+        Open for writing, seekable.
+    arrays : mapping of str to array
+        In the order in which they are written.
+    """
+    with zipfile.ZipFile(handle, "w") as archive:
+        for key, array in arrays.items():
+            info = zipfile.ZipInfo(f"{key}.npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3  # else it tells the operating system
+            info.external_attr = 0o644 << 16
+            with archive.open(info, "w", force_zip64=array.nbytes >= 1 << 31) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+
+
+class _CappedReads:
+    """Passes reads on but none larger than the zip directory may be: zipfile reads it in one go."""
+
+    def __init__(self, handle: IO[bytes], where: str) -> None:
+        self._handle = handle
+        self._where = where
+        self.seek = handle.seek
+        self.tell = handle.tell
+        self.seekable = handle.seekable
+        self.close = lambda: None
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_DIRECTORY_BYTES:
+            raise TraceError("has a zip directory too large for a trace", where=self._where)
+        return self._handle.read(size)
+
+
+def _open_directory(handle: IO[bytes], where: str) -> zipfile.ZipFile:
+    try:
+        capped: Any = _CappedReads(handle, where)
+        return zipfile.ZipFile(capped)
+    except _DAMAGED as exc:
+        raise TraceError(f"truncated or damaged zip: {shown(exc)}", where=where) from None
+
+
+def _what_it_is(start: bytes) -> str:
+    """Say what a file that should be a zip is instead, from its first bytes."""
+    if not start:
+        return "is empty"
+    known = {
+        b"\x93NUMPY": "is a single .npy array, not an .npz of arrays",
+        b"\x89HDF\r\n\x1a\n": "is an HDF5 file; name it .h5",
+        b"\x80": "looks like a Python pickle, which is never loaded; save an .npz",
+        b"\x1f\x8b": "is gzip-compressed; unpack it first",
+    }
+    for magic, message in known.items():
+        if start.startswith(magic):
+            return message
+    return "is not an .npz (a zip of .npy arrays)"
+
+
+def _is_shape(shape: object) -> bool:
+    return (
+        isinstance(shape, tuple)
+        and len(shape) <= MAX_AXES
+        and all(type(length) is int and 0 <= length < 1 << 62 for length in shape)
+    )
+
+
+def _read_exactly(member: IO[bytes], count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        piece = member.read(count - len(data))
+        if not piece:
+            raise EOFError("ends early")
+        data += piece
+    return bytes(data)

@@ -1,0 +1,297 @@
+"""Trace files: ``.npz`` and HDF5, format version 1, read as if an enemy had written them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.errors import TraceError
+from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
+from spikex_sim.trace.model import Trace, check_chain, check_declared
+from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown, write_npyzip
+
+MAX_TRACE_BYTES = 8 << 30
+"""Most bytes of arrays read from one trace; beyond, it is a mistake, an attack, or wants splitting."""
+
+_MAX_FILE_BYTES = MAX_TRACE_BYTES + (256 << 20)
+_NPZ = (".npz",)
+_HDF5 = (".h5", ".hdf5")
+_KEY = re.compile(r"(0|[1-9][0-9]{0,8})/(input|weight|bias)")
+
+
+class Declared(Protocol):
+    """Type and shape that a file declares for an array, known before the array is read."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Axes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+
+
+class Container(Protocol):
+    """What both file formats offer to the reader."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key in the file."""
+
+    def declared(self, key: str) -> Declared:
+        """Type and shape of an array, checked against the bytes that the file spends on it."""
+
+    def read(self, key: str) -> NDArray[Any]:
+        """Read the array itself."""
+
+    def text(self, key: str, max_chars: int) -> str:
+        """Read the text of a 0-d string array."""
+
+
+def load_trace(path: str | Path) -> Trace:
+    """Read a trace file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.npz``, ``.h5`` or ``.hdf5`` in format version 1.
+
+    Returns
+    -------
+    Trace
+        With ``file_sha256`` of the file's bytes. Its arrays are read-only.
+
+    Raises
+    ------
+    TraceError
+        For anything wrong with the file, in one line that names it and the field.
+    """
+    path = Path(path)
+    where = shown(path, 400)
+    suffix = _suffix(path)
+    with open_regular(path, _MAX_FILE_BYTES) as handle:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+        if suffix in _NPZ:
+            archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+            return _read(archive, where, path.stem, sha256)
+        from spikex_sim.trace.hdf5 import open_hdf5
+
+        with open_hdf5(path, where) as arrays:
+            return _read(arrays, where, path.stem, sha256)
+
+
+def load_traces(path: str | Path) -> list[Trace]:
+    """Read every trace of a folder, in the order of the file names; of a file, the one trace.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder with ``*.npz``, ``*.h5`` or ``*.hdf5`` files; other and hidden files are passed over.
+    """
+    path = Path(path)
+    where = shown(path, 400)
+    try:
+        if not path.is_dir():
+            return [load_trace(path)]
+        names = sorted(
+            item.name
+            for item in path.iterdir()
+            if item.suffix.lower() in _NPZ + _HDF5 and not item.name.startswith(".")
+        )
+    except OSError as exc:
+        raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
+    if not names:
+        raise TraceError("holds no trace (*.npz, *.h5)", where=where)
+    return [load_trace(path / name) for name in names]
+
+
+def save_trace(trace: Trace, path: str | Path) -> None:
+    """Write a trace file: complete or not at all, with the same bytes for the same trace.
+
+    Parameters
+    ----------
+    trace : Trace
+        What to write.
+    path : str or Path
+        ``.npz``, ``.h5`` or ``.hdf5``; an existing file is replaced.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written, or could not be read again.
+    """
+    path = Path(path)
+    where = shown(path, 400)
+    suffix = _suffix(path)
+    # Nothing is written that load_trace would refuse.
+    check_meta(trace.meta(), where)
+    arrays = _arrays_of(trace)
+    _check_total(sum(array.nbytes for array in arrays.values()), where)
+    if suffix in _NPZ:
+
+        def write(temporary: Path) -> None:
+            with temporary.open("xb") as handle:
+                write_npyzip(handle, {"meta": np.array(_meta_json(trace)), **arrays})
+                _flush(handle)
+    else:
+        from spikex_sim.trace.hdf5 import write_hdf5
+
+        def write(temporary: Path) -> None:
+            write_hdf5(temporary, _meta_json(trace), arrays)
+
+    _replace(path, where, write)
+
+
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in _NPZ + _HDF5:
+        what = f"has the ending '{shown(suffix, 20)}'" if suffix else "has no ending"
+        raise TraceError(f"{what}; a trace is an .npz or .h5 file", where=shown(path, 400))
+    return suffix
+
+
+def _read(container: Container, where: str, stem: str, sha256: str) -> Trace:
+    if "meta" not in container.keys:
+        raise TraceError("is missing: this is no spikex trace", where=where, field="meta")
+    meta = parse_meta(container.text("meta", MAX_META_CHARS), where)
+    layers = tuple(meta.layers)
+    check_chain(layers, where)
+    keys = _checked_keys(container, meta, where)
+    read: dict[str, dict[int, NDArray[Any]]] = {"input": {}, "weight": {}, "bias": {}}
+    for index, part in keys:
+        array = container.read(f"{index}/{part}")
+        read[part][index] = array[None] if part == "input" and meta.samples is None else array
+    return Trace(
+        name=meta.name or shown(stem),
+        timesteps=meta.timesteps,
+        layers=layers,
+        inputs=read["input"],
+        weights=read["weight"],
+        biases=read["bias"],
+        samples=meta.samples or 1,
+        batched=meta.samples is not None,
+        label=_label(container, meta, where),
+        source=meta.source,
+        file_sha256=sha256,
+        where=where,
+    )
+
+
+def _checked_keys(container: Container, meta: TraceMeta, where: str) -> list[tuple[int, str]]:
+    """Layer and part of every array, after holding each declaration against what ``meta`` calls for."""
+    keys = []
+    total = 0
+    for key in container.keys:
+        if key in ("meta", "label"):
+            continue
+        match = _KEY.fullmatch(key)
+        if not match:
+            known = [f"{index}/{part}" for index in range(8) for part in ("input", "weight", "bias")]
+            close = get_close_matches(key[:40], [*known, "label"], 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise TraceError(f"unknown key{hint}", where=where, field=shown(key))
+        index, part = int(match[1]), match[2]
+        declared = container.declared(key)
+        shape = declared.shape
+        if part == "input" and meta.samples is None:
+            shape = (1, *shape)
+        check_declared(
+            meta.layers, index, part, declared.dtype, shape,
+            timesteps=meta.timesteps, samples=meta.samples or 1, batched=meta.samples is not None, where=where,
+        )  # fmt: skip
+        total += declared.nbytes
+        keys.append((index, part))
+    if (0, "input") not in keys:
+        raise TraceError(
+            "is missing: the spikes that enter layer 0 are required", where=where, field="0/input"
+        )
+    _check_total(total, where)
+    return keys
+
+
+def _check_total(total: int, where: str) -> None:
+    if total > MAX_TRACE_BYTES:
+        raise TraceError(
+            f"its arrays take {human_bytes(total)}, more than the {human_bytes(MAX_TRACE_BYTES)} of one trace; "
+            "split the samples into several files",
+            where=where,
+        )
+
+
+def _label(container: Container, meta: TraceMeta, where: str) -> int | tuple[int, ...] | None:
+    if "label" not in container.keys:
+        return None
+    declared = container.declared("label")
+    if declared.dtype.kind not in "iu":
+        raise TraceError(f"must be an integer, not {declared.dtype}", where=where, field="label")
+    if declared.shape not in ((), (meta.samples,)):
+        wanted = "a single one" if meta.samples is None else f"one for each of {meta.samples} samples"
+        raise TraceError(
+            f"has shape {list(declared.shape)}, the trace wants {wanted} (meta.samples)",
+            where=where,
+            field="label",
+        )
+    values = container.read("label")
+    if values.size and int(values.max()) >= 1 << 63:
+        raise TraceError("does not fit in 64 bits", where=where, field="label")
+    return tuple(values.tolist()) if values.ndim else int(values)
+
+
+def _arrays_of(trace: Trace) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for index in range(len(trace.layers)):
+        if index in trace.inputs:
+            arrays[f"{index}/input"] = trace.inputs[index] if trace.batched else trace.inputs[index][0]
+        if index in trace.weights:
+            arrays[f"{index}/weight"] = trace.weights[index]
+        if index in trace.biases:
+            arrays[f"{index}/bias"] = trace.biases[index]
+    if trace.label is not None:
+        arrays["label"] = np.array(trace.label, np.int64)
+    return arrays
+
+
+def _meta_json(trace: Trace) -> str:
+    import json
+
+    return json.dumps(trace.meta(), allow_nan=False)
+
+
+def _replace(path: Path, where: str, write: Callable[[Path], None]) -> None:
+    # In the same folder, because a rename is atomic only within a file system.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with _removed_on_failure(temporary):
+            write(temporary)
+            temporary.replace(path)
+    except OSError as exc:
+        raise TraceError(f"cannot be written: {exc.strerror or shown(exc)}", where=where) from None
+
+
+@contextmanager
+def _removed_on_failure(temporary: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _flush(handle: IO[bytes]) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
