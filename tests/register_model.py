@@ -15,14 +15,14 @@ How the array is built::
               --->| 1,0 |---->| 1,1 |---->| 1,2 |     PE (r, c) sees every token r + c cycles after PE (0, 0).
                   +-----+     +-----+     +-----+
 
-The sequencer issues a wavefront (a token per row and column in use) whenever PE (0, 0) is free at the next clock
-edge. It knows no durations: an update phase lasts until the queue of operations of each position is empty.
+The sequencer issues a wavefront (a token per row and column in use) whenever PE (0, 0) is free at the next
+clock edge. It knows no durations: an update phase lasts until each position's queue of operations is empty.
 
-In the update phase a PE reads a partial sum per time point and hands it to its LIF unit through a deskew line of
-``columns of the tile - 1 - c`` registers, the usual output triangle of a systolic array. The LIF units of a row
-thus work in step, and a potential that a column leaves behind in one cycle can be taken up by any column of its
-row in the next, be it in this batch or the one after it: "bypassed without a bubble" (Section 4). The last LIF
-update of a tile falls into the cycle before the end token reaches the last PE.
+In the update phase a PE reads a partial sum per time point and hands it to its LIF unit through a deskew line
+of ``columns of the tile - 1 - c`` registers, the usual output triangle of a systolic array. The LIF units of
+a row thus work in step, and a potential that a column leaves behind in one cycle can be taken up by any column
+of its row in the next, be it in this batch or the one after it: "bypassed without a bubble" (Section 4). The
+last LIF update of a tile falls into the cycle before the end token reaches the last PE.
 """
 
 from __future__ import annotations
@@ -30,37 +30,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from register_dispatch import Batch, Bits, Dispatcher, Tile, tap_words
 
-Number: TypeAlias = Any  # int in the integer datapath, np.float32 in the float one
-
-
-@dataclass
-class Counters:
-    """Events of a layer, counted where they happen."""
-
-    batches: int = 0
-    ntwus: int = 0
-    streamed_taps: int = 0
-    accumulations: int = 0
-    lif_updates: int = 0
-    weight_words_read: int = 0
-    spike_bits_read: int = 0
-    tag_bits_read: int = 0
-    psum_rf_reads: int = 0
-    psum_rf_writes: int = 0
-    potential_rf_reads: int = 0
-    potential_rf_writes: int = 0
-    weight_register_writes: int = 0
-    potential_lbuf_reads: int = 0
-    potential_lbuf_writes: int = 0
-    output_bits: int = 0
-    busy_pe_cycles: int = 0
+from register_dispatch import (
+    Bits,
+    ColumnToken,
+    Counters,
+    Dispatcher,
+    Kind,
+    Load,
+    LocalBuffer,
+    Number,
+    RowToken,
+    Sequencer,
+    Tile,
+    UpdateOp,
+    Wavefront,
+    tap_words,
+)
 
 
 @dataclass(frozen=True)
@@ -119,194 +109,14 @@ class Neuron:
         return True, (v - self.threshold if self.soft_reset else self.zero)
 
 
-# --- The memory next to the array -----------------------------------------------------------------
-
-
-class LocalBuffer:
-    """The LBUF as the array sees it: weights, spike words with tags, potentials (written at clock edges).
-
-    Parameters
-    ----------
-    weight : [M, K] array, one word per output channel and tap
-    words : [K, P, windows, TWS] bits, the spike word each tap sees at each position and window
-    """
-
-    def __init__(self, weight: NDArray[Any], words: Bits, neuron: Neuron, counters: Counters) -> None:
-        self.weights = [[neuron.number(w) for w in row] for row in weight]
-        self.words, self.tags = words, np.any(words, axis=-1, keepdims=True)[..., 0]
-        self.counters = counters
-        self.potentials: dict[tuple[int, int], Number] = {}
-        self.staged: dict[tuple[int, int], Number] = {}
-
-    def read_weight(self, channel: int, tap: int) -> Number:
-        self.counters.weight_words_read += 1
-        return self.weights[channel][tap]
-
-    def read_spikes(self, tap: int, position: int, window: int) -> list[bool] | None:
-        """Return the word of a tap, or None where its tag is zero: then only the tag is read."""
-        self.counters.tag_bits_read += 1
-        if not self.tags[tap, position, window]:
-            return None
-        word: list[bool] = self.words[tap, position, window].tolist()
-        self.counters.spike_bits_read += len(word)
-        return word
-
-    def read_potential(self, channel: int, position: int) -> Number:
-        self.counters.potential_lbuf_reads += 1
-        return self.potentials[channel, position]  # a KeyError here is a read of what was never written
-
-    def write_potential(self, channel: int, position: int, u: Number) -> None:
-        self.counters.potential_lbuf_writes += 1
-        self.staged[channel, position] = u
-
-    def commit(self) -> None:
-        self.potentials.update(self.staged)
-        self.staged.clear()
-
-
-# --- Section 4: what travels through the array ----------------------------------------------------
-
-
-class Kind(Enum):
-    """What a PE does with a token."""
-
-    TAP = "integrate"
-    UPDATE = "update"
-    END = "end"
-
-
-class Load(Enum):
-    """Where the potential of a LIF unit comes from at the start of an operation."""
-
-    KEEP = "own register"
-    REST = "a neuron's first active window: at rest"
-    LBUF = "local buffer"
-    ROW = "register of the column that holds the preceding window"
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateOp:
-    """One cycle of the update phase for one column; by default none of its work falls into this cycle."""
-
-    position: int = -1
-    window: int = -1
-    load: Load = Load.KEEP
-    source: int = -1  # the column meant by Load.ROW
-    leak_windows: int = 0  # skipped windows made up for
-    point: int = -1  # time point of the window that is updated, -1: none
-    store: bool = False  # write the potential to the LBUF
-
-
-IDLE = UpdateOp()
-
-
-@dataclass(frozen=True, slots=True)
-class RowToken:
-    """Moves right through the first `columns` PEs of a row: the weights of a slot, or the bias of an update."""
-
-    kind: Kind
-    columns: int
-    values: tuple[Number, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnToken:
-    """Moves down: a spike word (None: zero tag) with the index of its weight in the slot, or an operation."""
-
-    kind: Kind
-    word: list[bool] | None = None
-    select: int = 0
-    op: UpdateOp = IDLE
-
-
-@dataclass(frozen=True, slots=True)
-class Wavefront:
-    """The tokens that PE (0, 0), and r + c cycles later PE (r, c), sees together."""
-
-    rows: tuple[RowToken, ...] = ()
-    columns: tuple[ColumnToken, ...] = ()
-
-
-class Sequencer:
-    """Turns the batches of a row group into wavefronts, reading the LBUF as it issues them."""
-
-    def __init__(
-        self, lbuf: LocalBuffer, channels: range, bias: Sequence[Number] | None, tws: int, catchup_cycles: int
-    ) -> None:
-        self.lbuf, self.channels, self.tws, self.catchup_cycles = lbuf, channels, tws, catchup_cycles
-        self.bias = [() if bias is None else (bias[m],) for m in channels]
-        self.last_window: dict[int, int] = {}  # per position, over all tiles of the row group
-
-    def program(self, batches: Sequence[Batch], width: int) -> Iterator[Wavefront]:
-        """Yield the wavefronts of a tile whose widest batch has `width` columns."""
-        counters = self.lbuf.counters
-        for batch in batches:
-            counters.batches += 1
-            for slot in batch.slots:
-                counters.streamed_taps += len(slot)
-                yield self._tap(batch, slot)
-            yield from self._update(batch)
-        yield Wavefront((RowToken(Kind.END, width),) * len(self.channels), (ColumnToken(Kind.END),) * width)
-
-    def _tap(self, batch: Batch, slot: tuple[int, ...]) -> Wavefront:
-        n = len(batch.columns)
-        weights = [tuple(self.lbuf.read_weight(m, k) for k in slot) for m in self.channels]
-        columns = []
-        for p, w in batch.columns:
-            words = [self.lbuf.read_spikes(k, p, w) for k in slot]
-            wanted = [i for i, word in enumerate(words) if word is not None]
-            if len(wanted) > 1:
-                raise RuntimeError("two taps of a slot are active in the same column")
-            select = wanted[0] if wanted else 0
-            columns.append(ColumnToken(Kind.TAP, words[select], select))
-        return Wavefront(tuple(RowToken(Kind.TAP, n, values) for values in weights), tuple(columns))
-
-    def _update(self, batch: Batch) -> Iterator[Wavefront]:
-        """Yield one wavefront per cycle until every position's windows are updated, one after the other."""
-        seats: dict[int, list[tuple[int, int]]] = {}
-        for column, (p, w) in enumerate(batch.columns):
-            seats.setdefault(p, []).append((column, w))
-        queues = [deque(self._operations(p, seat)) for p, seat in seats.items()]
-        rows = tuple(RowToken(Kind.UPDATE, len(batch.columns), bias) for bias in self.bias)
-        while any(queues):
-            ops = [IDLE] * len(batch.columns)
-            for queue in queues:
-                if queue:
-                    column, op = queue.popleft()
-                    ops[column] = op
-            yield Wavefront(rows, tuple(ColumnToken(Kind.UPDATE, op=op) for op in ops))
-
-    def _operations(self, p: int, seat: list[tuple[int, int]]) -> Iterator[tuple[int, UpdateOp]]:
-        """Yield (column, operation) of one position cycle by cycle; `seat` has its (column, window) pairs."""
-        for i, (column, w) in enumerate(seat):
-            before = self.last_window.get(p)
-            self.last_window[p] = w
-            load, source = Load.REST, -1
-            if before is not None:
-                load = Load.LBUF
-                if i and seat[i - 1][1] == w - 1:  # handed along within the phase
-                    load, source = Load.ROW, seat[i - 1][0]
-            owed = 0 if before is None else w - before - 1
-            store = not (i + 1 < len(seat) and seat[i + 1][1] == w + 1)
-            for _ in range(owed if self.catchup_cycles else 0):
-                yield column, UpdateOp(p, w, load, source, leak_windows=1)
-                load = Load.KEEP
-                for _ in range(self.catchup_cycles - 1):
-                    yield column, IDLE
-            free = 0 if self.catchup_cycles else owed  # catch-up without a cycle rides on the first update
-            for j in range(self.tws):
-                yield column, UpdateOp(p, w, load, source, free, j, store and j == self.tws - 1)
-                load, free = Load.KEEP, 0
-
-
 # --- Section 4: the array -------------------------------------------------------------------------
 
 
 class PE:
     """One processing element: link registers, accumulators, deskew line, LIF unit with a potential register.
 
-    `evaluate` sees the link and potential registers of its neighbours as the last clock edge left them; whatever
-    of its own they can see changes in `commit`.
+    `evaluate` sees the link and potential registers of its neighbours as the last clock edge left them;
+    whatever of its own they can see changes in `commit`.
     """
 
     def __init__(self, array: Array, row: int, col: int) -> None:
@@ -466,7 +276,7 @@ class Array:
         return self.cycle - started
 
     def clock(self, wave: Wavefront) -> None:
-        """One cycle: lanes move, every PE computes from what the last edge left, then all registers change."""
+        """One cycle: lanes move, PEs compute from what the last edge left, then all registers change."""
         left: list[RowToken | None] = []
         for r, row_lane in enumerate(self.row_lanes):
             row_lane.append(wave.rows[r] if r < len(wave.rows) else None)
@@ -538,7 +348,8 @@ def run_layer(
     silence_is_free = not neuron.soft_reset and not biased and bool(neuron.threshold >= 0)
 
     counters = Counters()
-    lbuf = LocalBuffer(weight.reshape(n_channels, n_taps), words, neuron, counters)
+    weights = [[neuron.number(w) for w in row] for row in weight.reshape(n_channels, n_taps)]
+    lbuf = LocalBuffer(weights, words, counters)
     outputs = np.zeros((n_channels, n_positions, spikes.shape[-1]), dtype=np.bool_)
     array = Array(rows, cols, tws, accumulators_per_pe, neuron, lbuf, outputs)
     dispatcher = Dispatcher(lbuf.tags, silence_is_free, scheduler, stream, cols, n_taps // len(spikes), stsap)

@@ -259,8 +259,7 @@ class EnergyTable:
             for width in around
         ]
         return EnergyTableError(
-            f"{wanted}: widths are not interpolated, the nearest rows are "
-            f"{' and '.join(row.label for row in nearest)}",
+            f"{wanted}: widths are not interpolated; nearest: {' and '.join(row.label for row in nearest)}",
             where=self.name,
         )
 
@@ -286,8 +285,15 @@ def _build(name: str, texts: Mapping[str, str]) -> EnergyTable:
     prefix = "" if name == "default" else f"{name}/"
     sram_file, logic_file, dram_file = (prefix + file for file in _FILES)
     sram: dict[tuple[str, int], list[SramRow]] = {}
+    conditions: set[tuple[float, float]] = set()
     for row in read_sram(sram_file, texts["sram.csv"]):
         sram.setdefault((row.device, row.width_bits), []).append(row)
+        conditions.add((row.node_nm, row.temperature_k))
+    if len(conditions) > 1:
+        raise EnergyTableError(
+            "all memories of a table have one node and one temperature; make a table for each",
+            where=sram_file,
+        )
     logic: dict[str, list[OperationRow]] = {}
     for operation in read_operations(logic_file, texts["logic.csv"]):
         logic.setdefault(operation.component, []).append(operation)

@@ -28,14 +28,14 @@ def saturated(potential: Any, limit: Any) -> Any:
 
 
 @overload(leaked, inline="always")
-def _leaked(potential: Any, leak: Any) -> Any:  # noqa: ARG001
+def _leaked(potential, leak):  # type: ignore[no-untyped-def]  # noqa: ARG001
     if isinstance(leak, types.Integer):
         return lambda potential, leak: potential - (potential >> leak)
     return lambda potential, leak: np.float32(leak * potential)
 
 
 @overload(saturated, inline="always")
-def _saturated(potential: Any, limit: Any) -> Any:  # noqa: ARG001
+def _saturated(potential, limit):  # type: ignore[no-untyped-def]  # noqa: ARG001
     if isinstance(potential, types.Integer):
         return lambda potential, limit: min(max(potential, -limit), limit - 1)
     return lambda potential, limit: potential  # noqa: ARG005

@@ -289,7 +289,8 @@ def _cut_channel(
         if not fits:
             if own_filter * tap_filter_bits > filter_capacity:
                 need_filter = max(need_filter, tap_filter_bits)
-            need_ifmap = max(need_ifmap, new_words * tws + new_tags)
+            if new_words * tws + new_tags > ifmap_capacity:
+                need_ifmap = max(need_ifmap, new_words * tws + new_tags)
         run_taps += 1 if hit > 0 or stream == ALL or (stream == CHANNEL and streams) else 0
         run_hits += hit
         run_words += new_words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,7 @@ class Hdf5Arrays:
 
     def text(self, key: str, max_chars: int) -> str:
         """Read a scalar string, of fixed or variable length."""
-        import h5py
-
+        h5py = _import_h5py(self.where)
         with _guard(self.where, key):
             dataset = self._datasets[key]
             info = h5py.check_string_dtype(dataset.dtype)
@@ -100,8 +100,7 @@ class Hdf5Arrays:
         return text
 
     def _collect(self, group: Any, prefix: str) -> None:
-        import h5py
-
+        h5py = _import_h5py(self.where)
         with _guard(self.where, prefix.rstrip("/")):
             if len(group) > MAX_LINKS:
                 raise self._error(
@@ -201,10 +200,9 @@ def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> Non
 
 def _import_h5py(where: str) -> Any:
     try:
-        import h5py
+        return import_module("h5py")
     except ImportError:
         raise TraceError("HDF5 needs h5py: pip install h5py", where=where) from None
-    return h5py
 
 
 @contextmanager

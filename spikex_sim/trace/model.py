@@ -188,7 +188,7 @@ class Trace:
         return bits.astype(np.bool_)
 
     def meta(self) -> dict[str, Any]:
-        """The ``meta`` entry of the file format, version 1."""
+        """Build the ``meta`` entry of the file format, version 1."""
         meta: dict[str, Any] = {
             "format": "spikex-trace",
             "version": 1,
@@ -267,24 +267,36 @@ def _check(trace: Trace) -> None:
                 trace.layers, index, part, array.dtype, array.shape,
                 timesteps=trace.timesteps, samples=trace.samples, batched=trace.batched, where=trace.where,
             )  # fmt: skip
+    _check_values(trace)
+    _check_label(trace)
+
+
+def _check_values(trace: Trace) -> None:
     spare_bits = -trace.timesteps % 8
     for index, array in trace.inputs.items():
         if spare_bits and np.any(array[..., -1] & ((1 << spare_bits) - 1)):
-            raise fail(
+            raise TraceError(
                 f"spikes are packed for another T: bits are set after time point {trace.timesteps - 1}",
-                f"{index}/input",
+                where=trace.where,
+                field=f"{index}/input",
             )
     for part, arrays in (("weight", trace.weights), ("bias", trace.biases)):
         for index, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise fail("holds NaN or infinite values", f"{index}/{part}")
+                raise TraceError("holds NaN or infinite values", where=trace.where, field=f"{index}/{part}")
+
+
+def _check_label(trace: Trace) -> None:
+    message = ""
     if isinstance(trace.label, tuple):
         if not trace.batched:
-            raise fail("is a list of classes, but the trace has no sample axis (meta.samples)", "label")
-        if len(trace.label) != trace.samples:
-            raise fail(f"{len(trace.label)} labels for {trace.samples} samples", "label")
+            message = "is a list of classes, but the trace has no sample axis (meta.samples)"
+        elif len(trace.label) != trace.samples:
+            message = f"{len(trace.label)} labels for {trace.samples} samples"
     elif trace.label is not None and trace.samples != 1:
-        raise fail(f"one label for {trace.samples} samples", "label")
+        message = f"one label for {trace.samples} samples"
+    if message:
+        raise TraceError(message, where=trace.where, field="label")
 
 
 def check_chain(layers: Sequence[Layer], where: str) -> None:

@@ -66,7 +66,7 @@ def human_bytes(count: int) -> str:
 
 
 @contextmanager
-def open_regular(path: Path, max_bytes: int) -> Iterator[IO[bytes]]:
+def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
     """Open a regular file for reading; whatever the system refuses becomes a :class:`TraceError`.
 
     Parameters
@@ -181,8 +181,8 @@ class NpyZip:
             size = header.offset + header.nbytes
             if size != info.file_size:
                 raise self._error(
-                    f"declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but the zip "
-                    f"member holds {human_bytes(max(info.file_size - header.offset, 0))}",
+                    f"declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but the "
+                    f"zip member holds {human_bytes(max(info.file_size - header.offset, 0))}",
                     key,
                 )
             self._headers[key] = header
@@ -195,7 +195,7 @@ class NpyZip:
             data = np.empty(header.nbytes, np.uint8)
         except MemoryError:
             raise self._error(f"{human_bytes(header.nbytes)} do not fit in memory", key) from None
-        target = memoryview(data)
+        target = data.data
         chunk = _CHUNK_BYTES[info.compress_type]
         with self._guard(key), self._zip.open(info) as member:
             _read_exactly(member, header.offset)
@@ -243,7 +243,7 @@ class NpyZip:
                 raise self._error(f"asks for an LZMA window of {human_bytes(window)}", key)
 
     def _lzma_window(self, info: zipfile.ZipInfo) -> int:
-        """Dictionary bytes that the LZMA member declares (PKWARE APPNOTE 5.8.8)."""
+        """Read the dictionary bytes that an LZMA member declares (PKWARE APPNOTE 5.8.8)."""
         self._handle.seek(info.header_offset + 26)
         name, extra = struct.unpack("<HH", self._handle.read(4))
         self._handle.seek(name + extra, io.SEEK_CUR)
@@ -323,9 +323,11 @@ class _CappedReads:
         self.close = lambda: None
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_DIRECTORY_BYTES:
+        limit = MAX_DIRECTORY_BYTES + 1
+        data = self._handle.read(limit if size < 0 else min(size, limit))
+        if len(data) == limit:
             raise TraceError("has a zip directory too large for a trace", where=self._where)
-        return self._handle.read(size)
+        return data
 
 
 def _open_directory(handle: IO[bytes], where: str) -> zipfile.ZipFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -212,7 +213,8 @@ def _checked_keys(container: Container, meta: TraceMeta, where: str) -> list[tup
             shape = (1, *shape)
         check_declared(
             meta.layers, index, part, declared.dtype, shape,
-            timesteps=meta.timesteps, samples=meta.samples or 1, batched=meta.samples is not None, where=where,
+            timesteps=meta.timesteps, samples=meta.samples or 1, batched=meta.samples is not None,
+            where=where,
         )  # fmt: skip
         total += declared.nbytes
         keys.append((index, part))
@@ -227,8 +229,8 @@ def _checked_keys(container: Container, meta: TraceMeta, where: str) -> list[tup
 def _check_total(total: int, where: str) -> None:
     if total > MAX_TRACE_BYTES:
         raise TraceError(
-            f"its arrays take {human_bytes(total)}, more than the {human_bytes(MAX_TRACE_BYTES)} of one trace; "
-            "split the samples into several files",
+            f"its arrays take {human_bytes(total)}, more than the {human_bytes(MAX_TRACE_BYTES)} of one "
+            "trace; split the samples into several files",
             where=where,
         )
 
@@ -267,8 +269,6 @@ def _arrays_of(trace: Trace) -> dict[str, NDArray[Any]]:
 
 
 def _meta_json(trace: Trace) -> str:
-    import json
-
     return json.dumps(trace.meta(), allow_nan=False)
 
 

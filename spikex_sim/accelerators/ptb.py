@@ -1,0 +1,54 @@
+"""PTB: parallel time batching, the SpikeX paper's baseline (Section 7; Lee, Zhang, Li, HPCA 2022)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikex_sim.dispatch import RowGroups, Schedule, cut_tiles, issue, pack_by_position
+from spikex_sim.geometry import geometry_of
+from spikex_sim.memory.mapping import choose_tiles
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Layer
+from spikex_sim.tags import WindowedSpikes, receptive_activity
+
+
+class ParallelTimeBatching:
+    """Columns are consecutive windows of one position, whatever their tags; nothing is tailored.
+
+    With ``stsap`` taps whose windows do not overlap share an integration slot.
+    """
+
+    def schedule(
+        self,
+        layer: Layer,
+        spikes: WindowedSpikes,
+        silence_is_free: bool,
+        potential_bits: int,
+        arch: Accelerator,
+    ) -> Schedule:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        geometry = geometry_of(layer)
+        groups = RowGroups(arch.array.rows, layer.out_channels)
+        active = receptive_activity(geometry, spikes)
+        shape = choose_tiles(
+            geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
+        )
+        tiles = cut_tiles(geometry.positions, spikes.windows, shape)
+        packings = [
+            pack_by_position(np.ones((p1 - p0, w1 - w0), dtype=bool), arch.array.cols)
+            for p0, p1, w0, w1 in tiles.tolist()
+        ]
+        return Schedule(
+            geometry=geometry,
+            groups=groups,
+            tws=spikes.tws,
+            windows=spikes.windows,
+            mode=None,
+            shape=shape,
+            tiles=tiles,
+            active=active if silence_is_free else np.ones_like(active),
+            stream=arch.stream,
+            tailored=False,
+            packs_taps=arch.stsap,
+            **issue(tiles, packings),
+        )

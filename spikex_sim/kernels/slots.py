@@ -1,0 +1,98 @@
+"""Integration slots of batches whose non-overlapping taps are packed (StSAP, Section 7)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikex_sim.dispatch import STREAM_CODES, Schedule
+from spikex_sim.geometry import Geometry
+from spikex_sim.kernels.survey import ALL, CHANNEL
+from spikex_sim.tags import WindowedSpikes
+
+
+class Ranges(Protocol):
+    """Parts of batches: channels and taps, last excluded; ``batch`` is -1 for a part without any."""
+
+    batch: NDArray[np.int64]
+    first_channel: NDArray[np.int64]
+    last_channel: NDArray[np.int64]
+    first_tap: NDArray[np.int64]
+    last_tap: NDArray[np.int64]
+
+
+def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> NDArray[np.int64]:
+    """Slots that the streamed taps of each part need when taps without a common column share one.
+
+    Greedy first fit in tap order, as in the PTB paper's StSAP.
+    """
+    return _count_slots(
+        schedule.geometry,
+        spikes.pointers,
+        schedule.batch_columns,
+        schedule.position,
+        schedule.window,
+        STREAM_CODES[schedule.stream],
+        ranges.batch,
+        ranges.first_channel,
+        ranges.last_channel,
+        ranges.first_tap,
+        ranges.last_tap,
+    )
+
+
+@njit(cache=True)
+def _count_slots(
+    geometry: Geometry,
+    pointers: NDArray[np.int64],
+    batch_columns: NDArray[np.int64],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    stream: int,
+    batch: NDArray[np.int64],
+    first_channel: NDArray[np.int64],
+    last_channel: NDArray[np.int64],
+    first_tap: NDArray[np.int64],
+    last_tap: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    slots = np.zeros(len(batch), np.int64)
+    area = geometry.in_height * geometry.in_width
+    filter_taps = geometry.kernel_h * geometry.kernel_w
+    widest = 1
+    for b in range(len(batch_columns) - 1):
+        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    taken = np.zeros((geometry.channels * filter_taps, widest), np.bool_)
+    mask = np.zeros((filter_taps, widest), np.bool_)
+    for part in range(len(batch)):
+        if batch[part] < 0:
+            continue
+        start, stop = batch_columns[batch[part]], batch_columns[batch[part] + 1]
+        used = 0
+        for channel in range(first_channel[part], last_channel[part]):
+            active = False
+            mask[:] = False
+            for tap in range(filter_taps):
+                for col in range(stop - start):
+                    p = position[start + col]
+                    y = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h + tap // geometry.kernel_w
+                    x = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w + tap % geometry.kernel_w
+                    if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
+                        row = pointers[channel * area + y * geometry.in_width + x]
+                        if row[window[start + col] + 1] > row[window[start + col]]:
+                            mask[tap, col] = True
+                            active = True
+            for tap in range(first_tap[part], last_tap[part]):
+                if not (mask[tap].any() or stream == ALL or (stream == CHANNEL and active)):
+                    continue
+                slot = 0
+                while slot < used and (taken[slot] & mask[tap]).any():
+                    slot += 1
+                if slot == used:
+                    taken[used] = False
+                    used += 1
+                taken[slot] |= mask[tap]
+        slots[part] = used
+    return slots

@@ -1,0 +1,303 @@
+"""Steps and counts of the row groups that use the same number of rows (Sections 4 and 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.accounting import AccessLog, Operations
+from spikex_sim.dispatch import Schedule
+from spikex_sim.kernels.slots import count_slots
+from spikex_sim.kernels.survey import Survey
+from spikex_sim.memory.chunks import UNLIMITED, Chunks, cut_chunks
+from spikex_sim.memory.mapping import too_small
+from spikex_sim.memory.residency import Blocks, Residency
+from spikex_sim.memory.steps import Counter, Steps
+from spikex_sim.spec.arch import Accelerator, half_bits
+from spikex_sim.tags import WindowedSpikes
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of one value of each kind in a layer's datapath."""
+
+    weight: int
+    psum: int
+    potential: int
+
+
+FLOAT_WIDTHS = Widths(weight=32, psum=32, potential=32)
+
+
+def widths_of(datapath: str, arch: Accelerator) -> Widths:
+    """Widths of a datapath: configured for ``int``, 32 bits throughout for ``float``."""
+    if datapath == "float":
+        return FLOAT_WIDTHS
+    return Widths(arch.weight_bits, arch.psum_bits, arch.potential_bits)
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Per batch, for one row: what the array does besides integrating."""
+
+    columns: Counter
+    update_cycles: Counter
+    catchups: Counter
+    potential_reads: Counter
+    potential_writes: Counter
+
+
+def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
+    """Update phase and potential traffic of every batch (Section 4)."""
+    skipped = schedule.skipped_windows()
+    batch, position, window = schedule.batch_of_column, schedule.position, schedule.window
+    owed = np.maximum(skipped, 0)
+    order = np.lexsort((window, position, batch))
+    b, p, w = batch[order], position[order], window[order]
+    same_neuron = np.zeros(len(order), dtype=bool)
+    same_neuron[1:] = (b[1:] == b[:-1]) & (p[1:] == p[:-1])
+    adjacent = np.zeros(len(order), dtype=bool)
+    adjacent[1:] = same_neuron[1:] & (w[1:] == w[:-1] + 1)
+    first_of_neuron = np.flatnonzero(~same_neuron)
+    cycles = schedule.tws + arch.leak_catchup_cycles * owed[order]
+    update = np.zeros(schedule.batches, dtype=np.int64)
+    if len(order):
+        np.maximum.at(update, b[first_of_neuron], np.add.reduceat(cycles, first_of_neuron))
+
+    def per_batch(chosen: NDArray[np.bool_]) -> Counter:
+        return np.bincount(b[chosen], minlength=schedule.batches)
+
+    return BatchCounts(
+        columns=schedule.columns,
+        update_cycles=update,
+        catchups=np.bincount(batch, weights=owed, minlength=schedule.batches).astype(np.int64),
+        potential_reads=per_batch(~adjacent & (skipped[order] >= 0)),
+        potential_writes=per_batch(~adjacent),
+    )
+
+
+def fit_chunks(
+    schedule: Schedule,
+    spikes: WindowedSpikes,
+    found: Survey,
+    residency: Residency,
+    tap_bits: int,
+    arch: Accelerator,
+) -> Chunks:
+    """Cut the batches of a row group so that each step fits the LBUF halves.
+
+    Raises
+    ------
+    ConfigError
+        If a single tap does not fit, naming the smallest buffer that works.
+    """
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    filter_half = half_bits(lbuf.bytes, lbuf.partition.filter)
+    ifmap_half = half_bits(lbuf.bytes, lbuf.partition.ifmap)
+    chunks = cut_chunks(
+        schedule,
+        spikes,
+        found,
+        tap_bits,
+        UNLIMITED if residency.lbuf_filter == "group" else filter_half,
+        UNLIMITED if schedule.shape.fits_all else ifmap_half,
+    )
+    if chunks.need_filter_bits:
+        raise too_small("lbuf", "filter", arch, chunks.need_filter_bits, "the weights of one tap")
+    if chunks.need_ifmap_bits:
+        raise too_small("lbuf", "ifmap", arch, chunks.need_ifmap_bits, "the spikes of one tap")
+    step_bits = int(chunks.filter_taps.max()) * tap_bits
+    if residency.glb_filter == "step" and step_bits > half_bits(glb.bytes, glb.partition.filter):
+        raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
+    return chunks
+
+
+@dataclass(frozen=True)
+class GroupTraffic:
+    """Steps and counts of the row groups that use ``rows`` rows."""
+
+    schedule: Schedule
+    spikes: WindowedSpikes
+    found: Survey
+    batches: BatchCounts
+    blocks: Blocks
+    residency: Residency
+    chunks: Chunks
+    widths: Widths
+    arch: Accelerator
+    rows: int
+
+    def build(self) -> tuple[Steps, Operations, int]:
+        """Steps of one such group, its operations and its compute cycles."""
+        chunks, schedule, batches = self.chunks, self.schedule, self.batches
+        issued = chunks.batch >= 0
+        last_of_batch = _last_of_run(chunks.batch) & issued
+        last_of_tile = _last_of_run(chunks.tile)
+        first_of_tile = np.concatenate([[True], last_of_tile[:-1]])
+        b = chunks.batch
+
+        def at_end(values: Counter) -> Counter:
+            return np.where(last_of_batch, values[b], 0) if len(values) else np.zeros(len(b), np.int64)
+
+        integration = self._integration_cycles
+        widest = np.zeros(len(schedule.tiles), dtype=np.int64)
+        np.maximum.at(widest, schedule.tile_of_batch, batches.columns)
+        skew = np.where(widest > 0, self.rows - 1 + widest - 1, 0)
+        array = integration + at_end(batches.update_cycles) + np.where(last_of_tile, skew[chunks.tile], 0)
+        columns = np.where(issued, batches.columns[b], 0) if len(batches.columns) else np.zeros_like(b)
+        potential = self.rows * self.widths.potential
+        output = self.rows * at_end(batches.columns)
+        zero_tags = self.rows * np.where(last_of_tile, self._skipped_per_tile[chunks.tile], 0)
+        steps = Steps(
+            group=np.zeros_like(b),
+            tile=chunks.tile,
+            batch=b,
+            fetch_bits=self._fetch_bits(first_of_tile),
+            load_bits=self._load_bits(),
+            store_bits=output * (schedule.tws + 1) + zero_tags,
+            array_cycles=array,
+            lbuf_read_bits=self.rows * self.widths.weight * chunks.taps
+            + schedule.tws * chunks.hits
+            + columns * chunks.taps
+            + potential * at_end(batches.potential_reads),
+            lbuf_write_bits=output * schedule.tws + potential * at_end(batches.potential_writes),
+        )
+        return self._split_outputs(steps), self._operations(), int(array.sum())
+
+    @property
+    def _integration_cycles(self) -> Counter:
+        per_tap = -(-self.schedule.tws // self.arch.accumulators_per_pe)
+        if self.schedule.packs_taps:
+            return count_slots(self.schedule, self.spikes, self.chunks) * per_tap
+        return self.chunks.taps * per_tap
+
+    @property
+    def _skipped_per_tile(self) -> Counter:
+        """NTWUs per row that a tile skips; their outputs are zero tags."""
+        tiles = self.schedule.tiles
+        columns_before = self.schedule.batch_columns[self.schedule.tile_batches]
+        return (tiles[:, 1] - tiles[:, 0]) * (tiles[:, 3] - tiles[:, 2]) - np.diff(columns_before)
+
+    @property
+    def _group_filter_taps(self) -> int:
+        return int(self.blocks.filters.any(axis=0).sum()) * self.schedule.geometry.filter_taps
+
+    @property
+    def _tile_filter_taps(self) -> Counter:
+        return self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
+
+    def _fetch_bits(self, first_of_tile: NDArray[np.bool_]) -> Counter:
+        """DRAM to GLB: each load belongs to the first step of its scope."""
+        chunks, tap_bits = self.chunks, self.rows * self.widths.weight
+        tile = chunks.tile
+        if self.residency.glb_filter == "step":
+            bits = chunks.filter_taps * tap_bits
+        elif self.residency.glb_filter == "tile":
+            bits = np.where(first_of_tile, self._tile_filter_taps[tile], 0) * tap_bits
+        else:
+            bits = np.zeros(len(tile), dtype=np.int64)
+            bits[0] = self._group_filter_taps * tap_bits
+        if self.residency.glb_ifmap == "tile":
+            spmb = self.blocks.spmb.sum(axis=1) * self.blocks.words * (self.schedule.tws + 1)
+            bits = bits + np.where(first_of_tile, spmb[tile], 0)
+        return bits
+
+    def _load_bits(self) -> Counter:
+        """GLB to LBUF."""
+        chunks, tap_bits = self.chunks, self.rows * self.widths.weight
+        bits = chunks.words * self.schedule.tws + chunks.tags
+        if self.residency.lbuf_filter == "step":
+            return bits + chunks.filter_taps * tap_bits
+        bits[0] += self._group_filter_taps * tap_bits
+        return bits
+
+    def _split_outputs(self, steps: Steps) -> Steps:
+        """Outputs and tags that exceed the ofmap halves follow in steps of their own."""
+        if self.schedule.shape.fits_all:
+            return steps
+        glb, lbuf = self.arch.memory.glb, self.arch.memory.lbuf
+        half = half_bits(lbuf.bytes, lbuf.partition.ofmap)
+        if half < 1:
+            raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
+        sent = min(half, int(steps.store_bits.max()))
+        if sent > half_bits(glb.bytes, glb.partition.ofmap):
+            raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
+        pieces = np.maximum(1, -(-steps.store_bits // half))
+        if pieces.max() == 1:
+            return steps
+        source = np.repeat(np.arange(len(steps)), pieces)
+        first = np.concatenate([[True], source[1:] != source[:-1]])
+        sent_before = (np.arange(len(source)) - np.flatnonzero(first)[np.cumsum(first) - 1]) * half
+        expanded = {f.name: np.where(first, getattr(steps, f.name)[source], 0) for f in fields(Steps)}
+        expanded["tile"] = steps.tile[source]
+        expanded["batch"] = np.where(first, steps.batch[source], -1)
+        expanded["store_bits"] = np.minimum(half, steps.store_bits[source] - sent_before)
+        return Steps(**expanded)
+
+    def _operations(self) -> Operations:
+        schedule, batches, rows = self.schedule, self.batches, self.rows
+        geometry, chunks = schedule.geometry, self.chunks
+        issued = chunks.batch >= 0
+        integration = np.bincount(
+            chunks.batch[issued], weights=self._integration_cycles[issued], minlength=schedule.batches
+        ).astype(np.int64)
+        updates = rows * int(batches.columns.sum()) * schedule.tws
+        return Operations(
+            ntwus=rows * int(schedule.active.sum()),
+            batches=schedule.batches,
+            streamed_taps=int(chunks.taps.sum()),
+            accumulations=rows * int(self.found.spikes.sum()),
+            lif_updates=updates,
+            comparisons=updates,
+            leak_catchups=rows * int(batches.catchups.sum()),
+            dense_accumulations=rows * geometry.positions * geometry.taps * self.spikes.timesteps,
+            pe_cycles=rows * int((batches.columns * (integration + batches.update_cycles)).sum()),
+        )
+
+    def count(self, log: AccessLog, times: int) -> None:
+        """Log the accesses of ``times`` such groups."""
+        schedule, batches, chunks, widths = self.schedule, self.batches, self.chunks, self.widths
+        rows, tws = self.rows, schedule.tws
+        columns = int(batches.columns.sum())
+        adds = rows * int(self.found.spikes.sum())
+        updates = rows * columns * tws
+        column_taps = int((batches.columns[chunks.batch] * chunks.taps).sum()) if columns else 0
+
+        def total(values: Counter) -> int:
+            return int(values.sum()) * times
+
+        log.read("lbuf", "filter", total(chunks.taps) * rows * widths.weight)
+        log.read("lbuf", "ifmap", total(chunks.hits) * tws)
+        log.read("lbuf", "tag", column_taps * times)
+        log.read("lbuf", "psum", total(batches.potential_reads) * rows * widths.potential)
+        log.write("lbuf", "psum", total(batches.potential_writes) * rows * widths.potential)
+        log.write("rf", "filter", column_taps * times * rows * widths.weight)
+        log.read(
+            "rf", "psum", (adds * widths.psum + updates * (widths.psum + widths.potential)) * times
+        )
+        log.write("rf", "psum", (adds * widths.psum + updates * widths.potential) * times)
+
+        log.move("glb", "lbuf", "ifmap", total(chunks.words) * tws)
+        log.move("glb", "lbuf", "tag", total(chunks.tags))
+        tap_bits = rows * widths.weight * times
+        group_taps, step_taps = self._group_filter_taps, int(chunks.filter_taps.sum())
+        to_lbuf = {"group": group_taps, "step": step_taps}
+        to_glb = {"group": group_taps, "tile": int(self._tile_filter_taps.sum()), "step": step_taps}
+        log.move("glb", "lbuf", "filter", to_lbuf[self.residency.lbuf_filter] * tap_bits)
+        log.move("dram", "glb", "filter", to_glb[self.residency.glb_filter] * tap_bits)
+
+        outputs = {
+            "ofmap": updates * times,
+            "tag": (rows * columns + rows * int(self._skipped_per_tile.sum())) * times,
+        }
+        for tensor, bits in outputs.items():
+            log.write("lbuf", tensor, bits)
+            log.move("lbuf", "glb", tensor, bits)
+            log.move("glb", "dram", tensor, bits)
+
+
+def _last_of_run(values: Counter) -> NDArray[np.bool_]:
+    """Where a run of equal values ends."""
+    return np.concatenate([values[1:] != values[:-1], [True]])

@@ -1,0 +1,98 @@
+"""What stays in which buffer for how long (Section 5, Residency)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.dispatch import Schedule
+from spikex_sim.spec.arch import Accelerator, half_bits
+from spikex_sim.tags import WindowedSpikes, spmb_tags
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Which SP-MBs and filters a schedule's tiles need, for every row group alike.
+
+    Attributes
+    ----------
+    spmb : bool array ``[tiles, C]``
+        SP-MBs that move to the GLB.
+    filters : bool array ``[tiles, C]``
+        Channels whose filters move.
+    words : int64 array ``[tiles]``
+        (pixel, window) words of one SP-MB; each is ``TWS`` bits and one tag bit.
+    """
+
+    spmb: NDArray[np.bool_]
+    filters: NDArray[np.bool_]
+    words: NDArray[np.int64]
+
+
+def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
+    """Find the SP-MBs and filters that move; only active ones where the schedule is tailored."""
+    active, pixels = spmb_tags(schedule.geometry, spikes.pointers, schedule.tiles)
+    words = pixels * (schedule.tiles[:, 3] - schedule.tiles[:, 2])
+    if not schedule.tailored:
+        everything = np.ones_like(active)
+        return Blocks(everything, everything, words)
+    if schedule.stream == "all":
+        issued = np.diff(schedule.tile_batches) > 0
+        return Blocks(active, np.broadcast_to(issued[:, None], active.shape), words)
+    return Blocks(active, active, words)
+
+
+@dataclass(frozen=True)
+class Residency:
+    """Scope of each tensor at each level: how long a load is good for.
+
+    Attributes
+    ----------
+    glb_filter : {"group", "tile", "step"}
+        Loaded once per row group, per tile, or with each step.
+    glb_ifmap : {"layer", "tile"}
+        Loaded once per layer, or per tile of every row group.
+    lbuf_filter : {"group", "step"}
+        Loaded once per row group, or with each step.
+    """
+
+    glb_filter: Literal["group", "tile", "step"]
+    glb_ifmap: Literal["layer", "tile"]
+    lbuf_filter: Literal["group", "step"]
+
+
+def choose_residency(
+    schedule: Schedule, blocks: Blocks, channel_filter_bits: int, arch: Accelerator
+) -> Residency:
+    """Choose the widest scope that fits, once per layer.
+
+    Parameters
+    ----------
+    schedule, blocks
+        The layer's schedule and what its tiles need.
+    channel_filter_bits : int
+        Bits of one input channel's filter for a full row group, ``E_h * E_w * min(rows, M) * weight bits``.
+    arch : Accelerator
+        Buffers and partitions.
+    """
+    if schedule.shape.fits_all:
+        return Residency("group", "layer", "group")
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    glb_filter_half = half_bits(glb.bytes, glb.partition.filter)
+    group_bits = int(blocks.filters.any(axis=0).sum()) * channel_filter_bits
+    tile_bits = int(blocks.filters.sum(axis=1).max()) * channel_filter_bits
+    spmb_bits = int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
+    glb_filter: Literal["group", "tile", "step"] = "step"
+    if group_bits <= glb_filter_half:
+        glb_filter = "group"
+    elif tile_bits <= glb_filter_half:
+        glb_filter = "tile"
+    in_lbuf = glb_filter == "group" and group_bits <= half_bits(lbuf.bytes, lbuf.partition.filter)
+    return Residency(
+        glb_filter=glb_filter,
+        glb_ifmap="layer" if spmb_bits <= half_bits(glb.bytes, glb.partition.ifmap) else "tile",
+        lbuf_filter="group" if in_lbuf else "step",
+    )

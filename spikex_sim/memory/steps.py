@@ -1,0 +1,80 @@
+"""Steps: the unit of time-keeping, and how many cycles their transfers take (Section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.memory.engine import Durations
+from spikex_sim.spec.arch import Accelerator
+
+Counter = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Bits and cycles of every step of a layer, int64 arrays ``[steps]`` in program order.
+
+    Attributes
+    ----------
+    group, tile, batch : int64 array
+        Where the step belongs; ``batch`` is -1 where nothing is issued.
+    fetch_bits, load_bits, store_bits : int64 array
+        DRAM to GLB, GLB to LBUF, and LBUF to GLB to DRAM.
+    array_cycles : int64 array
+        Integration, update and skew.
+    lbuf_read_bits, lbuf_write_bits : int64 array
+        Traffic on the LBUF's array side.
+    """
+
+    group: Counter
+    tile: Counter
+    batch: Counter
+    fetch_bits: Counter
+    load_bits: Counter
+    store_bits: Counter
+    array_cycles: Counter
+    lbuf_read_bits: Counter
+    lbuf_write_bits: Counter
+
+    def __len__(self) -> int:
+        return len(self.tile)
+
+
+def durations_of(steps: Steps, arch: Accelerator) -> Durations:
+    """Cycles of the five activities of each step; one rounding up per activity and step."""
+    memory = arch.memory
+    dram_rate = min(arch.dram_bits_per_cycle, Fraction(memory.glb.dram_port_bits))
+    port_rate = Fraction(min(memory.glb.array_port_bits, memory.lbuf.port_bits))
+    lbuf_rate = Fraction(memory.lbuf.port_bits)
+
+    def cycles(rate: Fraction, latency: int) -> Callable[[Counter], Counter]:
+        def of(bits: Counter) -> Counter:
+            exact = bits.astype(object) if _overflows(bits, rate) else bits
+            whole = -(-exact * rate.denominator // rate.numerator)
+            return np.where(bits > 0, whole + latency, 0).astype(np.int64)
+
+        return of
+
+    dram = cycles(dram_rate, memory.dram.latency_cycles)
+    port = cycles(port_rate, memory.glb.latency_cycles)
+    lbuf = cycles(lbuf_rate, memory.lbuf.latency_cycles)
+    array_side = np.maximum(lbuf(steps.lbuf_read_bits), lbuf(steps.lbuf_write_bits))
+    return Durations(
+        fetch=dram(steps.fetch_bits),
+        load=port(steps.load_bits),
+        compute=np.maximum(steps.array_cycles, array_side),
+        store=port(steps.store_bits),
+        writeback=dram(steps.store_bits),
+        array=steps.array_cycles,
+    )
+
+
+def _overflows(bits: Counter, rate: Fraction) -> bool:
+    """Whether ``bits * rate.denominator`` leaves int64; then Python's integers take over."""
+    most = int(bits.max(initial=0))
+    return most * rate.denominator > np.iinfo(np.int64).max

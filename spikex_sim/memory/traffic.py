@@ -1,0 +1,113 @@
+"""What every step of a schedule moves, computes and counts (Sections 4 and 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from spikex_sim.accounting import Accesses, AccessLog, Operations
+from spikex_sim.dispatch import Schedule
+from spikex_sim.kernels.survey import Survey
+from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
+from spikex_sim.memory.residency import Blocks, Residency, blocks_of, choose_residency
+from spikex_sim.memory.steps import Steps
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.tags import WindowedSpikes
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Everything a layer costs but its time.
+
+    Attributes
+    ----------
+    steps : Steps
+        Per step.
+    accesses : Accesses
+        Per level and tensor.
+    operations : Operations
+        Of the PE array.
+    residency : Residency
+        Scopes chosen.
+    compute_cycles : int
+        Cycles of the array without stalls.
+    """
+
+    steps: Steps
+    accesses: Accesses
+    operations: Operations
+    residency: Residency
+    compute_cycles: int
+
+
+def traffic_of(
+    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+) -> Traffic:
+    """Lay a schedule over the memory hierarchy.
+
+    Parameters
+    ----------
+    schedule, spikes, found
+        The schedule, its input spikes and the survey of its batches.
+    widths : Widths
+        Bits per weight, partial sum and potential.
+    arch : Accelerator
+        Buffers, ports and array.
+
+    Raises
+    ------
+    ConfigError
+        If a buffer cannot hold even a single tap, naming the smallest that works.
+    """
+    blocks = blocks_of(schedule, spikes)
+    sizes = schedule.groups.sizes
+    channel_filter_bits = schedule.geometry.filter_taps * sizes[0] * widths.weight
+    residency = choose_residency(schedule, blocks, channel_filter_bits, arch)
+    batches = batch_counts(schedule, arch)
+    log = AccessLog()
+    per_size: dict[int, tuple[Steps, Operations, int]] = {}
+    groups = []
+    for index, rows in enumerate(sizes):
+        if rows not in per_size:
+            chunks = fit_chunks(schedule, spikes, found, residency, rows * widths.weight, arch)
+            part = GroupTraffic(
+                schedule, spikes, found, batches, blocks, residency, chunks, widths, arch, rows
+            )
+            per_size[rows] = part.build()
+            part.count(log, sizes.count(rows))
+        groups.append(_with_layer_loads(per_size[rows][0], index, schedule, blocks, residency))
+    spmb_loads = 1 if residency.glb_ifmap == "layer" else len(sizes)
+    _count_spmb(log, blocks, schedule.tws, spmb_loads)
+    operations = sum((per_size[rows][1] for rows in sizes), Operations())
+    return Traffic(
+        steps=_concatenate(groups),
+        accesses=log.freeze(),
+        operations=operations,
+        residency=residency,
+        compute_cycles=sum(per_size[rows][2] for rows in sizes),
+    )
+
+
+def _count_spmb(log: AccessLog, blocks: Blocks, tws: int, loads: int) -> None:
+    words = int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * loads
+    log.move("dram", "glb", "ifmap", words * tws)
+    log.move("dram", "glb", "tag", words)
+
+
+def _with_layer_loads(
+    steps: Steps, group: int, schedule: Schedule, blocks: Blocks, residency: Residency
+) -> Steps:
+    """Number the group and let its first step load what belongs to the layer."""
+    changed: dict[str, Any] = {f.name: getattr(steps, f.name) for f in fields(Steps)}
+    changed["group"] = np.full(len(steps), group, dtype=np.int64)
+    if residency.glb_ifmap == "layer" and group == 0:
+        fetch = steps.fetch_bits.copy()
+        fetch[0] += int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
+        changed["fetch_bits"] = fetch
+    return Steps(**changed)
+
+
+def _concatenate(groups: list[Steps]) -> Steps:
+    return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})

@@ -1,0 +1,46 @@
+"""Plug-ins by entry point; the built-in ones come through the same door."""
+
+from __future__ import annotations
+
+import difflib
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from spikex_sim.errors import ConfigError
+
+SEAMS = ("accelerators", "dispatch", "engines")
+"""Kinds of plug-ins; the entry-point group is ``spikex_sim.<kind>``."""
+
+
+@lru_cache(maxsize=len(SEAMS))
+def _found(seam: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"spikex_sim.{seam}")}
+
+
+def plugin_names(seam: str) -> list[str]:
+    """Names registered for a kind of plug-in."""
+    return sorted(_found(seam))
+
+
+@lru_cache(maxsize=64)
+def plugin(seam: str, name: str) -> Any:
+    """Instantiate a plug-in.
+
+    Raises
+    ------
+    ConfigError
+        If no plug-in of that name is registered, or it cannot be imported.
+    """
+    points = _found(seam)
+    if name not in points:
+        close = difflib.get_close_matches(name, points, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(
+            f"no plug-in '{name}' among {', '.join(sorted(points)) or 'none (is the package installed?)'}{hint}",
+            field=seam,
+        )
+    try:
+        return points[name].load()()
+    except (ImportError, AttributeError) as exc:
+        raise ConfigError(f"plug-in '{name}' cannot be loaded: {exc}", field=seam) from None
