@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,10 @@ def _empty() -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Accesses:
+class Accesses(Mapping[str, dict[str, dict[str, int]]]):
     """Bits read and written per memory level and tensor.
+
+    Also a mapping as in ``results.json``: ``accesses["lbuf"]["filter"]["read_bits"]``.
 
     Attributes
     ----------
@@ -50,15 +52,19 @@ class Accesses:
         """Bits of ``tensor`` written to ``level``."""
         return int(self.bits[LEVELS.index(level), TENSORS.index(tensor), WRITE])
 
-    def as_dict(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Nested plain dictionaries: level, tensor, ``read_bits`` and ``write_bits``."""
+    def __getitem__(self, level: str) -> dict[str, dict[str, int]]:
+        if level not in LEVELS:
+            raise KeyError(level)
         return {
-            level: {
-                tensor: {"read_bits": self.read_bits(level, tensor), "write_bits": self.write_bits(level, tensor)}
-                for tensor in TENSORS
-            }
-            for level in LEVELS
+            tensor: {"read_bits": self.read_bits(level, tensor), "write_bits": self.write_bits(level, tensor)}
+            for tensor in TENSORS
         }
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LEVELS)
+
+    def __len__(self) -> int:
+        return len(LEVELS)
 
     def rows(self) -> Iterator[tuple[str, str, int, int]]:
         """Yield (level, tensor, bits read, bits written) in a fixed order."""
@@ -97,8 +103,8 @@ class AccessLog:
 
 
 @dataclass(frozen=True)
-class Stalls:
-    """Cycles in which the array waits (Section 5, Stalls)."""
+class Stalls(Mapping[str, int]):
+    """Cycles in which the array waits (Section 5, Stalls); also a mapping from cause to cycles."""
 
     dram: int = 0
     glb: int = 0
@@ -115,9 +121,16 @@ class Stalls:
             self.dram + other.dram, self.glb + other.glb, self.lbuf + other.lbuf, self.drain + other.drain
         )
 
-    def as_dict(self) -> dict[str, int]:
-        """Plain dictionary."""
-        return {"dram": self.dram, "glb": self.glb, "lbuf": self.lbuf, "drain": self.drain}
+    def __getitem__(self, cause: str) -> int:
+        if cause not in self.__dataclass_fields__:
+            raise KeyError(cause)
+        return int(getattr(self, cause))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dataclass_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__dataclass_fields__)
 
 
 @dataclass(frozen=True)

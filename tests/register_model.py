@@ -20,8 +20,8 @@ clock edge. It knows no durations: an update phase lasts until each position's q
 
 In the update phase a PE reads a partial sum per time point and hands it to its LIF unit through a deskew line
 of ``columns of the tile - 1 - c`` registers, the usual output triangle of a systolic array. The LIF units of
-a row thus work in step, and a potential that a column leaves behind in one cycle can be taken up by any column
-of its row in the next, be it in this batch or the one after it: "bypassed without a bubble" (Section 4). The
+a row thus work in step, and a potential that one column leaves behind can be taken up by any column of its
+row in the next cycle, be it in this batch or the one after it: "bypassed without a bubble" (Section 4). The
 last LIF update of a tile falls into the cycle before the end token reaches the last PE.
 """
 
@@ -345,7 +345,7 @@ def run_layer(
     n_taps, n_positions, n_windows, _ = words.shape
     n_channels = len(weight)
     biased = bias is not None and bool(np.any(bias))
-    silence_is_free = not neuron.soft_reset and not biased and bool(neuron.threshold >= 0)
+    silence_is_free = not neuron.soft_reset and not biased and bool(layer["neuron"]["threshold"] >= 0)
 
     counters = Counters()
     weights = [[neuron.number(w) for w in row] for row in weight.reshape(n_channels, n_taps)]

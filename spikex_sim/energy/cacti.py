@@ -12,6 +12,7 @@ memories", ACM TACO 14(2), 2017, https://github.com/HewlettPackard/cacti.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import signal
 import subprocess
@@ -33,8 +34,8 @@ _SIZE_ERRORS = (
     "Number of sets is too small",
 )
 
-# The keys are those of CACTI's own cache.cfg. All have to be there: CACTI has no defaults, a missing key is
-# an uninitialised variable. Everything about tags, NUCA and off-chip memory is read but has no effect here.
+# The keys are those of CACTI's own cache.cfg. All have to be there: CACTI has no defaults, it crashes without
+# some of them. Everything about tags, NUCA and off-chip memory is read but has no effect on an SRAM.
 _CONFIG = """\
 -size (bytes) {capacity_bytes}
 -Array Power Gating - "false"
@@ -221,12 +222,15 @@ def parse_result(text: str) -> CactiResult:
     values = dict(zip((name.strip() for name in lines[0]), lines[-1], strict=False))
 
     def number(column: str) -> float:
+        if column not in values:
+            raise EnergyTableError(f"CACTI's output has no column {column!r}")
         try:
-            return float(values[column])
-        except KeyError:
-            raise EnergyTableError(f"CACTI's output has no column {column!r}") from None
+            value = float(values[column])
         except ValueError:
-            raise EnergyTableError(f"CACTI's output has {values[column]!r} for {column!r}") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise EnergyTableError(f"CACTI's output has {values[column]!r} for {column!r}")
+        return value
 
     return CactiResult(
         read_pj=_shift(number("Dynamic read energy (nJ)")),
@@ -373,10 +377,7 @@ def _locate(cacti_path: str | os.PathLike[str]) -> tuple[Path, Path]:
 def _how_ended(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
+    return signal.strsignal(-code) or f"signal {-code}"
 
 
 def _shift(energy_nj: float) -> float:

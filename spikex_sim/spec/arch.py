@@ -47,7 +47,7 @@ class Dram(_Spec):
 
     bandwidth_gb_s: float = knob(30.0, "bandwidth", "GB/s (1e9 bytes per second)", gt=0.0, le=1e6)
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
-    kind: str = knob("lpddr4", "row of the DRAM energy table")
+    kind: str = knob("LPDDR4", "row of the DRAM energy table")
     weights: Literal["stream", "resident", "amortised"] = knob(
         "stream",
         "who pays the DRAM energy of weights: this sample (stream), nobody (resident), or this sample's "

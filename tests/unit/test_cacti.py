@@ -1,4 +1,4 @@
-"""Deriving SRAM energies with CACTI: configuration, output, refusals, and CACTI itself where it can be built."""
+"""Deriving SRAM energies with CACTI: configuration, output, refusals, and CACTI itself if it can be had."""
 
 import dataclasses
 import os
@@ -16,19 +16,19 @@ from spikex_sim.errors import EnergyTableError
 
 # What CACTI 7.0 leaves beside its configuration for the GLB and the LBUF of SpikeX.
 HEADER = (
-    "Tech node (nm), Capacity (bytes), Number of banks, Associativity, Output width (bits), Access time (ns), "
-    "Random cycle time (ns), Dynamic search energy (nJ), Dynamic read energy (nJ), Dynamic write energy (nJ), "
-    "Standby leakage per bank(mW), Area (mm2), Ndwl, Ndbl, Nspd, Ndcm, Ndsam_level_1, Ndsam_level_2, "
-    "Data arrary area efficiency %, Ntwl, Ntbl, Ntspd, Ntcm, Ntsam_level_1, Ntsam_level_2, "
-    "Tag arrary area efficiency %, "
+    "Tech node (nm), Capacity (bytes), Number of banks, Associativity, Output width (bits), "
+    "Access time (ns), Random cycle time (ns), Dynamic search energy (nJ), Dynamic read energy (nJ), "
+    "Dynamic write energy (nJ), Standby leakage per bank(mW), Area (mm2), Ndwl, Ndbl, Nspd, Ndcm, "
+    "Ndsam_level_1, Ndsam_level_2, Data arrary area efficiency %, Ntwl, Ntbl, Ntspd, Ntcm, "
+    "Ntsam_level_1, Ntsam_level_2, Tag arrary area efficiency %, "
 )
 GLB = (
-    "32, 55296, 1, 1, 64, 0.434615, 0.309263, N/A, 0.00931863, 0.00779119, 18.826, 0.09023, 2, 4, 8, 16, 1, 1, "
-    "73.2969, N/A, N/A, N/A, N/A, N/A, N/A, N/A, "
+    "32, 55296, 1, 1, 64, 0.434615, 0.309263, N/A, 0.00931863, 0.00779119, 18.826, 0.09023, "
+    "2, 4, 8, 16, 1, 1, 73.2969, N/A, N/A, N/A, N/A, N/A, N/A, N/A, "
 )
 LBUF = (
-    "32, 2048, 1, 1, 64, 0.15481, 0.12749, N/A, 0.00124147, 0.00184444, 0.851952, 0.00382582, 2, 2, 2, 4, 1, 1, "
-    "64.0249, N/A, N/A, N/A, N/A, N/A, N/A, N/A, "
+    "32, 2048, 1, 1, 64, 0.15481, 0.12749, N/A, 0.00124147, 0.00184444, 0.851952, 0.00382582, "
+    "2, 2, 2, 4, 1, 1, 64.0249, N/A, N/A, N/A, N/A, N/A, N/A, N/A, "
 )
 CONFIG = cacti.write_config(2048, 64, "hp")
 
@@ -144,7 +144,7 @@ def test_a_size_without_a_solution_is_its_own_error(fake, line, message):
     [
         ("exit 0", r"CACTI failed \(exit code 0\): no message"),
         ("echo some reason >&2; exit 9", r"CACTI failed \(exit code 9\): some reason"),
-        ("kill -SEGV $$", r"CACTI failed \(SIGSEGV\)"),
+        ("kill -SEGV $$", r"CACTI failed \(Segmentation fault\)"),
         ('echo rubbish > "$2.out"', "no result line"),
     ],
 )

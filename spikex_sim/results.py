@@ -1,0 +1,405 @@
+"""Results: what a run cost, per layer and in total, and how it is written to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.accounting import Accesses, Operations, Stalls
+from spikex_sim.energy.model import Energy, EnergyModel, add_energies
+from spikex_sim.errors import OutputError
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.units import PJ_PER_J
+
+SCHEMA = 1
+"""Version of the layout of ``results.json``."""
+
+
+class _Costs:
+    """What layers and totals have in common: sums, and the figures derived from them."""
+
+    cycles: int
+    compute_cycles: int
+    stalls: Stalls
+    operations: Operations
+    accesses: Accesses
+    energy: Energy
+    pes: int
+    clock_hz: float
+
+    @property
+    def ntwus(self) -> int:
+        """Active NTWUs, one per neuron and window."""
+        return self.operations.ntwus
+
+    @property
+    def batches(self) -> int:
+        """Batches over all row groups."""
+        return self.operations.batches
+
+    @property
+    def streamed_taps(self) -> int:
+        """Sum of ``|S_b|`` over the batches of all row groups."""
+        return self.operations.streamed_taps
+
+    @property
+    def accumulations(self) -> int:
+        """Weights added."""
+        return self.operations.accumulations
+
+    @property
+    def lif_updates(self) -> int:
+        """Potential updates, padded time points included."""
+        return self.operations.lif_updates
+
+    @property
+    def utilization(self) -> float:
+        """PEs in use, on average over all cycles, as a fraction."""
+        return self.operations.pe_cycles / (self.cycles * self.pes) if self.cycles else 0.0
+
+    @property
+    def add_utilization(self) -> float:
+        """PEs that add a weight, on average over all cycles, as a fraction."""
+        return self.operations.accumulations / (self.cycles * self.pes) if self.cycles else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Latency."""
+        return self.cycles / self.clock_hz
+
+    @property
+    def edp_js(self) -> float:
+        """Energy-delay product, DRAM energy included."""
+        return self.energy.total_pj / PJ_PER_J * self.seconds
+
+    def counts(self) -> dict[str, Any]:
+        """Cycles and counts as in ``results.json``."""
+        return {
+            "cycles": self.cycles,
+            "compute_cycles": self.compute_cycles,
+            "stalls": dict(self.stalls),
+            "batches": self.batches,
+            "ntwus": self.ntwus,
+            "streamed_taps": self.streamed_taps,
+            "accumulations": self.accumulations,
+            "lif_updates": self.lif_updates,
+            "comparisons": self.operations.comparisons,
+            "leak_catchups": self.operations.leak_catchups,
+            "dense_accumulations": self.operations.dense_accumulations,
+            "utilization": self.utilization,
+            "add_utilization": self.add_utilization,
+            "accesses": dict(self.accesses),
+        }
+
+
+@dataclass(frozen=True)
+class LayerResult(_Costs):
+    """What one layer cost, over all samples.
+
+    Attributes
+    ----------
+    name, kind : str
+        As in the trace.
+    tws : int or None
+        Window size, time points; None for pooling.
+    mode : str or None
+        ``temporal`` or ``spatial``; None where the accelerator has none or the samples differ.
+    cycles, compute_cycles : int
+        Cycles with and without stalls.
+    stalls, operations, accesses, energy
+        Counts and energies.
+    steps : int
+        Units of time-keeping.
+    mapping : dict
+        Loop order, tile sizes and residency.
+    input_spikes : int
+        Spikes that entered the layer.
+    output_spikes : int or None
+        Spikes that left it; None without weights.
+    output_sha256 : str or None
+        Over ``np.packbits(output spikes, axis=-1)`` in the trace's layout.
+    mismatched_spikes : int or None
+        Where the recorded input differs from what the predecessor produced; None if not both are known.
+    pes : int
+        PEs of the array.
+    clock_hz : float
+        Clock frequency.
+    """
+
+    name: str
+    kind: str
+    tws: int | None
+    mode: str | None
+    cycles: int
+    compute_cycles: int
+    stalls: Stalls
+    operations: Operations
+    accesses: Accesses
+    energy: Energy
+    steps: int
+    mapping: dict[str, Any]
+    input_spikes: int
+    output_spikes: int | None
+    output_sha256: str | None
+    mismatched_spikes: int | None
+    pes: int
+    clock_hz: float
+
+    @property
+    def energy_pj(self) -> dict[str, float]:
+        """Dynamic energy by component."""
+        return self.energy.components
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in ``results.json``."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "tws": self.tws,
+            "mode": self.mode,
+            **self.counts(),
+            "energy_pj": self.energy.components,
+            "energy_by_use_pj": self.energy.uses,
+            "leakage_pj": self.energy.leakage,
+            "input_spikes": self.input_spikes,
+            "output_spikes": self.output_spikes,
+            "output_sha256": self.output_sha256,
+            "mismatched_spikes": self.mismatched_spikes,
+            "steps": self.steps,
+            "mapping": self.mapping,
+        }
+
+
+@dataclass(frozen=True)
+class Totals(_Costs):
+    """Sums over layers, and what follows from them."""
+
+    cycles: int
+    compute_cycles: int
+    stalls: Stalls
+    operations: Operations
+    accesses: Accesses
+    energy: Energy
+    output_spikes: int
+    steps: int
+    pes: int
+    clock_hz: float
+
+    @classmethod
+    def of(cls, layers: tuple[LayerResult, ...]) -> Totals:
+        """Add layers up."""
+        return cls(
+            cycles=sum(layer.cycles for layer in layers),
+            compute_cycles=sum(layer.compute_cycles for layer in layers),
+            stalls=sum((layer.stalls for layer in layers), Stalls()),
+            operations=sum((layer.operations for layer in layers), Operations()),
+            accesses=sum((layer.accesses for layer in layers), Accesses()),
+            energy=add_energies([layer.energy for layer in layers]),
+            output_spikes=sum(layer.output_spikes or 0 for layer in layers),
+            steps=sum(layer.steps for layer in layers),
+            pes=layers[0].pes,
+            clock_hz=layers[0].clock_hz,
+        )
+
+    @property
+    def energy_pj(self) -> float:
+        """Dynamic energy, DRAM included."""
+        return self.energy.total_pj
+
+    @property
+    def energy_on_chip_pj(self) -> float:
+        """Dynamic energy without DRAM."""
+        return self.energy.on_chip_pj
+
+    @property
+    def power_mw(self) -> float:
+        """Dynamic power."""
+        return self.energy.total_pj / 1e9 / self.seconds if self.cycles else 0.0
+
+    @property
+    def tops(self) -> float:
+        """Accumulations per second, in 1e12."""
+        return self.operations.accumulations / self.seconds / 1e12 if self.cycles else 0.0
+
+    @property
+    def tops_dense(self) -> float:
+        """Every synapse and time point counted as if it had been added, per second, in 1e12."""
+        return self.operations.dense_accumulations / self.seconds / 1e12 if self.cycles else 0.0
+
+    @property
+    def tops_per_watt(self) -> float:
+        """Accumulations per second and watt, in 1e12."""
+        return self.operations.accumulations / self.energy.total_pj if self.energy.total_pj else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in ``results.json``."""
+        return {
+            **self.counts(),
+            "output_spikes": self.output_spikes,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "energy_pj": self.energy_pj,
+            "energy_on_chip_pj": self.energy_on_chip_pj,
+            "energy_by_component_pj": self.energy.components,
+            "energy_by_use_pj": self.energy.uses,
+            "leakage_pj": self.energy.leakage,
+            "edp_js": self.edp_js,
+            "power_mw": self.power_mw,
+            "tops": self.tops,
+            "tops_dense": self.tops_dense,
+            "tops_per_watt": self.tops_per_watt,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything a run has to say, and what is needed to repeat it.
+
+    Attributes
+    ----------
+    arch : Accelerator
+        Complete configuration.
+    engine : str
+        Memory engine.
+    trace : dict
+        Name, SHA-256, time points, samples and source of the trace.
+    layers : tuple of LayerResult
+        In order.
+    samples : tuple of Totals
+        Totals of each sample.
+    energy_model : EnergyModel
+        Energies used, with their provenance.
+    versions : dict
+        Of this package and of what it computes with.
+    timestamp : str
+        When the run ended, UTC.
+    """
+
+    arch: Accelerator
+    engine: str
+    trace: dict[str, Any]
+    layers: tuple[LayerResult, ...]
+    samples: tuple[Totals, ...]
+    energy_model: EnergyModel
+    versions: dict[str, str]
+    timestamp: str
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Sums over all layers and samples."""
+        return Totals.of(self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        return {
+            "schema": SCHEMA,
+            "version": self.versions["spikex_sim"],
+            "versions": self.versions,
+            "timestamp": self.timestamp,
+            "arch": self.arch.name,
+            "engine": self.engine,
+            "config": self.arch.model_dump(mode="json"),
+            "trace": self.trace,
+            "energy_sources": self.energy_model.provenance,
+            "totals": self.totals.to_dict(),
+            "layers": [layer.to_dict() for layer in self.layers],
+            "samples": [sample.to_dict() for sample in self.samples],
+        }
+
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """Rows of ``layers.csv``, a unit in every name that needs one."""
+        rows = []
+        for layer in self.layers:
+            row: dict[str, Any] = {"name": layer.name, "kind": layer.kind, "tws": layer.tws, "mode": layer.mode}
+            row |= {"cycles": layer.cycles, "compute_cycles": layer.compute_cycles}
+            row |= {f"stall_{cause}_cycles": cycles for cause, cycles in layer.stalls.items()}
+            row |= {"batches": layer.batches, "ntwus": layer.ntwus, "streamed_taps": layer.streamed_taps}
+            row |= {"accumulations": layer.accumulations, "lif_updates": layer.lif_updates}
+            row |= {"utilization": layer.utilization, "add_utilization": layer.add_utilization}
+            row |= {f"energy_{part}_pj": pj for part, pj in layer.energy.components.items()}
+            row |= {"energy_pj": layer.energy.total_pj, "energy_on_chip_pj": layer.energy.on_chip_pj}
+            row |= {f"energy_{use}_pj": pj for use, pj in layer.energy.uses.items() if use != "alu"}
+            row |= {f"leakage_{level}_pj": pj for level, pj in layer.energy.leakage.items()}
+            row |= {"seconds": layer.seconds, "edp_js": layer.edp_js}
+            row |= {"input_spikes": layer.input_spikes, "output_spikes": layer.output_spikes}
+            row |= {"steps": layer.steps, "output_sha256": layer.output_sha256}
+            rows.append(row)
+        return rows
+
+    def access_rows(self) -> list[dict[str, Any]]:
+        """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ."""
+        return [
+            {
+                "layer": layer.name,
+                "level": level,
+                "tensor": tensor,
+                "read_bits": read_bits,
+                "write_bits": write_bits,
+                "read_pj": self.energy_model.access_pj(level, tensor, read_bits, 0),
+                "write_pj": self.energy_model.access_pj(level, tensor, 0, write_bits),
+            }
+            for layer in self.layers
+            for level, tensor, read_bits, write_bits in layer.accesses.rows()
+        ]
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write ``results.json``, ``layers.csv`` and ``accesses.csv``.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written; nothing is left half-written.
+        """
+        return write_files(
+            folder,
+            {
+                "results.json": json.dumps(self.to_dict(), indent=1) + "\n",
+                "layers.csv": csv_text(self.layer_rows()),
+                "accesses.csv": csv_text(self.access_rows()),
+            },
+        )
+
+
+def csv_text(rows: list[dict[str, Any]]) -> str:
+    """Format rows with the same keys as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def check_writable(folder: str | os.PathLike[str]) -> Path:
+    """Create an output folder if need be and raise :class:`OutputError` unless it can be written."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch(exist_ok=True)
+        probe.unlink()
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
+    return path
+
+
+def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> list[Path]:
+    """Write several text files; each appears whole or not at all, and none before all are written."""
+    path = check_writable(folder)
+    temporary = {name: path / f".{name}.{os.getpid()}.tmp" for name in contents}
+    try:
+        for name, text in contents.items():
+            temporary[name].write_text(text, encoding="utf-8")
+        for name in contents:
+            temporary[name].replace(path / name)
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
+    finally:
+        for leftover in temporary.values():
+            leftover.unlink(missing_ok=True)
+    return [path / name for name in contents]

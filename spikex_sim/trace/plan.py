@@ -1,0 +1,86 @@
+"""Stages of a replay: layers with average pooling folded in, and a check that every spike has a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from spikex_sim.errors import TraceError
+from spikex_sim.spec.workload import Layer
+from spikex_sim.trace.fold import folded_layer, folded_weight
+from spikex_sim.trace.model import Trace
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer as it is executed.
+
+    Attributes
+    ----------
+    layer : Layer
+        With the average pooling before it folded in.
+    weight, bias : array or None
+        Of that layer.
+    silence_is_free : bool
+        Whether a neuron without input can never fire (Section 1, When silence is not free).
+    """
+
+    layer: Layer
+    weight: NDArray[Any] | None
+    bias: NDArray[Any] | None
+    silence_is_free: bool
+
+
+def plan_stages(trace: Trace) -> list[Stage]:
+    """Stages of a trace, in order.
+
+    Raises
+    ------
+    TraceError
+        If average pooling cannot be folded, or the spikes that enter a layer are neither recorded nor
+        computable.
+    """
+    stages: list[Stage] = []
+    known = True
+    for index, layer in enumerate(trace.layers):
+        recorded = index in trace.inputs
+        if not recorded and not known:
+            raise TraceError(
+                f"layer {index} ({layer.name}) has no recorded spikes, and layer {index - 1} has no weights to "
+                "compute them",
+                where=trace.where,
+                field=f"{index}/input",
+            )
+        stage = _stage(trace, index)
+        known = stage.weight is not None or layer.is_pool
+        stages.append(stage)
+    return stages
+
+
+def _stage(trace: Trace, index: int) -> Stage:
+    layer = trace.layers[index]
+    weight, bias = trace.weights.get(index), trace.biases.get(index)
+    if layer.kind == "avgpool":
+        if index + 1 == len(trace.layers):
+            raise TraceError(
+                f"avgpool '{layer.name}' needs a layer after it to be folded into",
+                where=trace.where,
+                field=f"layers.{index}",
+            )
+        folded_layer(layer, trace.layers[index + 1], trace.where)
+    before = trace.layers[index - 1] if index else None
+    if before is not None and before.kind == "avgpool":
+        if index in trace.inputs:
+            raise TraceError(
+                f"the average-pooled input of layer {index} is not spikes; record {index - 1}/input instead",
+                where=trace.where,
+                field=f"{index}/input",
+            )
+        if weight is not None:
+            weight = folded_weight(before, layer, weight, trace.where, f"{index}/weight")
+        layer = folded_layer(before, layer, trace.where)
+    biased = bias is not None and bool(bias.any())
+    free = layer.neuron is None or (layer.neuron.silence_is_free and not biased)
+    return Stage(layer, weight, bias, free)

@@ -1,0 +1,21 @@
+"""Units: the program's own (pJ, cycles, bits) in figures that people read."""
+
+from __future__ import annotations
+
+PJ_PER_J = 1e12
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+
+
+def with_prefix(value: float, unit: str, digits: int = 4) -> str:
+    """Format a value in its base unit with a metric prefix, e.g. ``1.234 µJ``."""
+    if value == 0:
+        return f"0 {unit}"
+    for scale, prefix in (*_PREFIXES, (1e-12, "p"), (1e-15, "f")):
+        if abs(value) >= scale:
+            return f"{value / scale:.{digits}g} {prefix}{unit}"
+    return f"{value:.{digits}g} {unit}"
+
+
+def joules(energy_pj: float) -> str:
+    """Format an energy given in pJ."""
+    return with_prefix(energy_pj / PJ_PER_J, "J")
