@@ -33,6 +33,7 @@ from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.model import PackedSpikes, Trace
 from spikex_sim.trace.plan import Stage, plan_stages
 from spikex_sim.trace.store import load_trace, load_traces
+from spikex_sim.warmup import ensure_compiled, small_spikes
 
 LARGEST_AUTO_TWS = 32
 """Largest window size that ``tws: auto`` tries (Section 7)."""
@@ -91,6 +92,18 @@ def simulate(
     >>> result.layers[0].output_spikes
     16
     """
+    ensure_compiled(_run_small)
+    return _simulate(trace, arch, tws, engine, overrides, progress)
+
+
+def _simulate(
+    trace: Trace | Sequence[Trace] | str | Path,
+    arch: str | Path | Accelerator,
+    tws: int | str | Sequence[int] | None,
+    engine: str,
+    overrides: Mapping[str, Any] | None,
+    progress: Progress,
+) -> RunResult:
     changes = dict(overrides or {})
     if tws is not None:
         changes["tws"] = tws if isinstance(tws, int | str) else tuple(tws)
@@ -118,6 +131,20 @@ def simulate(
         versions=versions(),
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _run_small() -> None:
+    """Run a tiny convolution through every kernel in both datapaths."""
+    layer = {"name": "conv", "kind": "conv", "in_channels": 1, "out_channels": 2, "kernel": 3,
+             "in_height": 4, "in_width": 4}  # fmt: skip
+    neurons = (
+        ({"threshold": 1, "leak_shift": 2}, np.int8),
+        ({"threshold": 1, "leak": 0.5, "datapath": "float"}, np.float32),
+    )
+    for neuron, dtype in neurons:
+        weight = np.ones((2, 1, 3, 3), dtype)
+        trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
+        _simulate(trace, "ptb-stsap", 2, "fast", None, _silent)
 
 
 def versions() -> dict[str, str]:

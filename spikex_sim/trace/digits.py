@@ -62,7 +62,9 @@ class DigitScene:
         Slope of the contrast curve at half ink; 1 leaves the upsampled image as soft as it is.
     """
 
-    def __init__(self, image: NDArray[np.generic], height_px: float, contrast: float, sharpness: float) -> None:
+    def __init__(
+        self, image: NDArray[np.generic], height_px: float, contrast: float, sharpness: float
+    ) -> None:
         self._ink = np.asarray(image, np.float64) / LEVELS
         self._pitch = height_px / self._ink.shape[0]
         self._contrast = contrast

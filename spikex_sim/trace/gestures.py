@@ -13,8 +13,9 @@ SENSOR = 128
 """Rows and columns of the DVS128 (Amir et al., CVPR 2017, Section 4)."""
 
 GESTURES = (
-    "hand_clapping", "right_hand_wave", "left_hand_wave", "right_arm_clockwise", "right_arm_counter_clockwise",
-    "left_arm_clockwise", "left_arm_counter_clockwise", "arm_roll", "air_drums", "air_guitar",
+    "hand_clapping", "right_hand_wave", "left_hand_wave", "right_arm_clockwise",
+    "right_arm_counter_clockwise", "left_arm_clockwise", "left_arm_counter_clockwise",
+    "arm_roll", "air_drums", "air_guitar",
 )  # fmt: skip
 """Classes 0 to 9 of DVS-Gesture, in its order; its class 10 is "other"."""
 
@@ -39,7 +40,7 @@ def _pose(gesture: str, phase: float) -> tuple[Arm, Arm]:
         "left_arm_clockwise": (_REST, (-phase, -phase - 0.15)),
         "left_arm_counter_clockwise": (_REST, (phase, phase + 0.15)),
         "arm_roll": ((0.45, -1.5 + 0.55 * swing), (0.45, -1.5 - 0.55 * swing)),
-        "air_drums": ((0.7, 0.9 + 0.8 * swing), (0.7, 0.9 - 0.8 * swing)),
+        "air_drums": ((0.4, 0.2 + 0.8 * swing), (0.4, 0.2 - 0.8 * swing)),
         "air_guitar": ((0.5, -1.0 + 0.6 * swing), (0.9, 1.7 + 0.12 * sin(phase / 3))),
     }
     return poses[gesture]
@@ -101,7 +102,6 @@ def gesture_scene(gesture: str, figure: Figure) -> Callable[[float], NDArray[np.
     figure : Figure
         Who makes it, and how fast.
     """
-
     hertz = figure.hertz if "clockwise" in gesture else figure.hertz * BRISK
     tempo = 2 * pi * hertz / 1000
 
