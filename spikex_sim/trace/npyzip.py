@@ -153,7 +153,7 @@ class NpyZip:
         start = handle.read(8)
         if not start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             raise TraceError(_what_it_is(start), where=where)
-        self._zip = _open_directory(handle, where)
+        self._zip = _open_directory(handle, self._file_bytes, where)
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
             if info.is_dir() and info.file_size == 0:
@@ -314,8 +314,9 @@ def write_npyzip(handle: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
 class _CappedReads:
     """Passes reads on but none larger than the zip directory may be: zipfile reads it in one go."""
 
-    def __init__(self, handle: IO[bytes], where: str) -> None:
+    def __init__(self, handle: IO[bytes], file_bytes: int, where: str) -> None:
         self._handle = handle
+        self._file_bytes = file_bytes
         self._where = where
         self.seek = handle.seek
         self.tell = handle.tell
@@ -323,16 +324,16 @@ class _CappedReads:
         self.close = lambda: None
 
     def read(self, size: int = -1) -> bytes:
-        limit = MAX_DIRECTORY_BYTES + 1
-        data = self._handle.read(limit if size < 0 else min(size, limit))
-        if len(data) == limit:
+        left = self._file_bytes - self._handle.tell()
+        count = left if size < 0 else min(size, left)
+        if count > MAX_DIRECTORY_BYTES:
             raise TraceError("has a zip directory too large for a trace", where=self._where)
-        return data
+        return self._handle.read(max(count, 0))
 
 
-def _open_directory(handle: IO[bytes], where: str) -> zipfile.ZipFile:
+def _open_directory(handle: IO[bytes], file_bytes: int, where: str) -> zipfile.ZipFile:
     try:
-        capped: Any = _CappedReads(handle, where)
+        capped: Any = _CappedReads(handle, file_bytes, where)
         return zipfile.ZipFile(capped)
     except _DAMAGED as exc:
         raise TraceError(f"truncated or damaged zip: {shown(exc)}", where=where) from None

@@ -120,7 +120,7 @@ def digit_camera(
     seed: int = 0,
     camera: EventCamera = NMNIST_CAMERA,
     height_px: float = 19.0,
-    contrast: float = 1.6,
+    contrast: float = 1.75,
     sharpness: float = 1.4,
 ) -> NDArray[np.bool_]:
     """Spikes of an event camera that makes N-MNIST's three saccades over a handwritten digit.

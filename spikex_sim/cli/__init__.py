@@ -1,0 +1,1 @@
+"""The command line: options in, tables out; everything else happens below."""

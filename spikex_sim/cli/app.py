@@ -1,0 +1,195 @@
+"""Commands that replay traces: run, compare and sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spikex_sim.cli import energy, trace
+from spikex_sim.cli.options import (
+    Arch,
+    Archs,
+    Engine,
+    Out,
+    Settings,
+    Tws,
+    parse_settings,
+    split_names,
+)
+from spikex_sim.errors import ConfigError
+
+app = typer.Typer(
+    name="spikex-sim",
+    help="Replay spike traces through systolic-array accelerators, cycle by cycle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(trace.app, name="trace")
+app.add_typer(energy.app, name="energy")
+
+TracePath = Annotated[
+    Path | None, typer.Argument(help="Trace file or folder; default: the packaged N-MNIST digit.")
+]
+
+
+def command() -> Any:
+    """Return the command line as an object to call."""
+    return typer.main.get_command(app)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"spikex_sim {version_of('spikex_sim')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    trace_path: TracePath = None,
+    arch: Arch = "spikex",
+    tws: Tws = None,
+    settings: Settings = None,
+    engine: Engine = "fast",
+    out: Out = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the configuration and exit.")
+    ] = False,
+) -> None:
+    """Replay one trace through one accelerator.
+
+    Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
+    """
+    overrides = parse_settings(settings, tws)
+    if show_config:
+        _show_config(arch, overrides)
+        return
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.results import check_writable
+    from spikex_sim.simulator import simulate
+
+    if out is not None:
+        check_writable(out)
+    with show.progress_bar("reading") as progress:
+        result = simulate(_trace(trace_path), arch, engine=engine, overrides=overrides, progress=progress)
+    show.show_run(result)
+    if out is not None:
+        _wrote(result.save(out))
+
+
+@app.command()
+def compare(
+    trace_path: TracePath = None,
+    arch: Archs = "spikex,ptb",
+    tws: Tws = None,
+    settings: Settings = None,
+    engine: Engine = "fast",
+    out: Out = None,
+) -> None:
+    """Replay the same trace through several accelerators, side by side.
+
+    Ratios are to the first. Presets decide their window size where --tws does not: PTB searches its best.
+
+    Example: spikex-sim compare --arch spikex,ptb --tws 4
+    """
+    overrides = parse_settings(settings, tws)
+    names = split_names(arch, "--arch")
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.results import check_writable
+    from spikex_sim.simulator import simulate
+
+    if out is not None:
+        check_writable(out)
+    opened = _trace(trace_path)
+    with show.progress_bar("reading") as progress:
+        results = [simulate(opened, name, engine=engine, overrides=overrides, progress=progress) for name in names]
+    show.show_comparison(results)
+    hashes = {tuple(layer.output_sha256 for layer in result.layers) for result in results}
+    if None in {layer.output_sha256 for layer in results[0].layers}:
+        show.console.print("output spikes: not computed, the trace has no weights")
+    else:
+        verdict = "identical for all accelerators" if len(hashes) == 1 else "[red]DIFFERENT[/]"
+        show.console.print(f"output spikes of all layers: {verdict}")
+    if out is not None:
+        for position, result in enumerate(results):
+            _wrote(result.save(out / f"{position}-{result.arch.name}"))
+
+
+@app.command()
+def sweep(
+    trace_paths: Annotated[
+        list[Path] | None, typer.Argument(help="Trace files; default: the packaged N-MNIST digit.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", help="Key and its values, e.g. tws=2,4,8; may repeat.", metavar="KEY=V1,V2"),
+    ] = None,
+    arch: Archs = "spikex",
+    settings: Settings = None,
+    engine: Engine = "fast",
+    out: Annotated[Path, typer.Option("--out", help="Folder for sweep.sqlite and sweep.csv.")] = Path(
+        "results/sweep"
+    ),
+) -> None:
+    """Replay traces through every combination of configuration values.
+
+    Points that the folder already has are not run again.
+
+    Example: spikex-sim sweep --grid tws=2,4,8 --grid array.cols=8,16 --arch spikex,ptb --out results/sweep
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.results import check_writable
+    from spikex_sim.sweeps.grid import parse_axis
+
+    show.log_to_terminal()
+    axes = dict(parse_axis(text) for text in grid or [])
+    if len(axes) != len(grid or []):
+        raise ConfigError("names a key twice", where="--grid")
+    overrides = parse_settings(settings, None)
+    names = split_names(arch, "--arch")
+    check_writable(out)
+    from spikex_sim.sweeps.runner import sweep as run_sweep
+
+    traces = [_trace(path) for path in trace_paths or [None]]
+    with show.progress_bar("sweep") as progress:
+        table = run_sweep(
+            traces, axes, arch=names, engine=engine, overrides=overrides, out=out, progress=progress
+        )
+    show.show_sweep(table, list(axes))
+    _wrote([out / "sweep.csv", out / "sweep.sqlite"])
+
+
+def _trace(path: Path | None) -> Any:
+    from spikex_sim.data import default_trace_path
+
+    return path if path is not None else default_trace_path()
+
+
+def _wrote(paths: list[Path]) -> None:
+    typer.echo("wrote " + ", ".join(str(path) for path in paths))
+
+
+def _show_config(arch: str, overrides: dict[str, Any]) -> None:
+    from spikex_sim.cli import show
+    from spikex_sim.spec.load import describe_keys, load_accelerator, value_of
+
+    accelerator = load_accelerator(arch, overrides)
+    rows = []
+    for key, info, _ in describe_keys():
+        value = value_of(accelerator, key)
+        extra = info.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        rows.append((key, str(value), unit, info.description or ""))
+    show.show_config(rows)

@@ -1,0 +1,47 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spikex_sim.errors import ConfigError
+from spikex_sim.spec.load import parse_yaml
+
+Arch = Annotated[str, typer.Option("--arch", help="Preset name or YAML file.", metavar="NAME|FILE")]
+Archs = Annotated[
+    str, typer.Option("--arch", help="Accelerators, separated by commas.", metavar="NAME|FILE,...")
+]
+Tws = Annotated[
+    str | None,
+    typer.Option("--tws", help="Time window size, or auto for each layer's best EDP.", metavar="N|auto"),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a configuration key, e.g. array.rows=16.", metavar="KEY=VALUE"),
+]
+Engine = Annotated[str, typer.Option("--engine", help="Memory engine.", metavar="fast|event")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the result files.", metavar="DIR")]
+
+
+def parse_settings(settings: list[str] | None, tws: str | None) -> dict[str, Any]:
+    """Turn ``--set KEY=VALUE`` and ``--tws`` into overrides."""
+    overrides: dict[str, Any] = {}
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError("wants KEY=VALUE", where=f"--set {setting}")
+        overrides[key.strip()] = parse_yaml(value, f"--set {setting}")
+    if tws is not None:
+        overrides["tws"] = parse_yaml(tws, f"--tws {tws}")
+    return overrides
+
+
+def split_names(text: str, option: str) -> list[str]:
+    """Split a list separated by commas."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("names nothing", where=option)
+    return names

@@ -1,0 +1,218 @@
+"""Commands about traces: look at them, generate them, import recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikex_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spikex_sim.spec.networks import Network
+
+app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
+
+KINDS = ("digit", "gesture", "bernoulli", "bursty")
+GESTURE_SIDE = 128
+
+NetworkName = Annotated[
+    str, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
+]
+LayerName = Annotated[
+    str | None, typer.Option("--layer", help="Only this layer of the network.", metavar="NAME")
+]
+Timesteps = Annotated[
+    int | None, typer.Option("--timesteps", min=1, help="Time points T; default: the network's.")
+]
+StepMs = Annotated[
+    float | None, typer.Option("--step-ms", help="Length of a time point in ms.", metavar="MS")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of spikes and weights.")]
+Activity = Annotated[
+    float, typer.Option("--activity", help="Firing rate that the thresholds are set for.", min=0.0, max=1.0)
+]
+OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
+
+
+@app.command("show")
+def show_trace(
+    trace_path: Annotated[Path | None, typer.Argument(help="Trace; default: the packaged one.")] = None,
+    tws: Annotated[int, typer.Option("--tws", min=1, help="Window size of the tag statistics.")] = 4,
+) -> None:
+    """Show what a trace holds: layers, shapes, firing rates, tags.
+
+    Example: spikex-sim trace show traces/nmnist_digit.npz --tws 4
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.data import default_trace_path
+    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.summary import summarise
+
+    trace = load_trace(trace_path or default_trace_path())
+    summary = summarise(trace, tws)
+    labelled = "" if summary.label is None else f", label {summary.label}"
+    show.console.print(
+        f"[bold]{summary.name}[/]: T={summary.timesteps}, {summary.samples} sample(s){labelled}, "
+        f"{summary.parameters:,} parameters\nsource {summary.source}\nsha256 {summary.sha256}\n"
+    )
+    made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
+    activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
+                          f"active (input, window) % at TWS={summary.tws}")  # fmt: skip
+    for layer, spec in zip(summary.layers, trace.layers, strict=True):
+        neuron = spec.neuron
+        leak = "" if neuron is None else neuron.leak_shift if neuron.datapath == "int" else neuron.leak
+        made.add_row(
+            layer.name, layer.kind, _shape(layer.input_shape), _shape(layer.output_shape),
+            _shape(layer.weight_shape) if layer.has_weights else "none",
+            "" if neuron is None else f"{neuron.datapath}, V_th {neuron.threshold:g}, leak {leak}",
+        )  # fmt: skip
+        if layer.activity is not None:
+            busy = layer.activity
+            activity.add_row(
+                layer.name, f"{busy.spikes:,}", f"{100 * busy.rate:.4g}", f"{100 * busy.silent_share:.1f}",
+                f"{100 * busy.active_window_share:.3g}",
+            )  # fmt: skip
+    show.console.print(made, "")
+    show.console.print(activity)
+
+
+@app.command()
+def synth(
+    out: OutFile,
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="digit, gesture, bernoulli or bursty.")]
+    = "digit",
+    network: NetworkName = "nmnist",
+    layer: LayerName = None,
+    timesteps: Timesteps = None,
+    step_ms: StepMs = None,
+    rate: Annotated[float, typer.Option("--rate", help="Input firing rate of bernoulli and bursty.")] = 0.05,
+    digit: Annotated[int, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture.")] = 3,
+    index: Annotated[int, typer.Option("--index", min=0, help="Which digit of that class.")] = 0,
+    activity: Activity = 0.05,
+    seed: Seed = 0,
+) -> None:
+    """Generate input spikes and run them through a network with seeded weights.
+
+    digit and gesture emulate an event camera; gestures are pooled to the network's input size.
+
+    Example: spikex-sim trace synth --kind bernoulli --rate 0.001 --network dvs-gesture-medium --layer conv2 --out t.npz
+    """  # noqa: E501
+    from spikex_sim.trace import synth as generators
+
+    if kind not in KINDS:
+        raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
+    chosen = _network(network, layer)
+    shape = chosen.layers[0].input_shape
+    steps = timesteps or chosen.timesteps
+    label = digit if kind in ("digit", "gesture") else None
+    if kind == "digit":
+        spikes = generators.digit_camera(digit, index, timesteps=steps, step_ms=step_ms or 10.0, seed=seed)
+        source = f"event camera over handwritten digit {digit}/{index} (UCI), {step_ms or 10:g} ms steps"
+    elif kind == "gesture":
+        if len(shape) != 3 or GESTURE_SIDE % shape[1] or shape[1] != shape[2]:
+            raise ConfigError(f"a {GESTURE_SIDE}x{GESTURE_SIDE} camera cannot be pooled to {_shape(shape)}",
+                              where=f"network {network}")  # fmt: skip
+        wide = generators.gesture_camera(digit, timesteps=steps, step_ms=step_ms or 5.0, seed=seed)
+        spikes = generators.pool_or(wide, GESTURE_SIDE // shape[1])
+        source = f"event camera over moving arms, gesture {digit}, {step_ms or 5:g} ms steps"
+    else:
+        make = generators.bernoulli if kind == "bernoulli" else generators.bursty
+        spikes = make(shape, steps, rate, seed)
+        source = f"{kind} spikes at rate {rate:g}"
+    _write(spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed)
+
+
+@app.command()
+def convert(
+    recordings_path: Annotated[Path, typer.Argument(help="Recordings (.npz with x, y, p, t, offsets).")],
+    out: OutFile,
+    sample: Annotated[int, typer.Option("--sample", min=0, help="Which recording.")] = 0,
+    network: NetworkName = "nmnist",
+    timesteps: Timesteps = None,
+    step_ms: StepMs = None,
+    activity: Activity = 0.05,
+    seed: Seed = 0,
+) -> None:
+    """Turn a recording of an event camera into a trace; every event is accounted for.
+
+    Pixels are merged with OR where the network's input is smaller than the sensor. Without --step-ms
+    the recording is spread over the time points, in whole ms.
+
+    Example: spikex-sim trace convert nmnist_small.npz --sample 3 --network nmnist --out three.npz
+    """
+    from spikex_sim.trace.events import bin_events, load_recordings
+
+    chosen = _network(network, None)
+    recordings = load_recordings(recordings_path)
+    events = recordings.sample(sample)
+    shape = chosen.layers[0].input_shape
+    sensor = recordings.sensor or (shape[1], shape[2])
+    if len(shape) != 3 or sensor[0] % shape[1] or sensor[0] // shape[1] != sensor[1] // shape[2]:
+        raise ConfigError(
+            f"takes an input of {_shape(shape)}, to which a {sensor[0]}x{sensor[1]} sensor cannot be pooled",
+            where=f"network {network}",
+        )
+    steps = timesteps or chosen.timesteps
+    length_us = int(events.t_us.max()) + 1 if len(events.t_us) else steps
+    step_us = round(1000 * step_ms) if step_ms else max(1, round(length_us / steps / 1000)) * 1000
+    if step_us < 1:
+        raise ConfigError(f"must be at least 0.001, not {step_ms}", field="--step-ms")
+    binned = bin_events(events, steps, step_us, sensor, sensor[0] // shape[1])
+    typer.echo(
+        f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one already set, "
+        f"{binned.out_of_range:,} came after {steps} steps of {step_us / 1000:g} ms"
+    )
+    label = None if recordings.label is None else int(recordings.label[sample])
+    source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"
+    _write(
+        binned.spikes, chosen, out, f"{recordings_path.stem}-{sample}-{chosen.name}", source, label, activity, seed
+    )
+
+
+def _network(name: str, layer: str | None) -> Network:
+    from spikex_sim.spec.networks import load_network
+
+    network = load_network(name)
+    if layer is None:
+        return network
+    for spec in network.layers:
+        if spec.name == layer:
+            return network.model_copy(update={"name": f"{network.name}-{layer}", "layers": (spec,)})
+    names = ", ".join(spec.name for spec in network.layers)
+    raise ConfigError(f"has no layer '{layer}'; there are {names}", where=f"network {name}")
+
+
+def _write(
+    spikes: NDArray[np.bool_],
+    network: Network,
+    out: Path,
+    name: str,
+    source: str,
+    label: int | None,
+    activity: float,
+    seed: int,
+) -> None:
+    from spikex_sim.cli import show
+    from spikex_sim.network import attach_network
+    from spikex_sim.trace.store import save_trace
+
+    show.log_to_terminal()
+    with show.progress_bar("calibrating") as progress:
+        trace = attach_network(
+            spikes, network, seed=seed, name=name, source=source, label=label, rate=activity, progress=progress
+        )
+    save_trace(trace, out)
+    thresholds = ", ".join(
+        f"{layer.name} {layer.neuron.threshold:g}" for layer in trace.layers if layer.neuron is not None
+    )
+    typer.echo(f"thresholds: {thresholds}")
+    typer.echo(f"wrote {out} (T={trace.timesteps}, input rate {100 * spikes.mean():.4g} %)")
+
+
+def _shape(shape: Any) -> str:
+    return "x".join(str(size) for size in shape)

@@ -1,0 +1,1 @@
+"""Sweeps: every combination of configuration values, kept in a store."""

@@ -1,0 +1,148 @@
+"""Runs the points of a sweep, in grid order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.results import RunResult, csv_text, write_files
+from spikex_sim.simulator import simulate, versions
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
+from spikex_sim.sweeps.grid import points
+from spikex_sim.sweeps.store import SweepStore
+from spikex_sim.trace.model import Trace
+from spikex_sim.trace.store import load_trace, load_traces
+
+TraceLike = Trace | str | Path
+
+
+def sweep(
+    trace: TraceLike | Sequence[TraceLike],
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    arch: str | Path | Accelerator | Sequence[str | Path | Accelerator] = "spikex",
+    engine: str = "fast",
+    overrides: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Replay traces through every combination of configuration values.
+
+    Parameters
+    ----------
+    trace : Trace, path, or sequence of them
+        Traces; a folder counts as one network's samples.
+    grid : mapping of str to sequence
+        Dotted configuration key to its values; all combinations are run.
+    arch : str, Path, Accelerator, or sequence of them
+        Accelerators to sweep.
+    engine : {"fast", "event"}
+        Memory engine.
+    overrides : mapping, optional
+        Configuration keys that are the same for all points.
+    out : str or Path, optional
+        Folder for ``sweep.sqlite`` and ``sweep.csv``; points that the store already has are not run again.
+    progress : callable, optional
+        Told what is being done, how many points are done, and of how many.
+
+    Returns
+    -------
+    list of dict
+        One row a point, in grid order: trace, accelerator, the grid's keys, then cycles, seconds, energies
+        and the rest, units in the names.
+
+    Raises
+    ------
+    SpikexError
+        If any point's configuration is wrong, before anything is run; or if a point cannot be run.
+    """
+    traces = [trace] if isinstance(trace, Trace | str | Path) else list(trace)
+    archs = [arch] if isinstance(arch, str | Path | Accelerator) else list(arch)
+    values = points(grid)
+    configurations = [
+        (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
+    ]
+    rows = []
+    total = len(traces) * len(configurations)
+    store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
+    with store as kept:
+        for item in traces:
+            samples = _load(item)
+            for point, accelerator in configurations:
+                if progress:
+                    progress(f"{samples[0].name} {accelerator.name}", len(rows), total)
+                key = _key(samples, accelerator, engine)
+                found = kept.find(key) if kept else None
+                if found is None:
+                    found = _measures(simulate(samples, accelerator, engine=engine))
+                    if kept:
+                        kept.add(key, found)
+                shown = {name: _plain(value) for name, value in point.items()}
+                rows.append({"trace": samples[0].name, "arch": accelerator.name, **shown, **found})
+    if progress:
+        progress("done", total, total)
+    if out is not None:
+        write_files(out, {"sweep.csv": csv_text(rows)})
+    return rows
+
+
+def _folder(out: str | Path) -> Path:
+    from spikex_sim.results import check_writable
+
+    return check_writable(out)
+
+
+def _load(item: TraceLike) -> list[Trace]:
+    if isinstance(item, Trace):
+        return [item]
+    return load_traces(item) if Path(item).is_dir() else [load_trace(item)]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str) else json.dumps(value)
+
+
+def _key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
+    """Content of a point: configuration, spikes, and the version that computes it."""
+    content = {
+        "config": arch.model_dump(mode="json"),
+        "traces": [one.sha256 for one in samples],
+        "engine": engine,
+        "version": versions()["spikex_sim"],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _measures(result: RunResult) -> dict[str, Any]:
+    """What a sweep keeps of a run."""
+    totals = result.totals
+    row: dict[str, Any] = {
+        "layer_tws": "/".join(str(layer.tws) for layer in result.layers if layer.tws),
+        "cycles": totals.cycles,
+        "compute_cycles": totals.compute_cycles,
+    }
+    row |= {f"stall_{cause}_cycles": cycles for cause, cycles in totals.stalls.items()}
+    row |= {
+        "seconds": totals.seconds,
+        "energy_pj": totals.energy_pj,
+        "energy_on_chip_pj": totals.energy_on_chip_pj,
+        "edp_js": totals.edp_js,
+        "power_mw": totals.power_mw,
+        "tops_per_watt": totals.tops_per_watt,
+        "utilization": totals.utilization,
+        "add_utilization": totals.add_utilization,
+        "ntwus": totals.ntwus,
+        "batches": totals.batches,
+        "streamed_taps": totals.streamed_taps,
+        "accumulations": totals.accumulations,
+        "lif_updates": totals.lif_updates,
+        "output_spikes": totals.output_spikes,
+    }
+    row |= {f"energy_{part}_pj": pj for part, pj in totals.energy.components.items()}
+    row["trace_sha256"] = result.trace["sha256"]
+    return row
