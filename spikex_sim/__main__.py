@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 EXIT_MISTAKE = 2
@@ -10,6 +11,8 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    # Importing makes many objects and no garbage: collecting in between costs a sixth of the start-up.
+    gc.disable()
     import typer
 
     from spikex_sim.cli.app import command
@@ -17,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     # typer carries its own click, whose base exception it does not re-export
     usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    gc.enable()
     try:
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
     except SpikexError as exc:

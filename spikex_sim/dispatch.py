@@ -185,7 +185,9 @@ class AgileDispatch:
 
     def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
         """Pack by position in temporal mode, by window in spatial mode."""
-        return pack_by_position(tile.active, cols) if mode == "temporal" else pack_by_window(tile.active, cols)
+        return (
+            pack_by_position(tile.active, cols) if mode == "temporal" else pack_by_window(tile.active, cols)
+        )
 
 
 class TemporalDispatch(AgileDispatch):

@@ -316,7 +316,12 @@ class RunResult:
         """Rows of ``layers.csv``, a unit in every name that needs one."""
         rows = []
         for layer in self.layers:
-            row: dict[str, Any] = {"name": layer.name, "kind": layer.kind, "tws": layer.tws, "mode": layer.mode}
+            row: dict[str, Any] = {
+                "name": layer.name,
+                "kind": layer.kind,
+                "tws": layer.tws,
+                "mode": layer.mode,
+            }
             row |= {"cycles": layer.cycles, "compute_cycles": layer.compute_cycles}
             row |= {f"stall_{cause}_cycles": cycles for cause, cycles in layer.stalls.items()}
             row |= {"batches": layer.batches, "ntwus": layer.ntwus, "streamed_taps": layer.streamed_taps}

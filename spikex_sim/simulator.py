@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,7 +93,7 @@ def simulate(
     >>> result.layers[0].output_spikes
     16
     """
-    ensure_compiled(_run_small)
+    prepare()
     return _simulate(trace, arch, tws, engine, overrides, progress)
 
 
@@ -133,6 +134,11 @@ def _simulate(
     )
 
 
+def prepare() -> None:
+    """Compile the kernels now if they are not cached, rather than with the first simulation."""
+    ensure_compiled(_run_small)
+
+
 def _run_small() -> None:
     """Run a tiny convolution through every kernel in both datapaths."""
     layer = {"name": "conv", "kind": "conv", "in_channels": 1, "out_channels": 2, "kernel": 3,
@@ -149,8 +155,8 @@ def _run_small() -> None:
 
 def versions() -> dict[str, str]:
     """Versions of this package and of what it computes with."""
-    found = {"python": platform.python_version()}
-    for name in ("spikex_sim", "numpy", "numba", "simpy"):
+    found = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+    for name in ("spikex_sim", "simpy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -204,7 +210,9 @@ def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> l
     for size in sizes:
         if size > trace.timesteps:
             raise ConfigError(
-                f"{size} is larger than the trace's {trace.timesteps} time points", where=arch.name, field="tws"
+                f"{size} is larger than the trace's {trace.timesteps} time points",
+                where=arch.name,
+                field="tws",
             )
     remaining = iter(sizes)
     return [None if stage.layer.is_pool else next(remaining) for stage in stages]
@@ -334,7 +342,9 @@ class _Simulator:
         flow.computed = None
         if stage.weight is not None:
             limit = 1 << (self.arch.weight_bits - 1)
-            if layer.neuron.datapath == "int" and (stage.weight.min() < -limit or stage.weight.max() >= limit):
+            if layer.neuron.datapath == "int" and (
+                stage.weight.min() < -limit or stage.weight.max() >= limit
+            ):
                 raise ConfigError(
                     f"the weights of layer {layer.name} do not fit {self.arch.weight_bits} bits",
                     where=self.arch.name,

@@ -1,7 +1,7 @@
 """The slow oracle, functional half: a plain dense forward pass of spiking layers.
 
 Written from the text of the hardware model (cited as "§n"), independently of the package and sharing no
-code with it. Clarity before speed. The other half, schedule, traffic and time, is `naive_cost`.
+code with it. Clarity before speed. The other half is `naive_cost`, on `naive_problem` and `naive_time`.
 """
 
 from __future__ import annotations

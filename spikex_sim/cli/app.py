@@ -114,7 +114,9 @@ def compare(
         check_writable(out)
     opened = _trace(trace_path)
     with show.progress_bar("reading") as progress:
-        results = [simulate(opened, name, engine=engine, overrides=overrides, progress=progress) for name in names]
+        results = [
+            simulate(opened, name, engine=engine, overrides=overrides, progress=progress) for name in names
+        ]
     show.show_comparison(results)
     hashes = {tuple(layer.output_sha256 for layer in result.layers) for result in results}
     if None in {layer.output_sha256 for layer in results[0].layers}:

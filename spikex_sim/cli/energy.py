@@ -33,7 +33,9 @@ def show_table(
     loaded = EnergyTable.load(table)
     memories = [row for row in loaded.sram_rows() if row.device == device]
     if not memories:
-        raise EnergyTableError(f"has no rows for device '{device}'", where=f"table {loaded.name}", field="device")
+        raise EnergyTableError(
+            f"has no rows for device '{device}'", where=f"table {loaded.name}", field="device"
+        )
     extra = ["source", "derivation"] if sources else []
     made = show.table(f"SRAM, {device}, pJ per access of the width", "capacity B", "width bit", "node nm",
                       "T K", "read pJ", "write pJ", "leakage mW", *extra, left=0)  # fmt: skip
@@ -93,6 +95,7 @@ def check(
     off = [item for item in found if item.max_relative_difference > TOLERANCE]
     if off:
         raise EnergyTableError(
-            f"{len(off)} of {len(found)} rows differ from CACTI by more than {TOLERANCE:.0%}", where=f"table {table}"
+            f"{len(off)} of {len(found)} rows differ from CACTI by more than {TOLERANCE:.0%}",
+            where=f"table {table}",
         )
     show.console.print(f"{len(found)} rows agree within {TOLERANCE:.0%}")

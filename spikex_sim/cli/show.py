@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from spikex_sim.results import LayerResult, RunResult
+from spikex_sim.energy.model import Energy
+from spikex_sim.results import LayerResult, RunResult, Totals
 from spikex_sim.units import joules, with_prefix
 
 console = Console(highlight=False, soft_wrap=False)
@@ -66,110 +68,121 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f}" if whole else ""
 
 
+def say(text: str) -> None:
+    """Print a line of text, wrapped by the terminal rather than here."""
+    console.print(text, soft_wrap=True)
+
+
+def count(number: int) -> str:
+    """Write a count in full up to a million, in millions beyond."""
+    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
+
+
 def show_run(result: RunResult) -> None:
-    """Print time, energy and mapping of a run."""
-    totals = result.totals
-    trace = result.trace
+    """Print time, work, energy and mapping of a run."""
+    totals, trace, arch = result.totals, result.trace, result.arch
     samples = f", {trace['samples']} samples" if trace["samples"] > 1 else ""
-    console.print(
-        f"[bold]{trace['name']}[/] (T={trace['timesteps']}{samples}) on [bold]{result.arch.name}[/], "
-        f"{result.arch.array.rows}x{result.arch.array.cols} PEs at {result.arch.clock_mhz:g} MHz, "
-        f"{result.engine} engine\n"
+    say(
+        f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]: "
+        f"{arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
     )
-    console.print(_time_table(result), "")
-    console.print(_energy_table(result), "")
-    console.print(_mapping_table(result), "")
+    for made in (_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)):
+        console.print(made, "")
     energy = totals.energy
-    console.print(
-        f"latency {with_prefix(totals.seconds, 's')}   energy {joules(energy.total_pj)} "
-        f"(without DRAM {joules(energy.on_chip_pj)}; leakage apart {joules(sum(energy.leakage.values()))})   "
-        f"EDP {totals.edp_js:.4g} Js"
+    say(
+        f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, EDP {totals.edp_js:.4g} Js\n"
+        f"energy {joules(energy.total_pj)}, without DRAM {joules(energy.on_chip_pj)}; "
+        f"leakage apart {joules(sum(energy.leakage.values()))}\n"
+        f"of it weights {percent(energy.uses['weights'], energy.total_pj)} %, spikes "
+        f"{percent(energy.uses['spikes'], energy.total_pj)} %, potentials "
+        f"{percent(energy.uses['potentials'], energy.total_pj)} %; DRAM weights: {arch.memory.dram.weights}\n"
+        f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), {totals.tops_per_watt:.4g} TOPS/W"
     )
-    console.print(
-        f"power {totals.power_mw:.4g} mW   {totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense)   "
-        f"{totals.tops_per_watt:.4g} TOPS/W   DRAM weights: {result.arch.memory.dram.weights}"
-    )
-    wrong = [layer for layer in result.layers if layer.mismatched_spikes]
-    for layer in wrong:
-        console.print(
-            f"[yellow]layer {layer.name}: the recorded input differs from what its predecessor produced in "
-            f"{layer.mismatched_spikes} spikes; the recorded ones were used[/]"
-        )
+    for layer in result.layers:
+        if layer.mismatched_spikes:
+            say(
+                f"[yellow]layer {escape(layer.name)}: the recorded input differs in {layer.mismatched_spikes:,} "
+                "spikes from what its predecessor produced; the recorded ones were used[/]"
+            )
 
 
 def _layers(result: RunResult) -> list[LayerResult]:
     return [layer for layer in result.layers if layer.cycles]
 
 
+def _short(name: str) -> str:
+    return escape(name if len(name) <= 14 else name[:13] + "…")
+
+
 def _time_table(result: RunResult) -> Table:
-    made = table("Time", "layer", "mode", "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain",
-                 "PE use", "adds", "spikes out", left=2)  # fmt: skip
+    made = table("Time: cycles, and the share of them that the array computes or stalls, %", "layer", "mode",
+                 "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain", left=2)  # fmt: skip
     for layer in _layers(result):
-        stalls = layer.stalls
-        made.add_row(
-            layer.name,
-            layer.mode or "",
-            str(layer.tws),
-            f"{layer.cycles:,}",
-            *(
-                percent(cycles, layer.cycles)
-                for cycles in (layer.compute_cycles, stalls.dram, stalls.glb, stalls.lbuf, stalls.drain)
-            ),
-            f"{100 * layer.utilization:.1f}",
-            f"{100 * layer.add_utilization:.1f}",
-            "" if layer.output_spikes is None else f"{layer.output_spikes:,}",
-        )
-    totals = result.totals
+        made.add_row(_short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
     made.add_section()
-    made.add_row(
-        "total", "", "", f"{totals.cycles:,}",
-        *(
-            percent(cycles, totals.cycles)
-            for cycles in (totals.compute_cycles, totals.stalls.dram, totals.stalls.glb, totals.stalls.lbuf,
-                           totals.stalls.drain)
-        ),
-        f"{100 * totals.utilization:.1f}", f"{100 * totals.add_utilization:.1f}", f"{totals.output_spikes:,}",
-    )  # fmt: skip
-    made.caption = "array: cycles that compute; dram, glb, lbuf, drain: stalls; these and PE use, adds in %"
-    made.caption_justify = "left"
+    made.add_row("total", "", "", *_time_cells(result.totals))
     return made
 
 
-def _energy_table(result: RunResult) -> Table:
-    made = table("Energy", "layer", "ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM", "weights %",
-                 "spikes %")  # fmt: skip
+def _time_cells(costs: LayerResult | Totals) -> list[str]:
+    stalls = costs.stalls
+    parts = (costs.compute_cycles, stalls.dram, stalls.glb, stalls.lbuf, stalls.drain)
+    return [f"{costs.cycles:,}", *(percent(part, costs.cycles) for part in parts)]
+
+
+def _work_table(result: RunResult) -> Table:
+    made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")  # fmt: skip
     for layer in _layers(result):
-        made.add_row(layer.name, *_energy_cells(layer.energy))
+        out = "" if layer.output_spikes is None else count(layer.output_spikes)
+        made.add_row(_short(layer.name), *_work_cells(layer), count(layer.input_spikes), out)
     made.add_section()
-    made.add_row("total", *_energy_cells(result.totals.energy))
+    made.add_row("total", *_work_cells(result.totals), "", "")
     return made
 
 
-def _energy_cells(energy: Any) -> list[str]:
-    on_chip = [joules(energy.components[part]) for part in ("alu", "rf", "lbuf", "glb", "dram")]
+def _work_cells(costs: LayerResult | Totals) -> list[str]:
+    counts = (costs.ntwus, costs.batches, costs.streamed_taps, costs.accumulations)
     return [
-        *on_chip,
-        joules(energy.total_pj),
-        joules(energy.on_chip_pj),
-        percent(energy.uses["weights"], energy.total_pj),
-        percent(energy.uses["spikes"], energy.total_pj),
+        *(count(number) for number in counts),
+        f"{100 * costs.utilization:.1f}",
+        f"{100 * costs.add_utilization:.1f}",
     ]
 
 
-def _mapping_table(result: RunResult) -> Table:
-    made = table("Mapping", "layer", "tiles", "positions", "windows", "GLB filter", "GLB ifmap", "LBUF filter",
-                 "steps")  # fmt: skip
+def _energy_table(result: RunResult) -> Table:
+    scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
+    made = table(f"Energy, {unit}", "layer", "ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
     for layer in _layers(result):
-        mapping = layer.mapping
-        made.add_row(
-            layer.name,
-            *(str(mapping[key]) for key in ("tiles", "positions_per_tile", "windows_per_tile")),
-            *(str(mapping[key]) for key in ("glb_filter", "glb_ifmap", "lbuf_filter")),
-            f"{layer.steps:,}",
-        )
+        made.add_row(_short(layer.name), *_energy_cells(layer.energy, scale))
+    made.add_section()
+    made.add_row("total", *_energy_cells(result.totals.energy, scale))
+    return made
+
+
+def _energy_cells(energy: Energy, scale: float) -> list[str]:
+    parts = [energy.components[part] for part in ("alu", "rf", "lbuf", "glb", "dram")]
+    return [f"{pj / scale:,.4f}" for pj in (*parts, energy.total_pj, energy.on_chip_pj)]
+
+
+def _mapping_table(result: RunResult) -> Table:
+    made = table("Mapping: tiles, and for how long what is loaded stays", "layer", "tiles", "positions", "windows",
+                 "GLB filter", "GLB ifmap", "LBUF filter", "steps")  # fmt: skip
+    for layer in _layers(result):
+        shown = [
+            "varies" if layer.mapping[key] is None else str(layer.mapping[key])
+            for key in (
+                "tiles",
+                "positions_per_tile",
+                "windows_per_tile",
+                "glb_filter",
+                "glb_ifmap",
+                "lbuf_filter",
+            )
+        ]
+        made.add_row(_short(layer.name), *shown, f"{layer.steps:,}")
     glb, lbuf = result.arch.memory.glb.partition, result.arch.memory.lbuf.partition
     made.caption = (
-        "loops: row group > position set > time block > batch > chunk; shares of ifmap/filter/ofmap/psum: "
+        "row group > position set > time block > batch > chunk; ifmap/filter/ofmap/psum:\n"
         f"GLB {glb.ifmap:g}/{glb.filter:g}/{glb.ofmap:g}/{glb.psum:g}, "
         f"LBUF {lbuf.ifmap:g}/{lbuf.filter:g}/{lbuf.ofmap:g}/{lbuf.psum:g}"
     )
@@ -180,7 +193,9 @@ def _mapping_table(result: RunResult) -> Table:
 def show_comparison(results: list[RunResult]) -> None:
     """Print several accelerators on the same trace side by side, with ratios to the first."""
     first = results[0]
-    console.print(f"[bold]{first.trace['name']}[/] (T={first.trace['timesteps']})\n")
+    say(
+        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); ratios to {first.arch.name}\n"
+    )
     for title, value, unit in (
         ("Cycles", lambda c: c.cycles, None),
         ("Energy", lambda c: c.energy.total_pj, joules),
@@ -197,7 +212,7 @@ def show_comparison(results: list[RunResult]) -> None:
                 continue
             if name == "total":
                 made.add_section()
-            made.add_row(name, *_compared([value(cost) for cost in costs], unit, is_share))
+            made.add_row(_short(name), *_compared([value(cost) for cost in costs], unit, is_share))
         console.print(made, "")
     edp = table("Totals", "accelerator", "latency", "energy", "EDP (Js)", "EDP ratio")
     for result in results:
@@ -214,7 +229,11 @@ def show_comparison(results: list[RunResult]) -> None:
 
 def _columns(result: RunResult, first: RunResult, is_share: bool) -> list[str]:
     sizes = sorted({layer.tws for layer in result.layers if layer.tws})
-    name = f"{result.arch.name} TWS={'/'.join(map(str, sizes))}" if len(sizes) < 3 else f"{result.arch.name} TWS*"
+    name = (
+        f"{result.arch.name} TWS={'/'.join(map(str, sizes))}"
+        if len(sizes) < 3
+        else f"{result.arch.name} TWS*"
+    )
     return [name] if result is first or is_share else [name, "ratio"]
 
 
@@ -242,25 +261,24 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
 
 
 def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
-    """Print a sweep: the point, then latency, energy, EDP and utilisation; the best of each is marked."""
-    made = table("Sweep", "trace", "arch", *keys, "cycles", "latency", "energy", "no DRAM", "EDP (Js)", "PE use",
-                 "stalled", left=2)  # fmt: skip
-    best = {name: min(row[name] for row in rows) for name in ("cycles", "energy_pj", "energy_on_chip_pj", "edp_js")}
-
-    def mark(row: dict[str, Any], name: str, text: str) -> str:
-        return f"[bold green]{text}[/]" if row[name] == best[name] else text
-
+    """Print a sweep, a row a point; an asterisk marks the best of a column."""
+    scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
+    names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
+    names += ["arch", *keys]
+    made = table(f"Sweep of {escape(rows[0]['trace'])}" if "trace" not in names else "Sweep",
+                 *names, "cycles", unit, f"{unit} no DRAM", "EDP, Js", "PE use %", "stalled %",
+                 left=len(names) - len(keys))  # fmt: skip
+    measures = (
+        ("cycles", lambda value: f"{value:,}"),
+        ("energy_pj", lambda value: f"{value / scale:,.2f}"),
+        ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
+        ("edp_js", lambda value: f"{value:.4g}"),
+    )
+    best = {name: min(row[name] for row in rows) for name, _ in measures}
     for row in rows:
+        cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
+        stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
-            row["trace"][:24],
-            row["arch"],
-            *(str(row[key]) for key in keys),
-            mark(row, "cycles", f"{row['cycles']:,}"),
-            with_prefix(row["seconds"], "s"),
-            mark(row, "energy_pj", joules(row["energy_pj"])),
-            mark(row, "energy_on_chip_pj", joules(row["energy_on_chip_pj"])),
-            mark(row, "edp_js", f"{row['edp_js']:.4g}"),
-            f"{100 * row['utilization']:.1f} %",
-            percent(row["cycles"] - row["compute_cycles"], row["cycles"]) + " %",
+            *(_short(str(row[name])) for name in names), *cells, f"{100 * row['utilization']:.1f}", stalled
         )
     console.print(made, "")

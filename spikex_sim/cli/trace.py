@@ -48,6 +48,8 @@ def show_trace(
 
     Example: spikex-sim trace show traces/nmnist_digit.npz --tws 4
     """
+    from rich.markup import escape
+
     from spikex_sim.cli import show
     from spikex_sim.data import default_trace_path
     from spikex_sim.trace.store import load_trace
@@ -56,9 +58,9 @@ def show_trace(
     trace = load_trace(trace_path or default_trace_path())
     summary = summarise(trace, tws)
     labelled = "" if summary.label is None else f", label {summary.label}"
-    show.console.print(
-        f"[bold]{summary.name}[/]: T={summary.timesteps}, {summary.samples} sample(s){labelled}, "
-        f"{summary.parameters:,} parameters\nsource {summary.source}\nsha256 {summary.sha256}\n"
+    show.say(
+        f"[bold]{escape(summary.name)}[/]: T={summary.timesteps}, {summary.samples} sample(s){labelled}, "
+        f"{summary.parameters:,} parameters\nsource {escape(summary.source)}\nsha256 {summary.sha256}\n"
     )
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
     activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
@@ -84,8 +86,9 @@ def show_trace(
 @app.command()
 def synth(
     out: OutFile,
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="digit, gesture, bernoulli or bursty.")]
-    = "digit",
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="digit, gesture, bernoulli or bursty.")
+    ] = "digit",
     network: NetworkName = "nmnist",
     layer: LayerName = None,
     timesteps: Timesteps = None,
@@ -167,10 +170,17 @@ def convert(
         f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one already set, "
         f"{binned.out_of_range:,} came after {steps} steps of {step_us / 1000:g} ms"
     )
-    label = None if recordings.label is None else int(recordings.label[sample])
+    label = None if recordings.labels is None else int(recordings.labels[sample])
     source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"
     _write(
-        binned.spikes, chosen, out, f"{recordings_path.stem}-{sample}-{chosen.name}", source, label, activity, seed
+        binned.spikes,
+        chosen,
+        out,
+        f"{recordings_path.stem}-{sample}-{chosen.name}",
+        source,
+        label,
+        activity,
+        seed,
     )
 
 
@@ -204,7 +214,14 @@ def _write(
     show.log_to_terminal()
     with show.progress_bar("calibrating") as progress:
         trace = attach_network(
-            spikes, network, seed=seed, name=name, source=source, label=label, rate=activity, progress=progress
+            spikes,
+            network,
+            seed=seed,
+            name=name,
+            source=source,
+            label=label,
+            rate=activity,
+            progress=progress,
         )
     save_trace(trace, out)
     thresholds = ", ".join(

@@ -164,5 +164,3 @@ def add_energies(energies: list[Energy]) -> Energy:
         total([e.uses for e in energies], ("alu", "weights", "spikes", "potentials")),
         total([e.leakage for e in energies], ("glb", "lbuf")),
     )
-
-

@@ -77,8 +77,16 @@ def _count_slots(
             for tap in range(filter_taps):
                 for col in range(stop - start):
                     p = position[start + col]
-                    y = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h + tap // geometry.kernel_w
-                    x = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w + tap % geometry.kernel_w
+                    y = (
+                        (p // geometry.out_width) * geometry.stride_h
+                        - geometry.pad_h
+                        + tap // geometry.kernel_w
+                    )
+                    x = (
+                        (p % geometry.out_width) * geometry.stride_w
+                        - geometry.pad_w
+                        + tap % geometry.kernel_w
+                    )
                     if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
                         row = pointers[channel * area + y * geometry.in_width + x]
                         if row[window[start + col] + 1] > row[window[start + col]]:

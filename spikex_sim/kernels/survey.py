@@ -115,9 +115,7 @@ def _survey(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     stream: int,
-) -> tuple[
-    NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]
-]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
     batches = len(batch_columns) - 1
     area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w

@@ -28,9 +28,7 @@ def _recurrence(
     c: NDArray[np.int64],
     s: NDArray[np.int64],
     w: NDArray[np.int64],
-) -> tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
-]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     n = len(f)
     before = 4  # an index below 0 is time 0
     F = np.zeros(n + before, np.int64)

@@ -274,9 +274,7 @@ class GroupTraffic:
         log.read("lbuf", "psum", total(batches.potential_reads) * rows * widths.potential)
         log.write("lbuf", "psum", total(batches.potential_writes) * rows * widths.potential)
         log.write("rf", "filter", column_taps * times * rows * widths.weight)
-        log.read(
-            "rf", "psum", (adds * widths.psum + updates * (widths.psum + widths.potential)) * times
-        )
+        log.read("rf", "psum", (adds * widths.psum + updates * (widths.psum + widths.potential)) * times)
         log.write("rf", "psum", (adds * widths.psum + updates * widths.potential) * times)
 
         log.move("glb", "lbuf", "ifmap", total(chunks.words) * tws)

@@ -58,7 +58,11 @@ def choose_tiles(
         positions = min(geometry.positions, arch.mapping.positions)
         if positions > most_positions:
             raise too_small(
-                "lbuf", "psum", arch, potential_bits * rows_used * positions, f"{positions} positions per tile"
+                "lbuf",
+                "psum",
+                arch,
+                potential_bits * rows_used * positions,
+                f"{positions} positions per tile",
             )
     wanted = min(arch.array.cols, windows) if fill_columns else 1
     block = most_windows(positions)

@@ -128,24 +128,23 @@ class Hdf5Arrays:
         if dataset.external or dataset.is_virtual:
             raise self._error("is stored outside this file, which is not followed", key)
         header = DatasetHeader(np.dtype(dtype.str), tuple(int(length) for length in shape))
-        compressed = self._check_filters(dataset, key)
-        stored = int(dataset.id.get_storage_size())
-        if header.nbytes > stored * (_DEFLATE_RATIO if compressed else 1) + (
-            SLACK_BYTES if compressed else 0
-        ):
-            raise self._error(
-                f"declares {dtype} {list(shape)}, {human_bytes(header.nbytes)}, but stores only "
-                f"{human_bytes(stored)}",
-                key,
-            )
         chunk = prod(dataset.chunks or ()) * dtype.itemsize
         if chunk > MAX_CHUNK_BYTES:
             raise self._error(
                 f"has chunks of {human_bytes(chunk)}; {human_bytes(MAX_CHUNK_BYTES)} are read", key
             )
+        stored = int(dataset.id.get_storage_size())
+        room = stored * _DEFLATE_RATIO + SLACK_BYTES if self._is_compressed(dataset, key) else stored
+        # Chunks that were never written would read as zeros.
+        if stored == 0 or header.nbytes > room:
+            raise self._error(
+                f"declares {dtype} {list(shape)}, {human_bytes(header.nbytes)}, but stores only "
+                f"{human_bytes(stored)}",
+                key,
+            )
         return header
 
-    def _check_filters(self, dataset: Any, key: str) -> bool:
+    def _is_compressed(self, dataset: Any, key: str) -> bool:
         """Whether the dataset is compressed; filters that need plug-ins or hide sizes are refused."""
         properties = dataset.id.get_create_plist()
         codes = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]

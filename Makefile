@@ -1,0 +1,72 @@
+# Two commands do everything on a fresh machine: `make sweep TWS=2,4,8` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TWS ?= 2,4,8
+ARCH ?= spikex,ptb
+TRACE ?=
+OUT ?= results/sweep
+WORKERS ?= 2
+
+.PHONY: help sweep test test-slow test-kernels coverage lint format traces clean
+
+help:
+	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
+	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
+	@echo "make test-slow      tests that take minutes or download something"
+	@echo "make lint           ruff, mypy, import-linter"
+	@echo "make coverage       fast tests without JIT, with coverage"
+	@echo "make traces         regenerate traces/ and the embedded trace"
+	@echo "make clean          remove what these commands made"
+
+# The environment: python3 -m venv needs ensurepip, which Debian packages apart.
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; on Debian: apt-get install python3 python3-venv, or say make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "make: Python 3.11 to 3.13 is needed, $(PYTHON) is another; say make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+sweep: $(VENV)/.runtime
+	$(BIN)/spikex-sim sweep $(TRACE) --grid tws=$(TWS) --arch $(ARCH) --out $(OUT)
+
+# Kernels are compiled once here, not once in every test process.
+test: $(VENV)/.dev
+	@$(BIN)/python -c 'from spikex_sim.simulator import prepare; prepare()'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(MAKE) --no-print-directory test-kernels
+
+test-kernels: $(VENV)/.dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-boundscheck $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[digits]'
+	$(BIN)/python -m pytest -m slow
+
+coverage: $(VENV)/.dev
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term --cov-report=xml
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+traces: $(VENV)/.runtime
+	$(BIN)/python scripts/make_traces.py
+
+clean:
+	rm -rf $(VENV) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,56 @@
+"""What a trace holds, counted by hand."""
+
+import numpy as np
+import pytest
+
+from spikex_sim.errors import ConfigError
+from spikex_sim.trace.model import Trace
+from spikex_sim.trace.summary import input_activity, summarise
+
+NEURON = {"threshold": 1, "leak_shift": 4}
+LAYERS = [
+    {"name": "c", "kind": "conv", "in_channels": 1, "out_channels": 2, "kernel": 2, "in_height": 3,
+     "in_width": 3, "neuron": NEURON},
+    {"name": "p", "kind": "maxpool", "in_channels": 2, "out_channels": 2, "kernel": 2, "in_height": 2,
+     "in_width": 2},
+    {"name": "f", "kind": "linear", "in_channels": 2, "out_channels": 3, "neuron": NEURON},
+]  # fmt: skip
+
+
+def test_by_hand():
+    spikes = np.zeros((1, 3, 3, 10), bool)
+    spikes[0, 0, 0, [0, 1, 9]] = True
+    spikes[0, 2, 1, 4] = True
+    trace = Trace.from_arrays(
+        LAYERS,
+        spikes,
+        weights={0: np.ones((2, 1, 2, 2), np.int8)},
+        biases={2: np.zeros(3, np.int32)},
+        name="tiny",
+        label=1,
+    )
+    summary = summarise(trace, tws=4)
+    first, pool, last = summary.layers
+    assert first.activity.spikes == 4
+    assert first.activity.rate == pytest.approx(4 / 90)
+    assert first.activity.silent_share == pytest.approx(7 / 9)
+    assert first.activity.active_window_share == pytest.approx(3 / 27)
+    assert (first.parameters, first.has_weights, first.has_bias, first.nbytes) == (8, True, False, 18 + 8)
+    assert (pool.parameters, pool.weight_shape, pool.activity, pool.nbytes) == (0, (), None, 0)
+    assert (last.parameters, last.has_weights, last.has_bias, last.nbytes) == (9, False, True, 12)
+    assert (summary.parameters, summary.nbytes, summary.label, summary.tws) == (17, 38, 1, 4)
+    assert (summary.name, summary.timesteps, summary.samples, summary.sha256) == ("tiny", 10, 1, trace.sha256)
+
+
+@pytest.mark.parametrize("tws", [1, 2, 3, 7, 8, 13, 40])
+def test_windows_against_the_plain_definition(tws):
+    spikes = np.random.default_rng(0).random((3, 5, 13)) < 0.1
+    activity = input_activity(np.packbits(spikes, axis=-1), 13, tws)
+    windows = [spikes[..., start : start + tws].any(axis=-1) for start in range(0, 13, tws)]
+    assert activity.active_window_share == pytest.approx(np.mean(windows))
+    assert activity.rate == pytest.approx(spikes.mean())
+
+
+def test_window_of_nothing():
+    with pytest.raises(ConfigError, match="tws"):
+        summarise(Trace.from_arrays(LAYERS, np.zeros((1, 3, 3, 10), bool)), tws=0)
