@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from typing import Any
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -19,14 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
     from spikex_sim.errors import SpikexError
 
     # typer carries its own click, whose base exception it does not re-export
-    usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     gc.enable()
     try:
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
     except SpikexError as exc:
         return _complain(str(exc))
     except usage_error as exc:
-        return _complain(" ".join(str(exc.format_message()).split()))  # type: ignore[attr-defined]
+        return _complain(" ".join(str(exc.format_message()).split()))
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", EXIT_INTERRUPTED)
     except MemoryError:

@@ -6,6 +6,7 @@ their receptive field and therefore their activity.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -99,6 +100,53 @@ class Schedule:
     stream: str
     tailored: bool
     packs_taps: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        geometry: Geometry,
+        groups: RowGroups,
+        spikes: WindowedSpikes,
+        shape: TileShape,
+        pack: Callable[[int, int, int, int], Packing],
+        *,
+        mode: str | None,
+        active: NDArray[np.bool_],
+        stream: str,
+        tailored: bool,
+        packs_taps: bool = False,
+    ) -> Schedule:
+        """Cut a layer into tiles and pack each of them.
+
+        Parameters
+        ----------
+        pack : callable
+            Takes the first and last-plus-one position and window of a tile and packs it.
+        geometry, groups, spikes, shape, mode, active, stream, tailored, packs_taps
+            See the class; ``spikes`` gives the windows.
+        """
+        tiles = cut_tiles(geometry.positions, spikes.windows, shape)
+        packings = [pack(*tile) for tile in tiles.tolist()]
+        columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
+        starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
+        placed = list(zip(packings, tiles, strict=True))
+        return cls(
+            geometry=geometry,
+            groups=groups,
+            tws=spikes.tws,
+            windows=spikes.windows,
+            mode=mode,
+            shape=shape,
+            tiles=tiles,
+            tile_batches=np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
+            batch_columns=np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
+            position=np.concatenate([packing.position + tile[0] for packing, tile in placed]),
+            window=np.concatenate([packing.window + tile[2] for packing, tile in placed]),
+            active=active,
+            stream=stream,
+            tailored=tailored,
+            packs_taps=packs_taps,
+        )
 
     @property
     def batches(self) -> int:
@@ -220,15 +268,3 @@ def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int6
         ],
         axis=1,
     ).astype(np.int64)
-
-
-def issue(tiles: NDArray[np.int64], packings: list[Packing]) -> dict[str, NDArray[np.int64]]:
-    """Concatenate the packings of all tiles into the batch and column arrays of a :class:`Schedule`."""
-    columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
-    starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
-    return {
-        "tile_batches": np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
-        "batch_columns": np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
-        "position": np.concatenate([p.position + t[0] for p, t in zip(packings, tiles, strict=True)]),
-        "window": np.concatenate([p.window + t[2] for p, t in zip(packings, tiles, strict=True)]),
-    }

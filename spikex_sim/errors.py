@@ -17,8 +17,8 @@ class SpikexError(Exception):
     """
 
     def __init__(self, message: str, *, where: str = "", field: str = "") -> None:
-        parts = [part for part in (where, field, " ".join(message.split())) if part]
-        super().__init__(": ".join(parts))
+        parts = (" ".join(part.split()) for part in (where, field, message))
+        super().__init__(": ".join(part for part in parts if part))
 
 
 class ConfigError(SpikexError):

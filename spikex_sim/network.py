@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.dispatch import RowGroups, Schedule, TileShape, cut_tiles, issue, pack_by_window
+from spikex_sim.dispatch import RowGroups, Schedule, TileShape, pack_by_window
 from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import geometry_of
 from spikex_sim.kernels.passes import execute
@@ -26,6 +26,8 @@ TARGET_RATE = 0.05
 """Firing rate that thresholds are calibrated to: of the order of the paper's Fig. 5 after training."""
 WEIGHT_SIGMA = 24.0
 """Standard deviation of the generated int8 weights, in weight steps."""
+CALIBRATION_COLUMNS = 64
+"""Batch width while calibrating; any gives the same spikes."""
 
 
 def attach_network(
@@ -97,8 +99,8 @@ def attach_network(
         inputs={0: np.packbits(spikes, axis=-1)[None]},
         weights=weights,
         label=label,
-        source=f"{source}; {network.name} with weights drawn from seed {seed} and thresholds set for a rate of "
-        f"at most {rate:g}: not a trained network",
+        source=f"{source}; {network.name} with weights drawn from seed {seed} and thresholds set for a rate "
+        f"of at most {rate:g}: not a trained network",
         where=name,
     )
 
@@ -115,20 +117,16 @@ def _calibrate(
     spikes = window_spikes(packed, timesteps, 1)
     geometry = geometry_of(layer)
     active = receptive_activity(geometry, spikes)
-    shape = TileShape(geometry.positions, spikes.windows, fits_all=True)
-    tiles = cut_tiles(geometry.positions, spikes.windows, shape)
-    schedule = Schedule(
-        geometry=geometry,
-        groups=RowGroups(1, layer.out_channels),
-        tws=1,
-        windows=spikes.windows,
+    schedule = Schedule.of(
+        geometry,
+        RowGroups(1, layer.out_channels),
+        spikes,
+        TileShape(geometry.positions, spikes.windows, fits_all=True),
+        lambda *_tile: pack_by_window(active, CALIBRATION_COLUMNS),
         mode="spatial",
-        shape=shape,
-        tiles=tiles,
         active=active,
         stream="tap",
         tailored=True,
-        **issue(tiles, [pack_by_window(active, 64)]),
     )
     allowed = rate * layer.out_channels * geometry.positions * timesteps
     potential_bits = Accelerator().potential_bits

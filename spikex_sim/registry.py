@@ -37,7 +37,7 @@ def plugin(seam: str, name: str) -> Any:
         close = difflib.get_close_matches(name, points, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(
-            f"no plug-in '{name}' among {', '.join(sorted(points)) or 'none (is the package installed?)'}{hint}",
+            f"no plug-in '{name}' among {', '.join(sorted(points)) or 'none'}{hint}",
             field=seam,
         )
     try:

@@ -237,7 +237,8 @@ class _Flow:
         if self.computed is not None:
             differs = np.bitwise_xor(recorded, self.computed.reshape(recorded.shape))
             self.mismatched = int(np.bitwise_count(differs).sum())
-        return recorded.reshape(*shape, -1)
+        entered: PackedSpikes = recorded.reshape(*shape, -1)
+        return entered
 
 
 @dataclass(frozen=True)
@@ -355,7 +356,8 @@ class _Simulator:
             )
             if adds != cost.traffic.operations.accumulations:
                 raise AssertionError(
-                    f"layer {layer.name}: {adds} additions executed, {cost.traffic.operations.accumulations} counted"
+                    f"layer {layer.name}: {adds} additions executed, but "
+                    f"{cost.traffic.operations.accumulations} counted"
                 )
             flow.computed = outputs.reshape(*layer.output_shape, -1)
         return LayerResult(

@@ -107,8 +107,9 @@ def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np
 
     The output channels at one position share their receptive field and hence this tag (Section 2).
     """
-    tags = spikes.window_tags().reshape(geometry.channels, -1, spikes.windows).any(axis=0)
-    return _dilate(geometry, tags)
+    by_channel = spikes.window_tags().reshape(geometry.channels, -1, spikes.windows)
+    active: NDArray[np.bool_] = _dilate(geometry, np.logical_or.reduce(by_channel, axis=0))
+    return active
 
 
 @njit(cache=True)

@@ -45,7 +45,7 @@ def is_cached(kernel: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def ensure_compiled(run_small: Callable[[], None]) -> None:
-    """Compile what is not cached by running something small; say before that it happens, and how long it took.
+    """Compile what is not cached by running something small; say so before, and how long it took after.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikex_sim.dispatch import RowGroups, Schedule, cut_tiles, issue, pack_by_position
+from spikex_sim.dispatch import Packing, RowGroups, Schedule, pack_by_position
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
 from spikex_sim.spec.arch import Accelerator
@@ -33,22 +33,19 @@ class ParallelTimeBatching:
         shape = choose_tiles(
             geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
         )
-        tiles = cut_tiles(geometry.positions, spikes.windows, shape)
-        packings = [
-            pack_by_position(np.ones((p1 - p0, w1 - w0), dtype=bool), arch.array.cols)
-            for p0, p1, w0, w1 in tiles.tolist()
-        ]
-        return Schedule(
-            geometry=geometry,
-            groups=groups,
-            tws=spikes.tws,
-            windows=spikes.windows,
+
+        def pack(p0: int, p1: int, w0: int, w1: int) -> Packing:
+            return pack_by_position(np.ones((p1 - p0, w1 - w0), dtype=bool), arch.array.cols)
+
+        return Schedule.of(
+            geometry,
+            groups,
+            spikes,
+            shape,
+            pack,
             mode=None,
-            shape=shape,
-            tiles=tiles,
             active=active if silence_is_free else np.ones_like(active),
             stream=arch.stream,
             tailored=False,
             packs_taps=arch.stsap,
-            **issue(tiles, packings),
         )

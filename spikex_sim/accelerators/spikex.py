@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikex_sim.dispatch import DispatchPolicy, RowGroups, Schedule, TileView, cut_tiles, issue
+from spikex_sim.dispatch import DispatchPolicy, Packing, RowGroups, Schedule, TileView
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
 from spikex_sim.registry import plugin
@@ -41,21 +41,11 @@ class SpikeX:
             arch,
             fill_columns=mode == "temporal",
         )
-        tiles = cut_tiles(geometry.positions, spikes.windows, shape)
-        packings = [
-            policy.pack(TileView(active[p0:p1, w0:w1], p0, w0, geometry, spikes), arch.array.cols, mode)
-            for p0, p1, w0, w1 in tiles.tolist()
-        ]
-        return Schedule(
-            geometry=geometry,
-            groups=groups,
-            tws=spikes.tws,
-            windows=spikes.windows,
-            mode=mode,
-            shape=shape,
-            tiles=tiles,
-            active=active,
-            stream=arch.stream,
-            tailored=True,
-            **issue(tiles, packings),
+
+        def pack(p0: int, p1: int, w0: int, w1: int) -> Packing:
+            tile = TileView(active[p0:p1, w0:w1], p0, w0, geometry, spikes)
+            return policy.pack(tile, arch.array.cols, mode)
+
+        return Schedule.of(
+            geometry, groups, spikes, shape, pack, mode=mode, active=active, stream=arch.stream, tailored=True
         )

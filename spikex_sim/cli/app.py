@@ -164,7 +164,7 @@ def sweep(
     check_writable(out)
     from spikex_sim.sweeps.runner import sweep as run_sweep
 
-    traces = [_trace(path) for path in trace_paths or [None]]
+    traces = [_trace(path) for path in trace_paths] if trace_paths else [_trace(None)]
     with show.progress_bar("sweep") as progress:
         table = run_sweep(
             traces, axes, arch=names, engine=engine, overrides=overrides, out=out, progress=progress

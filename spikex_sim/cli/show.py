@@ -83,26 +83,30 @@ def show_run(result: RunResult) -> None:
     totals, trace, arch = result.totals, result.trace, result.arch
     samples = f", {trace['samples']} samples" if trace["samples"] > 1 else ""
     say(
-        f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]: "
-        f"{arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
+        f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
+        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
     )
     for made in (_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)):
         console.print(made, "")
     energy = totals.energy
     say(
-        f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, EDP {totals.edp_js:.4g} Js\n"
+        f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
+        f"EDP {totals.edp_js:.4g} Js\n"
         f"energy {joules(energy.total_pj)}, without DRAM {joules(energy.on_chip_pj)}; "
         f"leakage apart {joules(sum(energy.leakage.values()))}\n"
         f"of it weights {percent(energy.uses['weights'], energy.total_pj)} %, spikes "
         f"{percent(energy.uses['spikes'], energy.total_pj)} %, potentials "
-        f"{percent(energy.uses['potentials'], energy.total_pj)} %; DRAM weights: {arch.memory.dram.weights}\n"
-        f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), {totals.tops_per_watt:.4g} TOPS/W"
+        f"{percent(energy.uses['potentials'], energy.total_pj)} %; "
+        f"DRAM weights: {arch.memory.dram.weights}\n"
+        f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
+        f"{totals.tops_per_watt:.4g} TOPS/W"
     )
     for layer in result.layers:
         if layer.mismatched_spikes:
             say(
-                f"[yellow]layer {escape(layer.name)}: the recorded input differs in {layer.mismatched_spikes:,} "
-                "spikes from what its predecessor produced; the recorded ones were used[/]"
+                f"[yellow]layer {escape(layer.name)}: the recorded input differs in "
+                f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
+                "the recorded ones were used[/]"
             )
 
 
@@ -131,7 +135,7 @@ def _time_cells(costs: LayerResult | Totals) -> list[str]:
 
 
 def _work_table(result: RunResult) -> Table:
-    made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")  # fmt: skip
+    made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")
     for layer in _layers(result):
         out = "" if layer.output_spikes is None else count(layer.output_spikes)
         made.add_row(_short(layer.name), *_work_cells(layer), count(layer.input_spikes), out)
@@ -165,8 +169,10 @@ def _energy_cells(energy: Energy, scale: float) -> list[str]:
 
 
 def _mapping_table(result: RunResult) -> Table:
-    made = table("Mapping: tiles, and for how long what is loaded stays", "layer", "tiles", "positions", "windows",
-                 "GLB filter", "GLB ifmap", "LBUF filter", "steps")  # fmt: skip
+    made = table(
+        "Mapping: tiles, and for how long what is loaded stays",
+        *("layer", "tiles", "positions", "windows", "GLB filter", "GLB ifmap", "LBUF filter", "steps"),
+    )
     for layer in _layers(result):
         shown = [
             "varies" if layer.mapping[key] is None else str(layer.mapping[key])
@@ -194,58 +200,77 @@ def show_comparison(results: list[RunResult]) -> None:
     """Print several accelerators on the same trace side by side, with ratios to the first."""
     first = results[0]
     say(
-        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); ratios to {first.arch.name}\n"
+        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
+        f"ratios to {first.arch.name}\n"
     )
-    for title, value, unit in (
-        ("Cycles", lambda c: c.cycles, None),
-        ("Energy", lambda c: c.energy.total_pj, joules),
-        ("Energy without DRAM", lambda c: c.energy.on_chip_pj, joules),
-        ("PE use", lambda c: c.utilization, None),
-        ("Stalled", lambda c: c.stalls.total / c.cycles if c.cycles else 0.0, None),
+    for made in (
+        _window_table(results),
+        _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
+        _ratio_table("Energy", results, lambda costs: costs.energy.total_pj, joules),
+        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy.on_chip_pj, joules),
+        _share_table("PE use, %", results, lambda costs: costs.utilization),
+        _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
+        _edp_table(results),
     ):
-        is_share = title in ("PE use", "Stalled")
-        columns = [name for result in results for name in _columns(result, first, is_share)]
-        made = table(title, "layer", *columns)
-        rows = [(layer.name, [r.layers[i] for r in results]) for i, layer in enumerate(first.layers)]
-        for name, costs in [*rows, ("total", [r.totals for r in results])]:
-            if not costs[0].cycles:
-                continue
-            if name == "total":
-                made.add_section()
-            made.add_row(_short(name), *_compared([value(cost) for cost in costs], unit, is_share))
         console.print(made, "")
-    edp = table("Totals", "accelerator", "latency", "energy", "EDP (Js)", "EDP ratio")
+
+
+Costs = LayerResult | Totals
+
+
+def _side_by_side(results: list[RunResult]) -> Iterator[tuple[str, list[Costs]]]:
+    """Each layer's costs on every accelerator, and the totals."""
+    for index, layer in enumerate(results[0].layers):
+        if layer.cycles:
+            yield layer.name, [result.layers[index] for result in results]
+    yield "total", [result.totals for result in results]
+
+
+def _window_table(results: list[RunResult]) -> Table:
+    made = table("Time window size", "layer", *(result.arch.name for result in results))
+    for index, layer in enumerate(results[0].layers):
+        if layer.cycles:
+            made.add_row(_short(layer.name), *(str(result.layers[index].tws) for result in results))
+    return made
+
+
+def _ratio_table(
+    title: str, results: list[RunResult], value: Callable[[Costs], float], form: Callable[[float], str]
+) -> Table:
+    others = [column for result in results[1:] for column in (result.arch.name, "ratio")]
+    made = table(title, "layer", results[0].arch.name, *others)
+    for name, costs in _side_by_side(results):
+        if name == "total":
+            made.add_section()
+        base = value(costs[0])
+        cells = [form(base)]
+        for other in costs[1:]:
+            cells += [form(value(other)), f"{value(other) / base:.3f}" if base else ""]
+        made.add_row(_short(name), *cells)
+    return made
+
+
+def _share_table(title: str, results: list[RunResult], share: Callable[[Costs], float]) -> Table:
+    made = table(title, "layer", *(result.arch.name for result in results))
+    for name, costs in _side_by_side(results):
+        if name == "total":
+            made.add_section()
+        made.add_row(_short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
+    return made
+
+
+def _edp_table(results: list[RunResult]) -> Table:
+    made = table("Totals", "accelerator", "latency", "energy", "EDP, Js", "EDP ratio")
     for result in results:
         totals = result.totals
-        edp.add_row(
-            result.arch.name,
+        made.add_row(
+            escape(result.arch.name),
             with_prefix(totals.seconds, "s"),
             joules(totals.energy_pj),
             f"{totals.edp_js:.4g}",
-            f"{totals.edp_js / first.totals.edp_js:.3f}",
+            f"{totals.edp_js / results[0].totals.edp_js:.3f}",
         )
-    console.print(edp, "")
-
-
-def _columns(result: RunResult, first: RunResult, is_share: bool) -> list[str]:
-    sizes = sorted({layer.tws for layer in result.layers if layer.tws})
-    name = (
-        f"{result.arch.name} TWS={'/'.join(map(str, sizes))}"
-        if len(sizes) < 3
-        else f"{result.arch.name} TWS*"
-    )
-    return [name] if result is first or is_share else [name, "ratio"]
-
-
-def _compared(values: list[float], unit: Any, is_share: bool) -> list[str]:
-    if is_share:
-        return [f"{100 * value:.1f} %" for value in values]
-    cells = []
-    for index, value in enumerate(values):
-        cells.append(unit(value) if unit else f"{value:,}")
-        if index:
-            cells.append(f"{value / values[0]:.3f}" if values[0] else "")
-    return cells
+    return made
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:
@@ -268,7 +293,7 @@ def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
     made = table(f"Sweep of {escape(rows[0]['trace'])}" if "trace" not in names else "Sweep",
                  *names, "cycles", unit, f"{unit} no DRAM", "EDP, Js", "PE use %", "stalled %",
                  left=len(names) - len(keys))  # fmt: skip
-    measures = (
+    measures: tuple[tuple[str, Callable[[float], str]], ...] = (
         ("cycles", lambda value: f"{value:,}"),
         ("energy_pj", lambda value: f"{value / scale:,.2f}"),
         ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),

@@ -167,8 +167,8 @@ def convert(
         raise ConfigError(f"must be at least 0.001, not {step_ms}", field="--step-ms")
     binned = bin_events(events, steps, step_us, sensor, sensor[0] // shape[1])
     typer.echo(
-        f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one already set, "
-        f"{binned.out_of_range:,} came after {steps} steps of {step_us / 1000:g} ms"
+        f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one "
+        f"already set, {binned.out_of_range:,} came after {steps} steps of {step_us / 1000:g} ms"
     )
     label = None if recordings.labels is None else int(recordings.labels[sample])
     source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"

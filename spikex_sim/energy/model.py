@@ -132,7 +132,7 @@ class EnergyModel:
             operations.accumulations * self.accumulate_pj[datapath]
             + operations.lif_updates * self.update_pj[datapath]
         )
-        components = {"alu": alu} | {level: 0.0 for level in reversed(LEVELS)}
+        components = {"alu": alu} | dict.fromkeys(reversed(LEVELS), 0.0)
         uses = {"alu": alu, "weights": 0.0, "spikes": 0.0, "potentials": 0.0}
         for level, tensor, read_bits, write_bits in accesses.rows():
             pj = self.access_pj(level, tensor, read_bits, write_bits)

@@ -17,11 +17,25 @@ from spikex_sim.tags import WindowedSpikes
 class Ranges(Protocol):
     """Parts of batches: channels and taps, last excluded; ``batch`` is -1 for a part without any."""
 
-    batch: NDArray[np.int64]
-    first_channel: NDArray[np.int64]
-    last_channel: NDArray[np.int64]
-    first_tap: NDArray[np.int64]
-    last_tap: NDArray[np.int64]
+    @property
+    def batch(self) -> NDArray[np.int64]:
+        """Batch that the part belongs to."""
+
+    @property
+    def first_channel(self) -> NDArray[np.int64]:
+        """First input channel."""
+
+    @property
+    def last_channel(self) -> NDArray[np.int64]:
+        """Last input channel, plus one."""
+
+    @property
+    def first_tap(self) -> NDArray[np.int64]:
+        """First filter position."""
+
+    @property
+    def last_tap(self) -> NDArray[np.int64]:
+        """Last filter position, plus one."""
 
 
 def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> NDArray[np.int64]:

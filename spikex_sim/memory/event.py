@@ -64,7 +64,7 @@ class _Hierarchy:
         if target:
             yield target.free.get(1)
         yield self.env.timeout(self.durations[name][step])
-        self.ends[name][step] = self.env.now
+        self.ends[name][step] = int(self.env.now)
         if source:
             yield source.free.put(1)
         if target:

@@ -186,7 +186,8 @@ class GroupTraffic:
 
     @property
     def _tile_filter_taps(self) -> Counter:
-        return self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
+        taps: Counter = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
+        return taps
 
     def _fetch_bits(self, first_of_tile: NDArray[np.bool_]) -> Counter:
         """DRAM to GLB: each load belongs to the first step of its scope."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+MAX_THRESHOLD = 1e30
+"""Thresholds beyond this are a mistake; float32 ends at 3e38."""
 MAX_SIZE = 1 << 20
 """Largest value accepted for one dimension of a layer; larger ones are a mistake or an attack."""
 
@@ -43,7 +44,7 @@ class Neuron(BaseModel):
     @field_validator("threshold", mode="before")
     @classmethod
     def _threshold_is_a_number(cls, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_THRESHOLD:
             raise ValueError("must be a finite number")
         return value
 

@@ -67,7 +67,7 @@ def sweep(
     configurations = [
         (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
     ]
-    rows = []
+    rows: list[dict[str, Any]] = []
     total = len(traces) * len(configurations)
     store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
     with store as kept:

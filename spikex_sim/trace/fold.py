@@ -63,13 +63,11 @@ def folded_weight(pool: Layer, layer: Layer, weight: NDArray[Any], where: str, f
         If a sum leaves int8.
     """
     wide = weight.astype(np.int64 if weight.dtype == np.int8 else weight.dtype)
-    if layer.kind == "linear":
-        folded = _spread_linear(pool, wide)
-    else:
-        folded = _spread_conv(pool, wide)
+    folded = _spread_linear(pool, wide) if layer.kind == "linear" else _spread_conv(pool, wide)
     if weight.dtype == np.int8 and len(folded) and (folded.min() < -128 or folded.max() > 127):
         raise TraceError(
-            f"overlapping windows of avgpool '{pool.name}' add up to weights beyond int8; use the float datapath",
+            f"overlapping windows of avgpool '{pool.name}' add up to weights beyond int8; "
+            "use the float datapath",
             where=where,
             field=field,
         )

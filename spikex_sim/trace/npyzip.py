@@ -156,7 +156,7 @@ class NpyZip:
         self._zip = _open_directory(handle, self._file_bytes, where)
         self._members: dict[str, zipfile.ZipInfo] = {}
         for info in self._zip.infolist():
-            if info.is_dir() and info.file_size == 0:
+            if info.filename.endswith("/") and info.file_size == 0:
                 continue
             key = info.filename.removesuffix(".npy")
             if key == info.filename:

@@ -48,8 +48,8 @@ def plan_stages(trace: Trace) -> list[Stage]:
         recorded = index in trace.inputs
         if not recorded and not known:
             raise TraceError(
-                f"layer {index} ({layer.name}) has no recorded spikes, and layer {index - 1} has no weights to "
-                "compute them",
+                f"layer {index} ({layer.name}) has no recorded spikes, and layer {index - 1} has no weights "
+                "to compute them",
                 where=trace.where,
                 field=f"{index}/input",
             )

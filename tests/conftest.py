@@ -1,0 +1,17 @@
+"""Hypothesis profiles; ``HYPOTHESIS_PROFILE`` chooses one, ``SPIKEX_EXAMPLES`` scales the number of examples."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+from examples import scaled
+
+SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+settings.register_profile(
+    "ci", max_examples=scaled(60), deadline=None, print_blob=True, suppress_health_check=SLOW_IS_FINE
+)
+settings.register_profile("thorough", settings.get_profile("ci"), max_examples=scaled(2000))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

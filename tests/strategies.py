@@ -1,0 +1,243 @@
+"""Hypothesis strategies: layers, neurons, weights, spikes and accelerator configurations, small but varied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from spikex_sim.spec.workload import Layer
+
+BUFFER_BYTES = 20_000
+"""Capacity of generated buffers: at this size the shares below make a half of any number of bits, exactly."""
+PLENTY = 19_000
+"""Bits of a half that hardly anything exceeds."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A layer as the trace file describes it, its input spikes ``[C, H, W, T]`` or ``[N, T]``, its weights."""
+
+    layer: dict[str, Any]
+    spikes: NDArray[np.bool_]
+    weight: NDArray[Any]
+    bias: NDArray[Any] | None = None
+
+    @property
+    def spec(self) -> Layer:
+        """The layer, validated."""
+        return Layer.model_validate(self.layer)
+
+    @property
+    def timesteps(self) -> int:
+        """Time points ``T``."""
+        return int(self.spikes.shape[-1])
+
+    @property
+    def biased(self) -> bool:
+        """Whether the bias has a non-zero entry."""
+        return self.bias is not None and bool(np.any(self.bias))
+
+    def with_spikes(self, spikes: NDArray[np.bool_]) -> Workload:
+        """Return the same layer with other input."""
+        return replace(self, spikes=spikes)
+
+
+def level(*, ifmap: int, filter: int, ofmap: int, psum: int) -> dict[str, Any]:  # noqa: A002
+    """Capacity and shares such that the halves, and the psum part, have exactly so many bits."""
+    halves = {"ifmap": ifmap, "filter": filter, "ofmap": ofmap}
+    whole = BUFFER_BYTES * 8
+    shares = {f"partition.{name}": min(bits, PLENTY) * 2 / whole for name, bits in halves.items()}
+    return {"bytes": BUFFER_BYTES, **shares, "partition.psum": min(psum, 2 * PLENTY) / whole}
+
+
+def prefixed(prefix: str, keys: dict[str, Any]) -> dict[str, Any]:
+    """Put a dotted path before every key."""
+    return {f"{prefix}.{key}": value for key, value in keys.items()}
+
+
+@st.composite
+def neurons(draw: st.DrawFn, datapath: str | None = None) -> dict[str, Any]:
+    """Neurons of both datapaths, with hard and soft reset, thresholds of either sign."""
+    kind = draw(st.sampled_from(["int", "int", "float"])) if datapath is None else datapath
+    neuron: dict[str, Any] = {
+        "threshold": draw(st.one_of(st.integers(0, 50), st.integers(0, 50), st.integers(-6, -1))),
+        "reset": draw(st.sampled_from(["zero", "zero", "zero", "subtract"])),
+        "datapath": kind,
+    }
+    if kind == "int":
+        return {**neuron, "leak_shift": draw(st.one_of(st.integers(0, 6), st.just(31)))}
+    leaks = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, width=32))
+    return {**neuron, "threshold": neuron["threshold"] / 4, "leak": draw(leaks)}
+
+
+@st.composite
+def layers(draw: st.DrawFn, datapath: str | None = None, largest_map: int = 7) -> dict[str, Any]:
+    """Convolutions of any kernel, stride and padding on maps of any sides; linear layers."""
+    neuron = draw(neurons(datapath))
+    out_channels = draw(st.integers(1, 9))
+    if draw(st.integers(0, 3)) == 0:
+        channels = draw(st.integers(1, 30))
+        return {"name": "fc", "kind": "linear", "in_channels": channels, "out_channels": out_channels,
+                "neuron": neuron}  # fmt: skip
+    kernel = [draw(st.integers(1, 4)) for _ in range(2)]
+    padding = [draw(st.integers(0, 3)) for _ in range(2)]
+    least = [max(1, kernel[axis] - 2 * padding[axis]) for axis in range(2)]
+    sides = [draw(st.integers(least[axis], max(least[axis], largest_map))) for axis in range(2)]
+    return {
+        "name": "conv",
+        "kind": "conv",
+        "in_channels": draw(st.integers(1, 4)),
+        "out_channels": out_channels,
+        "kernel": kernel,
+        "stride": [draw(st.integers(1, 3)) for _ in range(2)],
+        "padding": padding,
+        "in_height": sides[0],
+        "in_width": sides[1],
+        "neuron": neuron,
+    }
+
+
+ACTIVITIES = ("silent", "ones", "one spike", "sparse", "medium", "dense", "bursty", "late")
+
+
+def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.bool_]:
+    """Spikes ``[*shape]``, time last, of a kind of :data:`ACTIVITIES`."""
+    rng = np.random.default_rng(seed)
+    if activity in ("silent", "ones"):
+        return np.full(shape, activity == "ones")
+    if activity == "one spike":
+        spikes = np.zeros(shape, bool)
+        spikes.flat[rng.integers(spikes.size)] = True
+        return spikes
+    rate = {"sparse": 0.01, "medium": 0.08, "dense": 0.5, "bursty": 0.7, "late": 0.3}[activity]
+    spikes = rng.random(shape) < rate
+    if activity == "bursty":  # a neuron is silent but for a stretch of time; most never fire
+        start = rng.integers(0, shape[-1], (*shape[:-1], 1))
+        time = np.arange(shape[-1])
+        spikes &= (time >= start) & (time < start + 1 + shape[-1] // 5)
+        spikes &= rng.random((*shape[:-1], 1)) < 0.25
+    if activity == "late":  # only at the end of the horizon
+        spikes[..., : shape[-1] - 2] = False
+    return spikes
+
+
+def make_weights(layer: Layer, seed: int) -> NDArray[Any]:
+    """Weights of a layer in its datapath's type."""
+    rng = np.random.default_rng(seed)
+    assert layer.neuron is not None
+    if layer.neuron.datapath == "float":
+        return rng.normal(0, 8, layer.weight_shape).astype(np.float32)
+    return rng.integers(-128, 128, layer.weight_shape).astype(np.int8)
+
+
+@st.composite
+def workloads(
+    draw: st.DrawFn, datapath: str | None = None, largest_map: int = 7, longest: int = 30, bias: bool = True
+) -> Workload:
+    """Layers with input spikes, weights and, now and then, a bias."""
+    layer = draw(layers(datapath, largest_map))
+    spec = Layer.model_validate(layer)
+    timesteps = draw(st.integers(1, longest))
+    seed = draw(st.integers(0, 2**20))
+    spikes = make_spikes((*spec.input_shape, timesteps), draw(st.sampled_from(ACTIVITIES)), seed)
+    weight = make_weights(spec, seed + 1)
+    values = None
+    if bias and draw(st.integers(0, 5)) == 0:
+        number = np.int32 if layer["neuron"]["datapath"] == "int" else np.float32
+        values = np.random.default_rng(seed + 2).integers(-3, 4, spec.out_channels).astype(number)
+    return Workload(layer, spikes, weight, values)
+
+
+@st.composite
+def window_sizes(draw: st.DrawFn, timesteps: int) -> int:
+    """Window sizes up to ``T`` that divide it, and that do not."""
+    divisors = [size for size in range(1, timesteps + 1) if timesteps % size == 0]
+    return draw(st.one_of(st.sampled_from(divisors), st.integers(1, timesteps)))
+
+
+def multiples(unit: int, most: int) -> st.SearchStrategy[int]:
+    """Capacities around multiples of a unit, exact fits and one bit less; now and then plenty."""
+    near = st.builds(lambda count, less: max(1, unit * count - less), st.integers(1, most), st.booleans())
+    return st.one_of(near, near, st.just(PLENTY))
+
+
+@st.composite
+def buffers(draw: st.DrawFn, workload: Workload, tws: int, rows: int, cols: int) -> dict[str, Any]:
+    """GLB and LBUF, from far too small to ample, with many exact fits."""
+    layer = workload.spec
+    bits = 32 if workload.layer["neuron"]["datapath"] == "float" else 8
+    rho = min(rows, layer.out_channels)
+    positions, windows = layer.out_height * layer.out_width, -(-workload.timesteps // tws)
+    filter_taps = layer.kernel[0] * layer.kernel[1]
+    taps = layer.in_channels * filter_taps
+    glb = level(
+        ifmap=draw(
+            multiples(
+                layer.in_channels * filter_taps * (tws + 1), 2 * layer.in_height * layer.in_width * windows
+            )
+        ),
+        filter=draw(multiples(rho * bits * draw(st.sampled_from([1, filter_taps])), taps)),
+        ofmap=draw(st.one_of(st.just(PLENTY), st.just(PLENTY), multiples(rho * (tws + 1), cols))),
+        psum=0,
+    )
+    lbuf = level(
+        ifmap=draw(multiples((tws + 1) * draw(st.sampled_from([1, cols])), taps)),
+        filter=draw(multiples(rho * bits * draw(st.sampled_from([1, filter_taps])), taps)),
+        ofmap=draw(st.one_of(st.just(PLENTY), multiples(rho, cols * (tws + 1)))),
+        psum=draw(multiples(rho * bits * 2, positions)),
+    )
+    return prefixed("memory.glb", glb) | prefixed("memory.lbuf", lbuf)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> dict[str, Any]:
+    """Array shapes and the knobs of the PEs; output channels seldom fill the rows evenly."""
+    return {
+        "array.rows": draw(st.integers(1, 5)),
+        "array.cols": draw(st.integers(1, 6)),
+        "accumulators_per_pe": draw(st.sampled_from([1, 1, 2, 3, 40])),
+        "leak_catchup_cycles": draw(st.sampled_from([1, 1, 0, 3])),
+        "stream": draw(st.sampled_from(["tap", "tap", "channel", "all"])),
+    }
+
+
+@st.composite
+def ports(draw: st.DrawFn) -> dict[str, Any]:
+    """Bandwidths, port widths and latencies."""
+    latencies = st.one_of(st.just(0), st.integers(0, 9))
+    return {
+        "memory.dram.bandwidth_gb_s": draw(
+            st.one_of(st.sampled_from([30.0, 0.3]), st.integers(1, 40_000).map(lambda n: n / 1000))
+        ),
+        "clock_mhz": draw(st.sampled_from([500.0, 333.3, 1000.0])),
+        "memory.dram.latency_cycles": draw(latencies),
+        "memory.glb.latency_cycles": draw(latencies),
+        "memory.lbuf.latency_cycles": draw(latencies),
+        "memory.glb.dram_port_bits": draw(st.one_of(st.just(512), st.integers(1, 600))),
+        "memory.glb.array_port_bits": draw(st.one_of(st.just(64), st.integers(1, 80))),
+        "memory.lbuf.port_bits": draw(st.one_of(st.just(64), st.integers(1, 80))),
+    }
+
+
+@st.composite
+def overrides(draw: st.DrawFn, workload: Workload, scheduler: str) -> dict[str, Any]:
+    """Configuration overrides for a workload: array, buffers, ports, mapping and what the scheduler knows."""
+    tws = draw(window_sizes(workload.timesteps))
+    keys: dict[str, Any] = {"tws": tws, **draw(arrays()), **draw(ports())}
+    keys["mapping.tile"] = draw(st.sampled_from(["auto", "auto", "auto", "layer"]))
+    keys |= draw(buffers(workload, tws, keys["array.rows"], keys["array.cols"]))
+    if draw(st.integers(0, 4)) == 0:
+        keys["mapping.positions"] = draw(st.integers(1, 8))
+    if draw(st.integers(0, 4)) == 0:
+        keys["mapping.windows"] = draw(st.integers(1, 4))
+    keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 5, 2]))
+    keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))
+    if scheduler == "ptb":
+        keys["stsap"] = draw(st.booleans())
+    else:
+        keys["dispatch"] = draw(st.sampled_from(["agile", "agile", "temporal", "spatial"]))
+    return keys
