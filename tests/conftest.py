@@ -1,4 +1,4 @@
-"""Hypothesis profiles; ``HYPOTHESIS_PROFILE`` chooses one, ``SPIKEX_EXAMPLES`` scales the number of examples."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` chooses one, ``SPIKEX_EXAMPLES`` scales the examples."""
 
 from __future__ import annotations
 

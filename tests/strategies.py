@@ -1,4 +1,4 @@
-"""Hypothesis strategies: layers, neurons, weights, spikes and accelerator configurations, small but varied."""
+"""Hypothesis strategies: layers, neurons, weights, spikes, accelerator configurations; small but varied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLENTY = 19_000
 
 @dataclass(frozen=True)
 class Workload:
-    """A layer as the trace file describes it, its input spikes ``[C, H, W, T]`` or ``[N, T]``, its weights."""
+    """A layer as in the trace file, its input spikes ``[C, H, W, T]`` or ``[N, T]``, its weights and bias."""
 
     layer: dict[str, Any]
     spikes: NDArray[np.bool_]
@@ -46,7 +46,7 @@ class Workload:
         return replace(self, spikes=spikes)
 
 
-def level(*, ifmap: int, filter: int, ofmap: int, psum: int) -> dict[str, Any]:  # noqa: A002
+def level(*, ifmap: int, filter: int, ofmap: int, psum: int) -> dict[str, Any]:
     """Capacity and shares such that the halves, and the psum part, have exactly so many bits."""
     halves = {"ifmap": ifmap, "filter": filter, "ofmap": ofmap}
     whole = BUFFER_BYTES * 8
