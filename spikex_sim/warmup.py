@@ -54,7 +54,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     """
     if os.environ.get("NUMBA_DISABLE_JIT") == "1" or all(is_cached(kernel) for kernel in KERNELS):
         return
-    log.warning("compiling kernels, once; this takes about half a minute ...")
+    log.warning("compiling kernels, once; this takes some ten seconds ...")
     start = time.perf_counter()
     run_small()
     folder = KERNELS[0].stats.cache_path if hasattr(KERNELS[0], "stats") else "nowhere"
