@@ -119,7 +119,7 @@ def _simulate(
     for index, stage in enumerate(stages[0]):
         progress(stage.layer.name, index, len(stages[0]))
         runs = simulator.run_layer(index, flows, window_sizes[index], progress)
-        layers.append(_merge_samples(runs))
+        layers.append(_merge_samples(runs, [flow.computed for flow in flows]))
         per_sample.append(runs)
     progress("done", len(stages[0]), len(stages[0]))
     return RunResult(
@@ -401,19 +401,32 @@ class _Simulator:
         return {
             "input_spikes": _spike_count(packed),
             "output_spikes": None if outputs is None else _spike_count(outputs),
-            "output_sha256": None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
+            "output_sha256": _sha256([outputs]),
             "mismatched_spikes": flow.mismatched,
             "pes": self.arch.array.rows * self.arch.array.cols,
             "clock_hz": float(self.arch.clock_hz),
         }
 
 
+def _sha256(outputs: list[PackedSpikes | None]) -> str | None:
+    """Lower-case hex digest of packed spikes; None where some are not known."""
+    digest = hashlib.sha256()
+    for packed in outputs:
+        if packed is None:
+            return None
+        digest.update(packed.tobytes())
+    return digest.hexdigest()
+
+
 def _spike_count(packed: NDArray[np.uint8]) -> int:
     return int(np.bitwise_count(packed).sum(dtype=np.int64))
 
 
-def _merge_samples(runs: list[LayerResult]) -> LayerResult:
-    """Sum a layer over samples; what differs between them and cannot be summed becomes None."""
+def _merge_samples(runs: list[LayerResult], outputs: list[PackedSpikes | None]) -> LayerResult:
+    """Sum a layer over samples; what differs between them and cannot be summed becomes None.
+
+    The hash is over the outputs of all samples one after the other, as with a leading sample axis.
+    """
     first = runs[0]
     if len(runs) == 1:
         return first
@@ -425,7 +438,6 @@ def _merge_samples(runs: list[LayerResult]) -> LayerResult:
         values = [getattr(run, name) for run in runs]
         return None if any(value is None for value in values) else sum(values)
 
-    hashes = [run.output_sha256 for run in runs]
     return replace(
         first,
         mode=common([run.mode for run in runs]),
@@ -439,8 +451,6 @@ def _merge_samples(runs: list[LayerResult]) -> LayerResult:
         mapping={key: common([run.mapping[key] for run in runs]) for key in first.mapping},
         input_spikes=sum(run.input_spikes for run in runs),
         output_spikes=total("output_spikes"),
-        output_sha256=None
-        if None in hashes
-        else hashlib.sha256("".join(map(str, hashes)).encode()).hexdigest(),
+        output_sha256=_sha256(outputs),
         mismatched_spikes=total("mismatched_spikes"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import sys
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikex_sim import geometry, tags
-from spikex_sim.kernels import passes, slots, survey
+from spikex_sim.kernels import lif, passes, slots, survey
 from spikex_sim.memory import chunks, fast
 
 log = logging.getLogger("spikex_sim")
@@ -32,15 +32,17 @@ KERNELS = (
 """Compiled functions that Python calls; those they call are cached with them."""
 
 
-def is_cached(kernel: Any) -> bool:
-    """Whether a compiled version of a kernel, newer than its source, lies in Numba's cache."""
-    if not hasattr(kernel, "stats"):
-        return True
-    source = Path(kernel.py_func.__code__.co_filename)
-    pattern = f"*{kernel.py_func.__name__}-*.nbi"
-    folder = Path(kernel.stats.cache_path)
-    newest = max((index.stat().st_mtime for index in folder.glob(pattern)), default=0.0)
-    return newest >= source.stat().st_mtime
+def _is_cached(kernel: Any, newest_source: float) -> bool:
+    """Whether compiled code of a kernel, newer than every kernel's source, lies in Numba's cache.
+
+    Numba compares with the kernel's own file alone; what it calls from another one would stay as it was.
+    """
+    python = f"py{sys.version_info.major}{sys.version_info.minor}"
+    indices = list(Path(kernel.stats.cache_path).glob(f"*.{kernel.py_func.__name__}-*.{python}*.nbi"))
+    stale = [index for index in indices if index.stat().st_mtime < newest_source]
+    for index in stale:
+        index.unlink(missing_ok=True)
+    return len(indices) > len(stale)
 
 
 @lru_cache(maxsize=1)
@@ -52,13 +54,17 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     run_small : callable
         Runs every kernel in every datapath.
     """
-    if os.environ.get("NUMBA_DISABLE_JIT") == "1" or all(is_cached(kernel) for kernel in KERNELS):
+    if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
+        return
+    modules = (geometry, tags, lif, passes, slots, survey, chunks, fast)
+    newest = max(Path(module.__file__).stat().st_mtime for module in modules)
+    if all([_is_cached(kernel, newest) for kernel in KERNELS]):  # every stale one is to go, not the first
         return
     log.warning("compiling kernels, once; this takes some ten seconds ...")
     start = time.perf_counter()
     run_small()
-    folder = KERNELS[0].stats.cache_path if hasattr(KERNELS[0], "stats") else "nowhere"
-    log.warning("compiled kernels in %.1f s; they are kept in %s", time.perf_counter() - start, folder)
+    seconds = time.perf_counter() - start
+    log.warning("compiled kernels in %.1f s; they are kept in %s", seconds, KERNELS[0].stats.cache_path)
 
 
 def small_spikes() -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -63,9 +63,10 @@ def prefixed(prefix: str, keys: dict[str, Any]) -> dict[str, Any]:
 def neurons(draw: st.DrawFn, datapath: str | None = None) -> dict[str, Any]:
     """Neurons of both datapaths, with hard and soft reset, thresholds of either sign."""
     kind = draw(st.sampled_from(["int", "int", "float"])) if datapath is None else datapath
+    silence = draw(st.sampled_from(["free"] * 6 + ["soft", "negative", "soft and negative"]))
     neuron: dict[str, Any] = {
-        "threshold": draw(st.one_of(st.integers(0, 50), st.integers(0, 50), st.integers(-6, -1))),
-        "reset": draw(st.sampled_from(["zero", "zero", "zero", "subtract"])),
+        "threshold": draw(st.integers(-6, -1) if "negative" in silence else st.integers(0, 60)),
+        "reset": "subtract" if "soft" in silence else "zero",
         "datapath": kind,
     }
     if kind == "int":
@@ -79,7 +80,7 @@ def layers(draw: st.DrawFn, datapath: str | None = None, largest_map: int = 7) -
     """Convolutions of any kernel, stride and padding on maps of any sides; linear layers."""
     neuron = draw(neurons(datapath))
     out_channels = draw(st.integers(1, 9))
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 3)) == 3:
         channels = draw(st.integers(1, 30))
         return {"name": "fc", "kind": "linear", "in_channels": channels, "out_channels": out_channels,
                 "neuron": neuron}  # fmt: skip
@@ -101,7 +102,7 @@ def layers(draw: st.DrawFn, datapath: str | None = None, largest_map: int = 7) -
     }
 
 
-ACTIVITIES = ("silent", "ones", "one spike", "sparse", "medium", "dense", "bursty", "late")
+ACTIVITIES = ("silent", "ones", "one spike", "sparse", "medium", "dense", "bursty", "late", "gaps", "gaps")
 
 
 def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.bool_]:
@@ -113,13 +114,15 @@ def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.
         spikes = np.zeros(shape, bool)
         spikes.flat[rng.integers(spikes.size)] = True
         return spikes
-    rate = {"sparse": 0.01, "medium": 0.08, "dense": 0.5, "bursty": 0.7, "late": 0.3}[activity]
+    rate = {"sparse": 0.01, "medium": 0.08, "dense": 0.5, "bursty": 0.7, "late": 0.3, "gaps": 0.3}[activity]
     spikes = rng.random(shape) < rate
     if activity == "bursty":  # a neuron is silent but for a stretch of time; most never fire
         start = rng.integers(0, shape[-1], (*shape[:-1], 1))
         time = np.arange(shape[-1])
         spikes &= (time >= start) & (time < start + 1 + shape[-1] // 5)
         spikes &= rng.random((*shape[:-1], 1)) < 0.25
+    if activity == "gaps":  # everything is silent most of the time
+        spikes &= rng.random(shape[-1]) < 0.2
     if activity == "late":  # only at the end of the horizon
         spikes[..., : shape[-1] - 2] = False
     return spikes
@@ -141,12 +144,12 @@ def workloads(
     """Layers with input spikes, weights and, now and then, a bias."""
     layer = draw(layers(datapath, largest_map))
     spec = Layer.model_validate(layer)
-    timesteps = draw(st.integers(1, longest))
+    timesteps = draw(st.one_of(st.integers(longest // 2, longest), st.integers(1, longest)))
     seed = draw(st.integers(0, 2**20))
     spikes = make_spikes((*spec.input_shape, timesteps), draw(st.sampled_from(ACTIVITIES)), seed)
     weight = make_weights(spec, seed + 1)
     values = None
-    if bias and draw(st.integers(0, 5)) == 0:
+    if bias and draw(st.integers(0, 7)) == 7:
         number = np.int32 if layer["neuron"]["datapath"] == "int" else np.float32
         values = np.random.default_rng(seed + 2).integers(-3, 4, spec.out_channels).astype(number)
     return Workload(layer, spikes, weight, values)
@@ -156,7 +159,8 @@ def workloads(
 def window_sizes(draw: st.DrawFn, timesteps: int) -> int:
     """Window sizes up to ``T`` that divide it, and that do not."""
     divisors = [size for size in range(1, timesteps + 1) if timesteps % size == 0]
-    return draw(st.one_of(st.sampled_from(divisors), st.integers(1, timesteps)))
+    short = st.integers(1, min(3, timesteps))
+    return draw(st.one_of(short, st.sampled_from(divisors), st.integers(1, timesteps)))
 
 
 def multiples(unit: int, most: int) -> st.SearchStrategy[int]:
@@ -230,9 +234,9 @@ def overrides(draw: st.DrawFn, workload: Workload, scheduler: str) -> dict[str, 
     keys: dict[str, Any] = {"tws": tws, **draw(arrays()), **draw(ports())}
     keys["mapping.tile"] = draw(st.sampled_from(["auto", "auto", "auto", "layer"]))
     keys |= draw(buffers(workload, tws, keys["array.rows"], keys["array.cols"]))
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         keys["mapping.positions"] = draw(st.integers(1, 8))
-    if draw(st.integers(0, 4)) == 0:
+    if draw(st.integers(0, 4)) == 4:
         keys["mapping.windows"] = draw(st.integers(1, 4))
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 5, 2]))
     keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))

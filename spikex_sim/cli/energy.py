@@ -21,41 +21,52 @@ Table = Annotated[str, typer.Option("--table", help="Table name or folder.", met
 def show_table(
     table: Table = "default",
     device: Annotated[str, typer.Option("--device", help="hp, lop or lstp.")] = "hp",
-    sources: Annotated[bool, typer.Option("--sources", help="Also where every row comes from.")] = False,
+    width: Annotated[
+        int, typer.Option("--width", min=0, help="Port width of the memories, bits; 0 for all.")
+    ] = 64,
+    sources: Annotated[bool, typer.Option("--sources", help="Also how every number was derived.")] = False,
 ) -> None:
     """Show the energies of memories, logic and DRAM, with node, width and unit.
 
     Example: spikex-sim energy show --device lstp --sources
     """
+    from rich.markup import escape
+
     from spikex_sim.cli import show
+    from spikex_sim.energy.rows import OperationRow
     from spikex_sim.energy.table import EnergyTable
 
     loaded = EnergyTable.load(table)
-    memories = [row for row in loaded.sram_rows() if row.device == device]
+    memories = [row for row in loaded.sram_rows() if row.device == device and width in (0, row.width_bits)]
     if not memories:
         raise EnergyTableError(
-            f"has no rows for device '{device}'", where=f"table {loaded.name}", field="device"
+            f"has no rows for device '{device}' and width {width}",
+            where=f"table {loaded.name}",
+            field="device",
         )
-    extra = ["source", "derivation"] if sources else []
-    made = show.table(f"SRAM, {device}, pJ per access of the width", "capacity B", "width bit", "node nm",
-                      "T K", "read pJ", "write pJ", "leakage mW", *extra, left=0)  # fmt: skip
+    made = show.table(
+        f"SRAM, {device}, per access of the width",
+        *("bytes", "bits", "node nm", "T K", "read pJ", "write pJ", "leakage mW"),
+        left=0,
+    )
     for row in memories:
-        texts = [row.source, row.derivation] if sources else []
-        made.add_row(
-            f"{row.capacity_bytes:,}", str(row.width_bits), f"{row.node_nm:g}", f"{row.temperature_k:g}",
-            f"{row.read_pj:.4g}", f"{row.write_pj:.4g}", f"{row.leakage_mw:.4g}", *texts,
-        )  # fmt: skip
+        numbers = (row.node_nm, row.temperature_k, row.read_pj, row.write_pj, row.leakage_mw)
+        made.add_row(f"{row.capacity_bytes:,}", str(row.width_bits), *(f"{number:.4g}" for number in numbers))
     show.console.print(made, "")
-    made = show.table("Logic, registers and DRAM", "component", "action", "width bit", "pJ", "unit",
-                      *(extra or ["source"]), left=2)  # fmt: skip
+    for origin in sorted({f"{row.source}: {row.derivation}" for row in memories}):
+        show.console.print(origin, "", markup=False)
+    made = show.table("Logic, registers and DRAM", "component", "bits", "pJ", "per", "source")
+    made.columns[-1].justify, made.columns[-1].no_wrap = "left", False
     for operation in loaded.rows():
-        if hasattr(operation, "device"):
-            continue
-        texts = [operation.source, operation.derivation] if sources else [operation.source[:40]]
-        made.add_row(
-            operation.component, operation.action, str(operation.width_bits), f"{operation.energy_pj:.4g}",
-            operation.unit, *texts,
-        )  # fmt: skip
+        if isinstance(operation, OperationRow):
+            origin = f"{operation.source}; {operation.derivation}" if sources else operation.source
+            made.add_row(
+                operation.component,
+                str(operation.width_bits),
+                f"{operation.energy_pj:.4g}",
+                operation.unit.removeprefix("pJ per "),
+                escape(origin),
+            )
     show.console.print(made)
 
 
@@ -83,14 +94,24 @@ def check(
         raise EnergyTableError("no row has that device and capacity", where=f"table {table}")
     with show.progress_bar("CACTI") as progress:
         found = rederive(rows, cacti, lambda done, total: progress("CACTI", done, total))
-    made = show.table("Re-derived with CACTI", "row", "read pJ", "CACTI", "write pJ", "CACTI", "leakage mW",
-                      "CACTI", "difference %")  # fmt: skip
+    made = show.table(
+        "Re-derived with CACTI, pJ and mW",
+        *("device", "bytes", "bits", "read", "CACTI", "write", "CACTI", "leakage", "CACTI", "off by %"),
+    )
     for item in found:
+        row = item.row
+        pairs = (
+            (row.read_pj, item.read_pj),
+            (row.write_pj, item.write_pj),
+            (row.leakage_mw, item.leakage_mw),
+        )
         made.add_row(
-            item.row.label, f"{item.row.read_pj:.5g}", f"{item.read_pj:.5g}", f"{item.row.write_pj:.5g}",
-            f"{item.write_pj:.5g}", f"{item.row.leakage_mw:.5g}", f"{item.leakage_mw:.5g}",
+            row.device,
+            str(row.capacity_bytes),
+            str(row.width_bits),
+            *(f"{value:.3g}" for pair in pairs for value in pair),
             f"{100 * item.max_relative_difference:.3f}",
-        )  # fmt: skip
+        )
     show.console.print(made)
     off = [item for item in found if item.max_relative_difference > TOLERANCE]
     if off:

@@ -74,7 +74,8 @@ class Layer(BaseModel):
     """One synaptic stage with its neurons, or a pooling stage.
 
     ``kernel``, ``stride`` and ``padding`` are one number or ``[height, width]``. A linear layer is a
-    convolution with ``H = R = E = 1`` whose input channels are the input neurons.
+    convolution with ``H = R = E = 1`` whose input channels are the input neurons. A neuron given to a
+    pooling layer has no meaning and is ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -125,8 +126,6 @@ class Layer(BaseModel):
         if self.is_pool:
             if self.in_channels != self.out_channels:
                 raise ValueError("a pooling layer has as many output as input channels")
-            if self.neuron is not None:
-                raise ValueError("a pooling layer has no neuron")
         elif self.neuron is None:
             raise ValueError("needs a neuron")
         return self
