@@ -57,8 +57,9 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
     modules = (geometry, tags, lif, passes, slots, survey, chunks, fast)
-    newest = max(Path(module.__file__).stat().st_mtime for module in modules)
-    if all([_is_cached(kernel, newest) for kernel in KERNELS]):  # every stale one is to go, not the first
+    newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
+    cached = [_is_cached(kernel, newest) for kernel in KERNELS]
+    if all(cached):
         return
     log.warning("compiling kernels, once; this takes some ten seconds ...")
     start = time.perf_counter()
