@@ -12,8 +12,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import Geometry
 from spikex_sim.trace.model import PackedSpikes
+
+
+MAX_INDEX_BYTES = 8 << 30
+"""Largest index of spikes by input and window that is built."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,12 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
     """
     flat = packed.reshape(-1, packed.shape[-1])
     windows = -(-timesteps // tws)
+    if len(flat) * (windows + 1) * 8 > MAX_INDEX_BYTES:
+        raise ConfigError(
+            f"{tws} makes {windows} windows of {len(flat)} inputs, an index of more than "
+            f"{MAX_INDEX_BYTES >> 30} GiB; choose larger windows or replay fewer time points",
+            field="tws",
+        )
     times, pointers = _index_spikes(flat, timesteps, tws, windows)
     return WindowedSpikes(timesteps, tws, windows, times, pointers)
 

@@ -102,7 +102,19 @@ def layers(draw: st.DrawFn, datapath: str | None = None, largest_map: int = 7) -
     }
 
 
-ACTIVITIES = ("silent", "ones", "one spike", "sparse", "medium", "dense", "bursty", "late", "gaps", "gaps")
+ACTIVITIES = (
+    "silent",
+    "ones",
+    "one spike",
+    "sparse",
+    "medium",
+    "dense",
+    "bursty",
+    "late",
+    "gaps",
+    "ends",
+    "ends",
+)
 
 
 def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.bool_]:
@@ -114,7 +126,15 @@ def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.
         spikes = np.zeros(shape, bool)
         spikes.flat[rng.integers(spikes.size)] = True
         return spikes
-    rate = {"sparse": 0.01, "medium": 0.08, "dense": 0.5, "bursty": 0.7, "late": 0.3, "gaps": 0.3}[activity]
+    rate = {
+        "sparse": 0.01,
+        "medium": 0.08,
+        "dense": 0.5,
+        "bursty": 0.7,
+        "late": 0.3,
+        "gaps": 0.3,
+        "ends": 0.4,
+    }[activity]
     spikes = rng.random(shape) < rate
     if activity == "bursty":  # a neuron is silent but for a stretch of time; most never fire
         start = rng.integers(0, shape[-1], (*shape[:-1], 1))
@@ -123,8 +143,8 @@ def make_spikes(shape: tuple[int, ...], activity: str, seed: int) -> NDArray[np.
         spikes &= rng.random((*shape[:-1], 1)) < 0.25
     if activity == "gaps":  # everything is silent most of the time
         spikes &= rng.random(shape[-1]) < 0.2
-    if activity == "late":  # only at the end of the horizon
-        spikes[..., : shape[-1] - 2] = False
+    if activity in ("late", "ends"):  # only at the end of the horizon, or at both ends
+        spikes[..., 2 if activity == "ends" else 0 : shape[-1] - 2] = False
     return spikes
 
 

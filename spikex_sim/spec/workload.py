@@ -10,6 +10,8 @@ MAX_THRESHOLD = 1e30
 """Thresholds beyond this are a mistake; float32 ends at 3e38."""
 MAX_SIZE = 1 << 20
 """Largest value accepted for one dimension of a layer; larger ones are a mistake or an attack."""
+MAX_KERNEL_AREA = 1 << 16
+"""Most taps accepted of one channel's filter."""
 
 Kind = Literal["conv", "linear", "maxpool", "avgpool"]
 Pair = tuple[int, int]
@@ -109,6 +111,8 @@ class Layer(BaseModel):
     def _shape_closes(self) -> Layer:
         if min(self.kernel) < 1 or max(self.kernel) > MAX_SIZE:
             raise ValueError("kernel must be at least 1")
+        if self.kernel[0] * self.kernel[1] > MAX_KERNEL_AREA:
+            raise ValueError(f"kernel must not have more than {MAX_KERNEL_AREA} taps a channel")
         if min(self.stride) < 1 or max(self.stride) > MAX_SIZE:
             raise ValueError("stride must be at least 1")
         if min(self.padding) < 0 or max(self.padding) > MAX_SIZE:

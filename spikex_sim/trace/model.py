@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_TIMESTEPS = 1 << 20
 """Longest horizon accepted, in time points."""
 MAX_SAMPLES = 1 << 20
 """Most samples accepted in one trace."""
+MAX_OUTPUT_BYTES = 8 << 30
+"""Most bytes that one layer's output spikes of one sample may take, a byte a spike bit."""
 
 PackedSpikes = NDArray[np.uint8]
 """Spikes packed along time with ``np.packbits``: ``[samples, *shape, ceil(T/8)]``."""
@@ -259,6 +262,7 @@ def _check(trace: Trace) -> None:
     if not trace.layers:
         raise fail("a trace needs at least one layer", "layers")
     check_chain(trace.layers, trace.where)
+    check_outputs(trace.layers, trace.timesteps, trace.where)
     if 0 not in trace.inputs:
         raise fail("the spikes that enter layer 0 are required", "0/input")
     for part, arrays in (("input", trace.inputs), ("weight", trace.weights), ("bias", trace.biases)):
@@ -299,12 +303,25 @@ def _check_label(trace: Trace) -> None:
         raise TraceError(message, where=trace.where, field="label")
 
 
+def check_outputs(layers: Sequence[Layer], timesteps: int, where: str) -> None:
+    """Raise :class:`TraceError` if a layer's output spikes would take more than :data:`MAX_OUTPUT_BYTES`."""
+    for index, layer in enumerate(layers):
+        size = prod(layer.output_shape) * timesteps
+        if size > MAX_OUTPUT_BYTES:
+            raise TraceError(
+                f"{layer.name} would give {size / 2**30:,.1f} GiB of output spikes in {timesteps} time points, "
+                f"more than {MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer time points or a smaller layer",
+                where=where,
+                field=f"layers.{index}",
+            )
+
+
 def check_chain(layers: Sequence[Layer], where: str) -> None:
     """Raise :class:`TraceError` unless every layer takes what the one before it gives."""
     for index in range(1, len(layers)):
         before, layer = layers[index - 1], layers[index]
         if layer.kind == "linear":
-            have = int(np.prod(before.output_shape))
+            have = prod(before.output_shape)
             if layer.in_channels != have:
                 raise TraceError(
                     f"layer {index} wants {layer.in_channels} input channels, the trace has {have} "

@@ -1,0 +1,80 @@
+"""Rewrite the table of configuration keys in docs/configuration.md from the program's own description."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from spikex_sim.spec.load import describe_keys
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+START, END = "<!-- keys: made by scripts/make_configuration_page.py -->", "<!-- end of keys -->"
+LARGEST_SHOWN = 1_000_000
+"""Limits from here on only keep out mistakes and are not shown."""
+
+
+def table() -> str:
+    """Every configuration key with default, unit, accepted values and meaning, as a Markdown table."""
+    rows = ["| key | default | unit | accepts | meaning |", "|---|---|---|---|---|"]
+    for key, info, default in describe_keys():
+        extra = info.json_schema_extra
+        unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        cells = (f"`{key}`", f"`{_yaml(default)}`", unit, _accepts(info), info.description or "")
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def rewritten(page: str) -> str:
+    """Put the current table between the page's two markers."""
+    before, rest = page.split(START)
+    _, after = rest.split(END)
+    return f"{before}{START}\n{table()}\n{END}{after}"
+
+
+def _yaml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _accepts(info: FieldInfo) -> str:
+    limits: dict[str, Any] = {}
+    for constraint in info.metadata:
+        for name in ("ge", "gt", "le"):
+            if getattr(constraint, name, None) is not None:
+                limits[name] = getattr(constraint, name)
+    return ", ".join(_kinds(info.annotation, limits))
+
+
+def _kinds(annotation: Any, limits: dict[str, Any]) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return [f"`{value}`" for value in get_args(annotation)]
+    if get_origin(annotation) is tuple:
+        return ["a list of them"]
+    if get_args(annotation):
+        return [text for part in get_args(annotation) for text in _kinds(part, limits)]
+    plain = {bool: "`true`, `false`", str: "text", int: "whole number", float: "number"}[annotation]
+    low = f"from {limits['ge']:g}" if "ge" in limits else f"above {limits['gt']:g}" if "gt" in limits else ""
+    high = f"to {limits['le']:,.0f}" if limits.get("le", LARGEST_SHOWN) < LARGEST_SHOWN else ""
+    return [" ".join(part for part in (plain, low, high) if part)]
+
+
+def main() -> None:
+    """Rewrite the page, or only say whether it is up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    arguments = parser.parse_args()
+    page = PAGE.read_text("utf-8")
+    wanted = rewritten(page)
+    if wanted == page:
+        print(f"{PAGE.name} is up to date")
+    elif arguments.check:
+        raise SystemExit(f"{PAGE.name} is out of date: python scripts/make_configuration_page.py")
+    else:
+        PAGE.write_text(wanted, "utf-8")
+        print(f"rewrote {PAGE.name}")
+
+
+if __name__ == "__main__":
+    main()
