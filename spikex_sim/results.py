@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,23 @@ SCHEMA = 1
 """Version of the layout of ``results.json``."""
 
 
-class _Costs:
-    """What layers and totals have in common: sums, and the figures derived from them."""
+@dataclass(frozen=True)
+class Costs:
+    """What a layer, a sample or a run costs: sums, and the figures that follow from them.
+
+    Attributes
+    ----------
+    cycles, compute_cycles : int
+        Cycles with and without stalls.
+    stalls, operations, accesses, energy
+        Counts and energies.
+    steps : int
+        Units of time-keeping.
+    pes : int
+        PEs of the array.
+    clock_hz : float
+        Clock frequency.
+    """
 
     cycles: int
     compute_cycles: int
@@ -30,6 +46,7 @@ class _Costs:
     operations: Operations
     accesses: Accesses
     energy: Energy
+    steps: int
     pes: int
     clock_hz: float
 
@@ -98,8 +115,23 @@ class _Costs:
         }
 
 
+def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
+    """Add costs up, as arguments of :class:`Costs` and what derives from it."""
+    return {
+        "cycles": sum(part.cycles for part in parts),
+        "compute_cycles": sum(part.compute_cycles for part in parts),
+        "stalls": sum((part.stalls for part in parts), Stalls()),
+        "operations": sum((part.operations for part in parts), Operations()),
+        "accesses": sum((part.accesses for part in parts), Accesses()),
+        "energy": add_energies([part.energy for part in parts]),
+        "steps": sum(part.steps for part in parts),
+        "pes": parts[0].pes,
+        "clock_hz": parts[0].clock_hz,
+    }
+
+
 @dataclass(frozen=True)
-class LayerResult(_Costs):
+class LayerResult(Costs):
     """What one layer cost, over all samples.
 
     Attributes
@@ -110,12 +142,6 @@ class LayerResult(_Costs):
         Window size, time points; None for pooling.
     mode : str or None
         ``temporal`` or ``spatial``; None where the accelerator has none or the samples differ.
-    cycles, compute_cycles : int
-        Cycles with and without stalls.
-    stalls, operations, accesses, energy
-        Counts and energies.
-    steps : int
-        Units of time-keeping.
     mapping : dict
         Loop order, tile sizes and residency.
     input_spikes : int
@@ -126,30 +152,17 @@ class LayerResult(_Costs):
         Over ``np.packbits(output spikes, axis=-1)`` in the trace's layout.
     mismatched_spikes : int or None
         Where the recorded input differs from what the predecessor produced; None if not both are known.
-    pes : int
-        PEs of the array.
-    clock_hz : float
-        Clock frequency.
     """
 
     name: str
     kind: str
     tws: int | None
     mode: str | None
-    cycles: int
-    compute_cycles: int
-    stalls: Stalls
-    operations: Operations
-    accesses: Accesses
-    energy: Energy
-    steps: int
     mapping: dict[str, Any]
     input_spikes: int
     output_spikes: int | None
     output_sha256: str | None
     mismatched_spikes: int | None
-    pes: int
-    clock_hz: float
 
     @property
     def energy_pj(self) -> dict[str, float]:
@@ -177,35 +190,21 @@ class LayerResult(_Costs):
 
 
 @dataclass(frozen=True)
-class Totals(_Costs):
-    """Sums over layers, and what follows from them."""
+class Totals(Costs):
+    """Sums over layers, and what follows from them.
 
-    cycles: int
-    compute_cycles: int
-    stalls: Stalls
-    operations: Operations
-    accesses: Accesses
-    energy: Energy
+    Attributes
+    ----------
+    output_spikes : int
+        Spikes that left any layer.
+    """
+
     output_spikes: int
-    steps: int
-    pes: int
-    clock_hz: float
 
     @classmethod
-    def of(cls, layers: tuple[LayerResult, ...]) -> Totals:
+    def of(cls, layers: Sequence[LayerResult]) -> Totals:
         """Add layers up."""
-        return cls(
-            cycles=sum(layer.cycles for layer in layers),
-            compute_cycles=sum(layer.compute_cycles for layer in layers),
-            stalls=sum((layer.stalls for layer in layers), Stalls()),
-            operations=sum((layer.operations for layer in layers), Operations()),
-            accesses=sum((layer.accesses for layer in layers), Accesses()),
-            energy=add_energies([layer.energy for layer in layers]),
-            output_spikes=sum(layer.output_spikes or 0 for layer in layers),
-            steps=sum(layer.steps for layer in layers),
-            pes=layers[0].pes,
-            clock_hz=layers[0].clock_hz,
-        )
+        return cls(**sum_of(layers), output_spikes=sum(layer.output_spikes or 0 for layer in layers))
 
     @property
     def energy_pj(self) -> float:

@@ -16,7 +16,6 @@ from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import Geometry
 from spikex_sim.trace.model import PackedSpikes
 
-
 MAX_INDEX_BYTES = 8 << 30
 """Largest index of spikes by input and window that is built."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,7 +167,7 @@ class GroupTraffic:
         )
         return self._split_outputs(steps), self._operations(), int(array.sum())
 
-    @property
+    @cached_property
     def _integration_cycles(self) -> Counter:
         per_tap = -(-self.schedule.tws // self.arch.accumulators_per_pe)
         if self.schedule.packs_taps:

@@ -309,8 +309,8 @@ def check_outputs(layers: Sequence[Layer], timesteps: int, where: str) -> None:
         size = prod(layer.output_shape) * timesteps
         if size > MAX_OUTPUT_BYTES:
             raise TraceError(
-                f"{layer.name} would give {size / 2**30:,.1f} GiB of output spikes in {timesteps} time points, "
-                f"more than {MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer time points or a smaller layer",
+                f"{layer.name} would give {size / 2**30:,.1f} GiB of output spikes in {timesteps} time "
+                f"points, more than {MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer of them or a smaller layer",
                 where=where,
                 field=f"layers.{index}",
             )
