@@ -71,6 +71,7 @@ class LayerCost:
 
     @property
     def mapping(self) -> dict[str, Any]:
+        """Loop order, tile sizes and residency, as in ``results.json``."""
         schedule, residency = self.schedule, self.traffic.residency
         return {
             "order": "row group > position set > time block > batch > chunk",
@@ -102,41 +103,29 @@ class LayerRunner:
         if tws is None:
             return [self._pool(flow, index, spikes) for flow, spikes in zip(flows, packed, strict=True)]
         if tws == 0:
-            costs = self._search(flows, index, packed, progress)
-        else:
-            costs = [
-                self._cost(flow.stages[index], spikes, flow.trace.timesteps, tws)
-                for flow, spikes in zip(flows, packed, strict=True)
-            ]
-        return [
-            self._finish(flow, index, spikes, cost)
-            for flow, spikes, cost in zip(flows, packed, costs, strict=True)
-        ]
+            tws = self._best_tws(flows, index, packed, progress)
+        return [self._integrate(flow, index, spikes, tws) for flow, spikes in zip(flows, packed, strict=True)]
 
-    def _search(
-        self, flows: list[Flow], index: int, packed: list[PackedSpikes], progress: Progress
-    ) -> list[LayerCost]:
+    def _best_tws(self, flows: list[Flow], index: int, packed: list[PackedSpikes], progress: Progress) -> int:
         """Window size with the smallest EDP over all samples; ties go to the smaller (Section 7)."""
-        best: tuple[float, list[LayerCost]] | None = None
+        edps: dict[int, float] = {}
         refused: SpikexError | None = None
-        candidates = range(1, min(flows[0].trace.timesteps, LARGEST_AUTO_TWS) + 1)
-        for tws in candidates:
+        for tws in range(1, min(flows[0].trace.timesteps, LARGEST_AUTO_TWS) + 1):
             progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
+            energy_pj, cycles = 0.0, 0
             try:
-                costs = [
-                    self._cost(flow.stages[index], spikes, flow.trace.timesteps, tws)
-                    for flow, spikes in zip(flows, packed, strict=True)
-                ]
+                for flow, spikes in zip(flows, packed, strict=True):
+                    cost = self._cost(flow.stages[index], spikes, flow.trace.timesteps, tws)
+                    energy_pj += cost.energy.total_pj
+                    cycles += cost.cycles
             except ConfigError as exc:
                 refused = refused or exc
                 continue
-            edp = sum(cost.energy.total_pj for cost in costs) * sum(cost.cycles for cost in costs)
-            if best is None or edp < best[0]:
-                best = edp, costs
-        if best is None:
+            edps[tws] = energy_pj * cycles
+        if not edps:
             assert refused is not None
             raise refused
-        return best[1]
+        return min(edps, key=edps.__getitem__)
 
     def _cost(self, stage: Stage, packed: PackedSpikes, timesteps: int, tws: int) -> LayerCost:
         layer = stage.layer
@@ -153,9 +142,10 @@ class LayerRunner:
         )
         return LayerCost(schedule, spikes, traffic, ends.cycles, attribute_stalls(durations, ends), energy)
 
-    def _finish(self, flow: Flow, index: int, packed: PackedSpikes, cost: LayerCost) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, packed: PackedSpikes, tws: int) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
+        cost = self._cost(stage, packed, flow.trace.timesteps, tws)
         assert layer.neuron is not None
         flow.computed = None
         if stage.weight is not None:

@@ -310,7 +310,7 @@ def check_outputs(layers: Sequence[Layer], timesteps: int, where: str) -> None:
         if size > MAX_OUTPUT_BYTES:
             raise TraceError(
                 f"{layer.name} would give {size / 2**30:,.1f} GiB of output spikes in {timesteps} time "
-                f"points, more than {MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer of them or a smaller layer",
+                f"points, more than {MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer of them",
                 where=where,
                 field=f"layers.{index}",
             )

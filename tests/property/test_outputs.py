@@ -63,7 +63,7 @@ def synaptic_events(workload: Workload) -> int:
 @pytest.mark.kernels
 @pytest.mark.parametrize("datapath", ["int", "float"])
 @pytest.mark.parametrize("scheduler", plugin_names("accelerators"))
-@examples(60)
+@examples(120)
 @given(data=st.data())
 def test_outputs_equal_a_dense_forward_pass(scheduler: str, datapath: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(datapath, largest_map=6, longest=20))
@@ -72,7 +72,7 @@ def test_outputs_equal_a_dense_forward_pass(scheduler: str, datapath: str, data:
 
 
 @pytest.mark.parametrize("dispatch", plugin_names("dispatch"))
-@examples(40)
+@examples(80)
 @given(data=st.data())
 def test_every_dispatch_policy_gives_the_same_outputs(dispatch: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(largest_map=6, longest=20))
@@ -86,9 +86,9 @@ def test_every_dispatch_policy_gives_the_same_outputs(dispatch: str, data: st.Da
 def test_saturating_potentials(potential_bits: int, reset: str) -> None:
     # Weights of up to 128 drive 8-bit potentials against both ends; a sum is not clipped before it is added.
     threshold = 2 ** (potential_bits - 1) - 2
-    layer = linear("fc", (12, 9), {**INT, "threshold": threshold, "leak_shift": 4, "reset": reset})
-    spikes = make_spikes((12, 40), "dense", potential_bits)
-    weight = np.random.default_rng(potential_bits).integers(-128, 128, (9, 12)).astype(np.int8)
+    layer = linear("fc", (30, 9), {**INT, "threshold": threshold, "leak_shift": 4, "reset": reset})
+    spikes = make_spikes((30, 40), "dense", potential_bits)
+    weight = np.random.default_rng(potential_bits).integers(-128, 128, (9, 30)).astype(np.int8)
     workload = Workload(layer, spikes, weight)
     assert oracle(workload, potential_bits).any()
     assert (oracle(workload, potential_bits) != oracle(workload, 30)).any()  # saturation matters
