@@ -14,7 +14,7 @@ from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.passes import execute
 from spikex_sim.kernels.survey import Survey, survey
 from spikex_sim.memory.engine import Durations, Ends, attribute_stalls
-from spikex_sim.memory.group import widths_of
+from spikex_sim.memory.group import Widths, widths_of
 from spikex_sim.memory.steps import durations_of
 from spikex_sim.memory.traffic import Traffic, traffic_of
 from spikex_sim.registry import plugin
@@ -36,21 +36,26 @@ class Run:
     stalls: Stalls
 
 
+def widths(workload: Workload, arch: Accelerator) -> Widths:
+    """Bits of one weight, partial sum and potential of the layer's datapath."""
+    return widths_of(workload.layer["neuron"]["datapath"], arch)
+
+
 def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Schedule, WindowedSpikes]:
     """Let the accelerator schedule the layer."""
     layer = workload.spec
     assert layer.neuron is not None
     spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, int(arch.tws))
     free = layer.neuron.silence_is_free and not workload.biased
-    potential_bits = widths_of(layer.neuron.datapath, arch).potential
-    return plugin("accelerators", arch.scheduler).schedule(layer, spikes, free, potential_bits, arch), spikes
+    scheduler = plugin("accelerators", arch.scheduler)
+    return scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch), spikes
 
 
 def run(workload: Workload, arch: Accelerator, engine: str = "fast") -> Run:
     """Cost one layer."""
     schedule, spikes = schedule_of(workload, arch)
     found = survey(schedule, spikes)
-    traffic = traffic_of(schedule, spikes, found, widths_of(workload.layer["neuron"]["datapath"], arch), arch)
+    traffic = traffic_of(schedule, spikes, found, widths(workload, arch), arch)
     durations = durations_of(traffic.steps, arch)
     ends = plugin("engines", engine).run(durations)
     return Run(schedule, spikes, found, traffic, durations, ends, attribute_stalls(durations, ends))

@@ -211,7 +211,7 @@ def buffers(draw: st.DrawFn, workload: Workload, tws: int, rows: int, cols: int)
     lbuf = level(
         ifmap=draw(multiples((tws + 1) * draw(st.sampled_from([1, cols])), taps)),
         filter=draw(multiples(rho * bits * draw(st.sampled_from([1, filter_taps])), taps)),
-        ofmap=draw(st.one_of(st.just(PLENTY), multiples(rho, cols * (tws + 1)))),
+        ofmap=draw(st.one_of(st.just(PLENTY), st.integers(7, 60), multiples(rho * (tws + 1), cols))),
         psum=draw(multiples(rho * bits * 2, positions)),
     )
     return prefixed("memory.glb", glb) | prefixed("memory.lbuf", lbuf)

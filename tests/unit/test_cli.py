@@ -1,0 +1,360 @@
+"""The command line: every command and every option does what its help says."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikex_sim as sx
+from command import REPOSITORY, Outcome, files_under, is_mistake, process, spikex, succeed
+from spikex_sim.cli.app import command
+from spikex_sim.energy.cacti import Rederived
+from trace_files import a_trace
+
+TRACE = sx.Trace.from_arrays(
+    [
+        {"name": "first", "kind": "conv", "in_channels": 2, "out_channels": 9, "kernel": 3, "padding": 1,
+         "in_height": 6, "in_width": 6, "neuron": {"threshold": 9, "leak_shift": 3}},
+        {"name": "last", "kind": "linear", "in_channels": 324, "out_channels": 5,
+         "neuron": {"threshold": 30, "leak_shift": 3}},
+    ],
+    np.random.default_rng(0).random((2, 6, 6, 20)) < 0.2,
+    weights=[
+        np.random.default_rng(1).integers(-9, 12, (9, 2, 3, 3)).astype(np.int8),
+        np.random.default_rng(2).integers(-9, 12, (5, 324)).astype(np.int8),
+    ],
+    name="small",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Any:
+    """Commands send the package's notices to standard error; undo that for the tests that follow."""
+    logger = logging.getLogger("spikex_sim")
+    handlers, propagate = list(logger.handlers), logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a trace, recordings, a network, an architecture and an energy table."""
+    monkeypatch.chdir(tmp_path)
+    sx.save_trace(TRACE, "t.npz")
+    rng = np.random.default_rng(3)
+    events = {key: rng.integers(0, 6, 300).astype(np.uint8) for key in "xy"}
+    times = np.sort(rng.integers(0, 12_000, 300)).astype(np.uint32)
+    np.savez("rec.npz", **events, p=rng.integers(0, 2, 300).astype(np.uint8), t=times,
+             offsets=np.array([0, 200, 300], np.uint32), label=np.array([7, 8]),
+             sensor=np.array([6, 6, 2]))  # fmt: skip
+    one = "{name: one, kind: conv, in_channels: 2, out_channels: 4, kernel: 3, in_height: 6, in_width: 6}"
+    two = "{name: two, kind: linear, in_channels: 64, out_channels: 3}"
+    Path("net.yaml").write_text(f"name: net\ntimesteps: 12\nlayers:\n  - {one}\n  - {two}\n")
+    Path("net2.yaml").write_text(f"name: net2\ntimesteps: 12\nlayers:\n  - {one}\n")
+    Path("arch.yaml").write_text("base: spikex\nname: mine\narray: {rows: 4}\n")
+    Path("table").mkdir()
+    for file in (REPOSITORY / "spikex_sim/energy/tables").glob("*.csv"):
+        text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")
+        Path("table", file.name).write_text(text.replace("0.0796293", "0.0123456"))
+    return tmp_path
+
+
+class TestRun:
+    def test_prints_what_the_library_finds_and_writes_it(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shown = succeed(capsys, "run", "t.npz", "--tws", 5, "--out", "out")
+        result = sx.simulate("t.npz", tws=5)
+        assert shown.lines[0] == "small (T=20) on spikex: 8x8 PEs, 500 MHz, fast engine"
+        rows = [line.split() for line in shown.lines]
+        for layer in result.layers:
+            start = [layer.name, layer.mode, "5", f"{layer.cycles:,}"]
+            stalls = [100 * layer.stalls[cause] / layer.cycles for cause in layer.stalls]
+            shares = [100 * layer.compute_cycles / layer.cycles, *stalls]
+            assert [*start, *(f"{share:.1f}" for share in shares)] in rows
+            parts = [layer.energy_pj[part] / 1e3 for part in ("alu", "rf", "lbuf", "glb", "dram")]
+            energies = [*parts, sum(parts), sum(parts[:4])]
+            assert [layer.name, *(f"{nj:,.4f}" for nj in energies)] in rows
+            counts = [layer.ntwus, layer.batches, layer.streamed_taps, layer.accumulations]
+            work = [f"{100 * layer.utilization:.1f}", f"{100 * layer.add_utilization:.1f}"]
+            spikes = [f"{layer.input_spikes:,}", f"{layer.output_spikes:,}"]
+            assert [layer.name, *(f"{count:,}" for count in counts), *work, *spikes] in rows
+        assert f"latency {result.totals.seconds * 1e6:.4g} µs" in shown.out
+        assert f"EDP {result.totals.edp_js:.4g} Js" in shown.out
+        assert files_under(here / "out") == ["accesses.csv", "layers.csv", "results.json"]
+        assert shown.lines[-1] == "wrote out/results.json, out/layers.csv, out/accesses.csv"
+        written = json.loads(Path("out/results.json").read_text())
+        assert written["totals"]["cycles"] == result.totals.cycles
+
+    def test_without_a_trace_the_packaged_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        shown = succeed(capsys, "run")
+        assert shown.lines[0].startswith("nmnist-digit (T=30)")
+        assert "389,400" in shown.out
+
+    def test_auto_shows_the_window_size_that_was_found(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shown = succeed(capsys, "run", "t.npz", "--tws", "auto")
+        sizes = {size: sx.simulate("t.npz", tws=size).layers[0].edp_js for size in range(1, 21)}
+        best = min(sizes, key=lambda size: sizes[size])
+        assert any(line.split()[:1] + line.split()[2:3] == ["first", str(best)] for line in shown.lines)
+
+    def test_a_differing_recording_is_reported(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sx.save_trace(a_trace(), "open.npz")
+        result = sx.simulate("open.npz")
+        differing = result.layers[2].mismatched_spikes
+        assert differing
+        assert f"layer f1: the recorded input differs in {differing:,} spikes" in succeed(
+            capsys, "run", "open.npz"
+        ).out.replace("\n", " ")
+
+    def test_several_samples(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sx.save_trace(a_trace(3), "batch.npz")
+        assert succeed(capsys, "run", "batch.npz").lines[0].startswith("tiny (T=11, 3 samples) on")
+        Path("folder").mkdir()
+        for name in "ab":
+            sx.save_trace(TRACE, f"folder/{name}.npz")
+        assert "small and 1 more (T=20, 2 samples)" in succeed(capsys, "run", "folder").lines[0]
+
+
+class TestCompare:
+    def test_ratios_are_to_the_first(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        shown = succeed(capsys, "compare", "t.npz", "--arch", "ptb, spikex", "--tws", 3, "--out", "out")
+        ptb, spikex_ = (sx.simulate("t.npz", arch, tws=3).totals for arch in ("ptb", "spikex"))
+        rows = [line.split() for line in shown.lines]
+        ratio = f"{spikex_.cycles / ptb.cycles:.3f}"
+        assert ["total", f"{ptb.cycles:,}", f"{spikex_.cycles:,}", ratio] in rows
+        assert any(row[:1] == ["spikex"] and row[-1] == f"{spikex_.edp_js / ptb.edp_js:.3f}" for row in rows)
+        assert "output spikes of all layers: identical for all accelerators" in shown.lines
+        assert files_under(here / "out") == [
+            f"{folder}/{file}"
+            for folder in ("0-ptb", "1-spikex")
+            for file in ("accesses.csv", "layers.csv", "results.json")
+        ]
+
+    def test_different_outputs_would_be_told(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("narrow.yaml").write_text("base: spikex\nname: narrow\npotential_bits: 5\n")
+        shown = succeed(capsys, "compare", "t.npz", "--arch", "spikex,narrow.yaml")
+        assert "output spikes of all layers: DIFFERENT" in shown.lines
+
+    def test_without_weights_there_are_no_outputs(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bare = sx.Trace.from_arrays(TRACE.layers[:1], TRACE.spikes(0)[0], name="bare")
+        sx.save_trace(bare, "bare.npz")
+        assert "output spikes: not computed" in succeed(capsys, "compare", "bare.npz", "--tws", 2).out
+
+
+def test_sweep_marks_the_best(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = succeed(capsys, "sweep", "t.npz", "--grid", "tws=2,7", "--arch", "spikex,ptb", "--out", "o")
+    with Path("o/sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["arch"], row["tws"]) for row in rows] == [
+        ("spikex", "2"), ("spikex", "7"), ("ptb", "2"), ("ptb", "7")
+    ]  # fmt: skip
+    best = min(int(row["cycles"]) for row in rows)
+    printed = [line.split() for line in shown.lines]
+    for row in rows:
+        cycles = f"{int(row['cycles']):,}" + ("*" if int(row["cycles"]) == best else "")
+        assert [row["arch"], row["tws"], cycles] in [cells[:3] for cells in printed]
+    assert shown.lines[-1] == "wrote o/sweep.csv, o/sweep.sqlite"
+
+
+def test_trace_show(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = succeed(capsys, "trace", "show", "t.npz", "--tws", 5)
+    spikes = TRACE.spikes(0)
+    active = spikes.reshape(-1, 4, 5).any(axis=-1).mean()
+    rows = [line.split() for line in shown.lines]
+    assert ["first", "conv", "2x6x6", "9x6x6", "9x2x3x3"] in [row[:5] for row in rows]
+    silent = 100 * (~spikes.any(axis=-1)).mean()
+    numbers = [f"{spikes.sum():,}", f"{100 * spikes.mean():.4g}", f"{silent:.1f}", f"{100 * active:.3g}"]
+    assert ["first", *numbers] in rows
+    assert TRACE.name in shown.lines[0] and "1,782 parameters" in shown.lines[0]
+    assert f"sha256 {sx.load_trace('t.npz').sha256}" in shown.lines
+
+
+def test_convert_accounts_for_every_event(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = succeed(capsys, "trace", "convert", "rec.npz", "--network", "net.yaml", "--sample", 1,
+                    "--timesteps", 10, "--step-ms", 0.5, "--out", "c.npz")  # fmt: skip
+    found = re.match(
+        r"100 events: (\d+) became spikes, (\d+) fell on one already set, "
+        r"(\d+) came after 10 steps of 0\.5 ms",
+        shown.out,
+    )
+    assert found
+    kept, merged, late = map(int, found.groups())
+    assert kept + merged + late == 100
+    with np.load("rec.npz") as recordings:
+        assert late == np.count_nonzero(recordings["t"][200:] >= 5000)
+    trace = sx.load_trace("c.npz")
+    assert (int(trace.spikes(0).sum()), trace.timesteps, trace.label) == (kept, 10, 8)
+
+
+# For every option: arguments without it, and what is added; the outcome must differ.
+CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
+SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
+DIGIT = "trace synth --timesteps 9 --out o/x.npz"
+EFFECTS = {
+    ("run", "--arch"): ("run t.npz", "--arch ptb"),
+    ("run", "--tws"): ("run t.npz", "--tws 2"),
+    ("run", "--set"): ("run t.npz", "--set array.rows=4 --set array.cols=2"),
+    ("run", "--engine"): ("run t.npz", "--engine event"),
+    ("run", "--out"): ("run t.npz", "--out o"),
+    ("run", "--show-config"): ("run t.npz", "--show-config"),
+    ("compare", "--arch"): ("compare t.npz --tws 2", "--arch arch.yaml,spikex"),
+    ("compare", "--tws"): ("compare t.npz --arch spikex", "--tws 2"),
+    ("compare", "--set"): ("compare t.npz --tws 2", "--set array.rows=4"),
+    ("compare", "--engine"): ("compare t.npz --tws 2 --out o", "--engine event"),
+    ("compare", "--out"): ("compare t.npz --tws 2", "--out o"),
+    ("sweep", "--grid"): ("sweep t.npz --out o", "--grid tws=2,3 --grid array.rows=4,8"),
+    ("sweep", "--arch"): ("sweep t.npz --out o", "--arch spikex,arch.yaml"),
+    ("sweep", "--set"): ("sweep t.npz --out o", "--set array.rows=4"),
+    ("sweep", "--engine"): ("sweep t.npz --out o", "--engine event"),
+    ("sweep", "--out"): ("sweep t.npz", "--out o"),
+    ("trace show", "--tws"): ("trace show t.npz", "--tws 9"),
+    ("trace synth", "--kind"): (SYNTH, "--kind bursty"),
+    ("trace synth", "--network"): (SYNTH, "--network net2.yaml"),
+    ("trace synth", "--layer"): (SYNTH, "--layer two"),
+    ("trace synth", "--timesteps"): (SYNTH, "--timesteps 5"),
+    ("trace synth", "--step-ms"): (DIGIT, "--step-ms 3"),
+    ("trace synth", "--rate"): (SYNTH, "--rate 0.3"),
+    ("trace synth", "--digit"): (DIGIT, "--digit 7"),
+    ("trace synth", "--index"): (DIGIT, "--index 4"),
+    ("trace synth", "--activity"): (SYNTH, "--activity 0.2"),
+    ("trace synth", "--seed"): (SYNTH, "--seed 3"),
+    ("trace synth", "--out"): (SYNTH, "--out o/y.h5"),
+    ("trace convert", "--sample"): (CONVERT, "--sample 1"),
+    ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
+    ("trace convert", "--timesteps"): (CONVERT, "--timesteps 5"),
+    ("trace convert", "--step-ms"): (CONVERT, "--step-ms 0.5"),
+    ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
+    ("trace convert", "--seed"): (CONVERT, "--seed 3"),
+    ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
+    ("energy show", "--table"): ("energy show", "--table table"),
+    ("energy show", "--device"): ("energy show", "--device lop"),
+    ("energy show", "--width"): ("energy show", "--width 512"),
+    ("energy show", "--sources"): ("energy show", "--sources"),
+    ("energy check", "--cacti"): ("energy check --capacity 64 --cacti a", "--cacti b"),
+    ("energy check", "--table"): ("energy check --capacity 64 --cacti a", "--table table"),
+    ("energy check", "--device"): ("energy check --capacity 64 --cacti a", "--device lop"),
+    ("energy check", "--capacity"): ("energy check --cacti a", "--capacity 2048"),
+}
+
+
+def _commands() -> dict[str, Any]:
+    root = command()
+    found = {}
+    for name, item in root.commands.items():
+        inner = getattr(item, "commands", {"": item})
+        found |= {f"{name} {sub}".strip(): one for sub, one in inner.items()}
+    return found
+
+
+def test_every_option_of_every_command_is_tried() -> None:
+    there = {
+        (name, option.opts[0])
+        for name, one in _commands().items()
+        for option in one.params
+        if option.param_type_name == "option" and option.opts[0] != "--help"
+    }
+    assert there == set(EFFECTS)
+
+
+def _result_of(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Outcome, dict[str, bytes]]:
+    out = Path("o")
+    out.mkdir()
+    outcome = succeed(capsys, *shlex.split(line))
+    files = {}
+    for path in out.rglob("*.*"):
+        if path.suffix not in (".sqlite", ".json"):
+            files[str(path)] = path.read_bytes()
+        elif path.suffix == ".json":
+            files[str(path)] = re.sub(rb'"timestamp": "[^"]*"', b"", path.read_bytes())
+    return outcome, files
+
+
+@pytest.mark.parametrize(("name", "option"), EFFECTS)
+def test_every_option_has_an_effect(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, option: str
+) -> None:
+    def rederive(rows: Any, cacti: Path, progress: Any) -> list[Rederived]:
+        wrong = 1.001 if cacti.name == "b" else 1.0
+        off = wrong - 1
+        return [Rederived(row, wrong * row.read_pj, row.write_pj, row.leakage_mw, off) for row in rows]
+
+    monkeypatch.setattr("spikex_sim.energy.cacti.rederive", rederive)
+    without, added = EFFECTS[name, option]
+    before = _result_of(capsys, without)
+    Path("o").rename("before")
+    after = _result_of(capsys, f"{without} {added}")
+    if (name, option) == ("sweep", "--engine"):  # both engines give the same figures: a point of its own
+        assert before == after
+        outcome = spikex(capsys, *without.split(), "--engine", "none")
+        is_mistake(outcome, "none")
+        return
+    assert before != after
+
+
+@pytest.mark.parametrize("name", ["", "trace", "energy", *_commands()])
+def test_help_lists_every_option_and_has_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    shown = succeed(capsys, *name.split(), "--help")
+    assert max(len(line) for line in shown.lines) <= 80
+    for owner, option in EFFECTS:
+        if owner == name:
+            assert option in shown.out
+    if name not in _commands():
+        return
+    example = re.search(r"Example: spikex-sim (.*?)\n\n", shown.out, re.DOTALL)
+    assert example, shown.out
+    words = shlex.split(" ".join(example[1].split()))
+    assert " ".join(words).startswith(f"{name} ") and len(words) > len(name.split())
+    one = _commands()[name]
+    assert one.make_context(name, words[len(name.split()) :])  # it can be typed like this
+
+
+class TestStreamsAndCodes:
+    def test_notices_go_to_standard_error(
+        self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        notice = logging.getLogger("spikex_sim").warning
+        monkeypatch.setattr("spikex_sim.simulator.prepare", lambda: notice("compiling %s", "all"))
+        outcome = spikex(capsys, "run", "t.npz")
+        assert outcome.code == 0
+        assert outcome.err == "spikex-sim: compiling all\n"
+        assert "compiling" not in outcome.out
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        from importlib.metadata import version
+
+        assert succeed(capsys, "--version").out == f"spikex_sim {version('spikex_sim')}\n"
+
+    @pytest.mark.parametrize("name", ["", "trace", "energy"])
+    def test_nothing_asked_for_gives_readable_help(
+        self, capsys: pytest.CaptureFixture[str], name: str
+    ) -> None:
+        outcome = spikex(capsys, *name.split())
+        text = outcome.out + outcome.err
+        assert outcome.code in (0, 2)
+        assert "Commands:\n" in text and max(len(line) for line in text.splitlines()) <= 80
+
+    @pytest.mark.parametrize(
+        "line",
+        ["nope", "--nope", "run --nope", "run a b", "run --tws", "trace nope", "trace synth", "energy check"],
+    )
+    def test_what_the_parser_refuses(self, capsys: pytest.CaptureFixture[str], line: str) -> None:
+        is_mistake(spikex(capsys, *line.split()))
+
+    def test_as_a_process(self, here: Path) -> None:
+        good = process("run", "t.npz", "--out", "out")
+        assert (good.code, good.err) == (0, "")
+        assert good.lines[0].startswith("small (T=20) on spikex")
+        is_mistake(process("run", "nope.npz"), "nope.npz: no such file")
+        assert process("--help").code == 0

@@ -1,0 +1,359 @@
+"""The documentation says what the program does: names, defaults, examples, command lines and links."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikex_sim.__main__ import main
+from spikex_sim.accounting import LEVELS, TENSORS
+from spikex_sim.cli import show
+from spikex_sim.cli.app import command
+from spikex_sim.memory.engine import Durations
+from spikex_sim.registry import SEAMS, plugin, plugin_names
+from spikex_sim.simulator import simulate
+from spikex_sim.spec.load import describe_keys, preset_names
+from spikex_sim.spec.networks import network_names
+from spikex_sim.sweeps.runner import sweep
+from spikex_sim.trace.model import Trace
+from spikex_sim.trace.store import save_trace
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+NOT_OURS = {".venv", ".pytest_cache", ".git", "build", "results"}
+PAGES = sorted(
+    path for path in ROOT.rglob("*.md") if not NOT_OURS.intersection(path.relative_to(ROOT).parts[:-1])
+)
+COMMANDS_IN = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def identifier(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def section(page: str, title: str) -> str:
+    """Text below a heading of the second level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"no heading '{title}'"
+    return found[1]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+
+
+def keys_of(text: str, column: int = 0) -> set[str]:
+    """Names in backticks in one column of a section's tables."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return {name for line in lines for name in re.findall(r"`([^`]+)`", cells(line)[column])}
+
+
+# --- (a) the glossary ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Trace:
+    neuron = {"threshold": 2, "leak_shift": 2}
+    layers = [
+        {"name": "conv", "kind": "conv", "in_channels": 1, "out_channels": 2, "kernel": 2,
+         "in_height": 3, "in_width": 3, "neuron": neuron},
+        {"name": "pool", "kind": "maxpool", "in_channels": 2, "out_channels": 2, "kernel": 2,
+         "in_height": 2, "in_width": 2},
+        {"name": "fc", "kind": "linear", "in_channels": 2, "out_channels": 2, "neuron": neuron},
+    ]  # fmt: skip
+    weights = [np.ones((2, 1, 2, 2), np.int8), None, np.ones((2, 2), np.int8)]
+    return Trace.from_arrays(layers, np.ones((1, 3, 3, 8), bool), weights=weights)
+
+
+def leaves(data: Any, path: str = "") -> Iterator[str]:
+    """Dotted names of everything in a mapping; levels and tensors of accesses become placeholders."""
+    for key, value in data.items():
+        name = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from leaves(value, name)
+        else:
+            yield re.sub(r"^accesses\.(\w+)\.(\w+)\.", "accesses.LEVEL.TENSOR.", name)
+
+
+def test_glossary_has_every_key_of_results_json_and_no_other(tiny: Trace) -> None:
+    page = read("glossary.md")
+    result = json.loads(json.dumps(simulate(tiny, tws=4).to_dict()))
+    everywhere = keys_of(section(page, "results.json: totals, layers and samples alike").split("\nLevels")[0])
+    totals = keys_of(section(page, "results.json: totals and samples only"))
+    layers = keys_of(section(page, "results.json: layers only"))
+    top = keys_of(section(page, "results.json: top level"))
+
+    assert set(leaves(result["totals"])) == everywhere | totals
+    assert set(leaves(result["samples"][0])) == everywhere | totals
+    assert set(leaves(result["layers"][0])) == everywhere | layers
+    lists = {key: result.pop(key) for key in ("config", "totals", "layers", "samples")}
+    assert set(leaves(result)) | set(lists) == top
+
+
+def test_glossary_names_the_levels_and_tensors() -> None:
+    table = section(read("glossary.md"), "results.json: totals, layers and samples alike").split("\nLevels")[
+        1
+    ]
+    assert keys_of(table, 0) == set(LEVELS)
+    assert keys_of(table, 3) == set(TENSORS)
+
+
+def header(path: Path) -> set[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return set(next(csv.reader(file)))
+
+
+def test_glossary_has_every_csv_column_and_no_other(tiny: Trace, tmp_path: Path) -> None:
+    page = read("glossary.md")
+    simulate(tiny, tws=4).save(tmp_path)
+    sweep(tiny, {"tws": [2], "array.cols": [4]}, out=tmp_path)
+    assert header(tmp_path / "layers.csv") == keys_of(section(page, "layers.csv"))
+    assert header(tmp_path / "accesses.csv") == keys_of(section(page, "accesses.csv"))
+    grid = {"tws", "array.cols"}
+    assert header(tmp_path / "sweep.csv") - grid == keys_of(section(page, "sweep.csv"))
+
+
+def test_glossary_has_every_printed_column(
+    tiny: Trace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    columns: set[str] = set()
+    table = show.table
+
+    def recorded(title: str, *names: str, **options: Any) -> Any:
+        columns.update(re.sub(r"TWS=\d+", "TWS=N", name) for name in names)
+        return table(title, *names, **options)
+
+    monkeypatch.setattr(show, "table", recorded)
+    path = str(tmp_path / "tiny.npz")
+    save_trace(tiny, path)
+    assert main(["run", path]) == 0
+    assert main(["compare", path, "--arch", "spikex,spikex-lop"]) == 0
+    assert main(["sweep", path, "--grid", "tws=4", "--out", str(tmp_path)]) == 0
+    assert main(["trace", "show", path]) == 0
+    assert main(["energy", "show"]) == 0
+    capsys.readouterr()
+    printed = section(read("glossary.md"), "Printed tables")
+    assert columns - keys_of(printed, 1) - {"spikex", "spikex-lop", "tws"} == set()
+
+
+# --- (b) the configuration page --------------------------------------------------------------------
+
+
+def page_maker() -> ModuleType:
+    spec = spec_from_file_location("make_configuration_page", ROOT / "scripts/make_configuration_page.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_table_of_configuration_keys_is_up_to_date() -> None:
+    page = read("configuration.md")
+    assert page_maker().rewritten(page) == page, "run python scripts/make_configuration_page.py"
+    rows = {cells(line)[0]: cells(line)[1] for line in page.splitlines() if line.startswith("| `")}
+    for key, _, default in describe_keys():
+        shown = str(default).lower() if isinstance(default, bool) else str(default)
+        assert rows[f"`{key}`"] == f"`{shown}`"
+
+
+def test_presets_plugins_and_networks_are_named() -> None:
+    assert set(preset_names()) <= keys_of(section(read("configuration.md"), "Presets"))
+    extending = read("extending.md")
+    for seam in SEAMS:
+        row = next(line for line in extending.splitlines() if line.startswith(f"| `spikex_sim.{seam}`"))
+        assert set(plugin_names(seam)) <= set(re.findall(r"`([^`]+)`", row))
+    for network in network_names():
+        assert f"`{network}`" in read("traces.md")
+
+
+# --- (c) examples ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["concepts.md", "configuration.md", "extending.md", "traces.md"])
+def test_python_examples_work(name: str, tmp_path: Path) -> None:
+    """Blocks run in order as one script; those that begin with a file name are that file."""
+    text = read(name)
+    script = []
+    for block in blocks(text, "python"):
+        file = re.match(r"# (\w+\.py)\n", block)
+        if file:
+            (tmp_path / file[1]).write_text(block, "utf-8")
+        else:
+            script.append(block)
+    assert script
+    for block in blocks(text, "toml"):
+        install(tomllib.loads(block), tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(script)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def install(project: Mapping[str, Any], folder: Path) -> None:
+    """Leave what an installation leaves for entry points to be found."""
+    name, version = project["project"]["name"], project["project"]["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+    groups = project["project"]["entry-points"].items()
+    lines = [
+        line
+        for group, points in groups
+        for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def test_trace_is_written_with_numpy_alone() -> None:
+    first = blocks(section(read("traces.md"), "Writing one with numpy alone"), "python")[0]
+    assert set(re.findall(r"^(?:import|from) (\w+)", first, re.MULTILINE)) == {"json", "numpy"}
+
+
+def test_yaml_examples_load(tmp_path: Path) -> None:
+    from spikex_sim.spec.load import load_accelerator
+
+    for page in ("configuration.md", "extending.md"):
+        for block in blocks(read(page), "yaml"):
+            (tmp_path / "example.yaml").write_text(block, "utf-8")
+            assert load_accelerator(tmp_path / "example.yaml").name != "spikex"
+
+
+@pytest.mark.parametrize("engine", plugin_names("engines"))
+def test_timeline_of_the_concepts_page(engine: str) -> None:
+    """The drawing of four steps is what the engines compute from the durations above it."""
+    durations = {
+        "fetch": (4, 2, 9, 2), "load": (2, 2, 2, 2), "compute": (5, 4, 3, 3), "store": (1, 1, 1, 1),
+        "writeback": (1, 1, 1, 1),
+    }  # fmt: skip
+    arrays = {name: np.array(values, dtype=np.int64) for name, values in durations.items()}
+    ends = plugin("engines", engine).run(Durations(**arrays, array=arrays["compute"]))
+    page = read("concepts.md")
+    assert "`f = 4 2 9 2`, `l = 2 2 2 2`, `c = 5 4 3 3`, `s = w = 1 1 1 1`" in page
+    for name, length in arrays.items():
+        line = ["."] * ends.cycles
+        for step, (cycles, end) in enumerate(zip(length, getattr(ends, name), strict=True)):
+            line[end - cycles : end] = str(step) * cycles
+        assert f"\n{name:10}{''.join(line)}\n" in page
+
+
+# --- (d) command lines -----------------------------------------------------------------------------
+
+
+def command_lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Command lines of a page, and whether they are complete (in a block) or only mentioned (in a text)."""
+    fenced = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    program = r"(?:\S*/)?(?:spikex-sim|python3? -m spikex_sim)(?= )(.*)"
+    for block in fenced.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if found := re.match(rf"(?:.*&& )?{program}", line):
+                yield found[1], True
+    for inline in re.findall(r"`([^`\n]+)`", fenced.sub("", text)):
+        if found := re.match(program, inline):
+            yield found[1], False
+
+
+def parse(words: list[str], complete: bool) -> None:
+    """Parse a command line as the program would, without running it."""
+    here: Any = command()
+    names = ["spikex-sim"]
+    while words and words[0] in getattr(here, "commands", {}):
+        names.append(words.pop(0))
+        here = here.commands[names[-1]]
+    if hasattr(here, "commands"):
+        wanted = {name for option in here.params for name in option.opts} | {"--help"}
+        assert set(words) <= wanted | ({"COMMAND"} if not complete else set()), f"{names} has no {words}"
+        return
+    known = {name for option in here.params for name in option.opts} | {"--help"}
+    unknown = {word.split("=")[0] for word in words if word.startswith("-")} - known
+    assert not unknown, f"{' '.join(names)} has no {unknown}"
+    if complete and "--help" not in words:
+        here.make_context(" ".join(names), words)
+
+
+@pytest.mark.parametrize("path", COMMANDS_IN, ids=identifier)
+def test_command_lines_exist(path: Path) -> None:
+    for line, complete in command_lines(path.read_text("utf-8")):
+        words = shlex.split(line, comments=True)
+        if words and words[0] == "COMMAND":
+            continue
+        parse(words, complete)
+
+
+def test_command_lines_are_found_and_mistakes_noticed() -> None:
+    text = "```\n.venv/bin/spikex-sim run --tws 4 --out x  # why\n```\nsee `spikex-sim trace show t.npz`.\n"
+    assert [line.split()[0] for line, _ in command_lines(text)] == ["run", "trace"]
+    with pytest.raises(AssertionError):
+        parse(["run", "--tsw", "4"], complete=True)
+    with pytest.raises(AssertionError):
+        parse(["replay"], complete=True)
+    with pytest.raises(Exception, match="out"):
+        parse(["trace", "synth"], complete=True)
+
+
+# --- (e) links and the house -----------------------------------------------------------------------
+
+
+def anchors(text: str) -> set[str]:
+    """Anchors that GitHub makes of a page's headings."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=identifier)
+def test_relative_links_exist(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), f"{identifier(path)} links to {target}"
+        if anchor:
+            assert anchor in anchors(there.read_text("utf-8")), f"{identifier(path)} links to {target}"
+
+
+def test_index_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((\w+\.md)\)", read("index.md")))
+    assert {path.name for path in DOCS.glob("*.md")} - {"index.md"} <= linked
+
+
+def test_house_is_the_one_that_is_checked() -> None:
+    """The layers on the page are those of the import contract."""
+    configured = section_of_setup("importlinter:contract:layers")
+    wanted = [set(re.findall(r"spikex_sim\.(\w+)", line)) for line in configured if "spikex_sim." in line]
+    house = blocks(section(read("extending.md"), "The house"), "")[0]
+    drawn = [set(re.findall(r"\w+", re.split(r"\s{2,}", line)[0])) for line in house.splitlines()]
+    assert drawn[0] == wanted[0] | wanted[1]
+    assert drawn[1:] == wanted[2:]
+    for name in re.findall(r"`([\w/]+\.py)`", section(read("extending.md"), "The house")):
+        assert (ROOT / "spikex_sim" / name).is_file()
+
+
+def section_of_setup(name: str) -> list[str]:
+    text = (ROOT / "setup.cfg").read_text("utf-8")
+    return text.split(f"[{name}]\n")[1].split("\n[")[0].splitlines()
