@@ -9,13 +9,20 @@ from typing import Any
 
 from spikex_sim.errors import ConfigError
 
-SEAMS = ("accelerators", "dispatch", "engines")
-"""Kinds of plug-ins; the entry-point group is ``spikex_sim.<kind>``."""
+SEAMS = {"accelerators": "scheduler", "dispatch": "dispatch", "engines": "engine"}
+"""Kinds of plug-ins and the option that names one; the entry-point group is ``spikex_sim.<kind>``."""
 
 
 @lru_cache(maxsize=len(SEAMS))
 def _found(seam: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"spikex_sim.{seam}")}
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"spikex_sim.{seam}"):
+        if point.value != found.setdefault(point.name, point).value:
+            raise ConfigError(
+                f"two packages offer '{point.name}': {found[point.name].value} and {point.value}",
+                field=SEAMS[seam],
+            )
+    return found
 
 
 def plugin_names(seam: str) -> list[str]:
@@ -38,9 +45,9 @@ def plugin(seam: str, name: str) -> Any:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(
             f"no plug-in '{name}' among {', '.join(sorted(points)) or 'none'}{hint}",
-            field=seam,
+            field=SEAMS[seam],
         )
     try:
         return points[name].load()()
     except (ImportError, AttributeError) as exc:
-        raise ConfigError(f"plug-in '{name}' cannot be loaded: {exc}", field=seam) from None
+        raise ConfigError(f"plug-in '{name}' cannot be loaded: {exc}", field=SEAMS[seam]) from None

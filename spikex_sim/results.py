@@ -177,9 +177,13 @@ class LayerResult(Costs):
             "tws": self.tws,
             "mode": self.mode,
             **self.counts(),
+            "seconds": self.seconds,
             "energy_pj": self.energy.components,
+            "energy_total_pj": self.energy.total_pj,
+            "energy_on_chip_pj": self.energy.on_chip_pj,
             "energy_by_use_pj": self.energy.uses,
             "leakage_pj": self.energy.leakage,
+            "edp_js": self.edp_js,
             "input_spikes": self.input_spikes,
             "output_spikes": self.output_spikes,
             "output_sha256": self.output_sha256,
@@ -195,16 +199,18 @@ class Totals(Costs):
 
     Attributes
     ----------
-    output_spikes : int
-        Spikes that left any layer.
+    output_spikes : int or None
+        Spikes that neurons fired, pooling apart; None where a layer has no weights.
     """
 
-    output_spikes: int
+    output_spikes: int | None
 
     @classmethod
     def of(cls, layers: Sequence[LayerResult]) -> Totals:
         """Add layers up."""
-        return cls(**sum_of(layers), output_spikes=sum(layer.output_spikes or 0 for layer in layers))
+        fired = [layer.output_spikes for layer in layers if layer.tws is not None]
+        known = [spikes for spikes in fired if spikes is not None]
+        return cls(**sum_of(layers), output_spikes=sum(known) if len(known) == len(fired) else None)
 
     @property
     def energy_pj(self) -> float:
@@ -325,6 +331,9 @@ class RunResult:
             row |= {f"stall_{cause}_cycles": cycles for cause, cycles in layer.stalls.items()}
             row |= {"batches": layer.batches, "ntwus": layer.ntwus, "streamed_taps": layer.streamed_taps}
             row |= {"accumulations": layer.accumulations, "lif_updates": layer.lif_updates}
+            row |= {"comparisons": layer.operations.comparisons}
+            row |= {"leak_catchups": layer.operations.leak_catchups}
+            row |= {"dense_accumulations": layer.operations.dense_accumulations}
             row |= {"utilization": layer.utilization, "add_utilization": layer.add_utilization}
             row |= {f"energy_{part}_pj": pj for part, pj in layer.energy.components.items()}
             row |= {"energy_pj": layer.energy.total_pj, "energy_on_chip_pj": layer.energy.on_chip_pj}
@@ -332,7 +341,8 @@ class RunResult:
             row |= {f"leakage_{level}_pj": pj for level, pj in layer.energy.leakage.items()}
             row |= {"seconds": layer.seconds, "edp_js": layer.edp_js}
             row |= {"input_spikes": layer.input_spikes, "output_spikes": layer.output_spikes}
-            row |= {"steps": layer.steps, "output_sha256": layer.output_sha256}
+            row |= {"mismatched_spikes": layer.mismatched_spikes, "steps": layer.steps}
+            row |= {"output_sha256": layer.output_sha256}
             rows.append(row)
         return rows
 

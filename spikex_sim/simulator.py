@@ -159,7 +159,8 @@ def _as_traces(trace: Trace | Sequence[Trace] | str | Path) -> list[Trace]:
     for other in traces[1:]:
         if other.layers != traces[0].layers or other.timesteps != traces[0].timesteps:
             raise TraceError(
-                f"has other layers or time points than {traces[0].where}; samples share one network",
+                f"has other layers, neurons or time points than {traces[0].where}; samples share one network "
+                "(`trace convert --like` takes it from another trace)",
                 where=other.where,
             )
     return traces

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.errors import ConfigError, OutputError
 from spikex_sim.spec.load import parse_yaml
 
 Arch = Annotated[str, typer.Option("--arch", help="Preset name or YAML file.", metavar="NAME|FILE")]
@@ -37,6 +37,15 @@ def parse_settings(settings: list[str] | None, tws: str | None) -> dict[str, Any
     if tws is not None:
         overrides["tws"] = parse_yaml(tws, f"--tws {tws}")
     return overrides
+
+
+def writable_file(path: Path) -> None:
+    """Raise before the work is done if a file could not be written at its end; creates its folder."""
+    from spikex_sim.results import check_writable
+
+    if path.is_dir():
+        raise OutputError("is a folder; name a file", where=str(path))
+    check_writable(path.parent)
 
 
 def split_names(text: str, option: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikex_sim.cli.options import writable_file
 from spikex_sim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
+    from spikex_sim.trace.model import Trace
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -89,11 +91,15 @@ def synth(
     kind: Annotated[
         str, typer.Option("--kind", metavar="KIND", help="digit, gesture, bernoulli or bursty.")
     ] = "digit",
-    network: NetworkName = "nmnist",
+    network: Annotated[
+        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
+    ] = None,
     layer: LayerName = None,
     timesteps: Timesteps = None,
     step_ms: StepMs = None,
-    rate: Annotated[float, typer.Option("--rate", help="Input firing rate of bernoulli and bursty.")] = 0.05,
+    rate: Annotated[
+        float | None, typer.Option("--rate", help="Input firing rate of bernoulli and bursty; default 0.05.")
+    ] = None,
     digit: Annotated[int, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture.")] = 3,
     index: Annotated[int, typer.Option("--index", min=0, help="Which digit of that class.")] = 0,
     activity: Activity = 0.05,
@@ -101,7 +107,8 @@ def synth(
 ) -> None:
     """Generate input spikes and run them through a network with seeded weights.
 
-    digit and gesture emulate an event camera; gestures are pooled to the network's input size.
+    digit and gesture emulate an event camera; gestures are pooled to the network's input size. Without
+    --network, gestures run through dvs-gesture-large and all else through nmnist.
 
     Example: spikex-sim trace synth --kind bernoulli --rate 0.001 --network dvs-gesture-medium --layer conv2 --out t.npz
     """  # noqa: E501
@@ -109,24 +116,30 @@ def synth(
 
     if kind not in KINDS:
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
-    chosen = _network(network, layer)
+    camera = kind in ("digit", "gesture")
+    if camera and rate is not None:
+        raise ConfigError(f"is for bernoulli and bursty; the camera of {kind} has its own", field="--rate")
+    if not camera and step_ms is not None:
+        raise ConfigError("is for digit and gesture", field="--step-ms")
+    chosen = _network(network or ("dvs-gesture-large" if kind == "gesture" else "nmnist"), layer)
+    writable_file(out)
     shape = chosen.layers[0].input_shape
     steps = timesteps or chosen.timesteps
-    label = digit if kind in ("digit", "gesture") else None
+    label = digit if camera else None
     if kind == "digit":
         spikes = generators.digit_camera(digit, index, timesteps=steps, step_ms=step_ms or 10.0, seed=seed)
         source = f"event camera over handwritten digit {digit}/{index} (UCI), {step_ms or 10:g} ms steps"
     elif kind == "gesture":
         if len(shape) != 3 or GESTURE_SIDE % shape[1] or shape[1] != shape[2]:
             raise ConfigError(f"a {GESTURE_SIDE}x{GESTURE_SIDE} camera cannot be pooled to {_shape(shape)}",
-                              where=f"network {network}")  # fmt: skip
+                              where=f"network {chosen.name}")  # fmt: skip
         wide = generators.gesture_camera(digit, timesteps=steps, step_ms=step_ms or 5.0, seed=seed)
         spikes = generators.pool_or(wide, GESTURE_SIDE // shape[1])
         source = f"event camera over moving arms, gesture {digit}, {step_ms or 5:g} ms steps"
     else:
         make = generators.bernoulli if kind == "bernoulli" else generators.bursty
-        spikes = make(shape, steps, rate, seed)
-        source = f"{kind} spikes at rate {rate:g}"
+        spikes = make(shape, steps, 0.05 if rate is None else rate, seed)
+        source = f"{kind} spikes at rate {0.05 if rate is None else rate:g}"
     _write(spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed)
 
 
@@ -136,6 +149,10 @@ def convert(
     out: OutFile,
     sample: Annotated[int, typer.Option("--sample", min=0, help="Which recording.")] = 0,
     network: NetworkName = "nmnist",
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="Trace whose layers and weights to use instead.", metavar="FILE"),
+    ] = None,
     timesteps: Timesteps = None,
     step_ms: StepMs = None,
     activity: Activity = 0.05,
@@ -144,13 +161,17 @@ def convert(
     """Turn a recording of an event camera into a trace; every event is accounted for.
 
     Pixels are merged with OR where the network's input is smaller than the sensor. Without --step-ms
-    the recording is spread over the time points, in whole ms.
+    the recording is spread over the time points, in whole ms. Recordings that are to be replayed together
+    as samples of one network take its weights and thresholds from the first with --like.
 
     Example: spikex-sim trace convert nmnist_small.npz --sample 3 --network nmnist --out three.npz
     """
     from spikex_sim.trace.events import bin_events, load_recordings
+    from spikex_sim.trace.store import load_trace, save_trace
 
-    chosen = _network(network, None)
+    other = None if like is None else load_trace(like)
+    chosen = _network(network, None) if other is None else _network_of(other)
+    writable_file(out)
     recordings = load_recordings(recordings_path)
     events = recordings.sample(sample)
     shape = chosen.layers[0].input_shape
@@ -158,7 +179,7 @@ def convert(
     if len(shape) != 3 or sensor[0] % shape[1] or sensor[0] // shape[1] != sensor[1] // shape[2]:
         raise ConfigError(
             f"takes an input of {_shape(shape)}, to which a {sensor[0]}x{sensor[1]} sensor cannot be pooled",
-            where=f"network {network}",
+            where=f"network {chosen.name}",
         )
     steps = timesteps or chosen.timesteps
     length_us = int(events.t_us.max()) + 1 if len(events.t_us) else steps
@@ -172,6 +193,13 @@ def convert(
     )
     label = None if recordings.labels is None else int(recordings.labels[sample])
     source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"
+    if other is not None:
+        name = f"{recordings_path.stem}-{sample}-{chosen.name}"
+        save_trace(
+            other.with_input(binned.spikes, name, f"{source}; layers and weights of {other.name}", label), out
+        )
+        typer.echo(f"wrote {out} (T={steps}, input rate {100 * binned.spikes.mean():.4g} %)")
+        return
     _write(
         binned.spikes,
         chosen,
@@ -182,6 +210,12 @@ def convert(
         activity,
         seed,
     )
+
+
+def _network_of(trace: Trace) -> Network:
+    from spikex_sim.spec.networks import Network
+
+    return Network(name=trace.name, timesteps=trace.timesteps, layers=trace.layers)
 
 
 def _network(name: str, layer: str | None) -> Network:

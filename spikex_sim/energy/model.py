@@ -7,6 +7,7 @@ from typing import Literal
 
 from spikex_sim.accounting import LEVELS, Accesses, Operations
 from spikex_sim.energy.table import EnergyTable, SramEnergy
+from spikex_sim.errors import EnergyTableError
 from spikex_sim.spec.arch import Accelerator
 
 COMPONENTS = ("alu", *reversed(LEVELS))
@@ -76,8 +77,8 @@ class EnergyModel:
         """
         table = EnergyTable.load(arch.energy.table)
         memory = arch.memory
-        glb = table.sram(memory.glb.bytes, memory.glb.array_port_bits, arch.energy.device)
-        lbuf = table.sram(memory.lbuf.bytes, memory.lbuf.port_bits, arch.energy.device)
+        glb = _sram(table, arch, "glb", memory.glb.bytes, memory.glb.array_port_bits)
+        lbuf = _sram(table, arch, "lbuf", memory.lbuf.bytes, memory.lbuf.port_bits)
         dram = table.dram(memory.dram.kind)
         register = table.logic("register", 1)
         accumulate, float_add = table.logic("accumulate", 32), table.logic("float_add", 32)
@@ -147,6 +148,15 @@ class EnergyModel:
         cost = self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0
         return share * (read_bits * cost.read_pj_per_bit + write_bits * cost.write_pj_per_bit)
+
+
+def _sram(
+    table: EnergyTable, arch: Accelerator, level: str, capacity_bytes: int, width_bits: int
+) -> SramEnergy:
+    try:
+        return table.sram(capacity_bytes, width_bits, arch.energy.device)
+    except EnergyTableError as exc:
+        raise EnergyTableError(str(exc), where=arch.name, field=f"memory.{level}.bytes") from None
 
 
 def _per_bit(sram: SramEnergy, width_bits: int) -> AccessEnergy:

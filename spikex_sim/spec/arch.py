@@ -32,7 +32,7 @@ class Partition(_Spec):
     ifmap: float = knob(0.0, "share of input spikes", "fraction", ge=0.0, le=1.0)
     filter: float = knob(0.0, "share of weights", "fraction", ge=0.0, le=1.0)
     ofmap: float = knob(0.0, "share of output spikes", "fraction", ge=0.0, le=1.0)
-    psum: float = knob(0.0, "share of potentials kept across time blocks", "fraction", ge=0.0, le=1.0)
+    psum: float = knob(0.0, "share of potentials kept across time blocks (LBUF)", "fraction", ge=0.0, le=1.0)
 
     @model_validator(mode="after")
     def _at_most_the_whole(self) -> Partition:
@@ -103,7 +103,7 @@ class Mapping(_Spec):
 class EnergyChoice(_Spec):
     """Which energies the counts are multiplied with."""
 
-    table: str = knob("default", "energy table: a registered name or a folder")
+    table: str = knob("default", "energy table: default, or a folder with sram.csv, logic.csv and dram.csv")
     device: Literal["hp", "lop", "lstp"] = knob("hp", "transistor flavour of the buffers (CACTI, ITRS)")
 
 

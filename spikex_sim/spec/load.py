@@ -63,7 +63,7 @@ def load_accelerator(
     ----------
     arch : str, Path or Accelerator
         Preset name (:func:`preset_names`), path of a YAML file (``base: spikex`` and the keys that
-        differ), or a configuration.
+        differ; named after the file unless it says ``name``), or a configuration.
     overrides : mapping, optional
         Dotted key to value, e.g. ``{"array.rows": 16}``.
 
@@ -98,6 +98,7 @@ def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
     data = parse_yaml(text, where)
     if not isinstance(data, dict):
         raise ConfigError("must be a mapping of keys to values", where=where)
+    data.setdefault("name", Path(arch).stem)
     base = data.pop("base", None)
     if base is None:
         return data, where

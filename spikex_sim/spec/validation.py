@@ -43,6 +43,8 @@ def _one_line(exc: ValidationError, where: str, error: type[SpikexError], prefix
         message = "unknown key"
     elif first["type"] == "missing":
         message = "missing"
+    elif first["type"] == "model_type":
+        message = "must be a mapping of keys to values"
     else:
         message = first["msg"].removeprefix("Value error, ")
         value = repr(first.get("input"))

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from spikex_sim.errors import ConfigError
 from spikex_sim.results import RunResult, csv_text, write_files
 from spikex_sim.simulator import simulate, versions
 from spikex_sim.spec.arch import Accelerator
@@ -64,6 +65,9 @@ def sweep(
     traces = [trace] if isinstance(trace, Trace | str | Path) else list(trace)
     archs = [arch] if isinstance(arch, str | Path | Accelerator) else list(arch)
     values = points(grid)
+    twice = sorted(set(grid) & set(overrides or {}))
+    if twice:
+        raise ConfigError("is both swept and set", where="grid", field=twice[0])
     configurations = [
         (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
     ]
@@ -104,6 +108,8 @@ def _load(item: TraceLike) -> list[Trace]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return "/".join(map(str, value))
     return value if isinstance(value, int | float | str) else json.dumps(value)
 
 
@@ -133,6 +139,8 @@ def _measures(result: RunResult) -> dict[str, Any]:
         "energy_on_chip_pj": totals.energy_on_chip_pj,
         "edp_js": totals.edp_js,
         "power_mw": totals.power_mw,
+        "tops": totals.tops,
+        "tops_dense": totals.tops_dense,
         "tops_per_watt": totals.tops_per_watt,
         "utilization": totals.utilization,
         "add_utilization": totals.add_utilization,
@@ -144,5 +152,7 @@ def _measures(result: RunResult) -> dict[str, Any]:
         "output_spikes": totals.output_spikes,
     }
     row |= {f"energy_{part}_pj": pj for part, pj in totals.energy.components.items()}
+    row |= {f"leakage_{level}_pj": pj for level, pj in totals.energy.leakage.items()}
+    row["engine"] = result.engine
     row["trace_sha256"] = result.trace["sha256"]
     return row

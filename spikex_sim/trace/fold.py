@@ -37,7 +37,7 @@ def folded_layer(pool: Layer, layer: Layer, where: str) -> Layer:
         if layer.padding[axis] > 0 and not hides_nothing:
             raise TraceError(
                 f"avgpool '{pool.name}' cannot be folded into '{layer.name}': with padding, its windows must "
-                "not overlap and must cover the map; pad the pooling instead, or record the pooled layer",
+                "not overlap and must cover the map; pad the pooling instead",
                 where=where,
                 field="layers",
             )

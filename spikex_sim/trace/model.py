@@ -180,6 +180,22 @@ class Trace:
             where=name,
         )
 
+    def with_input(
+        self, spikes: NDArray[np.bool_], name: str, source: str, label: int | None = None
+    ) -> Trace:
+        """Make a trace of the same layers and weights for other input spikes ``[C, H, W, T]``."""
+        return Trace(
+            name=name,
+            timesteps=spikes.shape[-1],
+            layers=self.layers,
+            inputs={0: np.packbits(spikes, axis=-1)[None]},
+            weights=self.weights,
+            biases=self.biases,
+            label=label,
+            source=source,
+            where=name,
+        )
+
     @property
     def sha256(self) -> str:
         """SHA-256 of the file read, or of the canonical content for a trace made in memory."""
