@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
+import os
 import sys
 from typing import Any
 
@@ -13,32 +16,52 @@ GC_THRESHOLD = 200_000
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    import typer
-
     from spikex_sim.cli.app import command
-    from spikex_sim.errors import SpikexError
 
-    # typer carries its own click, whose base exception it does not re-export
-    usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
-    except SpikexError as exc:
-        return _complain(str(exc))
-    except usage_error as exc:
-        return _complain(" ".join(str(exc.format_message()).split()))
-    except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted", EXIT_INTERRUPTED)
-    except MemoryError:
-        return _complain("not enough memory for this trace; replay fewer samples or time points")
-    except BrokenPipeError:
-        sys.stderr.close()
-        return EXIT_MISTAKE
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as exc:
+        message, code = _explain(exc)
+        sys.stderr.write(message)
     return code if isinstance(code, int) else 0
 
 
-def _complain(message: str, code: int = EXIT_MISTAKE) -> int:
-    sys.stderr.write(f"spikex-sim: {message}\n")
-    return code
+def _explain(exc: BaseException) -> tuple[str, int]:
+    """Message and exit code of what the user can mend or has asked for; anything else is a bug and raised."""
+    import typer
+
+    from spikex_sim.errors import SpikexError
+
+    # typer carries its own click, whose exceptions it does not re-export
+    usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    if type(exc).__name__ == "NoArgsIsHelpError":
+        return f"{exc}\n", EXIT_MISTAKE
+    text = "interrupted" if isinstance(exc, KeyboardInterrupt | typer.Abort) else ""
+    if isinstance(exc, SystemError) and isinstance(exc.__cause__, KeyboardInterrupt):
+        text = "interrupted"  # inside a compiled kernel
+    if text:
+        return f"spikex-sim: {text}\n", EXIT_INTERRUPTED
+    if isinstance(exc, SpikexError):
+        text = str(exc)
+    elif isinstance(exc, usage_error):
+        text = " ".join(str(exc.format_message()).split())
+    elif isinstance(exc, MemoryError):
+        text = "not enough memory for this trace; replay fewer samples or time points"
+    elif isinstance(exc, OSError):
+        _give_up_output()
+        if isinstance(exc, BrokenPipeError):
+            return "", EXIT_MISTAKE
+        text = f"cannot write to standard output: {exc.strerror}"
+    else:
+        raise exc
+    return f"spikex-sim: {text}\n", EXIT_MISTAKE
+
+
+def _give_up_output() -> None:
+    """Send what is still buffered for a broken standard output nowhere, lest Python complain about it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def entry() -> int:
@@ -48,6 +71,9 @@ def entry() -> int:
     Python does by default, and once more on the way out, takes a third of a short run's time.
     """
     gc.set_threshold(GC_THRESHOLD)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without µ shows ? instead
     code = main()
     gc.freeze()
     return code

@@ -20,7 +20,7 @@ from spikex_sim.spec.networks import Network
 from spikex_sim.spec.workload import Layer, Neuron
 from spikex_sim.tags import receptive_activity, window_spikes
 from spikex_sim.trace.fold import maxpool_packed
-from spikex_sim.trace.model import PackedSpikes, Trace
+from spikex_sim.trace.model import PackedSpikes, Trace, check_chain
 
 TARGET_RATE = 0.05
 """Firing rate that thresholds are calibrated to: of the order of the paper's Fig. 5 after training."""
@@ -70,6 +70,7 @@ def attach_network(
             f"takes spikes of shape {list(first.input_shape)}, these are {list(spikes.shape[:-1])}",
             where=f"network {network.name}",
         )
+    check_chain(network.layers, f"network {network.name}")
     rng = np.random.default_rng(seed)
     packed = np.packbits(spikes, axis=-1)
     timesteps = spikes.shape[-1]

@@ -93,6 +93,7 @@ def _simulate(
         changes["tws"] = tws if isinstance(tws, int | str) else tuple(tws)
     accelerator = load_accelerator(arch, changes)
     traces = _as_traces(trace)
+    check_runnable(traces, accelerator, engine)
     stages = [plan_stages(one) for one in traces]
     window_sizes = _window_sizes(accelerator, stages[0], traces[0])
     runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator))
@@ -115,6 +116,19 @@ def _simulate(
         versions=versions(),
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:
+    """Raise what :func:`simulate` would raise before its first layer, without running anything."""
+    stages = [plan_stages(one) for one in _as_traces(traces)]
+    _window_sizes(accelerator, stages[0], traces[0])
+    for seam, name in (
+        ("engines", engine),
+        ("accelerators", accelerator.scheduler),
+        ("dispatch", accelerator.dispatch),
+    ):
+        plugin(seam, name)
+    EnergyModel.of(accelerator)
 
 
 def prepare() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,7 +127,8 @@ def compare(
         show.console.print(f"output spikes of all layers: {verdict}")
     if out is not None:
         for position, result in enumerate(results):
-            _wrote(result.save(out / f"{position}-{result.arch.name}"))
+            folder = re.sub(r"[^\w.+-]", "_", result.arch.name)
+            _wrote(result.save(out / f"{position}-{folder}"))
 
 
 @app.command()

@@ -31,6 +31,7 @@ def show_table(
     Example: spikex-sim energy show --device lstp --sources
     """
     from rich.markup import escape
+    from rich.table import Table as RichTable
 
     from spikex_sim.cli import show
     from spikex_sim.energy.rows import OperationRow
@@ -52,22 +53,22 @@ def show_table(
     for row in memories:
         numbers = (row.node_nm, row.temperature_k, row.read_pj, row.write_pj, row.leakage_mw)
         made.add_row(f"{row.capacity_bytes:,}", str(row.width_bits), *(f"{number:.4g}" for number in numbers))
-    show.console.print(made, "")
+    show.put(made)
     for origin in sorted({f"{row.source}: {row.derivation}" for row in memories}):
         show.console.print(origin, "", markup=False)
-    made = show.table("Logic, registers and DRAM", "component", "bits", "pJ", "per", "source")
-    made.columns[-1].justify, made.columns[-1].no_wrap = "left", False
+    logic = RichTable("component", "bits", "pJ", "per", "source", box=None, pad_edge=False)
     for operation in loaded.rows():
         if isinstance(operation, OperationRow):
             origin = f"{operation.source}; {operation.derivation}" if sources else operation.source
-            made.add_row(
+            logic.add_row(
                 operation.component,
                 str(operation.width_bits),
                 f"{operation.energy_pj:.4g}",
                 operation.unit.removeprefix("pJ per "),
                 escape(origin),
             )
-    show.console.print(made)
+    show.console.print("[bold]Logic, registers and DRAM[/]")
+    show.console.print(logic)
 
 
 @app.command()
@@ -112,7 +113,7 @@ def check(
             *(f"{value:.3g}" for pair in pairs for value in pair),
             f"{100 * item.max_relative_difference:.3f}",
         )
-    show.console.print(made)
+    show.put(made)
     off = [item for item in found if item.max_relative_difference > TOLERANCE]
     if off:
         raise EnergyTableError(

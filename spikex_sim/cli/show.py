@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.energy.model import Energy
 from spikex_sim.results import LayerResult, RunResult, Totals
 from spikex_sim.units import joules, with_prefix
 
-console = Console(highlight=False, soft_wrap=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, soft_wrap=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     bar = Progress(
-        TextColumn("{task.description:28.28}"),
+        TextColumn("{task.description:28.28}", markup=False),
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeElapsedColumn(),
@@ -55,12 +56,15 @@ def log_to_terminal() -> None:
     logger.propagate = False
 
 
-def table(title: str, *columns: str, left: int = 1) -> Table:
+def table(title: str, *headings: str, left: int = 1) -> Sheet:
     """Make an empty table; all but the first ``left`` columns are numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index < left else "right", no_wrap=True)
-    return made
+    return Sheet(title, headings, left)
+
+
+def put(*sheets: Sheet) -> None:
+    """Print tables."""
+    for sheet in sheets:
+        sheet.print_to(console)
 
 
 def percent(part: float, whole: float) -> str:
@@ -86,8 +90,7 @@ def show_run(result: RunResult) -> None:
         f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
         f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
     )
-    for made in (_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)):
-        console.print(made, "")
+    put(_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result))
     energy = totals.energy
     say(
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
@@ -114,16 +117,11 @@ def _layers(result: RunResult) -> list[LayerResult]:
     return [layer for layer in result.layers if layer.cycles]
 
 
-def _short(name: str) -> str:
-    return escape(name if len(name) <= 14 else name[:13] + "…")
-
-
-def _time_table(result: RunResult) -> Table:
+def _time_table(result: RunResult) -> Sheet:
     made = table("Time: cycles, and the share of them that the array computes or stalls, %", "layer", "mode",
                  "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain", left=2)  # fmt: skip
     for layer in _layers(result):
-        made.add_row(_short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
-    made.add_section()
+        made.add_row(short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
     made.add_row("total", "", "", *_time_cells(result.totals))
     return made
 
@@ -134,12 +132,11 @@ def _time_cells(costs: LayerResult | Totals) -> list[str]:
     return [f"{costs.cycles:,}", *(percent(part, costs.cycles) for part in parts)]
 
 
-def _work_table(result: RunResult) -> Table:
+def _work_table(result: RunResult) -> Sheet:
     made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")
     for layer in _layers(result):
         out = "" if layer.output_spikes is None else count(layer.output_spikes)
-        made.add_row(_short(layer.name), *_work_cells(layer), count(layer.input_spikes), out)
-    made.add_section()
+        made.add_row(short(layer.name), *_work_cells(layer), count(layer.input_spikes), out)
     made.add_row("total", *_work_cells(result.totals), "", "")
     return made
 
@@ -153,12 +150,11 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
     ]
 
 
-def _energy_table(result: RunResult) -> Table:
+def _energy_table(result: RunResult) -> Sheet:
     scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
     made = table(f"Energy, {unit}", "layer", "ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
     for layer in _layers(result):
-        made.add_row(_short(layer.name), *_energy_cells(layer.energy, scale))
-    made.add_section()
+        made.add_row(short(layer.name), *_energy_cells(layer.energy, scale))
     made.add_row("total", *_energy_cells(result.totals.energy, scale))
     return made
 
@@ -168,7 +164,7 @@ def _energy_cells(energy: Energy, scale: float) -> list[str]:
     return [f"{pj / scale:,.4f}" for pj in (*parts, energy.total_pj, energy.on_chip_pj)]
 
 
-def _mapping_table(result: RunResult) -> Table:
+def _mapping_table(result: RunResult) -> Sheet:
     made = table(
         "Mapping: tiles, and for how long what is loaded stays",
         *("layer", "tiles", "positions", "windows", "GLB filter", "GLB ifmap", "LBUF filter", "steps"),
@@ -185,14 +181,13 @@ def _mapping_table(result: RunResult) -> Table:
                 "lbuf_filter",
             )
         ]
-        made.add_row(_short(layer.name), *shown, f"{layer.steps:,}")
+        made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
     glb, lbuf = result.arch.memory.glb.partition, result.arch.memory.lbuf.partition
     made.caption = (
         "row group > position set > time block > batch > chunk; ifmap/filter/ofmap/psum:\n"
         f"GLB {glb.ifmap:g}/{glb.filter:g}/{glb.ofmap:g}/{glb.psum:g}, "
         f"LBUF {lbuf.ifmap:g}/{lbuf.filter:g}/{lbuf.ofmap:g}/{lbuf.psum:g}"
     )
-    made.caption_justify = "left"
     return made
 
 
@@ -201,9 +196,9 @@ def show_comparison(results: list[RunResult]) -> None:
     first = results[0]
     say(
         f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
-        f"ratios to {first.arch.name}\n"
+        f"ratios to {escape(first.arch.name)}\n"
     )
-    for made in (
+    put(
         _window_table(results),
         _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
         _ratio_table("Energy", results, lambda costs: costs.energy.total_pj, joules),
@@ -211,8 +206,7 @@ def show_comparison(results: list[RunResult]) -> None:
         _share_table("PE use, %", results, lambda costs: costs.utilization),
         _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
         _edp_table(results),
-    ):
-        console.print(made, "")
+    )
 
 
 Costs = LayerResult | Totals
@@ -226,45 +220,41 @@ def _side_by_side(results: list[RunResult]) -> Iterator[tuple[str, list[Costs]]]
     yield "total", [result.totals for result in results]
 
 
-def _window_table(results: list[RunResult]) -> Table:
-    made = table("Time window size", "layer", *(result.arch.name for result in results))
+def _window_table(results: list[RunResult]) -> Sheet:
+    made = table("Time window size", "layer", *(short(result.arch.name) for result in results))
     for index, layer in enumerate(results[0].layers):
         if layer.cycles:
-            made.add_row(_short(layer.name), *(str(result.layers[index].tws) for result in results))
+            made.add_row(short(layer.name), *(str(result.layers[index].tws) for result in results))
     return made
 
 
 def _ratio_table(
     title: str, results: list[RunResult], value: Callable[[Costs], float], form: Callable[[float], str]
-) -> Table:
-    others = [column for result in results[1:] for column in (result.arch.name, "ratio")]
-    made = table(title, "layer", results[0].arch.name, *others)
+) -> Sheet:
+    others = [column for result in results[1:] for column in (short(result.arch.name), "ratio")]
+    made = table(title, "layer", short(results[0].arch.name), *others)
     for name, costs in _side_by_side(results):
-        if name == "total":
-            made.add_section()
         base = value(costs[0])
         cells = [form(base)]
         for other in costs[1:]:
             cells += [form(value(other)), f"{value(other) / base:.3f}" if base else ""]
-        made.add_row(_short(name), *cells)
+        made.add_row(short(name), *cells)
     return made
 
 
-def _share_table(title: str, results: list[RunResult], share: Callable[[Costs], float]) -> Table:
-    made = table(title, "layer", *(result.arch.name for result in results))
+def _share_table(title: str, results: list[RunResult], share: Callable[[Costs], float]) -> Sheet:
+    made = table(title, "layer", *(short(result.arch.name) for result in results))
     for name, costs in _side_by_side(results):
-        if name == "total":
-            made.add_section()
-        made.add_row(_short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
+        made.add_row(short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
     return made
 
 
-def _edp_table(results: list[RunResult]) -> Table:
+def _edp_table(results: list[RunResult]) -> Sheet:
     made = table("Totals", "accelerator", "latency", "energy", "EDP, Js", "EDP ratio")
     for result in results:
         totals = result.totals
         made.add_row(
-            escape(result.arch.name),
+            short(result.arch.name),
             with_prefix(totals.seconds, "s"),
             joules(totals.energy_pj),
             f"{totals.edp_js:.4g}",
@@ -281,7 +271,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
     made.add_column("unit", no_wrap=True, max_width=12)
     made.add_column("meaning")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(escape(cell) for cell in row))
     console.print(made)
 
 
@@ -290,20 +280,22 @@ def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
     scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
-    made = table(f"Sweep of {escape(rows[0]['trace'])}" if "trace" not in names else "Sweep",
-                 *names, "cycles", unit, f"{unit} no DRAM", "EDP, Js", "PE use %", "stalled %",
-                 left=len(names) - len(keys))  # fmt: skip
+    made = table(
+        "Sweep" if "trace" in names else f"Sweep of {rows[0]['trace']}",
+        *(*names, "cycles", unit, "no DRAM", "EDP, Js", "PE %", "stall %"),
+        left=len(names),
+    )
     measures: tuple[tuple[str, Callable[[float], str]], ...] = (
         ("cycles", lambda value: f"{value:,}"),
         ("energy_pj", lambda value: f"{value / scale:,.2f}"),
         ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
-        ("edp_js", lambda value: f"{value:.4g}"),
+        ("edp_js", lambda value: f"{value:.3g}"),
     )
     best = {name: min(row[name] for row in rows) for name, _ in measures}
     for row in rows:
         cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
-            *(_short(str(row[name])) for name in names), *cells, f"{100 * row['utilization']:.1f}", stalled
+            *(short(str(row[name])) for name in names), *cells, f"{100 * row['utilization']:.1f}", stalled
         )
-    console.print(made, "")
+    put(made)

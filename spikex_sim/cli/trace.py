@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
 KINDS = ("digit", "gesture", "bernoulli", "bursty")
+STEP_MS = {"digit": 10.0, "gesture": 5.0}
+"""Length of a time point where --step-ms does not say, per kind of camera."""
+RATE = 0.05
 GESTURE_SIDE = 128
+MAX_STEP_MS = 1e6
 
 NetworkName = Annotated[
     str, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
@@ -53,6 +57,7 @@ def show_trace(
     from rich.markup import escape
 
     from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
     from spikex_sim.data import default_trace_path
     from spikex_sim.trace.store import load_trace
     from spikex_sim.trace.summary import summarise
@@ -71,18 +76,17 @@ def show_trace(
         neuron = spec.neuron
         leak = "" if neuron is None else neuron.leak_shift if neuron.datapath == "int" else neuron.leak
         made.add_row(
-            layer.name, layer.kind, _shape(layer.input_shape), _shape(layer.output_shape),
+            short(layer.name), layer.kind, _shape(layer.input_shape), _shape(layer.output_shape),
             _shape(layer.weight_shape) if layer.has_weights else "none",
             "" if neuron is None else f"{neuron.datapath}, V_th {neuron.threshold:g}, leak {leak}",
         )  # fmt: skip
         if layer.activity is not None:
             busy = layer.activity
             activity.add_row(
-                layer.name, f"{busy.spikes:,}", f"{100 * busy.rate:.4g}", f"{100 * busy.silent_share:.1f}",
-                f"{100 * busy.active_window_share:.3g}",
+                short(layer.name), f"{busy.spikes:,}", f"{100 * busy.rate:.4g}",
+                f"{100 * busy.silent_share:.1f}", f"{100 * busy.active_window_share:.3g}",
             )  # fmt: skip
-    show.console.print(made, "")
-    show.console.print(activity)
+    show.put(made, activity)
 
 
 @app.command()
@@ -98,7 +102,8 @@ def synth(
     timesteps: Timesteps = None,
     step_ms: StepMs = None,
     rate: Annotated[
-        float | None, typer.Option("--rate", help="Input firing rate of bernoulli and bursty; default 0.05.")
+        float | None,
+        typer.Option("--rate", help=f"Input firing rate of bernoulli, bursty; default {RATE:g}."),
     ] = None,
     digit: Annotated[int, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture.")] = 3,
     index: Annotated[int, typer.Option("--index", min=0, help="Which digit of that class.")] = 0,
@@ -110,37 +115,50 @@ def synth(
     digit and gesture emulate an event camera; gestures are pooled to the network's input size. Without
     --network, gestures run through dvs-gesture-large and all else through nmnist.
 
-    Example: spikex-sim trace synth --kind bernoulli --rate 0.001 --network dvs-gesture-medium --layer conv2 --out t.npz
-    """  # noqa: E501
-    from spikex_sim.trace import synth as generators
-
+    Example: spikex-sim trace synth --kind bernoulli --rate 0.01 --layer conv2 --out t.npz
+    """
     if kind not in KINDS:
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
-    camera = kind in ("digit", "gesture")
+    camera = kind in STEP_MS
     if camera and rate is not None:
         raise ConfigError(f"is for bernoulli and bursty; the camera of {kind} has its own", field="--rate")
     if not camera and step_ms is not None:
         raise ConfigError("is for digit and gesture", field="--step-ms")
     chosen = _network(network or ("dvs-gesture-large" if kind == "gesture" else "nmnist"), layer)
     writable_file(out)
-    shape = chosen.layers[0].input_shape
-    steps = timesteps or chosen.timesteps
-    label = digit if camera else None
-    if kind == "digit":
-        spikes = generators.digit_camera(digit, index, timesteps=steps, step_ms=step_ms or 10.0, seed=seed)
-        source = f"event camera over handwritten digit {digit}/{index} (UCI), {step_ms or 10:g} ms steps"
-    elif kind == "gesture":
-        if len(shape) != 3 or GESTURE_SIDE % shape[1] or shape[1] != shape[2]:
-            raise ConfigError(f"a {GESTURE_SIDE}x{GESTURE_SIDE} camera cannot be pooled to {_shape(shape)}",
-                              where=f"network {chosen.name}")  # fmt: skip
-        wide = generators.gesture_camera(digit, timesteps=steps, step_ms=step_ms or 5.0, seed=seed)
-        spikes = generators.pool_or(wide, GESTURE_SIDE // shape[1])
-        source = f"event camera over moving arms, gesture {digit}, {step_ms or 5:g} ms steps"
+    shape, steps = chosen.layers[0].input_shape, timesteps or chosen.timesteps
+    if camera:
+        step_ms = STEP_MS[kind] if step_ms is None else step_ms
+        spikes, source = _watched(kind, digit, index, chosen, steps, step_ms, seed)
     else:
-        make = generators.bernoulli if kind == "bernoulli" else generators.bursty
-        spikes = make(shape, steps, 0.05 if rate is None else rate, seed)
-        source = f"{kind} spikes at rate {0.05 if rate is None else rate:g}"
+        from spikex_sim.trace.synth import bernoulli, bursty
+
+        rate = RATE if rate is None else rate
+        spikes = (bernoulli if kind == "bernoulli" else bursty)(shape, steps, rate, seed)
+        source = f"{kind} spikes at rate {rate:g}"
+    label = digit if camera else None
     _write(spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed)
+
+
+def _watched(
+    kind: str, digit: int, index: int, network: Network, steps: int, step_ms: float, seed: int
+) -> tuple[NDArray[np.bool_], str]:
+    """Spikes of the emulated camera, and what it looked at."""
+    from spikex_sim.trace.synth import digit_camera, gesture_camera, pool_or
+
+    if kind == "digit":
+        spikes = digit_camera(digit, index, timesteps=steps, step_ms=step_ms, seed=seed)
+        return spikes, f"event camera over handwritten digit {digit}/{index} (UCI), {step_ms:g} ms steps"
+    shape = network.layers[0].input_shape
+    if len(shape) != 3 or GESTURE_SIDE % shape[1] or shape[1] != shape[2]:
+        raise ConfigError(
+            f"takes an input of {_shape(shape)}, to which a {GESTURE_SIDE}x{GESTURE_SIDE} camera cannot be "
+            "pooled",
+            where=f"network {network.name}",
+        )
+    wide = gesture_camera(digit, timesteps=steps, step_ms=step_ms, seed=seed)
+    source = f"event camera over moving arms, gesture {digit}, {step_ms:g} ms steps"
+    return pool_or(wide, GESTURE_SIDE // shape[1]), source
 
 
 @app.command()
@@ -183,9 +201,12 @@ def convert(
         )
     steps = timesteps or chosen.timesteps
     length_us = int(events.t_us.max()) + 1 if len(events.t_us) else steps
-    step_us = round(1000 * step_ms) if step_ms else max(1, round(length_us / steps / 1000)) * 1000
-    if step_us < 1:
-        raise ConfigError(f"must be at least 0.001, not {step_ms}", field="--step-ms")
+    if step_ms is None:
+        step_us = max(1, round(length_us / steps / 1000)) * 1000
+    else:
+        if not 1e-3 <= step_ms <= MAX_STEP_MS:
+            raise ConfigError(f"must be 0.001 to {MAX_STEP_MS:g}, not {step_ms:g}", field="--step-ms")
+        step_us = round(1000 * step_ms)
     binned = bin_events(events, steps, step_us, sensor, sensor[0] // shape[1])
     typer.echo(
         f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one "

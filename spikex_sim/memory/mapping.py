@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
+
 from spikex_sim.dispatch import TileShape
 from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import Geometry, set_pixels
@@ -50,8 +53,8 @@ def choose_tiles(
         raise too_small("lbuf", "psum", arch, potential_bits * rows_used, "the potentials of one position")
 
     def most_windows(positions: int) -> int:
-        pixels = int(set_pixels(geometry, positions).max())
-        return min(windows, ifmap_bits // max(1, pixels * geometry.channels * (tws + 1)))
+        word_bits = int(set_pixels(geometry, positions).max()) * geometry.channels * (tws + 1)
+        return min(windows, ifmap_bits // word_bits) if word_bits else windows
 
     positions = min(geometry.positions, most_positions)
     if arch.mapping.positions != "auto":
@@ -87,16 +90,13 @@ def too_small(level: str, tensor: str, arch: Accelerator, need_bits: int, what: 
     """Error for a buffer part that does not hold ``need_bits``, naming the smallest capacity that works."""
     buffer = getattr(arch.memory, level)
     share = getattr(buffer.partition, tensor)
-    size_of = part_bits if tensor == "psum" else half_bits
     if share == 0:
         return ConfigError(
             f"is 0, but {what} need {need_bits} bits there; give it a share",
             where=arch.name,
             field=f"memory.{level}.partition.{tensor}",
         )
-    least = max(1, int(need_bits / (8 * share)))
-    while size_of(least, share) < need_bits:
-        least += 1
+    least = ceil(need_bits * (1 if tensor == "psum" else 2) / (8 * Fraction(str(share))))
     return ConfigError(
         f"{buffer.bytes} B is too small: {what} need {need_bits} bits in the {tensor} part; "
         f"the smallest that works is {least} B",

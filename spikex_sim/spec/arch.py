@@ -45,7 +45,7 @@ class Partition(_Spec):
 class Dram(_Spec):
     """Off-chip memory."""
 
-    bandwidth_gb_s: float = knob(30.0, "bandwidth", "GB/s (1e9 bytes per second)", gt=0.0, le=1e6)
+    bandwidth_gb_s: float = knob(30.0, "bandwidth; a GB is 1e9 bytes", "GB/s", gt=0.0, le=1e6)
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
     kind: str = knob("LPDDR4", "row of the DRAM energy table")
     weights: Literal["stream", "resident", "amortised"] = knob(
@@ -136,6 +136,13 @@ class Accelerator(_Spec):
     mapping: Mapping = Mapping()
     memory: Memory = Memory()
     energy: EnergyChoice = EnergyChoice()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must be printable text on one line")
+        return value
 
     @field_validator("tws", mode="before")
     @classmethod

@@ -18,6 +18,7 @@ from spikex_sim.spec.validation import validated
 
 MAX_YAML_BYTES = 1 << 20
 MAX_BASES = 8
+MAX_SHOWN = 200
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -40,12 +41,18 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def shortened(text: str) -> str:
+    """Cut a text that is to stand in a message."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
 def parse_yaml(text: str, where: str) -> Any:
     """Parse safe YAML; duplicate keys, aliases and syntax errors raise :class:`ConfigError`."""
     try:
         return yaml.load(text, Loader=_StrictLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
-        raise ConfigError(str(exc) or type(exc).__name__, where=where) from None
+    except Exception as exc:  # what PyYAML's constructors raise for broken scalars is not documented
+        message = str(exc) if isinstance(exc, yaml.YAMLError | ValueError) else ""
+        raise ConfigError(message or "is not valid YAML", where=shortened(where)) from None
 
 
 def preset_names() -> list[str]:
@@ -117,13 +124,15 @@ def _read_file(arch: str, presets: list[str]) -> str:
             close = difflib.get_close_matches(arch, presets, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(
-                f"no such preset ({', '.join(presets)}) and no such file{hint}", where=f"arch {arch}"
+                f"no such preset ({', '.join(presets)}) and no such file{hint}",
+                where=f"arch {shortened(arch)}",
             )
         if path.stat().st_size > MAX_YAML_BYTES:
             raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no configuration", where=arch)
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError, ValueError) as exc:
-        raise ConfigError(f"cannot be read: {exc}", where=arch) from None
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"cannot be read: {reason}", where=f"arch {shortened(arch)}") from None
 
 
 def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

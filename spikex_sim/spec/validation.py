@@ -8,6 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from spikex_sim.errors import SpikexError
 
+MAX_SHOWN = 60
+"""Longest value that a message repeats."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -47,9 +49,10 @@ def _one_line(exc: ValidationError, where: str, error: type[SpikexError], prefix
         message = "must be a mapping of keys to values"
     else:
         message = first["msg"].removeprefix("Value error, ")
-        value = repr(first.get("input"))
-        if not isinstance(first.get("input"), dict | list | BaseModel) and len(value) < 60:
-            message += f", not {value}"
+        given = first.get("input")
+        if isinstance(given, str | float | bool) or (isinstance(given, int) and abs(given) < 1 << 64):
+            value = repr(given)
+            message += f", not {value}" if len(value) < MAX_SHOWN else ""
     if len(mistakes) > 1:
         message += f" (and {len(mistakes) - 1} more mistakes)"
     return error(message, where=where, field=path)

@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spikex_sim.accounting import Stalls
+from spikex_sim.energy.model import COMPONENTS, EnergyModel
 from spikex_sim.errors import ConfigError
 from spikex_sim.results import RunResult, csv_text, write_files
-from spikex_sim.simulator import simulate, versions
+from spikex_sim.simulator import check_runnable, simulate, versions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.sweeps.grid import points
@@ -65,12 +68,18 @@ def sweep(
     traces = [trace] if isinstance(trace, Trace | str | Path) else list(trace)
     archs = [arch] if isinstance(arch, str | Path | Accelerator) else list(arch)
     values = points(grid)
+    if not traces or not archs:
+        raise ConfigError("needs at least one trace and one accelerator", where="sweep")
     twice = sorted(set(grid) & set(overrides or {}))
     if twice:
         raise ConfigError("is both swept and set", where="grid", field=twice[0])
     configurations = [
         (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
     ]
+    for item in traces:
+        samples = _load(item)
+        for _, accelerator in configurations:
+            check_runnable(samples, accelerator, engine)
     rows: list[dict[str, Any]] = []
     total = len(traces) * len(configurations)
     store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
@@ -81,7 +90,7 @@ def sweep(
                 if progress:
                     progress(f"{samples[0].name} {accelerator.name}", len(rows), total)
                 key = _key(samples, accelerator, engine)
-                found = kept.find(key) if kept else None
+                found = kept.find(key, set(MEASURES)) if kept else None
                 if found is None:
                     found = _measures(simulate(samples, accelerator, engine=engine))
                     if kept:
@@ -119,40 +128,59 @@ def _key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
         "config": arch.model_dump(mode="json"),
         "traces": [one.sha256 for one in samples],
         "engine": engine,
+        "energies": asdict(EnergyModel.of(arch)),
         "version": versions()["spikex_sim"],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _total(name: str) -> Callable[[RunResult], Any]:
+    return lambda run: getattr(run.totals, name)
+
+
+def _stall(cause: str) -> Callable[[RunResult], int]:
+    return lambda run: run.totals.stalls[cause]
+
+
+def _energy(part: str) -> Callable[[RunResult], float]:
+    return lambda run: run.totals.energy.components[part]
+
+
 def _measures(result: RunResult) -> dict[str, Any]:
-    """What a sweep keeps of a run."""
-    totals = result.totals
-    row: dict[str, Any] = {
-        "layer_tws": "/".join(str(layer.tws) for layer in result.layers if layer.tws),
-        "cycles": totals.cycles,
-        "compute_cycles": totals.compute_cycles,
-    }
-    row |= {f"stall_{cause}_cycles": cycles for cause, cycles in totals.stalls.items()}
-    row |= {
-        "seconds": totals.seconds,
-        "energy_pj": totals.energy_pj,
-        "energy_on_chip_pj": totals.energy_on_chip_pj,
-        "edp_js": totals.edp_js,
-        "power_mw": totals.power_mw,
-        "tops": totals.tops,
-        "tops_dense": totals.tops_dense,
-        "tops_per_watt": totals.tops_per_watt,
-        "utilization": totals.utilization,
-        "add_utilization": totals.add_utilization,
-        "ntwus": totals.ntwus,
-        "batches": totals.batches,
-        "streamed_taps": totals.streamed_taps,
-        "accumulations": totals.accumulations,
-        "lif_updates": totals.lif_updates,
-        "output_spikes": totals.output_spikes,
-    }
-    row |= {f"energy_{part}_pj": pj for part, pj in totals.energy.components.items()}
-    row |= {f"leakage_{level}_pj": pj for level, pj in totals.energy.leakage.items()}
-    row["engine"] = result.engine
-    row["trace_sha256"] = result.trace["sha256"]
-    return row
+    """Take from a run what a sweep keeps of it."""
+    return {name: value(result) for name, value in MEASURES.items()}
+
+
+MEASURES: dict[str, Callable[[RunResult], Any]] = {
+    "layer_tws": lambda run: "/".join(str(layer.tws) for layer in run.layers if layer.tws),
+    "cycles": lambda run: run.totals.cycles,
+    "compute_cycles": lambda run: run.totals.compute_cycles,
+    **{f"stall_{cause}_cycles": _stall(cause) for cause in Stalls()},
+    **{
+        name: _total(name)
+        for name in (
+            "seconds",
+            "energy_pj",
+            "energy_on_chip_pj",
+            "edp_js",
+            "power_mw",
+            "tops",
+            "tops_dense",
+            "tops_per_watt",
+            "utilization",
+            "add_utilization",
+            "ntwus",
+            "batches",
+            "streamed_taps",
+            "accumulations",
+            "lif_updates",
+            "output_spikes",
+        )
+    },
+    **{f"energy_{part}_pj": _energy(part) for part in COMPONENTS},
+    "leakage_glb_pj": lambda run: run.totals.energy.leakage["glb"],
+    "leakage_lbuf_pj": lambda run: run.totals.energy.leakage["lbuf"],
+    "engine": lambda run: run.engine,
+    "trace_sha256": lambda run: run.trace["sha256"],
+}
+"""Columns of a sweep after the point's own, in order."""

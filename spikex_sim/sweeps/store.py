@@ -39,6 +39,7 @@ class SweepStore:
             self._database = sqlite3.connect(path)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute(SCHEMA)
+            self._database.execute("SELECT key, row, finished FROM points LIMIT 1")
         except sqlite3.Error as exc:
             raise OutputError(f"cannot be used as a sweep store: {exc}", where=str(path)) from None
 
@@ -50,10 +51,14 @@ class SweepStore:
     ) -> None:
         self._database.close()
 
-    def find(self, key: str) -> dict[str, Any] | None:
-        """Row of a finished point, or None."""
+    def find(self, key: str, columns: set[str]) -> dict[str, Any] | None:
+        """Row of a finished point; None if there is none with just these columns."""
         found = self._database.execute("SELECT row FROM points WHERE key = ?", (key,)).fetchone()
-        return None if found is None else dict(json.loads(found[0]))
+        try:
+            row = None if found is None else json.loads(found[0])
+        except (ValueError, TypeError):
+            return None
+        return row if isinstance(row, dict) and set(row) == columns else None
 
     def add(self, key: str, row: dict[str, Any]) -> None:
         """Keep a finished point."""

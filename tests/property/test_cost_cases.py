@@ -154,6 +154,16 @@ def test_a_channel_that_does_not_fit_alone_stands_between_two_that_do() -> None:
     assert done.traffic.steps.load_bits[1:4].tolist() == [18, 6, 12]
 
 
+@pytest.mark.parametrize(("room", "steps"), [(24, 1), (23, 4)])
+def test_channels_that_move_nothing_join_one_that_fits_exactly(room: int, steps: int) -> None:
+    # Channel 1 alone is active and moves 24 bits; with `stream: all` channels 0 and 2 are streamed, and move
+    # only weights. At 23 bits channel 1 is cut into two runs of taps, which nothing joins.
+    only = np.zeros_like(ONES)
+    only[1] = True
+    done = cost(only, "spikex", **halves(lbuf_ifmap=room), stream="all", dispatch="temporal")
+    assert set(steps_of_batches(done)) == {steps}
+
+
 def test_the_group_with_fewer_rows_is_cut_less() -> None:
     # 95 bits do not hold a channel's filter of 3 rows, but one of 2 rows (64 bits).
     steps = cost(ONES, "spikex", **halves(lbuf_filter=95)).traffic.steps

@@ -48,6 +48,10 @@ def test_what_leaves_a_level_arrives_at_the_next(scheduler: str, data: st.DataOb
     ofmap = {read("lbuf", "ofmap"), write("glb", "ofmap"), read("glb", "ofmap"), write("dram", "ofmap")}
     assert {write("lbuf", "ofmap")} == ofmap == {operations.lif_updates}
     layer = workload.spec
+    issued = layer.out_channels * len(done.schedule.position)
+    assert operations.lif_updates == issued * done.spikes.tws
+    assert operations.ntwus <= issued
+    assert scheduler == "ptb" or operations.ntwus == issued
     neurons = layer.out_channels * layer.out_height * layer.out_width
     tags_out = write("dram", "tag")
     assert tags_out == neurons * done.spikes.windows

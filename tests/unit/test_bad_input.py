@@ -255,9 +255,11 @@ class TestGenerators:
             ("--network nmnits", ("nmnits", "did you mean nmnist?")),
             ("--network nmnist --layer conv9", ("nmnist", "conv9", "conv1")),
             ("--network nmnist --layer conv2", ("nmnist-conv2", "[12, 16, 16]")),
-            ("--kind gesture", ("nmnist", "128x128")),
+            ("--kind gesture --network nmnist", ("nmnist", "128x128")),
             ("--timesteps 0", ("--timesteps",)),
             ("--timesteps 2000000", ("timesteps", "2000000")),
+            ("--rate 0.1", ("--rate", "bernoulli")),
+            ("--kind bernoulli --step-ms 5", ("--step-ms", "digit")),
             ("--step-ms 0", ("step", "0")),
             ("--step-ms nan", ("step", "nan")),
             ("--digit 10", ("--digit",)),
@@ -267,11 +269,12 @@ class TestGenerators:
     def test_synth(self, refuse: Refuse, line: str, words: tuple[str, ...]) -> None:
         refuse(["trace", "synth", *line.split()], *words, out="t.npz")
 
-    @pytest.mark.parametrize("out", ["t.txt", "t", "absent/t.npz", "file/t.npz", ""])
+    @pytest.mark.parametrize("out", ["t.txt", "t", "file/t.npz", "file/deep/t.npz", "folder.npz"])
     def test_where_to(self, refuse: Refuse, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("file").write_text("in the way")
+        Path("folder.npz").mkdir()
         monkeypatch.setattr("spikex_sim.network.attach_network", lambda *_, **__: a_trace())
-        assert refuse(["trace", "synth", "--timesteps", 5], out=out).startswith(out)
+        refuse(["trace", "synth", "--timesteps", 5], out.split("/", maxsplit=1)[0], out=out)
 
     @pytest.mark.parametrize("step", ["0", "-1", "nan", "inf", "1e300", "1e-9"])
     def test_convert(self, refuse: Refuse, step: str) -> None:

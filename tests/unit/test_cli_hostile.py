@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import REPOSITORY, Outcome, environment, files_under, is_mistake, process, spikex, succeed
+from command import Outcome, environment, files_under, is_mistake, process, spikex, succeed
 from spikex_sim.accounting import Accesses, Operations, Stalls
 from spikex_sim.cli import show
 from spikex_sim.energy.model import Energy
@@ -166,7 +166,7 @@ class TestNames:
                 assert any(text.startswith(name) for text in shown.lines), name
 
     @pytest.mark.parametrize("name", ["[bold]", "[/x]", "[/]", ":smile:"])
-    @pytest.mark.parametrize("line", ["run {}", "run --show-config", LINES[1], LINES[3]])
+    @pytest.mark.parametrize("line", ["run {}", "run --show-config", LINES[1], "sweep {} --out o"])
     def test_an_accelerators_name_is_text(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         name: str, line: str,
@@ -200,6 +200,20 @@ class TestNames:
         sx.save_trace(a_trace(["one"]), folder / "t [1].npz")
         succeed(capsys, "run", folder / "t [1].npz", "--out", folder / "o o")
         assert len(files_under(folder / "o o")) == 3
+
+
+SLOW = """
+import sys, time
+from spikex_sim import simulator
+from spikex_sim.__main__ import main
+
+def simulate(*_, **__):
+    print("working", flush=True)
+    time.sleep(60)
+
+simulator.simulate = simulate
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 class TestSurroundings:
@@ -247,18 +261,17 @@ class TestSurroundings:
         is_mistake(Outcome(done.returncode, "", done.stderr.decode()), "No space left")
 
     def test_interrupted(self, here: Path) -> None:
-        """Wherever Ctrl-C strikes: at most one line, exit code 130, no file."""
-        trace = REPOSITORY / "traces/dvs_arms.npz"
-        command = [sys.executable, "-m", "spikex_sim", "run", trace, "--tws", "auto", "--out", "out"]
-        for delay in (0.9, 1.3, 1.7):
-            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            time.sleep(delay)
-            running.send_signal(signal.SIGINT)
-            out, err = running.communicate(timeout=60)
-            if running.returncode != 0:  # it may have finished before
-                assert (running.returncode, out) == (130, "")
-                assert err in ("", "spikex-sim: interrupted\n")
-                assert files_under(here / "out") == []
+        """Ctrl-C in the middle of the work: at most one line, exit code 130, no file."""
+        running = subprocess.Popen(
+            [sys.executable, "-c", SLOW, "run", "t.npz", "--out", "out"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert running.stdout is not None and running.stdout.readline() == "working\n"
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+        assert (running.returncode, out) == (130, "")
+        assert err in ("", "spikex-sim: interrupted\n")
+        assert files_under(here / "out") == []
 
     def test_interrupted_inside_a_compiled_kernel(
         self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -294,8 +307,10 @@ class TestSurroundings:
         names: list[str],
     ) -> None:
         sx.save_trace(a_trace(names), "t.npz")
+        monkeypatch.setenv("TERM", "xterm")
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         monkeypatch.setattr(show.errors, "_force_terminal", True)
+        monkeypatch.setattr(show.errors, "is_interactive", True)
 
         def slow(trace: Any, *args: Any, progress: Any, **kwargs: Any) -> RunResult:
             for layer in names:

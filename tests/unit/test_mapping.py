@@ -111,7 +111,7 @@ REFUSALS: dict[str, tuple[str, str, float, Workload, dict[str, Any], int, Fracti
     "weights of a step": ("glb", "filter", 0.01, FC, {}, 320, Fraction(1, 2)),
     # One batch of 4 columns sends 8 x 4 x 5 bits.
     "outputs of a step": ("glb", "ofmap", 0.01, FC, {}, 160, Fraction(1, 2)),
-    "outputs of the LBUF": ("lbuf", "ofmap", 0.01, FC, {}, 1, Fraction(1, 2)),
+    "outputs of the LBUF": ("lbuf", "ofmap", 0.001, FC, {}, 1, Fraction(1, 2)),
 }
 
 

@@ -41,10 +41,11 @@ def test_the_first_and_the_last_time_point(timesteps: int, tws: int) -> None:
     assert tags[1, (timesteps - 1) // tws]
 
 
-def test_time_beyond_the_horizon_is_not_read() -> None:
-    # The packed byte holds bits 5 to 7 after T = 5; they are no spikes.
+def test_bits_beyond_the_horizon_are_no_spikes() -> None:
+    # The packed byte holds bits 5 to 7 after T = 5.
     spikes = window_spikes(np.array([[0b00001111]], np.uint8), 5, 2)
-    assert spikes.times.tolist() == [4]
+    assert spikes.pointers.tolist() == [[0, 0, 0, 1]]
+    assert spikes.times[0] == 4
 
 
 # One 3x3 map; 2x2 filter, stride 1, a padding of 1 on the left and right only: output 2x4.

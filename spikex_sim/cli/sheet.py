@@ -1,0 +1,79 @@
+"""Tables of plain text that never cut a number: what is too wide goes into a second table below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2
+LONGEST_LABEL = 14
+
+
+def short(name: str) -> str:
+    """Cut a name so that it leaves room for numbers."""
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+
+
+@dataclass
+class Sheet:
+    """A table whose first ``labels`` columns name the row and whose others are right-aligned.
+
+    Attributes
+    ----------
+    title, caption : str
+        Above and below.
+    headings : tuple of str
+        Of all columns.
+    labels : int
+        How many columns are repeated where the table has to be cut.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    labels: int = 1
+    caption: str = ""
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def add_row(self, *cells: str) -> None:
+        """Add a row, one text a column."""
+        self.rows.append(cells)
+
+    def print_to(self, console: Console) -> None:
+        """Print, in as many tables as the console's width asks for."""
+        widths = [
+            max(cell_len(row[column]) for row in [self.headings, *self.rows])
+            for column in range(len(self.headings))
+        ]
+        if self.title:
+            console.print(Text(self.title, style="bold"))
+        for part in self._parts(widths, console.width):
+            made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+            for column in part:
+                left = column < self.labels
+                made.add_column(
+                    Text(self.headings[column]), justify="left" if left else "right", no_wrap=True
+                )
+            for row in self.rows:
+                made.add_row(*(Text(row[column]) for column in part))
+            needed = sum(widths[column] + GAP for column in part)
+            console.print(made, width=needed, crop=False, soft_wrap=True)
+            if part[-1] == len(widths) - 1 and self.caption:
+                console.print(Text(self.caption))
+            console.print()
+
+    def _parts(self, widths: list[int], room: int) -> list[list[int]]:
+        """Columns of each table: the labels, and as many others as fit."""
+        labels = list(range(self.labels))
+        taken = sum(widths[column] + GAP for column in labels)
+        parts, current, used = [], list(labels), taken
+        for column in range(self.labels, len(widths)):
+            if used + widths[column] > room and len(current) > len(labels):
+                parts.append(current)
+                current, used = list(labels), taken
+            current.append(column)
+            used += widths[column] + GAP
+        return [*parts, current]

@@ -1,0 +1,252 @@
+"""Configurations: presets, YAML files and their bases, overrides, and what is shown of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import spikex_sim as sx
+from command import succeed
+from spikex_sim.spec.arch import half_bits, part_bits
+from spikex_sim.spec.load import describe_keys, preset_names, value_of
+
+# Section V-A of the SpikeX paper, and what the model adds (Section 5).
+PUBLISHED = {
+    "array.rows": 8,
+    "array.cols": 8,
+    "clock_mhz": 500.0,
+    "memory.glb.bytes": 54 * 1024,
+    "memory.lbuf.bytes": 2 * 1024,
+    "memory.dram.bandwidth_gb_s": 30.0,
+    "memory.glb.dram_port_bits": 512,
+    "memory.glb.array_port_bits": 64,
+    "memory.lbuf.port_bits": 64,
+    "memory.glb.partition": sx.load_accelerator().memory.glb.partition.model_validate(
+        {"ifmap": 0.3, "filter": 0.6, "ofmap": 0.1, "psum": 0.0}
+    ),
+    "memory.lbuf.partition.ifmap": 0.25,
+    "memory.lbuf.partition.filter": 0.5,
+    "memory.lbuf.partition.ofmap": 0.05,
+    "memory.lbuf.partition.psum": 0.2,
+    "memory.dram.latency_cycles": 0,
+    "potential_bits": 16,
+    "psum_bits": 24,
+    "weight_bits": 8,
+    "accumulators_per_pe": 1,
+    "mapping.tile": "auto",
+}
+
+# Another value for every key there is.
+OTHER: dict[str, Any] = {
+    "name": "other",
+    "scheduler": "ptb",
+    "dispatch": "spatial",
+    "tws": [2, 3],
+    "stream": "channel",
+    "stsap": True,
+    "clock_mhz": 250.5,
+    "accumulators_per_pe": 2,
+    "leak_catchup_cycles": 0,
+    "potential_bits": 12,
+    "psum_bits": 20,
+    "weight_bits": 7,
+    "array.rows": 3,
+    "array.cols": 5,
+    "mapping.tile": "layer",
+    "mapping.positions": 2,
+    "mapping.windows": 3,
+    "memory.dram.bandwidth_gb_s": 12.8,
+    "memory.dram.latency_cycles": 7,
+    "memory.dram.kind": "HBM2",
+    "memory.dram.weights": "amortised",
+    "memory.dram.samples": 4,
+    "memory.glb.bytes": 65536,
+    "memory.glb.dram_port_bits": 256,
+    "memory.glb.array_port_bits": 128,
+    "memory.glb.latency_cycles": 2,
+    "memory.glb.partition.ifmap": 0.1,
+    "memory.glb.partition.filter": 0.2,
+    "memory.glb.partition.ofmap": 0.05,
+    "memory.glb.partition.psum": 0.01,
+    "memory.lbuf.bytes": 4096,
+    "memory.lbuf.port_bits": 32,
+    "memory.lbuf.latency_cycles": 1,
+    "memory.lbuf.partition.ifmap": 0.2,
+    "memory.lbuf.partition.filter": 0.1,
+    "memory.lbuf.partition.ofmap": 0.04,
+    "memory.lbuf.partition.psum": 0.02,
+    "energy.table": "elsewhere",
+    "energy.device": "lstp",
+}
+
+
+class TestPresets:
+    def test_there_are(self) -> None:
+        assert {"spikex", "ptb", "ptb-stsap"} <= set(preset_names())
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_array_and_memories_are_the_papers(self, name: str) -> None:
+        arch = sx.load_accelerator(name)
+        assert arch.name == name
+        assert {key: value_of(arch, key) for key in PUBLISHED} == PUBLISHED
+
+    def test_what_sets_them_apart(self) -> None:
+        spikex, ptb, packed = (sx.load_accelerator(name) for name in ("spikex", "ptb", "ptb-stsap"))
+        assert (spikex.scheduler, spikex.tws, spikex.dispatch, spikex.stsap) == ("spikex", 4, "agile", False)
+        assert (ptb.scheduler, ptb.tws, ptb.stsap) == ("ptb", "auto", False)
+        assert (packed.scheduler, packed.tws, packed.stsap) == ("ptb", "auto", True)
+
+    @pytest.mark.parametrize("device", ["lop", "lstp"])
+    def test_other_transistors(self, device: str) -> None:
+        given = sx.load_accelerator(f"spikex-{device}")
+        assert given == sx.load_accelerator("spikex", {"name": f"spikex-{device}", "energy.device": device})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "below" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestFiles:
+    def test_a_file_changes_what_it_names_and_nothing_else(self, folder: Path) -> None:
+        Path("mine.yaml").write_text("base: ptb\nname: mine\nmemory: {lbuf: {partition: {ifmap: 0.1}}}\n")
+        mine, ptb = sx.load_accelerator("mine.yaml"), sx.load_accelerator("ptb")
+        changed = {
+            key: value_of(mine, key)
+            for key, _, _ in describe_keys()
+            if value_of(mine, key) != value_of(ptb, key)
+        }
+        assert changed == {"name": "mine", "memory.lbuf.partition.ifmap": 0.1}
+
+    def test_without_a_base_the_defaults_hold(self, folder: Path) -> None:
+        Path("mine.yaml").write_text("tws: 7\n")
+        assert sx.load_accelerator("mine.yaml") == sx.load_accelerator("spikex", {"tws": 7, "name": "mine"})
+
+    def test_a_chain_of_bases_relative_to_each_file(self, folder: Path) -> None:
+        Path("first.yaml").write_text("base: below/second.yaml\ntws: 2\n")
+        Path("below/second.yaml").write_text("base: deeper/third.yaml\ntws: 3\narray: {rows: 4}\n")
+        Path("below/deeper/third.yaml").write_text("base: ptb\ntws: 9\narray: {rows: 16, cols: 5}\n")
+        arch = sx.load_accelerator("first.yaml")
+        assert (arch.tws, arch.array.rows, arch.array.cols, arch.scheduler) == (2, 4, 5, "ptb")
+        Path("below/deeper/up.yaml").write_text("base: ../../first.yaml\n")
+        up = sx.load_accelerator("below/deeper/up.yaml")
+        assert (arch.name, up.name) == ("first", "up")
+        assert up == arch.model_copy(update={"name": "up"})
+
+    def test_an_absolute_base_and_a_path_object(self, folder: Path) -> None:
+        Path("below/one.yaml").write_text("tws: 5\n")
+        Path("two.yaml").write_text(f"base: {folder / 'below/one.yaml'}\n")
+        assert sx.load_accelerator(folder / "two.yaml").tws == 5
+
+    def test_a_preset_wins_over_a_file_of_its_name(self, folder: Path) -> None:
+        Path("ptb").write_text("tws: 5\n")
+        assert sx.load_accelerator("ptb").tws == "auto"
+        Path("mine.yaml").write_text("base: ptb\n")
+        assert sx.load_accelerator("mine.yaml").tws == "auto"
+
+    def test_eight_bases_at_most(self, folder: Path) -> None:
+        for depth in range(9):
+            Path(f"{depth}.yaml").write_text(f"base: {depth + 1}.yaml\n" if depth < 8 else "tws: 5\n")
+        assert sx.load_accelerator("1.yaml").tws == 5
+        with pytest.raises(sx.ConfigError, match="base"):
+            sx.load_accelerator("0.yaml")
+
+    def test_what_a_result_writes_can_be_loaded(self, folder: Path) -> None:
+        arch = sx.load_accelerator("ptb-stsap", {"array.rows": 5, "tws": [3, 4]})
+        Path("again.yaml").write_text(yaml.safe_dump(arch.model_dump(mode="json")))
+        assert sx.load_accelerator("again.yaml") == arch
+
+
+class TestOverrides:
+    def test_every_key_is_there(self) -> None:
+        assert [key for key, _, _ in describe_keys()] == list(OTHER)
+        for key, info, default in describe_keys():
+            assert info.description, key
+            assert value_of(sx.load_accelerator(), key) == default
+            assert OTHER[key] != default
+
+    @pytest.mark.parametrize("key", OTHER)
+    def test_every_key_can_be_set_and_is_shown(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str
+    ) -> None:
+        from spikex_sim.cli import show
+
+        monkeypatch.setattr(show.console, "width", 400)
+        text = yaml.safe_dump(OTHER[key], default_flow_style=True).removesuffix("\n...\n").strip()
+        room = ["--set", "memory.glb.partition.ofmap=0.09"] if key == "memory.glb.partition.psum" else []
+        shown = succeed(capsys, "run", "--show-config", "--set", f"{key}={text}", *room)
+        value = tuple(OTHER[key]) if isinstance(OTHER[key], list) else OTHER[key]
+        rows = {line.split()[0]: line for line in shown.lines[1:]}
+        assert list(rows) == list(OTHER)
+        defaults = {name: str(default) for name, _, default in describe_keys()}
+        for name, line in rows.items():
+            wanted = str(value) if name == key else "0.09" if room and name in room[1] else defaults[name]
+            assert line.removeprefix(name).strip().startswith(wanted), line
+        room_made = {"memory.glb.partition.ofmap": 0.09} if room else {}
+        assert value_of(sx.load_accelerator("spikex", {**room_made, key: OTHER[key]}), key) == value
+
+    def test_shows_effective_values_of_a_file_with_overrides(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("mine.yaml").write_text("base: ptb\nname: mine\narray: {rows: 4, cols: 16}\n")
+        shown = succeed(
+            capsys, "run", "--show-config", "--arch", "mine.yaml", "--set", "array.cols=32", "--tws", "6"
+        )
+        rows = {cells[0]: cells[1] for line in shown.lines if len(cells := line.split()) > 1}
+        found = [rows[key] for key in ("name", "scheduler", "tws", "array.rows", "array.cols")]
+        assert found == ["mine", "ptb", "6", "4", "32"]
+
+    def test_later_settings_win_and_spaces_do_not_matter(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ["--set", "array.rows=4", "--set", " array.rows = 5 ", "--set", "tws=2", "--tws", "3"]
+        shown = succeed(capsys, "run", "--show-config", *words)
+        rows = {cells[0]: cells[1] for line in shown.lines if len(cells := line.split()) > 1}
+        assert (rows["array.rows"], rows["tws"]) == ("5", "3")
+
+    def test_a_whole_section(self) -> None:
+        arch = sx.load_accelerator("spikex", {"memory.lbuf.partition": {"ifmap": 0.5}})
+        assert arch.memory.lbuf.partition.ifmap == 0.5
+        assert arch.array == sx.load_accelerator("spikex").array
+
+    def test_the_configuration_given_is_not_changed(self) -> None:
+        base = sx.load_accelerator("spikex")
+        other = sx.load_accelerator(base, {"array.rows": 3})
+        assert (base.array.rows, other.array.rows, other.array.cols) == (8, 3, 8)
+        assert sx.load_accelerator(base) is base
+
+
+class TestExactBits:
+    @pytest.mark.parametrize(
+        ("size", "share", "half", "part"),
+        [
+            (2048, 0.25, 2048, 4096),
+            (2048, 0.05, 409, 819),  # 819.2 bits, 409.6 a half: down
+            (2048, 0.2, 1638, 3276),
+            (55296, 0.3, 66355, 132710),  # in binary floating point 0.3 is less than 0.3
+            (10, 0.7, 28, 56),  # 0.7 * 80 is 56, but 55.99999999999999 as floats
+            (100, 0.29, 116, 232),  # 0.29 * 800 is 231.99999999999997 as floats
+            (1, 0.125, 0, 1),
+            (1 << 30, 1.0, 1 << 32, 1 << 33),
+            (7, 0.0, 0, 0),
+        ],
+    )
+    def test_halves_and_parts(self, size: int, share: float, half: int, part: int) -> None:
+        assert (half_bits(size, share), part_bits(size, share)) == (half, part)
+        assert half == Fraction(str(share)) * 8 * size // 2
+
+    def test_shares_that_add_up_to_one_only_in_decimal(self) -> None:
+        shares = {"ifmap": 0.3, "filter": 0.3, "ofmap": 0.3, "psum": 0.1}
+        assert sx.load_accelerator("spikex", {"memory.lbuf.partition": shares})
+        with pytest.raises(sx.ConfigError, match="more than the whole"):
+            sx.load_accelerator("spikex", {"memory.lbuf.partition": {**shares, "psum": 0.1000001}})
+
+    def test_clock_and_bandwidth_are_exact(self) -> None:
+        arch = sx.load_accelerator("spikex", {"clock_mhz": 333.3, "memory.dram.bandwidth_gb_s": 12.8})
+        assert arch.clock_hz == Fraction(333_300_000)
+        assert arch.dram_bits_per_cycle == Fraction(102_400_000_000, 333_300_000)
+        assert sx.load_accelerator("spikex").dram_bits_per_cycle == 480

@@ -1,0 +1,188 @@
+"""Networks that are given to input spikes: sizes of the paper, seeded weights, minimal thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+import spikex_sim as sx
+from spikex_sim.network import attach_network
+from spikex_sim.spec.networks import Network, load_network, network_names
+from spikex_sim.trace.model import content_sha256
+from spikex_sim.trace.summary import summarise
+from spikex_sim.trace.synth import bernoulli
+
+# Table II of the SpikeX paper: sides of ifmap H, ofmap R and filter E; input and output channels C and M.
+TABLE_2 = {
+    "nmnist": [(34, 16, 3, 2, 12), (16, 14, 3, 12, 32), (14, 6, 3, 32, 64), (1, 1, 1, 2304, 10)],
+    "dvs-gesture-medium": [
+        (64, 32, 5, 2, 8), (32, 8, 5, 8, 16), (8, 8, 5, 16, 16), (8, 10, 5, 16, 16), (1, 1, 1, 1600, 512),
+        (1, 1, 1, 512, 11),
+    ],
+    "dvs-gesture-large": [
+        (32, 16, 3, 2, 32), (16, 8, 3, 32, 64), (8, 4, 3, 64, 128), (1, 1, 1, 2048, 256), (1, 1, 1, 256, 11),
+    ],
+}  # fmt: skip
+TIMESTEPS = {"nmnist": 30, "dvs-gesture-medium": 300, "dvs-gesture-large": 300}
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "timesteps": 20,
+    "layers": [
+        {"name": "c", "kind": "conv", "in_channels": 2, "out_channels": 5, "kernel": (3, 3),
+         "padding": (1, 1), "in_height": 6, "in_width": 6},
+        {"name": "p", "kind": "maxpool", "in_channels": 5, "out_channels": 5, "kernel": (2, 2),
+         "stride": (2, 2), "in_height": 6, "in_width": 6},
+        {"name": "f", "kind": "linear", "in_channels": 45, "out_channels": 8},
+    ],
+}  # fmt: skip
+SPIKES = np.random.default_rng(4).random((2, 6, 6, 20)) < 0.2
+
+
+def attached(**options: Any) -> sx.Trace:
+    network = Network.model_validate(SMALL)
+    return attach_network(
+        **{"spikes": SPIKES, "network": network, "seed": 3, "name": "n", "source": "s", **options}
+    )
+
+
+def by_naive(trace: sx.Trace, index: int, threshold: int, spikes: Any) -> Any:
+    """Outputs of a layer with another threshold, by the plain dense pass."""
+    layer = trace.meta()["layers"][index]
+    if layer["kind"] == "maxpool":
+        return naive.forward(layer, spikes, np.zeros(0))
+    changed = {**layer, "neuron": {**layer["neuron"], "threshold": threshold}}
+    return naive.forward(changed, spikes, trace.weights[index])
+
+
+def threshold_of(trace: sx.Trace, index: int) -> int:
+    neuron = trace.layers[index].neuron
+    return -1 if neuron is None else int(neuron.threshold)
+
+
+class TestPresets:
+    def test_names(self) -> None:
+        assert network_names() == sorted(TABLE_2)
+
+    @pytest.mark.parametrize("name", TABLE_2)
+    def test_sizes_of_the_paper(self, name: str) -> None:
+        network = load_network(name)
+        assert network.timesteps == TIMESTEPS[name]
+        found = []
+        for layer in network.layers:
+            assert layer.in_height == layer.in_width and layer.out_height == layer.out_width
+            assert layer.kernel[0] == layer.kernel[1]
+            sizes = (layer.in_height, layer.out_height, layer.kernel[0])
+            found.append((*sizes, layer.in_channels, layer.out_channels))
+        assert found == TABLE_2[name]
+
+    @pytest.mark.parametrize("name", TABLE_2)
+    def test_layers_chain(self, name: str) -> None:
+        network = load_network(name)
+        first = network.layers[0]
+        spikes = np.zeros((*first.input_shape, 2), bool)
+        trace = attach_network(spikes, network, seed=0, name=name, source="")
+        assert trace.layers[-1].out_channels == TABLE_2[name][-1][-1]
+        weights = sum(m * c * e * e for _, _, e, c, m in TABLE_2[name])
+        assert summarise(trace).parameters == weights
+
+    def test_a_file_of_ones_own(self, tmp_path: Path) -> None:
+        layer = "{name: a, kind: linear, in_channels: 3, out_channels: 2}"
+        text = f"name: mine\ntimesteps: 7\nlayers: [{layer}]\n"
+        (tmp_path / "n.yaml").write_text(text)
+        mine = load_network(tmp_path / "n.yaml")
+        assert (mine.name, mine.timesteps, mine.layers[0].out_channels) == ("mine", 7, 2)
+        (tmp_path / "n.yaml").write_text(text.replace("}", ", depth: 3}"))
+        with pytest.raises(sx.ConfigError, match=r"n\.yaml: layers\.0\.depth: unknown key"):
+            load_network(tmp_path / "n.yaml")
+
+
+class TestCalibration:
+    @pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
+    def test_thresholds_are_the_smallest_that_keep_the_rate(self, rate: float) -> None:
+        trace = attached(rate=rate)
+        spikes = SPIKES
+        for index, layer in enumerate(trace.layers):
+            threshold = threshold_of(trace, index)
+            fired = by_naive(trace, index, threshold, spikes)
+            if not layer.is_pool:
+                assert fired.mean() <= rate
+                assert threshold == 0 or by_naive(trace, index, threshold - 1, spikes).mean() > rate
+                assert threshold > 0 or rate == 0.3
+            spikes = fired
+
+    def test_the_rate_is_what_a_replay_shows(self) -> None:
+        network = load_network("nmnist")
+        spikes = bernoulli((2, 34, 34), 30, 0.04, seed=1)
+        trace = attach_network(spikes, network, seed=0, name="n", source="s", rate=0.05)
+        for layer, spec in zip(sx.simulate(trace).layers, trace.layers, strict=True):
+            assert layer.output_spikes is not None
+            rate = layer.output_spikes / (np.prod(spec.output_shape) * 30)
+            assert 0.045 < rate <= 0.05 or spec.name == "fc"
+
+    @pytest.mark.parametrize(("rate", "wanted"), [(0.0, 0.0), (1.0, None)])
+    def test_extreme_rates(self, rate: float, wanted: float | None) -> None:
+        trace = attached(rate=rate)
+        fired = by_naive(trace, 0, threshold_of(trace, 0), SPIKES)
+        if wanted is None:
+            assert threshold_of(trace, 0) == 0 and fired.any()  # negative ones would fire from silence
+        else:
+            assert fired.sum() == 0
+            assert by_naive(trace, 0, threshold_of(trace, 0) - 1, SPIKES).sum() > 0
+
+    def test_silent_input(self) -> None:
+        trace = attached(spikes=np.zeros_like(SPIKES))
+        assert [threshold_of(trace, index) for index in (0, 2)] == [0, 0]
+
+
+class TestWeights:
+    def test_reproducible_and_from_the_seed(self) -> None:
+        assert content_sha256(attached()) == content_sha256(attached())
+        other = attached(seed=4)
+        assert not np.array_equal(other.weights[0], attached().weights[0])
+
+    def test_what_they_look_like(self) -> None:
+        network = load_network("dvs-gesture-large")
+        trace = attach_network(np.zeros((2, 32, 32, 2), bool), network, seed=0, name="n", source="")
+        drawn = np.concatenate([weight.ravel() for weight in trace.weights.values()])
+        assert {weight.dtype for weight in trace.weights.values()} == {np.dtype(np.int8)}
+        assert abs(drawn.mean()) < 0.1 and abs(drawn.std() - 24) < 0.2
+        assert drawn.min() >= -127
+
+    def test_the_first_layers_weights_do_not_depend_on_the_spikes(self) -> None:
+        other = attached(spikes=~SPIKES)
+        for index in (0, 2):
+            assert np.array_equal(other.weights[index], attached().weights[index])
+
+    def test_the_input_and_its_origin_are_kept(self) -> None:
+        trace = attached(label=6)
+        assert np.array_equal(trace.spikes(0)[0], SPIKES)
+        assert (trace.name, trace.label, set(trace.inputs)) == ("n", 6, {0})
+        assert trace.source.startswith("s; small") and "not a trained network" in trace.source
+        assert "seed 3" in trace.source
+
+
+class TestRefusals:
+    def test_spikes_of_another_shape(self) -> None:
+        with pytest.raises(sx.ConfigError, match=r"network small: takes spikes of shape \[2, 6, 6\]"):
+            attached(spikes=SPIKES[:, :5])
+
+    @pytest.mark.parametrize("kind", ["avgpool", "float"])
+    def test_layers_without_weights_to_draw(self, kind: str) -> None:
+        layers = [dict(layer) for layer in SMALL["layers"]]
+        if kind == "avgpool":
+            layers[1]["kind"] = kind
+        else:
+            layers[0]["neuron"] = {"threshold": 1.0, "leak": 0.5, "datapath": "float"}
+        with pytest.raises(sx.ConfigError, match=r"network small: layer [pc]: only int"):
+            attached(network=Network.model_validate({**SMALL, "layers": layers}))
+
+    def test_layers_that_do_not_chain(self) -> None:
+        layers = [dict(layer) for layer in SMALL["layers"]]
+        layers[2]["in_channels"] = 46
+        with pytest.raises(sx.SpikexError, match="layer 2 wants 46 input channels"):
+            attached(network=Network.model_validate({**SMALL, "layers": layers}))
