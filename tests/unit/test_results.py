@@ -191,6 +191,12 @@ class TestSums:
         assert totals["tops"] == pytest.approx(totals["accumulations"] / seconds / 1e12)
         assert totals["tops_dense"] == pytest.approx(dense / seconds / 1e12)
         assert totals["tops_per_watt"] == pytest.approx(totals["tops"] / (joules / seconds))
+        for layer in data["layers"]:
+            pj = sum(layer["energy_pj"].values())
+            assert layer["energy_total_pj"] == pytest.approx(pj)
+            assert layer["energy_on_chip_pj"] == pytest.approx(pj - layer["energy_pj"]["dram"])
+            assert layer["seconds"] == pytest.approx(layer["cycles"] / 500e6)
+            assert layer["edp_js"] == pytest.approx(pj * 1e-12 * layer["cycles"] / 500e6)
 
     def test_samples_are_what_each_costs_alone(self, tmp_path: Path) -> None:
         batch = sx.simulate(a_trace(SAMPLES))
