@@ -16,9 +16,9 @@ GC_THRESHOLD = 200_000
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from spikex_sim.cli.app import command
-
     try:
+        from spikex_sim.cli.app import command
+
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as exc:

@@ -405,6 +405,11 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
 def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> list[Path]:
     """Write several text files; each appears whole or not at all, and none before all are written."""
     path = check_writable(folder)
+    for name in contents:
+        if (path / name).is_dir():
+            raise OutputError(
+                "cannot be written: a folder of that name is in the way", where=str(path / name)
+            )
     temporary = {name: path / f".{name}.{os.getpid()}.tmp" for name in contents}
     try:
         for name, text in contents.items():

@@ -178,6 +178,9 @@ def sweep(
 def _trace(path: Path | None) -> Any:
     from spikex_sim.data import default_trace_path
 
+    if path == Path():  # what an empty text becomes
+        raise ConfigError("names no file; leave it out for the packaged trace", field="TRACE")
+
     return path if path is not None else default_trace_path()
 
 

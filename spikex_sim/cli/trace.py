@@ -23,12 +23,10 @@ KINDS = ("digit", "gesture", "bernoulli", "bursty")
 STEP_MS = {"digit": 10.0, "gesture": 5.0}
 """Length of a time point where --step-ms does not say, per kind of camera."""
 RATE = 0.05
+DIGIT = 3
 GESTURE_SIDE = 128
 MAX_STEP_MS = 1e6
 
-NetworkName = Annotated[
-    str, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
-]
 LayerName = Annotated[
     str | None, typer.Option("--layer", help="Only this layer of the network.", metavar="NAME")
 ]
@@ -105,8 +103,12 @@ def synth(
         float | None,
         typer.Option("--rate", help=f"Input firing rate of bernoulli, bursty; default {RATE:g}."),
     ] = None,
-    digit: Annotated[int, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture.")] = 3,
-    index: Annotated[int, typer.Option("--index", min=0, help="Which digit of that class.")] = 0,
+    digit: Annotated[
+        int | None, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture; default 3.")
+    ] = None,
+    index: Annotated[
+        int | None, typer.Option("--index", min=0, help="Which digit of that class; default 0.")
+    ] = None,
     activity: Activity = 0.05,
     seed: Seed = 0,
 ) -> None:
@@ -122,8 +124,14 @@ def synth(
     camera = kind in STEP_MS
     if camera and rate is not None:
         raise ConfigError(f"is for bernoulli and bursty; the camera of {kind} has its own", field="--rate")
-    if not camera and step_ms is not None:
-        raise ConfigError("is for digit and gesture", field="--step-ms")
+    for option, value, kinds in (
+        ("--step-ms", step_ms, ("digit", "gesture")),
+        ("--digit", digit, ("digit", "gesture")),
+        ("--index", index, ("digit",)),
+    ):
+        if value is not None and kind not in kinds:
+            raise ConfigError(f"is for {' and '.join(kinds)}", field=option)
+    digit, index = DIGIT if digit is None else digit, index or 0
     chosen = _network(network or ("dvs-gesture-large" if kind == "gesture" else "nmnist"), layer)
     writable_file(out)
     shape, steps = chosen.layers[0].input_shape, timesteps or chosen.timesteps
@@ -166,7 +174,9 @@ def convert(
     recordings_path: Annotated[Path, typer.Argument(help="Recordings (.npz with x, y, p, t, offsets).")],
     out: OutFile,
     sample: Annotated[int, typer.Option("--sample", min=0, help="Which recording.")] = 0,
-    network: NetworkName = "nmnist",
+    network: Annotated[
+        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
+    ] = None,
     like: Annotated[
         Path | None,
         typer.Option("--like", help="Trace whose layers and weights to use instead.", metavar="FILE"),
@@ -187,8 +197,10 @@ def convert(
     from spikex_sim.trace.events import bin_events, load_recordings
     from spikex_sim.trace.store import load_trace, save_trace
 
+    if like is not None and network is not None:
+        raise ConfigError("cannot be given together with --network", field="--like")
     other = None if like is None else load_trace(like)
-    chosen = _network(network, None) if other is None else _network_of(other)
+    chosen = _network(network or "nmnist", None) if other is None else _network_of(other)
     writable_file(out)
     recordings = load_recordings(recordings_path)
     events = recordings.sample(sample)

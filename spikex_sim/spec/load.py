@@ -19,6 +19,7 @@ from spikex_sim.spec.validation import validated
 MAX_YAML_BYTES = 1 << 20
 MAX_BASES = 8
 MAX_SHOWN = 200
+MAX_NAME = 100
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -105,7 +106,7 @@ def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
     data = parse_yaml(text, where)
     if not isinstance(data, dict):
         raise ConfigError("must be a mapping of keys to values", where=where)
-    data.setdefault("name", Path(arch).stem)
+    data.setdefault("name", Path(arch).stem[:MAX_NAME])
     base = data.pop("base", None)
     if base is None:
         return data, where
