@@ -39,7 +39,7 @@ class TileShape:
 
 @dataclass(frozen=True)
 class RowGroups:
-    """Output channels cut into groups of ``rows``: ``full`` groups of ``rows`` and a rest of ``rest``."""
+    """Output channels cut into groups of ``rows``; the last one holds the rest."""
 
     rows: int
     out_channels: int

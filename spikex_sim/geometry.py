@@ -57,6 +57,23 @@ def geometry_of(layer: Layer) -> Geometry:
 
 
 @njit(cache=True)
+def corner(geometry: Geometry, position: int) -> tuple[int, int]:
+    """Row and column of the first tap of an output position; negative in the padding."""
+    y = (position // geometry.out_width) * geometry.stride_h - geometry.pad_h
+    x = (position % geometry.out_width) * geometry.stride_w - geometry.pad_w
+    return y, x
+
+
+@njit(cache=True)
+def widest_batch(batch_columns: NDArray[np.int64]) -> int:
+    """Columns of the largest batch, at least 1."""
+    widest = 1
+    for b in range(len(batch_columns) - 1):
+        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    return widest
+
+
+@njit(cache=True)
 def set_pixels(geometry: Geometry, size: int) -> NDArray[np.int64]:
     """Pixels of one input channel in the receptive field of each set of ``size`` consecutive positions.
 
@@ -73,8 +90,7 @@ def set_pixels(geometry: Geometry, size: int) -> NDArray[np.int64]:
     pixels = np.zeros(sets, np.int64)
     for p in range(positions):
         s = p // size
-        y0 = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h
-        x0 = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w
+        y0, x0 = corner(geometry, p)
         for y in range(max(y0, 0), min(y0 + geometry.kernel_h, height)):
             for x in range(max(x0, 0), min(x0 + geometry.kernel_w, width)):
                 if seen[y * width + x] != s:

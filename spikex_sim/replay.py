@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikex_sim.accounting import Accesses, Operations, Stalls
 from spikex_sim.dispatch import Schedule
@@ -43,13 +42,12 @@ class Flow:
         self.computed: PackedSpikes | None = None
         self.mismatched: int | None = None
 
-    def enter(self, index: int) -> PackedSpikes:
-        """Spikes that enter a layer: recorded ones, else what the predecessor produced."""
+    def enter(self, index: int) -> PackedSpikes | None:
+        """Spikes that enter a layer: recorded ones, else what the predecessor produced, if that is known."""
         shape = self.stages[index].layer.input_shape
         self.mismatched = None
         if index not in self.trace.inputs:
-            assert self.computed is not None
-            return self.computed.reshape(*shape, -1)
+            return None if self.computed is None else self.computed.reshape(*shape, -1)
         recorded = self.trace.inputs[index][self.sample]
         if self.computed is not None:
             differs = np.bitwise_xor(recorded, self.computed.reshape(recorded.shape))
@@ -96,13 +94,14 @@ class LayerRunner:
     energies: EnergyModel
 
     def run_layer(
-        self, index: int, flows: list[Flow], tws: int | None, progress: Progress
+        self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
     ) -> list[LayerResult]:
         """Run one layer for every sample; their spikes move on to the next."""
-        packed = [flow.enter(index) for flow in flows]
-        if tws is None:
-            return [self._pool(flow, index, spikes) for flow, spikes in zip(flows, packed, strict=True)]
-        if tws == 0:
+        entered = [flow.enter(index) for flow in flows]
+        if flows[0].stages[index].layer.is_pool:
+            return [self._pool(flow, index, spikes) for flow, spikes in zip(flows, entered, strict=True)]
+        packed = [spikes for spikes in entered if spikes is not None]
+        if tws == "auto":
             tws = self._best_tws(flows, index, packed, progress)
         return [self._integrate(flow, index, spikes, tws) for flow, spikes in zip(flows, packed, strict=True)]
 
@@ -183,10 +182,12 @@ class LayerRunner:
             **self._common(flow, packed),
         )
 
-    def _pool(self, flow: Flow, index: int, packed: PackedSpikes) -> LayerResult:
+    def _pool(self, flow: Flow, index: int, packed: PackedSpikes | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
         layer = flow.stages[index].layer
-        flow.computed = maxpool_packed(layer, packed) if layer.kind == "maxpool" else packed
+        flow.computed = packed
+        if layer.kind == "maxpool" and packed is not None:
+            flow.computed = maxpool_packed(layer, packed)
         return LayerResult(
             name=layer.name,
             kind=layer.kind,
@@ -203,11 +204,11 @@ class LayerRunner:
             **self._common(flow, packed),
         )
 
-    def _common(self, flow: Flow, packed: PackedSpikes) -> dict[str, Any]:
+    def _common(self, flow: Flow, packed: PackedSpikes | None) -> dict[str, Any]:
         outputs = flow.computed
         return {
             "input_spikes": _spike_count(packed),
-            "output_spikes": None if outputs is None else _spike_count(outputs),
+            "output_spikes": _spike_count(outputs),
             "output_sha256": _sha256([outputs]),
             "mismatched_spikes": flow.mismatched,
             "pes": self.arch.array.rows * self.arch.array.cols,
@@ -225,8 +226,8 @@ def _sha256(outputs: list[PackedSpikes | None]) -> str | None:
     return digest.hexdigest()
 
 
-def _spike_count(packed: NDArray[np.uint8]) -> int:
-    return int(np.bitwise_count(packed).sum(dtype=np.int64))
+def _spike_count(packed: PackedSpikes | None) -> int | None:
+    return None if packed is None else int(np.bitwise_count(packed).sum(dtype=np.int64))
 
 
 def merge_samples(runs: list[LayerResult], outputs: list[PackedSpikes | None]) -> LayerResult:
@@ -250,7 +251,7 @@ def merge_samples(runs: list[LayerResult], outputs: list[PackedSpikes | None]) -
         mode=common([run.mode for run in runs]),
         **sum_of(runs),
         mapping={key: common([run.mapping[key] for run in runs]) for key in first.mapping},
-        input_spikes=sum(run.input_spikes for run in runs),
+        input_spikes=total("input_spikes"),
         output_spikes=total("output_spikes"),
         output_sha256=_sha256(outputs),
         mismatched_spikes=total("mismatched_spikes"),

@@ -144,8 +144,8 @@ class LayerResult(Costs):
         ``temporal`` or ``spatial``; None where the accelerator has none or the samples differ.
     mapping : dict
         Loop order, tile sizes and residency.
-    input_spikes : int
-        Spikes that entered the layer.
+    input_spikes : int or None
+        Spikes that entered the layer; None where pooling follows a layer without weights.
     output_spikes : int or None
         Spikes that left it; None without weights.
     output_sha256 : str or None
@@ -159,7 +159,7 @@ class LayerResult(Costs):
     tws: int | None
     mode: str | None
     mapping: dict[str, Any]
-    input_spikes: int
+    input_spikes: int | None
     output_spikes: int | None
     output_sha256: str | None
     mismatched_spikes: int | None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -31,13 +31,13 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 def simulate(
-    trace: Trace | Sequence[Trace] | str | Path,
+    trace: Trace | Sequence[Trace | str | Path] | str | Path,
     arch: str | Path | Accelerator = "spikex",
     *,
     tws: int | str | Sequence[int] | None = None,
     engine: str = "fast",
     overrides: Mapping[str, Any] | None = None,
-    progress: Progress = _silent,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Replay a trace, or several samples of one network, through an accelerator.
 
@@ -77,22 +77,19 @@ def simulate(
     16
     """
     prepare()
-    return _simulate(trace, arch, tws, engine, overrides, progress)
+    return _simulate(trace, arch, tws, engine, overrides, progress or _silent)
 
 
 def _simulate(
-    trace: Trace | Sequence[Trace] | str | Path,
+    trace: Trace | Sequence[Trace | str | Path] | str | Path,
     arch: str | Path | Accelerator,
     tws: int | str | Sequence[int] | None,
     engine: str,
     overrides: Mapping[str, Any] | None,
     progress: Progress,
 ) -> RunResult:
-    changes = dict(overrides or {})
-    if tws is not None:
-        changes["tws"] = tws if isinstance(tws, int | str) else tuple(tws)
-    accelerator = load_accelerator(arch, changes)
-    traces = _as_traces(trace)
+    accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
+    traces = as_traces(trace)
     check_runnable(traces, accelerator, engine)
     stages = [plan_stages(one) for one in traces]
     window_sizes = _window_sizes(accelerator, stages[0], traces[0])
@@ -119,8 +116,8 @@ def _simulate(
 
 
 def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:
-    """Raise what :func:`simulate` would raise before its first layer, without running anything."""
-    stages = [plan_stages(one) for one in _as_traces(traces)]
+    """Raise what can be said against a run before its first layer is laid over the buffers."""
+    stages = [plan_stages(one) for one in traces]
     _window_sizes(accelerator, stages[0], traces[0])
     for seam, name in (
         ("engines", engine),
@@ -161,13 +158,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _as_traces(trace: Trace | Sequence[Trace] | str | Path) -> list[Trace]:
+def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[Trace]:
+    """Load what is still a path, and check that all are samples of one network."""
     if isinstance(trace, Trace):
         return [trace]
     if isinstance(trace, str | Path):
         traces = load_traces(trace) if Path(trace).is_dir() else [load_trace(trace)]
+    elif isinstance(trace, Sequence) and all(isinstance(one, Trace | str | Path) for one in trace):
+        traces = [one if isinstance(one, Trace) else load_trace(one) for one in trace]
     else:
-        traces = list(trace)
+        raise TraceError(f"a trace is a Trace, a path or a list of them, not {type(trace).__name__}")
     if not traces:
         raise TraceError("no traces given")
     for other in traces[1:]:
@@ -192,8 +192,8 @@ def _describe(traces: list[Trace]) -> dict[str, Any]:
     }
 
 
-def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> list[int | None]:
-    """Window size of every stage; 0 stands for a search, None for pooling."""
+def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> list[int | Literal["auto"]]:
+    """Window size of every stage; pooling has no use for its own."""
     neurons = sum(not stage.layer.is_pool for stage in stages)
     if isinstance(arch.tws, tuple):
         if len(arch.tws) != neurons:
@@ -202,15 +202,15 @@ def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> l
                 where=arch.name,
                 field="tws",
             )
-        sizes = list(arch.tws)
+        sizes: list[int | Literal["auto"]] = list(arch.tws)
     else:
-        sizes = [0 if arch.tws == "auto" else arch.tws] * neurons
+        sizes = [arch.tws] * neurons
     for size in sizes:
-        if size > trace.timesteps:
+        if size != "auto" and size > trace.timesteps:
             raise ConfigError(
                 f"{size} is larger than the trace's {trace.timesteps} time points",
                 where=arch.name,
                 field="tws",
             )
     remaining = iter(sizes)
-    return [None if stage.layer.is_pool else next(remaining) for stage in stages]
+    return ["auto" if stage.layer.is_pool else next(remaining) for stage in stages]

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner
 from spikex_sim.trace.model import PackedSpikes
 
 MAX_INDEX_BYTES = 8 << 30
@@ -127,8 +127,7 @@ def _dilate(geometry: Geometry, tags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     positions = geometry.out_height * geometry.out_width
     active = np.zeros((positions, tags.shape[1]), np.bool_)
     for p in range(positions):
-        y0 = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h
-        x0 = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w
+        y0, x0 = corner(geometry, p)
         for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
             for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
                 active[p] |= tags[y * geometry.in_width + x]
@@ -163,8 +162,7 @@ def spmb_tags(
     for tile in range(tiles.shape[0]):
         count = 0
         for p in range(tiles[tile, 0], tiles[tile, 1]):
-            y0 = (p // geometry.out_width) * geometry.stride_h - geometry.pad_h
-            x0 = (p % geometry.out_width) * geometry.stride_w - geometry.pad_w
+            y0, x0 = corner(geometry, p)
             for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
                 for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
                     pixel = y * geometry.in_width + x

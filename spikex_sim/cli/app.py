@@ -105,6 +105,8 @@ def compare(
     """
     overrides = parse_settings(settings, tws)
     names = split_names(arch, "--arch")
+    if len(names) < 2:
+        raise ConfigError("wants several accelerators to compare, separated by commas", field="--arch")
     from spikex_sim.cli import show
 
     show.log_to_terminal()

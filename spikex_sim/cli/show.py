@@ -15,6 +15,7 @@ from rich.table import Table
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.energy.model import Energy
 from spikex_sim.results import LayerResult, RunResult, Totals
+from spikex_sim.spec.arch import Dram
 from spikex_sim.units import joules, with_prefix
 
 console = Console(highlight=False, soft_wrap=False, emoji=False)
@@ -100,7 +101,7 @@ def show_run(result: RunResult) -> None:
         f"of it weights {percent(energy.uses['weights'], energy.total_pj)} %, spikes "
         f"{percent(energy.uses['spikes'], energy.total_pj)} %, potentials "
         f"{percent(energy.uses['potentials'], energy.total_pj)} %; "
-        f"DRAM weights: {arch.memory.dram.weights}\n"
+        f"DRAM weights: {_dram_weights(arch.memory.dram)}\n"
         f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
         f"{totals.tops_per_watt:.4g} TOPS/W"
     )
@@ -111,6 +112,10 @@ def show_run(result: RunResult) -> None:
                 f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
                 "the recorded ones were used[/]"
             )
+
+
+def _dram_weights(dram: Dram) -> str:
+    return f"amortised over {dram.samples} samples" if dram.weights == "amortised" else dram.weights
 
 
 def _layers(result: RunResult) -> list[LayerResult]:
@@ -136,7 +141,7 @@ def _work_table(result: RunResult) -> Sheet:
     made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")
     for layer in _layers(result):
         out = "" if layer.output_spikes is None else count(layer.output_spikes)
-        made.add_row(short(layer.name), *_work_cells(layer), count(layer.input_spikes), out)
+        made.add_row(short(layer.name), *_work_cells(layer), count(layer.input_spikes or 0), out)
     made.add_row("total", *_work_cells(result.totals), "", "")
     return made
 

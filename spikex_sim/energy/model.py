@@ -156,7 +156,7 @@ def _sram(
     try:
         return table.sram(capacity_bytes, width_bits, arch.energy.device)
     except EnergyTableError as exc:
-        raise EnergyTableError(str(exc), where=arch.name, field=f"memory.{level}.bytes") from None
+        raise EnergyTableError(str(exc), where=arch.name, field=f"memory.{level}") from None
 
 
 def _per_bit(sram: SramEnergy, width_bits: int) -> AccessEnergy:

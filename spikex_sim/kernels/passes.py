@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import Schedule
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.kernels.lif import leaked, saturated
 from spikex_sim.spec.workload import Neuron
 from spikex_sim.tags import WindowedSpikes
@@ -95,8 +95,9 @@ def _integrate(
             for j in range(geometry.kernel_w):
                 tap += 1
                 for col in range(len(position)):
-                    y = (position[col] // geometry.out_width) * geometry.stride_h - geometry.pad_h + i
-                    x = (position[col] % geometry.out_width) * geometry.stride_w - geometry.pad_w + j
+                    y, x = corner(geometry, position[col])
+                    y += i
+                    x += j
                     if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
                         continue
                     n = channel * area + y * geometry.in_width + x
@@ -128,9 +129,7 @@ def _execute(
     positions, timesteps, lanes = fired.shape
     potential = np.zeros((positions, lanes), weight.dtype)
     done = np.full(positions, -1, np.int64)
-    widest = 1
-    for b in range(len(batch_columns) - 1):
-        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    widest = widest_batch(batch_columns)
     psum = np.zeros((widest, tws, lanes), weight.dtype)
     adds = 0
     for b in range(len(batch_columns) - 1):

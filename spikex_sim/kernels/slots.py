@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import STREAM_CODES, Schedule
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.kernels.survey import ALL, CHANNEL
 from spikex_sim.tags import WindowedSpikes
 
@@ -75,9 +75,7 @@ def _count_slots(
     slots = np.zeros(len(batch), np.int64)
     area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w
-    widest = 1
-    for b in range(len(batch_columns) - 1):
-        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    widest = widest_batch(batch_columns)
     taken = np.zeros((geometry.channels * filter_taps, widest), np.bool_)
     mask = np.zeros((filter_taps, widest), np.bool_)
     for part in range(len(batch)):
@@ -90,17 +88,9 @@ def _count_slots(
             mask[:] = False
             for tap in range(filter_taps):
                 for col in range(stop - start):
-                    p = position[start + col]
-                    y = (
-                        (p // geometry.out_width) * geometry.stride_h
-                        - geometry.pad_h
-                        + tap // geometry.kernel_w
-                    )
-                    x = (
-                        (p % geometry.out_width) * geometry.stride_w
-                        - geometry.pad_w
-                        + tap % geometry.kernel_w
-                    )
+                    y, x = corner(geometry, position[start + col])
+                    y += tap // geometry.kernel_w
+                    x += tap % geometry.kernel_w
                     if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
                         row = pointers[channel * area + y * geometry.in_width + x]
                         if row[window[start + col] + 1] > row[window[start + col]]:

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import STREAM_CODES, Schedule
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.tags import WindowedSpikes
 
 ALL, CHANNEL = STREAM_CODES["all"], STREAM_CODES["channel"]
@@ -89,8 +89,7 @@ def touch_pixels(
             if window[before] == window[col]:
                 slot = before
                 break
-        y0 = (position[col] // geometry.out_width) * geometry.stride_h - geometry.pad_h
-        x0 = (position[col] % geometry.out_width) * geometry.stride_w - geometry.pad_w
+        y0, x0 = corner(geometry, position[col])
         tap = 0
         for y in range(y0, y0 + geometry.kernel_h):
             for x in range(x0, x0 + geometry.kernel_w):
@@ -119,9 +118,7 @@ def _survey(
     batches = len(batch_columns) - 1
     area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w
-    widest = 1
-    for b in range(batches):
-        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    widest = widest_batch(batch_columns)
     taps = np.zeros((batches, geometry.channels), np.int32)
     hits = np.zeros((batches, geometry.channels), np.int32)
     words = np.zeros((batches, geometry.channels), np.int32)

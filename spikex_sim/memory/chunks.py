@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import STREAM_CODES, Schedule
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.kernels.survey import ALL, CHANNEL, Survey
 from spikex_sim.tags import WindowedSpikes
 
@@ -142,9 +142,7 @@ def _cut(
     """Fill ``rows`` (or only count them if it is empty); also the largest tap that does not fit."""
     channels = geometry.channels
     filter_taps = geometry.kernel_h * geometry.kernel_w
-    widest = 1
-    for b in range(len(batch_columns) - 1):
-        widest = max(widest, batch_columns[b + 1] - batch_columns[b])
+    widest = widest_batch(batch_columns)
     runs = np.zeros(1, np.int64)
     stamp = np.zeros((geometry.in_height * geometry.in_width, widest), np.int64)
     count = need_filter = need_ifmap = 0
@@ -256,8 +254,7 @@ def _cut_channel(
     while tap < filter_taps:
         hit = new_words = new_tags = 0
         for col in range(columns):
-            y = (position[col] // geometry.out_width) * geometry.stride_h - geometry.pad_h
-            x = (position[col] % geometry.out_width) * geometry.stride_w - geometry.pad_w
+            y, x = corner(geometry, position[col])
             y += tap // geometry.kernel_w
             x += tap % geometry.kernel_w
             if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):

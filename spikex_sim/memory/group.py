@@ -15,7 +15,7 @@ from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.chunks import UNLIMITED, Chunks, cut_chunks
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
-from spikex_sim.memory.steps import Counter, Steps
+from spikex_sim.memory.steps import PerStep, Steps
 from spikex_sim.spec.arch import Accelerator, half_bits
 from spikex_sim.tags import WindowedSpikes
 
@@ -43,11 +43,11 @@ def widths_of(datapath: str, arch: Accelerator) -> Widths:
 class BatchCounts:
     """Per batch, for one row: what the array does besides integrating."""
 
-    columns: Counter
-    update_cycles: Counter
-    catchups: Counter
-    potential_reads: Counter
-    potential_writes: Counter
+    columns: PerStep
+    update_cycles: PerStep
+    catchups: PerStep
+    potential_reads: PerStep
+    potential_writes: PerStep
 
 
 def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
@@ -67,7 +67,7 @@ def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
     if len(order):
         np.maximum.at(update, b[first_of_neuron], np.add.reduceat(cycles, first_of_neuron))
 
-    def per_batch(chosen: NDArray[np.bool_]) -> Counter:
+    def per_batch(chosen: NDArray[np.bool_]) -> PerStep:
         return np.bincount(b[chosen], minlength=schedule.batches)
 
     return BatchCounts(
@@ -139,7 +139,7 @@ class GroupTraffic:
         first_of_tile = np.concatenate([[True], last_of_tile[:-1]])
         b = chunks.batch
 
-        def at_end(values: Counter) -> Counter:
+        def at_end(values: PerStep) -> PerStep:
             return np.where(last_of_batch, values[b], 0) if len(values) else np.zeros(len(b), np.int64)
 
         integration = self._integration_cycles
@@ -168,14 +168,14 @@ class GroupTraffic:
         return self._split_outputs(steps), self._operations(), int(array.sum())
 
     @cached_property
-    def _integration_cycles(self) -> Counter:
+    def _integration_cycles(self) -> PerStep:
         per_tap = -(-self.schedule.tws // self.arch.accumulators_per_pe)
         if self.schedule.packs_taps:
             return count_slots(self.schedule, self.spikes, self.chunks) * per_tap
         return self.chunks.taps * per_tap
 
     @property
-    def _skipped_per_tile(self) -> Counter:
+    def _skipped_per_tile(self) -> PerStep:
         """NTWUs per row that a tile skips; their outputs are zero tags."""
         tiles = self.schedule.tiles
         columns_before = self.schedule.batch_columns[self.schedule.tile_batches]
@@ -186,11 +186,11 @@ class GroupTraffic:
         return int(self.blocks.filters.any(axis=0).sum()) * self.schedule.geometry.filter_taps
 
     @property
-    def _tile_filter_taps(self) -> Counter:
-        taps: Counter = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
+    def _tile_filter_taps(self) -> PerStep:
+        taps: PerStep = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
         return taps
 
-    def _fetch_bits(self, first_of_tile: NDArray[np.bool_]) -> Counter:
+    def _fetch_bits(self, first_of_tile: NDArray[np.bool_]) -> PerStep:
         """DRAM to GLB: each load belongs to the first step of its scope."""
         chunks, tap_bits = self.chunks, self.rows * self.widths.weight
         tile = chunks.tile
@@ -206,7 +206,7 @@ class GroupTraffic:
             bits = bits + np.where(first_of_tile, spmb[tile], 0)
         return bits
 
-    def _load_bits(self) -> Counter:
+    def _load_bits(self) -> PerStep:
         """GLB to LBUF."""
         chunks, tap_bits = self.chunks, self.rows * self.widths.weight
         bits = chunks.words * self.schedule.tws + chunks.tags
@@ -267,7 +267,7 @@ class GroupTraffic:
         updates = rows * columns * tws
         column_taps = int((batches.columns[chunks.batch] * chunks.taps).sum()) if columns else 0
 
-        def total(values: Counter) -> int:
+        def total(values: PerStep) -> int:
             return int(values.sum()) * times
 
         log.read("lbuf", "filter", total(chunks.taps) * rows * widths.weight)
@@ -298,6 +298,6 @@ class GroupTraffic:
             log.move("glb", "dram", tensor, bits)
 
 
-def _last_of_run(values: Counter) -> NDArray[np.bool_]:
+def _last_of_run(values: PerStep) -> NDArray[np.bool_]:
     """Where a run of equal values ends."""
     return np.concatenate([values[1:] != values[:-1], [True]])

@@ -67,12 +67,12 @@ def choose_tiles(
                 potential_bits * rows_used * positions,
                 f"{positions} positions per tile",
             )
-    wanted = min(arch.array.cols, windows) if fill_columns else 1
+    least = 1 if arch.mapping.windows == "auto" else min(arch.mapping.windows, windows)
+    wanted = min(arch.array.cols, windows) if fill_columns and arch.mapping.windows == "auto" else least
     block = most_windows(positions)
     while arch.mapping.positions == "auto" and block < wanted and positions > 1:
         positions //= 2
         block = most_windows(positions)
-    least = 1 if arch.mapping.windows == "auto" else min(arch.mapping.windows, windows)
     if block < least:
         pixels = int(set_pixels(geometry, positions).max())
         need = pixels * geometry.channels * (tws + 1) * least

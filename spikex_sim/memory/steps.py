@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.errors import ConfigError
 from spikex_sim.memory.engine import Durations
 from spikex_sim.spec.arch import Accelerator
 
-Counter = NDArray[np.int64]
+PerStep = NDArray[np.int64]
+"""One number for each step (or chunk, batch, tile)."""
+
+LONGEST_CYCLES = 1 << 62
+"""More cycles than any layer may take; sums of fewer stay within int64."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +36,15 @@ class Steps:
         Traffic on the LBUF's array side.
     """
 
-    group: Counter
-    tile: Counter
-    batch: Counter
-    fetch_bits: Counter
-    load_bits: Counter
-    store_bits: Counter
-    array_cycles: Counter
-    lbuf_read_bits: Counter
-    lbuf_write_bits: Counter
+    group: PerStep
+    tile: PerStep
+    batch: PerStep
+    fetch_bits: PerStep
+    load_bits: PerStep
+    store_bits: PerStep
+    array_cycles: PerStep
+    lbuf_read_bits: PerStep
+    lbuf_write_bits: PerStep
 
     def __len__(self) -> int:
         return len(self.tile)
@@ -52,11 +57,12 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     port_rate = Fraction(min(memory.glb.array_port_bits, memory.lbuf.port_bits))
     lbuf_rate = Fraction(memory.lbuf.port_bits)
 
-    def cycles(rate: Fraction, latency: int) -> Callable[[Counter], Counter]:
-        def of(bits: Counter) -> Counter:
+    def cycles(rate: Fraction, latency: int) -> Callable[[PerStep], PerStep]:
+        def of(bits: PerStep) -> PerStep:
             exact = bits.astype(object) if _overflows(bits, rate) else bits
             whole = -(-exact * rate.denominator // rate.numerator)
-            return np.where(bits > 0, whole + latency, 0).astype(np.int64)
+            spent = np.where(bits > 0, whole + latency, 0)
+            return np.minimum(spent, LONGEST_CYCLES).astype(np.int64)
 
         return of
 
@@ -64,7 +70,7 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     port = cycles(port_rate, memory.glb.latency_cycles)
     lbuf = cycles(lbuf_rate, memory.lbuf.latency_cycles)
     array_side = np.maximum(lbuf(steps.lbuf_read_bits), lbuf(steps.lbuf_write_bits))
-    return Durations(
+    durations = Durations(
         fetch=dram(steps.fetch_bits),
         load=port(steps.load_bits),
         compute=np.maximum(steps.array_cycles, array_side),
@@ -72,9 +78,23 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
         writeback=dram(steps.store_bits),
         array=steps.array_cycles,
     )
+    _check_range(durations, arch)
+    return durations
 
 
-def _overflows(bits: Counter, rate: Fraction) -> bool:
+def _check_range(durations: Durations, arch: Accelerator) -> None:
+    """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
+    total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
+    if total > LONGEST_CYCLES:
+        raise ConfigError(
+            f"a layer would last more than 2^62 cycles; memory.dram.bandwidth_gb_s "
+            f"({arch.memory.dram.bandwidth_gb_s:g}) or a port is too slow",
+            where=arch.name,
+            field="memory",
+        )
+
+
+def _overflows(bits: PerStep, rate: Fraction) -> bool:
     """Whether ``bits * rate.denominator`` leaves int64; then Python's integers take over."""
     most = int(bits.max(initial=0))
     return most * rate.denominator > np.iinfo(np.int64).max

@@ -9,12 +9,16 @@ import numpy as np
 
 from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.dispatch import Schedule
+from spikex_sim.errors import ConfigError
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import Blocks, Residency, blocks_of, choose_residency
 from spikex_sim.memory.steps import Steps
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
+
+MAX_STEPS = 1 << 25
+"""Most steps of one layer; about 200 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,13 @@ def traffic_of(
             )
             per_size[rows] = part.build()
             part.count(log, sizes.count(rows))
+        if len(sizes) * len(per_size[rows][0]) > MAX_STEPS:
+            raise ConfigError(
+                f"a layer of {len(sizes)} row groups with {len(per_size[rows][0]):,} steps each takes too "
+                f"much memory (limit {MAX_STEPS:,} steps); larger buffers, windows or arrays make fewer",
+                where=arch.name,
+                field="memory.lbuf.bytes",
+            )
         groups.append(_with_layer_loads(per_size[rows][0], index, schedule, blocks, residency))
     spmb_loads = 1 if residency.glb_ifmap == "layer" else len(sizes)
     _count_spmb(log, blocks, schedule.tws, spmb_loads)

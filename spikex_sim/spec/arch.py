@@ -45,7 +45,7 @@ class Partition(_Spec):
 class Dram(_Spec):
     """Off-chip memory."""
 
-    bandwidth_gb_s: float = knob(30.0, "bandwidth; a GB is 1e9 bytes", "GB/s", gt=0.0, le=1e6)
+    bandwidth_gb_s: float = knob(30.0, "bandwidth; a GB is 1e9 bytes", "GB/s", ge=1e-3, le=1e6)
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
     kind: str = knob("LPDDR4", "row of the DRAM energy table")
     weights: Literal["stream", "resident", "amortised"] = knob(
@@ -92,6 +92,12 @@ class Mapping(_Spec):
     positions: int | Literal["auto"] = knob("auto", "positions per tile |s|", "positions")
     windows: int | Literal["auto"] = knob("auto", "windows per tile z", "windows")
 
+    @model_validator(mode="after")
+    def _one_tile_has_no_sizes(self) -> Mapping:
+        if self.tile == "layer" and (self.positions, self.windows) != ("auto", "auto"):
+            raise ValueError("tile: layer makes one tile, positions and windows must be auto")
+        return self
+
     @field_validator("positions", "windows")
     @classmethod
     def _at_least_one(cls, value: int | str) -> int | str:
@@ -125,8 +131,8 @@ class Accelerator(_Spec):
     stream: Literal["tap", "channel", "all"] = knob(
         "tap", "taps streamed: active ones, those of active input channels, or all"
     )
-    stsap: bool = knob(False, "PTB packs taps whose windows do not overlap")
-    clock_mhz: float = knob(500.0, "clock frequency", "MHz", gt=0.0, le=1e6)
+    stsap: bool = knob(False, "taps whose windows do not overlap share a slot (scheduler ptb only)")
+    clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
     leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
     potential_bits: int = knob(16, "width at which int potentials saturate", "bits", ge=2, le=32)

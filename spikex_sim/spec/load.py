@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -40,6 +41,13 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"duplicate key '{key}' (line {key_node.start_mark.line + 1})")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",  # YAML 1.1 wants a dot in 1e3; people do not write one
+    re.compile(r"^[-+]?\d[\d_]*(?:\.\d*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
 
 
 def shortened(text: str) -> str:
@@ -87,8 +95,12 @@ def load_accelerator(
     else:
         given, where = _resolve(str(arch), MAX_BASES)
         data = _merge(Accelerator().model_dump(), given)
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise ConfigError("must map keys to values", where=where, field="overrides")
     for key, value in (overrides or {}).items():
-        _set(data, key, value)
+        if not isinstance(key, str):
+            raise ConfigError(f"{key!r} is no configuration key", where=where, field="overrides")
+        _set(data, key, _plain(value))
     _check_keys(Accelerator, data, where, ())
     return validated(Accelerator, data, where=where, error=ConfigError)
 
@@ -142,6 +154,13 @@ def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars, and sequences of them, into what a configuration file would hold."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
 def _set(data: dict[str, Any], key: str, value: Any) -> None:

@@ -93,12 +93,20 @@ class Layer(BaseModel):
     in_width: int = Field(default=1, ge=1, le=MAX_SIZE)
     neuron: Neuron | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_not_given(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
     @field_validator("kernel", "stride", "padding", mode="before")
     @classmethod
     def _one_number_or_a_pair(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             return (value, value)
-        return tuple(value) if isinstance(value, list) else value
+        pair = tuple(value) if isinstance(value, list | tuple) else ()
+        if len(pair) != 2 or any(isinstance(side, bool) or not isinstance(side, int) for side in pair):
+            raise ValueError("must be a whole number or [height, width]")
+        return pair
 
     @field_validator("name")
     @classmethod

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from spikex_sim.errors import ConfigError
 from spikex_sim.spec.load import parse_yaml
 
@@ -38,8 +40,12 @@ def points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     ConfigError
         If an axis is empty, repeats a value, or the grid is unreasonably large.
     """
+    if not isinstance(grid, Mapping):
+        raise ConfigError("must map keys to lists of values", where="grid")
     count = 1
     for key, values in grid.items():
+        if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray | range):
+            raise ConfigError("must be a list of values", where="grid", field=str(key))
         if len(values) == 0:
             raise ConfigError("has no values", where="grid", field=key)
         if len({repr(value) for value in values}) != len(values):

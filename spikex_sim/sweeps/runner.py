@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.accounting import Stalls
 from spikex_sim.energy.model import COMPONENTS, EnergyModel
 from spikex_sim.errors import ConfigError
+from spikex_sim.registry import source_files
 from spikex_sim.results import RunResult, csv_text, write_files
-from spikex_sim.simulator import check_runnable, simulate, versions
+from spikex_sim.simulator import as_traces, check_runnable, simulate, versions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.sweeps.grid import points
 from spikex_sim.sweeps.store import SweepStore
 from spikex_sim.trace.model import Trace
-from spikex_sim.trace.store import load_trace, load_traces
 
 TraceLike = Trace | str | Path
 
@@ -65,8 +66,8 @@ def sweep(
     SpikexError
         If any point's configuration is wrong, before anything is run; or if a point cannot be run.
     """
-    traces = [trace] if isinstance(trace, Trace | str | Path) else list(trace)
-    archs = [arch] if isinstance(arch, str | Path | Accelerator) else list(arch)
+    traces: list[TraceLike] = _listed(trace, "trace", Trace | str | Path)
+    archs: list[str | Path | Accelerator] = _listed(arch, "arch", str | Path | Accelerator)
     values = points(grid)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
@@ -76,25 +77,23 @@ def sweep(
     configurations = [
         (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
     ]
-    for item in traces:
-        samples = _load(item)
+    loaded = [as_traces(item) for item in traces]
+    for samples in loaded:
         for _, accelerator in configurations:
             check_runnable(samples, accelerator, engine)
     rows: list[dict[str, Any]] = []
     total = len(traces) * len(configurations)
     store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
     with store as kept:
-        for item in traces:
-            samples = _load(item)
+        for samples in loaded:
             for point, accelerator in configurations:
                 if progress:
                     progress(f"{samples[0].name} {accelerator.name}", len(rows), total)
-                key = _key(samples, accelerator, engine)
-                found = kept.find(key, set(MEASURES)) if kept else None
+                found = kept.find(_key(samples, accelerator, engine), set(MEASURES)) if kept else None
                 if found is None:
                     found = _measures(simulate(samples, accelerator, engine=engine))
                     if kept:
-                        kept.add(key, found)
+                        kept.add(_key(samples, accelerator, engine), found)
                 shown = {name: _plain(value) for name, value in point.items()}
                 rows.append({"trace": samples[0].name, "arch": accelerator.name, **shown, **found})
     if progress:
@@ -104,16 +103,17 @@ def sweep(
     return rows
 
 
+def _listed(given: Any, what: str, kind: Any) -> list[Any]:
+    items = [given] if isinstance(given, kind) else list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(item, kind) for item in items):
+        raise ConfigError(f"must be one or a list of names, paths or objects, not {given!r:.60}", field=what)
+    return items
+
+
 def _folder(out: str | Path) -> Path:
     from spikex_sim.results import check_writable
 
     return check_writable(out)
-
-
-def _load(item: TraceLike) -> list[Trace]:
-    if isinstance(item, Trace):
-        return [item]
-    return load_traces(item) if Path(item).is_dir() else [load_trace(item)]
 
 
 def _plain(value: Any) -> Any:
@@ -123,15 +123,28 @@ def _plain(value: Any) -> Any:
 
 
 def _key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
-    """Content of a point: configuration, spikes, and the version that computes it."""
+    """Content of a point: configuration, energies, spikes, and the code that computes it."""
     content = {
         "config": arch.model_dump(mode="json"),
-        "traces": [one.sha256 for one in samples],
-        "engine": engine,
         "energies": asdict(EnergyModel.of(arch)),
+        "traces": [(one.name, one.sha256) for one in samples],
+        "engine": engine,
         "version": versions()["spikex_sim"],
+        "code": _code_sha256(arch.scheduler, arch.dispatch, engine),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _code_sha256(scheduler: str, dispatch: str, engine: str) -> str:
+    """Hash the sources of this package and of the plug-ins in use: changed code is another point."""
+    files = set(source_files("engines", "fast"))
+    for seam, name in (("accelerators", scheduler), ("dispatch", dispatch), ("engines", engine)):
+        files.update(source_files(seam, name))
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _total(name: str) -> Callable[[RunResult], Any]:

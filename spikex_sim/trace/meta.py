@@ -30,7 +30,7 @@ class TraceMeta(BaseModel):
     format, version
         Always ``"spikex-trace"`` and 1.
     name : str
-        Name shown in results; one printable line.
+        Name shown in results; one printable line; the file's name if empty.
     timesteps : int
         Time points ``T``.
     source : str
@@ -45,7 +45,7 @@ class TraceMeta(BaseModel):
 
     format: Literal["spikex-trace"]
     version: Literal[1]
-    name: str = Field(max_length=200)
+    name: str = Field(default="", max_length=200)
     timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
     source: str = Field(default="", max_length=2000)
     layers: list[Layer] = Field(min_length=1)

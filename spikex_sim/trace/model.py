@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -93,7 +94,7 @@ class Trace:
             arrays = {index: _frozen(array) for index, array in getattr(self, key).items()}
             object.__setattr__(self, key, MappingProxyType(dict(sorted(arrays.items()))))
         if self.label is not None:
-            classes = np.asarray(self.label, dtype=np.int64)
+            classes = _classes(self.label, self.where)
             object.__setattr__(self, "label", tuple(classes.tolist()) if classes.ndim else int(classes))
         _check(self)
 
@@ -110,8 +111,8 @@ class Trace:
         layers: Sequence[Layer | Mapping[str, Any]],
         inputs: Mapping[int, NDArray[Any]] | NDArray[Any],
         *,
-        weights: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] = (),
-        biases: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] = (),
+        weights: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] | None = None,
+        biases: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] | None = None,
         name: str = "trace",
         label: int | tuple[int, ...] | None = None,
         source: str = "",
@@ -141,6 +142,8 @@ class Trace:
         """
         from spikex_sim.spec.validation import validated
 
+        if isinstance(layers, Mapping | str) or not all(isinstance(x, Layer | Mapping) for x in layers):
+            raise TraceError("must be a list of layers or their descriptions", where=name, field="layers")
         specs = tuple(
             item
             if isinstance(item, Layer)
@@ -150,7 +153,10 @@ class Trace:
         if not specs:
             raise TraceError("a trace needs at least one layer", where=name, field="layers")
         given = inputs if isinstance(inputs, Mapping) else {0: inputs}
-        spikes = {index: np.asarray(array) for index, array in given.items()}
+        try:
+            spikes = {index: np.asarray(array) for index, array in given.items()}
+        except ValueError:
+            raise TraceError("must be arrays of one shape each", where=name, field="inputs") from None
         if 0 not in spikes:
             raise TraceError("the spikes that enter layer 0 are required", where=name, field="0/input")
         timesteps = spikes[0].shape[-1] if spikes[0].ndim else 0
@@ -196,7 +202,7 @@ class Trace:
             where=name,
         )
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file read, or of the canonical content for a trace made in memory."""
         return self.file_sha256 or content_sha256(self)
@@ -258,10 +264,20 @@ def _rebuilt(values: dict[str, Any]) -> Trace:
     return Trace(**values)
 
 
+def _classes(label: Any, where: str) -> NDArray[np.int64]:
+    try:
+        given = np.asarray(label)
+        if given.dtype.kind in "iu" and given.ndim <= 1:
+            return given.astype(np.int64)
+    except (ValueError, OverflowError, TypeError):
+        pass
+    raise TraceError("must be a whole number, or one for each sample", where=where, field="label")
+
+
 def _by_index(
-    arrays: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None],
+    arrays: Mapping[int, NDArray[Any]] | Sequence[NDArray[Any] | None] | None,
 ) -> dict[int, NDArray[Any]]:
-    items = arrays.items() if isinstance(arrays, Mapping) else enumerate(arrays)
+    items = arrays.items() if isinstance(arrays, Mapping) else enumerate(arrays or ())
     return {index: np.asarray(array) for index, array in items if array is not None}
 
 
@@ -419,7 +435,7 @@ def check_declared(
     if part == "weight":
         dtypes, want = ("int8",) if integer else ("float32", "int8"), layer.weight_shape
     else:
-        dtypes, want = ("int32",) if integer else ("float32",), (layer.out_channels,)
+        dtypes, want = ("int32",) if integer else ("float32", "int32"), (layer.out_channels,)
     if dtype.name not in dtypes:
         raise fail(f"must be {' or '.join(dtypes)} for this layer's datapath, not {dtype}")
     if shape != want:

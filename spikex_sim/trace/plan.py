@@ -46,15 +46,15 @@ def plan_stages(trace: Trace) -> list[Stage]:
     known = True
     for index, layer in enumerate(trace.layers):
         recorded = index in trace.inputs
-        if not recorded and not known:
+        if not recorded and not known and not layer.is_pool:
             raise TraceError(
-                f"layer {index} ({layer.name}) has no recorded spikes, and layer {index - 1} has no weights "
-                "to compute them",
+                f"layer {index} ({layer.name}) has no recorded spikes, and there are no weights before it to "
+                "compute them",
                 where=trace.where,
                 field=f"{index}/input",
             )
         stage = _stage(trace, index)
-        known = stage.weight is not None or layer.is_pool
+        known = (recorded or known) if layer.is_pool else stage.weight is not None
         stages.append(stage)
     return stages
 
