@@ -20,9 +20,12 @@ settings.register_profile("thorough", settings.get_profile("ci"), max_examples=s
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _compiled_kernels() -> None:
-    """Compile kernels anew if any of their sources changed; Numba itself looks at one file at a time."""
-    from spikex_sim.simulator import prepare
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile kernels anew if any of their sources changed, once and before any worker process starts.
 
-    prepare()
+    Numba itself compares a kernel with its own file alone, not with those it calls into.
+    """
+    if not hasattr(session.config, "workerinput"):
+        from spikex_sim.simulator import prepare
+
+        prepare()

@@ -32,9 +32,7 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
-TracePath = Annotated[
-    Path | None, typer.Argument(help="Trace file or folder; default: the packaged N-MNIST digit.")
-]
+TracePath = Annotated[Path | None, typer.Argument(help="Trace file or folder; default: the packaged digit.")]
 
 
 def command() -> Any:
@@ -105,8 +103,6 @@ def compare(
     """
     overrides = parse_settings(settings, tws)
     names = split_names(arch, "--arch")
-    if len(names) < 2:
-        raise ConfigError("wants several accelerators to compare, separated by commas", field="--arch")
     from spikex_sim.cli import show
 
     show.log_to_terminal()
@@ -124,7 +120,7 @@ def compare(
     hashes = {tuple(layer.output_sha256 for layer in result.layers) for result in results}
     if None in {layer.output_sha256 for layer in results[0].layers}:
         show.console.print("output spikes: not computed, the trace has no weights")
-    else:
+    elif len(results) > 1:
         verdict = "identical for all accelerators" if len(hashes) == 1 else "[red]DIFFERENT[/]"
         show.console.print(f"output spikes of all layers: {verdict}")
     if out is not None:
@@ -136,7 +132,7 @@ def compare(
 @app.command()
 def sweep(
     trace_paths: Annotated[
-        list[Path] | None, typer.Argument(help="Trace files; default: the packaged N-MNIST digit.")
+        list[Path] | None, typer.Argument(help="Trace files; default: the packaged digit.")
     ] = None,
     grid: Annotated[
         list[str] | None,

@@ -88,15 +88,11 @@ class Memory(_Spec):
 class Mapping(_Spec):
     """How positions and windows are cut into tiles (Section 5 of the model)."""
 
-    tile: Literal["auto", "layer"] = knob("auto", "auto, or one tile per row group as if all fitted")
+    tile: Literal["auto", "layer"] = knob(
+        "auto", "auto, or layer: one tile per row group as if all fitted, whatever the sizes"
+    )
     positions: int | Literal["auto"] = knob("auto", "positions per tile |s|", "positions")
     windows: int | Literal["auto"] = knob("auto", "windows per tile z", "windows")
-
-    @model_validator(mode="after")
-    def _one_tile_has_no_sizes(self) -> Mapping:
-        if self.tile == "layer" and (self.positions, self.windows) != ("auto", "auto"):
-            raise ValueError("tile: layer makes one tile, positions and windows must be auto")
-        return self
 
     @field_validator("positions", "windows")
     @classmethod

@@ -289,7 +289,7 @@ def test_large_counts_do_not_wrap() -> None:
 
 
 def test_durations_of_large_transfers_do_not_wrap() -> None:
-    bits = np.array([0, 1, 2**40, 2**62], np.int64)
+    bits = np.array([0, 1, 2**40, 2**56], np.int64)
     steps = Steps(**{item.name: bits for item in fields(Steps)})
     arch = load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.123457, "clock_mhz": 333.333})
     rate = arch.dram_bits_per_cycle
@@ -298,6 +298,13 @@ def test_durations_of_large_transfers_do_not_wrap() -> None:
         -(-int(n) * rate.denominator // rate.numerator) for n in bits.tolist()
     ]
     assert durations.load.tolist() == [-(-int(n) // 64) for n in bits.tolist()]
+
+
+def test_a_layer_that_would_outlast_int64_is_refused() -> None:
+    bits = np.full(8, 2**62, np.int64)
+    steps = Steps(**{item.name: bits for item in fields(Steps)})
+    with pytest.raises(ConfigError, match="2\\^62 cycles"):
+        durations_of(steps, load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.001}))
 
 
 def test_a_negative_count_is_refused() -> None:

@@ -126,6 +126,53 @@ def test_a_soft_reset_may_leave_a_rest_that_fires_again() -> None:
     assert_outputs(workload, "spikex", {"tws": 2})
 
 
+FLOAT = {"threshold": 0.5, "leak": 1.0, "reset": "zero", "datapath": "float"}
+BIG = 2.0**25  # next to it, float32 has no room for 1
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    ("weight", "fires"),
+    [
+        # In ascending order of taps (channel, i, j): (2^25 + 1) - 2^25 = 0, + 1 fires; from the other end
+        # ((1 - 2^25) + 1) + 2^25 = 0.
+        ([[[[BIG, 1], [-BIG, 1]]]], True),
+        ([[[[1, -BIG], [1, BIG]]]], False),
+        ([[[[1, BIG], [-BIG, 0]]]], False),
+    ],
+)
+def test_floats_are_added_in_ascending_order_of_rows_and_columns(weight: list[Any], fires: bool) -> None:
+    layer = conv("conv", (1, 1), 2, FLOAT, kernel=2)
+    workload = Workload(layer, np.ones((1, 2, 2, 1), bool), np.array(weight, np.float32))
+    assert oracle(workload, 16).item() is fires
+    assert_outputs(workload, "spikex", {"tws": 1})
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(("weight", "fires"), [([BIG, 1, -BIG, 1], True), ([1, -BIG, 1, BIG], False)])
+def test_floats_are_added_in_ascending_order_of_channels(weight: list[float], fires: bool) -> None:
+    spikes = np.ones((4, 1), bool)
+    workload = Workload(linear("fc", (4, 1), FLOAT), spikes, np.array([weight], np.float32))
+    assert oracle(workload, 16).item() is fires
+    for base in ("spikex", "ptb"):
+        assert_outputs(workload, base, {"tws": 1})
+
+
+@pytest.mark.kernels
+def test_the_bias_is_added_after_the_weights_and_the_potential_after_the_bias() -> None:
+    # (2^25 - 2^25) + 1 fires, 1 + 2^25 - 2^25 does not.
+    spikes = np.array([[1], [1]], bool)
+    weight, bias = np.array([[BIG, -BIG]], np.float32), np.array([1], np.float32)
+    workload = Workload(linear("fc", (2, 1), FLOAT), spikes, weight, bias)
+    assert oracle(workload, 16).item() is True
+    assert_outputs(workload, "spikex", {"tws": 1})
+    # A potential of -2^25 meets 2^25 + 1 = 2^25 and is 0; added first, the 1 of the bias would be left.
+    spikes = np.array([[1, 0], [0, 1]], bool)
+    workload = Workload(linear("fc", (2, 1), FLOAT), spikes, np.array([[-BIG, BIG]], np.float32), bias)
+    assert oracle(workload, 16).ravel().tolist() == [False, False]
+    assert_outputs(workload, "spikex", {"tws": 1})
+
+
 # --- Whole networks, through `simulate` -----------------------------------------------------------
 
 

@@ -165,7 +165,7 @@ class TestTraces:
 
     def test_inputs_that_nobody_can_compute(self, refuse: Refuse) -> None:
         write_npz(Path("bad.npz"), good_arrays(**{"0/weight": ...}))
-        refuse(["run", "bad.npz"], "bad.npz: 1/input", "no recorded spikes")
+        refuse(["run", "bad.npz"], "bad.npz: 2/input", "no recorded spikes")
 
     def test_links_out_of_an_hdf5_file(self, refuse: Refuse) -> None:
         write_h5(Path("bad.h5"), good_arrays(**{"0/weight": ...}))
