@@ -19,6 +19,7 @@ from networks import conv, forward, linear, random_weights, small_network, trace
 from pipeline import run
 from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.energy.model import EnergyModel
+from spikex_sim.errors import ConfigError
 from spikex_sim.memory.steps import Steps, durations_of
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator
