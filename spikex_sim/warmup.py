@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
@@ -38,11 +39,14 @@ def _is_cached(kernel: Any, newest_source: float) -> bool:
     Numba compares with the kernel's own file alone; what it calls from another one would stay as it was.
     """
     python = f"py{sys.version_info.major}{sys.version_info.minor}"
-    indices = list(Path(kernel.stats.cache_path).glob(f"*.{kernel.py_func.__name__}-*.{python}*.nbi"))
-    stale = [index for index in indices if index.stat().st_mtime < newest_source]
-    for index in stale:
-        index.unlink(missing_ok=True)
-    return len(indices) > len(stale)
+    fresh = False
+    for index in Path(kernel.stats.cache_path).glob(f"*.{kernel.py_func.__name__}-*.{python}*.nbi"):
+        with contextlib.suppress(FileNotFoundError):  # another process may be doing the same
+            if index.stat().st_mtime >= newest_source:
+                fresh = True
+            else:
+                index.unlink()
+    return fresh
 
 
 @lru_cache(maxsize=1)

@@ -191,6 +191,8 @@ class Problem:
         fill_columns = self.ptb or self.mode == "temporal"
         wanted = min(self.cols, self.windows) if fill_columns else 1
         fixed = self.config["mapping"]
+        if fixed["windows"] != "auto":  # the positions make room for the windows asked for
+            wanted = min(self.windows, int(fixed["windows"]))
         if fixed["positions"] != "auto":
             if min(self.P, int(fixed["positions"])) > size:
                 raise ValueError("the potentials of the positions asked for do not fit the LBUF's psum part")

@@ -246,3 +246,10 @@ def test_blocks_hold_whole_rows_of_columns() -> None:
     keys = halves(glb_ifmap=3 * 16 * 3 * 3) | automatic
     assert cost(ONES, "ptb", **keys).schedule.shape.windows == 2
     assert cost(ONES, "spikex", dispatch="spatial", **keys).schedule.shape.windows == 3
+
+
+def test_positions_make_room_for_the_windows_asked_for() -> None:
+    # Three windows of 2 positions need 3 x 8 pixels x 3 channels x 3 bits = 216 bits, of 4 positions 432.
+    keys = halves(glb_ifmap=216) | {"mapping.positions": "auto", "mapping.windows": 3, "dispatch": "spatial"}
+    shape = cost(ONES, "spikex", **keys).schedule.shape
+    assert (shape.positions, shape.windows) == (2, 3)
