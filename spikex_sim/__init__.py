@@ -62,6 +62,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that ``--help`` and error messages do not wait for compiled kernels."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("spikex_sim")
     if name not in _HOMES:
         raise AttributeError(f"module 'spikex_sim' has no attribute '{name}'")
     return getattr(importlib.import_module(f"spikex_sim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -106,7 +106,7 @@ def _simulate(
     return RunResult(
         arch=accelerator,
         engine=engine,
-        trace=_describe(traces),
+        trace=describe(traces),
         layers=tuple(layers),
         samples=tuple(Totals.of(runs) for runs in zip(*per_sample, strict=True)),
         energy_model=runner.energies,
@@ -180,7 +180,8 @@ def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[
     return traces
 
 
-def _describe(traces: list[Trace]) -> dict[str, Any]:
+def describe(traces: Sequence[Trace]) -> dict[str, Any]:
+    """Name, hash and size of the samples of a run, as in ``results.json``."""
     hashes = [one.sha256 for one in traces]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return {

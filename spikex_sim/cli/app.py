@@ -81,9 +81,9 @@ def run(
         check_writable(out)
     with show.progress_bar("reading") as progress:
         result = simulate(_trace(trace_path), arch, engine=engine, overrides=overrides, progress=progress)
+    files = result.save(out) if out is not None else []
     show.show_run(result)
-    if out is not None:
-        _wrote(result.save(out))
+    _wrote(files)
 
 
 @app.command()
@@ -183,7 +183,8 @@ def _trace(path: Path | None) -> Any:
 
 
 def _wrote(paths: list[Path]) -> None:
-    typer.echo("wrote " + ", ".join(str(path) for path in paths))
+    if paths:
+        typer.echo("wrote " + ", ".join(str(path) for path in paths))
 
 
 def _show_config(arch: str, overrides: dict[str, Any]) -> None:

@@ -11,11 +11,12 @@ from rich.text import Text
 
 GAP = 2
 LONGEST_LABEL = 14
+LONGEST_KEY = 40
 
 
-def short(name: str) -> str:
+def short(name: str, longest: int = LONGEST_LABEL) -> str:
     """Cut a name so that it leaves room for numbers."""
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 @dataclass

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.energy.model import Energy
 from spikex_sim.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Dram
@@ -301,6 +301,10 @@ def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
         cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
-            *(short(str(row[name])) for name in names), *cells, f"{100 * row['utilization']:.1f}", stalled
+            *(short(str(row[name]), LONGEST_KEY) for name in names),
+            *cells,
+            f"{100 * row['utilization']:.1f}",
+            stalled,
         )
+    made.caption = "* smallest of its column"
     put(made)

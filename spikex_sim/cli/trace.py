@@ -60,6 +60,8 @@ def show_trace(
     from spikex_sim.trace.store import load_trace
     from spikex_sim.trace.summary import summarise
 
+    if trace_path is not None and trace_path.is_dir():
+        raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
     trace = load_trace(trace_path or default_trace_path())
     summary = summarise(trace, tws)
     labelled = "" if summary.label is None else f", label {summary.label}"
@@ -227,7 +229,7 @@ def convert(
     label = None if recordings.labels is None else int(recordings.labels[sample])
     source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"
     if other is not None:
-        name = f"{recordings_path.stem}-{sample}-{chosen.name}"
+        name = f"{recordings_path.stem}-{sample}"
         save_trace(
             other.with_input(binned.spikes, name, f"{source}; layers and weights of {other.name}", label), out
         )

@@ -16,7 +16,7 @@ from spikex_sim.energy.model import COMPONENTS, EnergyModel
 from spikex_sim.errors import ConfigError
 from spikex_sim.registry import source_files
 from spikex_sim.results import RunResult, csv_text, write_files
-from spikex_sim.simulator import as_traces, check_runnable, simulate, versions
+from spikex_sim.simulator import as_traces, check_runnable, describe, simulate, versions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.sweeps.grid import points
@@ -86,16 +86,17 @@ def sweep(
     store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
     with store as kept:
         for samples in loaded:
+            name = describe(samples)["name"]
             for point, accelerator in configurations:
                 if progress:
-                    progress(f"{samples[0].name} {accelerator.name}", len(rows), total)
+                    progress(f"{name} {accelerator.name}", len(rows), total)
                 found = kept.find(_key(samples, accelerator, engine), set(MEASURES)) if kept else None
                 if found is None:
                     found = _measures(simulate(samples, accelerator, engine=engine))
                     if kept:
                         kept.add(_key(samples, accelerator, engine), found)
                 shown = {name: _plain(value) for name, value in point.items()}
-                rows.append({"trace": samples[0].name, "arch": accelerator.name, **shown, **found})
+                rows.append({"trace": name, "arch": accelerator.name, **shown, **found})
     if progress:
         progress("done", total, total)
     if out is not None:
