@@ -16,7 +16,7 @@ Scene = Callable[[float], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class EventCamera:
-    """Pixel model of Lichtsteiner et al., IEEE JSSC 43(2), 2008, Section II, with noise.
+    """Pixel model of Lichtsteiner et al., IEEE JSSC 43(2), 2008, with noise.
 
     A pixel remembers the log intensity of its last event, ``M``. When the intensity it sees, ``L``, has
     risen to ``M + theta_on`` it sends an ON event and ``M`` grows by ``theta_on``; when it has fallen to

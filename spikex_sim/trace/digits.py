@@ -12,15 +12,15 @@ from spikex_sim.errors import ConfigError
 from spikex_sim.trace.npyzip import NpyZip
 
 SENSOR = 34
-"""Rows and columns of N-MNIST (Orchard et al., Front. Neurosci. 9:437, 2015, Section 2.4)."""
+"""Rows and columns of N-MNIST (Orchard et al., Front. Neurosci. 9:437, 2015)."""
 LEVELS = 16
 """Darkest ink in the digit images, which have values 0 to 16."""
 SACCADE_MS = 100.0
-"""Length of one saccade (Orchard et al. 2015, Table 2)."""
+"""Length of one saccade, as in the recordings (Orchard et al. 2015 describe three of about 100 ms)."""
 CORNERS_PX = np.array([(0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0)]) - (3.5, 3.5)
 """Where the digit stands between saccades as (x, y) around the middle, in pixels.
 
-The isosceles triangle of Orchard et al. 2015, Table 2; the lengths are those of the recordings, in which the
+A triangle of three saccades (Orchard et al. 2015); the lengths are those of the recordings, in which the
 events move by 3.5, 3.5 and 7 pixels across and 7, 7 and 0 pixels down.
 """
 
@@ -98,7 +98,7 @@ def saccade_position(time_ms: float) -> tuple[float, float]:
 def cubic_weights(samples: int, pitch: float, shift: float) -> NDArray[np.float64]:
     """Interpolation matrix ``[34, samples]`` of Keys' cubic convolution with ``a = -1/2``.
 
-    R. Keys, IEEE Trans. ASSP 29(6), 1981, eq. 15. The samples are ``pitch`` pixels apart, their middle
+    R. Keys, IEEE Trans. ASSP 29(6), 1981. The samples are ``pitch`` pixels apart, their middle
     ``shift`` pixels from the sensor's; beyond them there is no ink.
     """
     pixels = np.arange(SENSOR) - (SENSOR - 1) / 2 - shift

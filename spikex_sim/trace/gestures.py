@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SENSOR = 128
-"""Rows and columns of the DVS128 (Amir et al., CVPR 2017, Section 4)."""
+"""Rows and columns of the DVS128 (Amir et al., CVPR 2017)."""
 
 GESTURES = (
     "hand_clapping", "right_hand_wave", "left_hand_wave", "right_arm_clockwise",
