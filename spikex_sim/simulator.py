@@ -90,10 +90,7 @@ def _simulate(
 ) -> RunResult:
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
     traces = as_traces(trace)
-    check_runnable(traces, accelerator, engine)
-    stages = [plan_stages(one) for one in traces]
-    window_sizes = _window_sizes(accelerator, stages[0], traces[0])
-    runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator))
+    stages, window_sizes, runner = _prepared(traces, accelerator, engine)
     inputs = [(which, sample) for which, one in enumerate(traces) for sample in range(one.samples)]
     flows = [Flow(stages[which], traces[which], sample) for which, sample in inputs]
     layers, per_sample = [], []
@@ -117,15 +114,19 @@ def _simulate(
 
 def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:
     """Raise what can be said against a run before its first layer is laid over the buffers."""
+    _prepared(traces, accelerator, engine)
+
+
+def _prepared(
+    traces: Sequence[Trace], accelerator: Accelerator, engine: str
+) -> tuple[list[list[Stage]], list[int | Literal["auto"]], LayerRunner]:
+    """Stages of every trace, window size of every stage, and what runs them."""
     stages = [plan_stages(one) for one in traces]
-    _window_sizes(accelerator, stages[0], traces[0])
-    for seam, name in (
-        ("engines", engine),
-        ("accelerators", accelerator.scheduler),
-        ("dispatch", accelerator.dispatch),
-    ):
+    window_sizes = _window_sizes(accelerator, stages[0], traces[0])
+    for seam, name in (("accelerators", accelerator.scheduler), ("dispatch", accelerator.dispatch)):
         plugin(seam, name)
-    EnergyModel.of(accelerator)
+    runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator))
+    return stages, window_sizes, runner
 
 
 def prepare() -> None:

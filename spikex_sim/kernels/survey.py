@@ -55,6 +55,15 @@ def survey(schedule: Schedule, spikes: WindowedSpikes) -> Survey:
 
 
 @njit(cache=True)
+def slot_of(window: NDArray[np.int64], col: int) -> int:
+    """First column of a batch that has the same window: what identifies the window within the batch."""
+    for before in range(col):
+        if window[before] == window[col]:
+            return before
+    return col
+
+
+@njit(cache=True)
 def touch_pixels(
     geometry: Geometry,
     position: NDArray[np.int64],
@@ -84,11 +93,7 @@ def touch_pixels(
     """
     touched = 0
     for col in range(len(position)):
-        slot = col
-        for before in range(col):
-            if window[before] == window[col]:
-                slot = before
-                break
+        slot = slot_of(window, col)
         y0, x0 = corner(geometry, position[col])
         tap = 0
         for y in range(y0, y0 + geometry.kernel_h):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.dispatch import STREAM_CODES, Schedule
 from spikex_sim.geometry import Geometry, corner, widest_batch
-from spikex_sim.kernels.survey import ALL, CHANNEL, Survey
+from spikex_sim.kernels.survey import ALL, CHANNEL, Survey, slot_of
 from spikex_sim.tags import WindowedSpikes
 
 UNLIMITED = np.iinfo(np.int64).max
@@ -241,11 +241,7 @@ def _cut_channel(
     columns = len(position)
     slot = np.empty(columns, np.int64)
     for col in range(columns):
-        slot[col] = col
-        for before in range(col):
-            if window[before] == window[col]:
-                slot[col] = before
-                break
+        slot[col] = slot_of(window, col)
     own_filter = 1 if moves_filter else 0
     need_filter = need_ifmap = 0
     runs[0] += 1

@@ -90,11 +90,12 @@ def sweep(
             for point, accelerator in configurations:
                 if progress:
                     progress(f"{name} {accelerator.name}", len(rows), total)
-                found = kept.find(_key(samples, accelerator, engine), set(MEASURES)) if kept else None
+                key = _key(samples, accelerator, engine) if kept else ""
+                found = kept.find(key, set(MEASURES)) if kept else None
                 if found is None:
                     found = _measures(simulate(samples, accelerator, engine=engine))
                     if kept:
-                        kept.add(_key(samples, accelerator, engine), found)
+                        kept.add(key, found)
                 shown = {name: _plain(value) for name, value in point.items()}
                 rows.append({"trace": name, "arch": accelerator.name, **shown, **found})
     if progress:
