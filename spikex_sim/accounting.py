@@ -145,12 +145,16 @@ class Operations:
         Batches, and the sum of ``|S_b|`` over them.
     accumulations, lif_updates, comparisons : int
         Adds of a weight, potential updates and threshold comparisons (padded time points included).
+    multiplications : int
+        Products of a weight and an activation (ANN only; each is accumulated too).
     leak_catchups : int
         Skipped windows whose leak was caught up, one per neuron and window.
     dense_accumulations : int
         Every synapse and time point, inside the map or not: ``M * P * K * T``.
     pe_cycles : int
         PEs in use times cycles, summed over batches: the numerator of the utilisation.
+    array_ifmap_words, array_filter_words, array_ofmap_words : int
+        Words that cross the edge of a dense array: SCALE-Sim's SRAM counts; 0 on machines that skip.
     """
 
     ntwus: int = 0
@@ -159,9 +163,13 @@ class Operations:
     accumulations: int = 0
     lif_updates: int = 0
     comparisons: int = 0
+    multiplications: int = 0
     leak_catchups: int = 0
     dense_accumulations: int = 0
     pe_cycles: int = 0
+    array_ifmap_words: int = 0
+    array_filter_words: int = 0
+    array_ofmap_words: int = 0
 
     def __add__(self, other: Operations) -> Operations:
         names = self.__dataclass_fields__

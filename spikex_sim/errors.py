@@ -29,6 +29,10 @@ class TraceError(SpikexError):
     """A trace or recording cannot be read, is inconsistent or would not fit in memory."""
 
 
+class UnsupportedError(SpikexError):
+    """A machine cannot take what is in a trace, though trace and configuration are right by themselves."""
+
+
 class EnergyTableError(SpikexError):
     """An energy is asked for that the table does not have, or the table itself is malformed."""
 

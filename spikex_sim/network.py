@@ -16,11 +16,11 @@ from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import geometry_of
 from spikex_sim.kernels.passes import execute
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.networks import Network
+from spikex_sim.spec.networks import NETWORK_INPUT, Network
 from spikex_sim.spec.workload import Layer, Neuron
 from spikex_sim.tags import receptive_activity, window_spikes
-from spikex_sim.trace.fold import maxpool_packed
-from spikex_sim.trace.model import PackedSpikes, Trace, check_chain
+from spikex_sim.trace.fold import folded_layer, folded_weight, maxpool_packed
+from spikex_sim.trace.model import PackedSpikes, Trace
 
 TARGET_RATE = 0.05
 """Firing rate that thresholds are calibrated to: of the order of the paper's Fig. 5 after training."""
@@ -41,17 +41,19 @@ def attach_network(
     rate: float = TARGET_RATE,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Trace:
-    """Make a closed-loop trace from input spikes and a network preset.
+    """Make a trace with weights from input spikes and a network preset.
 
     Weights are drawn from a rounded normal distribution (PCG64 from ``seed``), thresholds are the smallest
-    at which a layer's mean firing rate on these spikes does not exceed ``rate``.
+    at which a layer's mean firing rate on these spikes does not exceed ``rate``. The trace is closed-loop,
+    but for the layers that take other spikes than those of the layer before them: a trace is a plain list
+    of layers, so what enters these is recorded.
 
     Parameters
     ----------
     spikes : bool array ``[C, H, W, T]``
         Input of the first layer.
     network : Network
-        Layers; conv, linear and maxpool.
+        Layers of the int datapath, pooling, and how they are connected.
     seed : int
         Seed of the weights.
     name, source, label
@@ -62,42 +64,52 @@ def attach_network(
     Raises
     ------
     ConfigError
-        If the spikes do not have the shape that the network's first layer takes.
+        If the spikes do not have the shape that the network's first layer takes, or a layer has no int
+        neurons.
+    TraceError
+        If average pooling cannot be folded into the layer after it.
     """
+    where = f"network {network.name}"
     first = network.layers[0]
     if spikes.shape[:-1] != first.input_shape:
         raise ConfigError(
             f"takes spikes of shape {list(first.input_shape)}, these are {list(spikes.shape[:-1])}",
-            where=f"network {network.name}",
+            where=where,
         )
-    check_chain(network.layers, f"network {network.name}")
     rng = np.random.default_rng(seed)
-    packed = np.packbits(spikes, axis=-1)
     timesteps = spikes.shape[-1]
+    outputs: dict[int, PackedSpikes] = {NETWORK_INPUT: np.packbits(spikes, axis=-1)}
     layers: list[Layer] = []
+    inputs: dict[int, PackedSpikes] = {0: outputs[NETWORK_INPUT][None]}
     weights: dict[int, NDArray[np.int8]] = {}
-    for index, layer in enumerate(network.layers):
+    for index, (layer, sources) in enumerate(zip(network.layers, network.predecessors(), strict=True)):
         if progress:
             progress(f"calibrating {layer.name}", index, len(network.layers))
-        packed = packed.reshape(*layer.input_shape, -1)
-        if layer.kind == "maxpool":
+        packed = np.bitwise_or.reduce([outputs[source] for source in sources])
+        if sources != (index - 1,):
+            inputs[index] = packed.reshape(1, *layer.input_shape, -1)
+        if layer.is_pool:
             layers.append(layer)
-            packed = maxpool_packed(layer, packed)
+            packed = packed.reshape(*layer.input_shape, -1)
+            outputs[index] = maxpool_packed(layer, packed) if layer.kind == "maxpool" else packed
             continue
         if layer.neuron is None or layer.neuron.datapath != "int":
-            raise ConfigError(
-                f"layer {layer.name}: only int conv, linear and maxpool layers get weights",
-                where=f"network {network.name}",
-            )
+            raise ConfigError(f"layer {layer.name}: only int layers get weights", where=where)
         drawn = rng.normal(0.0, WEIGHT_SIGMA, layer.weight_shape)
         weights[index] = np.clip(np.rint(drawn), -127, 127).astype(np.int8)
-        calibrated, packed = _calibrate(layer, layer.neuron, packed, weights[index], timesteps, rate)
-        layers.append(calibrated)
+        executed, weight = layer, weights[index]
+        if index and network.layers[index - 1].kind == "avgpool":
+            pool = network.layers[index - 1]
+            executed = folded_layer(pool, layer, where)
+            weight = folded_weight(pool, layer, weight, where, f"layers.{index}")
+        packed = packed.reshape(*executed.input_shape, -1)
+        neuron, outputs[index] = _calibrate(executed, layer.neuron, packed, weight, timesteps, rate)
+        layers.append(layer.model_copy(update={"neuron": neuron}))
     return Trace(
         name=name,
         timesteps=timesteps,
         layers=tuple(layers),
-        inputs={0: np.packbits(spikes, axis=-1)[None]},
+        inputs=inputs,
         weights=weights,
         label=label,
         source=f"{source}; {network.name} with weights drawn from seed {seed} and thresholds set for a rate "
@@ -113,8 +125,8 @@ def _calibrate(
     weight: NDArray[np.int8],
     timesteps: int,
     rate: float,
-) -> tuple[Layer, PackedSpikes]:
-    """Smallest threshold whose firing rate does not exceed ``rate``, by bisection."""
+) -> tuple[Neuron, PackedSpikes]:
+    """Neuron with the smallest threshold whose firing rate does not exceed ``rate``, and what it emits."""
     spikes = window_spikes(packed, timesteps, 1)
     geometry = geometry_of(layer)
     active = receptive_activity(geometry, spikes)
@@ -144,4 +156,4 @@ def _calibrate(
     chosen = neuron.model_copy(update={"threshold": high})
     if best is None:
         best, _ = execute(schedule, spikes, weight, None, chosen, potential_bits)
-    return layer.model_copy(update={"neuron": chosen}), best.reshape(*layer.output_shape, -1)
+    return chosen, best.reshape(*layer.output_shape, -1)

@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.accounting import Accesses, Operations, Stalls
-from spikex_sim.dispatch import Schedule
+from spikex_sim.activations import Activations, maxpool, rectified, spike_counts
 from spikex_sim.energy.model import Energy, EnergyModel
 from spikex_sim.errors import ConfigError, SpikexError
-from spikex_sim.kernels.passes import execute
-from spikex_sim.kernels.survey import survey
+from spikex_sim.gemm import GemmSchedule
+from spikex_sim.issue import execute, lay_out
+from spikex_sim.kernels.gemm import execute_ann
 from spikex_sim.memory.engine import MemoryEngine, attribute_stalls
 from spikex_sim.memory.group import widths_of
-from spikex_sim.memory.steps import durations_of
-from spikex_sim.memory.traffic import Traffic, traffic_of
+from spikex_sim.memory.traffic import Traffic
 from spikex_sim.registry import plugin
 from spikex_sim.results import LayerResult, sum_of
 from spikex_sim.spec.arch import Accelerator
@@ -30,6 +31,9 @@ from spikex_sim.trace.plan import Stage
 LARGEST_AUTO_TWS = 32
 """Largest window size that ``tws: auto`` tries (Section 7)."""
 
+Signal = PackedSpikes
+"""What passes from layer to layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much."""
 
@@ -39,20 +43,23 @@ class Flow:
 
     def __init__(self, stages: Sequence[Stage], trace: Trace, sample: int) -> None:
         self.stages, self.trace, self.sample = stages, trace, sample
-        self.computed: PackedSpikes | None = None
+        self.computed: Signal | None = None
         self.mismatched: int | None = None
 
-    def enter(self, index: int) -> PackedSpikes | None:
-        """Spikes that enter a layer: recorded ones, else what the predecessor produced, if that is known."""
+    def enter(self, index: int, *, compare: bool = True) -> Signal | None:
+        """What enters a layer: recorded spikes, else what the predecessor produced, if that is known.
+
+        With ``compare``, recorded spikes are compared with the predecessor's.
+        """
         shape = self.stages[index].layer.input_shape
         self.mismatched = None
         if index not in self.trace.inputs:
             return None if self.computed is None else self.computed.reshape(*shape, -1)
         recorded = self.trace.inputs[index][self.sample]
-        if self.computed is not None:
+        if compare and self.computed is not None and self.trace.layers[index].takes(self.computed.shape[:-1]):
             differs = np.bitwise_xor(recorded, self.computed.reshape(recorded.shape))
             self.mismatched = int(np.bitwise_count(differs).sum())
-        entered: PackedSpikes = recorded.reshape(*shape, -1)
+        entered: Signal = recorded.reshape(*shape, -1)
         return entered
 
 
@@ -60,29 +67,12 @@ class Flow:
 class LayerCost:
     """Costs of one layer and sample at one window size."""
 
-    schedule: Schedule
-    spikes: WindowedSpikes
+    schedule: AnySchedule
+    inputs: WindowedSpikes | Activations
     traffic: Traffic
     cycles: int
     stalls: Stalls
     energy: Energy
-
-    @property
-    def mapping(self) -> dict[str, Any]:
-        """Loop order, tile sizes and residency, as in ``results.json``."""
-        schedule, residency = self.schedule, self.traffic.residency
-        return {
-            "order": "row group > position set > time block > batch > chunk",
-            "tile": "layer" if schedule.shape.fits_all else "auto",
-            "positions_per_tile": schedule.shape.positions,
-            "windows_per_tile": schedule.shape.windows,
-            "tiles": len(schedule.tiles) * len(schedule.groups.sizes),
-            "row_groups": len(schedule.groups.sizes),
-            "glb_filter": f"per {residency.glb_filter}",
-            "glb_ifmap": f"per {residency.glb_ifmap}",
-            "lbuf_filter": f"per {residency.lbuf_filter}",
-            "lbuf_ifmap": "per step",
-        }
 
 
 @dataclass(frozen=True)
@@ -93,28 +83,43 @@ class LayerRunner:
     engine: MemoryEngine
     energies: EnergyModel
 
+    @property
+    def is_ann(self) -> bool:
+        """Whether layers pass activations on instead of spikes."""
+        return self.arch.activation_bits > 1
+
     def run_layer(
         self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
     ) -> list[LayerResult]:
-        """Run one layer for every sample; their spikes move on to the next."""
-        entered = [flow.enter(index) for flow in flows]
+        """Run one layer for every sample; their spikes, or activations, move on to the next."""
+        entered = [flow.enter(index, compare=not self.is_ann) for flow in flows]
+        if self.is_ann:
+            entered = [
+                self._activations(flow, index, packed) for flow, packed in zip(flows, entered, strict=True)
+            ]
         if flows[0].stages[index].layer.is_pool:
-            return [self._pool(flow, index, spikes) for flow, spikes in zip(flows, entered, strict=True)]
-        packed = [spikes for spikes in entered if spikes is not None]
+            return [self._pool(flow, index, values) for flow, values in zip(flows, entered, strict=True)]
+        known = [values for values in entered if values is not None]
         if tws == "auto":
-            tws = self._best_tws(flows, index, packed, progress)
-        return [self._integrate(flow, index, spikes, tws) for flow, spikes in zip(flows, packed, strict=True)]
+            tws = self._best_tws(flows, index, known, progress)
+        return [self._integrate(flow, index, values, tws) for flow, values in zip(flows, known, strict=True)]
 
-    def _best_tws(self, flows: list[Flow], index: int, packed: list[PackedSpikes], progress: Progress) -> int:
+    def _activations(self, flow: Flow, index: int, entered: Signal | None) -> Signal | None:
+        """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
+        if index not in flow.trace.inputs or entered is None:
+            return entered
+        return spike_counts(entered, self.arch.activation_bits)
+
+    def _best_tws(self, flows: list[Flow], index: int, known: list[Signal], progress: Progress) -> int:
         """Window size with the smallest EDP over all samples; ties go to the smaller (Section 7)."""
         edps: dict[int, float] = {}
         refused: SpikexError | None = None
-        for tws in range(1, min(flows[0].trace.timesteps, LARGEST_AUTO_TWS) + 1):
+        for tws in self._candidates(flows[0].trace.timesteps):
             progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
             energy_pj, cycles = 0.0, 0
             try:
-                for flow, spikes in zip(flows, packed, strict=True):
-                    cost = self._cost(flow.stages[index], spikes, flow.trace.timesteps, tws)
+                for flow, values in zip(flows, known, strict=True):
+                    cost = self._cost(flow.stages[index], values, flow.trace.timesteps, tws)
                     energy_pj += cost.energy.total_pj
                     cycles += cost.cycles
             except ConfigError as exc:
@@ -126,50 +131,39 @@ class LayerRunner:
             raise refused
         return min(edps, key=edps.__getitem__)
 
-    def _cost(self, stage: Stage, packed: PackedSpikes, timesteps: int, tws: int) -> LayerCost:
+    def _candidates(self, timesteps: int) -> list[int]:
+        """Window sizes that make a difference on this accelerator."""
+        scheduler = plugin("accelerators", self.arch.scheduler)
+        tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
+        return sorted({scheduler.window_size(tws, timesteps, self.arch) for tws in tried})
+
+    def _cost(self, stage: Stage, values: Signal, timesteps: int, tws: int) -> LayerCost:
         layer = stage.layer
         assert layer.neuron is not None
         widths = widths_of(layer.neuron.datapath, self.arch)
-        spikes = window_spikes(packed, timesteps, tws)
         scheduler = plugin("accelerators", self.arch.scheduler)
-        schedule = scheduler.schedule(layer, spikes, stage.silence_is_free, widths.potential, self.arch)
-        traffic = traffic_of(schedule, spikes, survey(schedule, spikes), widths, self.arch)
-        durations = durations_of(traffic.steps, self.arch)
+        inputs: Any = Activations(values.ravel())
+        if not self.is_ann:
+            inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
+        schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
+        traffic, durations = lay_out(schedule, inputs, widths, self.arch)
         ends = self.engine.run(durations)
         energy = self.energies.energy(
             traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
         )
-        return LayerCost(schedule, spikes, traffic, ends.cycles, attribute_stalls(durations, ends), energy)
+        return LayerCost(schedule, inputs, traffic, ends.cycles, attribute_stalls(durations, ends), energy)
 
-    def _integrate(self, flow: Flow, index: int, packed: PackedSpikes, tws: int) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
-        cost = self._cost(stage, packed, flow.trace.timesteps, tws)
-        assert layer.neuron is not None
+        cost = self._cost(stage, values, flow.trace.timesteps, tws)
         flow.computed = None
         if stage.weight is not None:
-            limit = 1 << (self.arch.weight_bits - 1)
-            if layer.neuron.datapath == "int" and (
-                stage.weight.min() < -limit or stage.weight.max() >= limit
-            ):
-                raise ConfigError(
-                    f"the weights of layer {layer.name} do not fit {self.arch.weight_bits} bits",
-                    where=self.arch.name,
-                    field="weight_bits",
-                )
-            outputs, adds = execute(
-                cost.schedule, cost.spikes, stage.weight, stage.bias, layer.neuron, self.arch.potential_bits
-            )
-            if adds != cost.traffic.operations.accumulations:
-                raise AssertionError(
-                    f"layer {layer.name}: {adds} additions executed, but "
-                    f"{cost.traffic.operations.accumulations} counted"
-                )
-            flow.computed = outputs.reshape(*layer.output_shape, -1)
+            flow.computed = self._outputs(stage, cost, flow.trace.timesteps)
         return LayerResult(
             name=layer.name,
             kind=layer.kind,
-            tws=cost.spikes.tws,
+            tws=cost.schedule.tws,
             mode=cost.schedule.mode,
             cycles=cost.cycles,
             compute_cycles=cost.traffic.compute_cycles,
@@ -178,16 +172,45 @@ class LayerRunner:
             accesses=cost.traffic.accesses,
             energy=cost.energy,
             steps=len(cost.traffic.steps),
-            mapping=cost.mapping,
-            **self._common(flow, packed),
+            mapping=cost.traffic.mapping,
+            **self._common(flow, values),
         )
 
-    def _pool(self, flow: Flow, index: int, packed: PackedSpikes | None) -> LayerResult:
+    def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
+        """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
+        layer, weight, arch = stage.layer, stage.weight, self.arch
+        assert layer.neuron is not None and weight is not None
+        limit = 1 << (arch.weight_bits - 1)
+        if layer.neuron.datapath == "int" and (weight.min() < -limit or weight.max() >= limit):
+            raise ConfigError(
+                f"the weights of layer {layer.name} do not fit {arch.weight_bits} bits",
+                where=arch.name,
+                field="weight_bits",
+            )
+        outputs: Signal
+        if isinstance(cost.inputs, Activations):
+            assert isinstance(cost.schedule, GemmSchedule)
+            sums, additions = execute_ann(cost.schedule, cost.inputs, weight, layer.neuron.datapath)
+            if stage.bias is not None:
+                sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
+            outputs = rectified(sums, arch.activation_bits).reshape(layer.output_shape)
+        else:
+            packed, additions = execute(
+                cost.schedule, cost.inputs, weight, stage.bias, layer.neuron, arch.potential_bits
+            )
+            outputs = packed.reshape(*layer.output_shape, -1)
+        if additions != cost.traffic.additions:
+            raise AssertionError(
+                f"layer {layer.name}: {additions} additions executed, but {cost.traffic.additions} counted"
+            )
+        return outputs
+
+    def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
         layer = flow.stages[index].layer
-        flow.computed = packed
-        if layer.kind == "maxpool" and packed is not None:
-            flow.computed = maxpool_packed(layer, packed)
+        flow.computed = values
+        if layer.kind == "maxpool" and values is not None:
+            flow.computed = maxpool(layer, values) if self.is_ann else maxpool_packed(layer, values)
         return LayerResult(
             name=layer.name,
             kind=layer.kind,
@@ -201,14 +224,14 @@ class LayerRunner:
             energy=self.energies.energy(Accesses(), Operations(), "int", 0),
             steps=0,
             mapping={},
-            **self._common(flow, packed),
+            **self._common(flow, values),
         )
 
-    def _common(self, flow: Flow, packed: PackedSpikes | None) -> dict[str, Any]:
+    def _common(self, flow: Flow, values: Signal | None) -> dict[str, Any]:
         outputs = flow.computed
         return {
-            "input_spikes": _spike_count(packed),
-            "output_spikes": _spike_count(outputs),
+            "input_spikes": None if self.is_ann else _spike_count(values),
+            "output_spikes": None if self.is_ann else _spike_count(outputs),
             "output_sha256": _sha256([outputs]),
             "mismatched_spikes": flow.mismatched,
             "pes": self.arch.array.rows * self.arch.array.cols,
@@ -216,7 +239,7 @@ class LayerRunner:
         }
 
 
-def _sha256(outputs: list[PackedSpikes | None]) -> str | None:
+def _sha256(outputs: list[Signal | None]) -> str | None:
     """Lower-case hex digest of packed spikes; None where some are not known."""
     digest = hashlib.sha256()
     for packed in outputs:
@@ -230,7 +253,7 @@ def _spike_count(packed: PackedSpikes | None) -> int | None:
     return None if packed is None else int(np.bitwise_count(packed).sum(dtype=np.int64))
 
 
-def merge_samples(runs: list[LayerResult], outputs: list[PackedSpikes | None]) -> LayerResult:
+def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> LayerResult:
     """Sum a layer over samples; what differs between them and cannot be summed becomes None.
 
     The hash is over the outputs of all samples one after the other, as with a leading sample axis.

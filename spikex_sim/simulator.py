@@ -145,7 +145,10 @@ def _run_small() -> None:
     for neuron, dtype in neurons:
         weight = np.ones((2, 1, 3, 3), dtype)
         trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
-        _simulate(trace, "ptb-stsap", 2, "fast", None, _silent)
+        for arch in ("ptb-stsap", "systolic-os", "ann"):
+            _simulate(trace, arch, 2, "fast", None, _silent)
+        once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
+        _simulate(once, "spinalflow", 1, "fast", None, _silent)
 
 
 def versions() -> dict[str, str]:

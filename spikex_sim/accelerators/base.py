@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from spikex_sim.dispatch import Schedule
+from spikex_sim.gemm import GemmSchedule
+from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 from spikex_sim.tags import WindowedSpikes
+
+AnySchedule = Schedule | GemmSchedule | SerialSchedule
+"""Kinds of schedules; see :mod:`spikex_sim.issue` for how to add one."""
 
 
 class Scheduler(Protocol):
@@ -15,8 +20,22 @@ class Scheduler(Protocol):
 
     A scheduler is registered as an entry point of the group ``spikex_sim.accelerators`` and must pass the
     conformance tests: every NTWU at most once, every active one issued, the windows of a position in
-    ascending order, batches within the array.
+    ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
     """
+
+    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+        """Time points that the accelerator handles together, where it does not follow the ``tws`` key.
+
+        Parameters
+        ----------
+        tws : int
+            Configured or tried window size.
+        timesteps : int
+            Time points of the trace.
+        arch : Accelerator
+            Configuration.
+        """
+        return tws
 
     def schedule(
         self,
@@ -25,7 +44,7 @@ class Scheduler(Protocol):
         silence_is_free: bool,
         potential_bits: int,
         arch: Accelerator,
-    ) -> Schedule:
+    ) -> AnySchedule:
         """Turn a layer and its input spikes into a schedule.
 
         Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.dispatch import Packing, RowGroups, Schedule, pack_by_position
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
@@ -12,7 +13,7 @@ from spikex_sim.spec.workload import Layer
 from spikex_sim.tags import WindowedSpikes, receptive_activity
 
 
-class ParallelTimeBatching:
+class ParallelTimeBatching(Scheduler):
     """Columns are consecutive windows of one position, whatever their tags; nothing is tailored.
 
     With ``stsap`` taps whose windows do not overlap share an integration slot.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.dispatch import DispatchPolicy, Packing, RowGroups, Schedule, TileView
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
@@ -13,7 +14,7 @@ from spikex_sim.spec.workload import Layer
 from spikex_sim.tags import WindowedSpikes, receptive_activity
 
 
-class SpikeX:
+class SpikeX(Scheduler):
     """Issues active NTWUs only, packed by the configured dispatch policy (paper, Sections III-B to III-D)."""
 
     def schedule(

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
-KINDS = ("digit", "gesture", "bernoulli", "bursty")
+KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers")
+DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10"}
+"""Network of a kind of spikes where --network does not say; of all others nmnist."""
 STEP_MS = {"digit": 10.0, "gesture": 5.0}
 """Length of a time point where --step-ms does not say, per kind of camera."""
 RATE = 0.05
+ACTIVITY = 0.05
 DIGIT = 3
 GESTURE_SIDE = 128
 MAX_STEP_MS = 1e6
@@ -36,9 +39,15 @@ Timesteps = Annotated[
 StepMs = Annotated[
     float | None, typer.Option("--step-ms", help="Length of a time point in ms.", metavar="MS")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of spikes and weights.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of spikes and weights; default 0.")]
 Activity = Annotated[
-    float, typer.Option("--activity", help="Firing rate that the thresholds are set for.", min=0.0, max=1.0)
+    float | None,
+    typer.Option(
+        "--activity",
+        help=f"Firing rate that the thresholds are set for; default {ACTIVITY:g}.",
+        min=0.0,
+        max=1.0,
+    ),
 ]
 OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
 
@@ -92,9 +101,7 @@ def show_trace(
 @app.command()
 def synth(
     out: OutFile,
-    kind: Annotated[
-        str, typer.Option("--kind", metavar="KIND", help="digit, gesture, bernoulli or bursty.")
-    ] = "digit",
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"{', '.join(KINDS)}.")] = "digit",
     network: Annotated[
         str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
     ] = None,
@@ -103,51 +110,72 @@ def synth(
     step_ms: StepMs = None,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", help=f"Input firing rate of bernoulli, bursty; default {RATE:g}."),
+        typer.Option(
+            "--rate",
+            help=f"Firing rate of bernoulli, bursty (default {RATE:g}), layers (default: the network's).",
+        ),
     ] = None,
+    at_most_once: Annotated[
+        bool, typer.Option("--at-most-once", help="Keep each neuron's first spike alone; not for cameras.")
+    ] = False,
     digit: Annotated[
         int | None, typer.Option("--digit", min=0, max=9, help="Class of the digit or gesture; default 3.")
     ] = None,
     index: Annotated[
         int | None, typer.Option("--index", min=0, help="Which digit of that class; default 0.")
     ] = None,
-    activity: Activity = 0.05,
-    seed: Seed = 0,
+    activity: Activity = None,
+    seed: Seed = None,
 ) -> None:
     """Generate input spikes and run them through a network with seeded weights.
 
-    digit and gesture emulate an event camera; gestures are pooled to the network's input size. Without
-    --network, gestures run through dvs-gesture-large and all else through nmnist.
+    digit and gesture emulate an event camera; gestures are pooled to the network's input size. layers
+    makes spikes for every layer, without weights, at the network's own rates. Without --network,
+    gestures run through dvs-gesture-large, layers through vgg9-cifar10 and all else through nmnist.
 
     Example: spikex-sim trace synth --kind bernoulli --rate 0.01 --layer conv2 --out t.npz
     """
     if kind not in KINDS:
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
-    camera = kind in STEP_MS
-    if camera and rate is not None:
-        raise ConfigError(f"is for bernoulli and bursty; the camera of {kind} has its own", field="--rate")
-    for option, value, kinds in (
-        ("--step-ms", step_ms, ("digit", "gesture")),
-        ("--digit", digit, ("digit", "gesture")),
-        ("--index", index, ("digit",)),
+    camera, drawn = ("digit", "gesture"), ("bernoulli", "bursty", "layers")
+    for option, given, kinds in (
+        ("--rate", rate is not None, drawn),
+        ("--at-most-once", at_most_once, drawn),
+        ("--step-ms", step_ms is not None, camera),
+        ("--digit", digit is not None, camera),
+        ("--index", index is not None, ("digit",)),
+        ("--activity", activity is not None, (*camera, "bernoulli", "bursty")),
     ):
-        if value is not None and kind not in kinds:
-            raise ConfigError(f"is for {' and '.join(kinds)}", field=option)
-    digit, index = DIGIT if digit is None else digit, index or 0
-    chosen = _network(network or ("dvs-gesture-large" if kind == "gesture" else "nmnist"), layer)
+        if given and kind not in kinds:
+            raise ConfigError(f"is for {' and '.join(kinds)}, not for {kind}", field=option)
+    digit, index, seed = DIGIT if digit is None else digit, index or 0, seed or 0
+    chosen = _network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
     writable_file(out)
-    shape, steps = chosen.layers[0].input_shape, timesteps or chosen.timesteps
-    if camera:
+    steps = timesteps or chosen.timesteps
+    if kind == "layers":
+        from spikex_sim.trace.open_loop import generated_trace
+
+        _save(generated_trace(chosen, steps, seed, rate=rate, once=at_most_once), out)
+        return
+    if kind in camera:
         step_ms = STEP_MS[kind] if step_ms is None else step_ms
         spikes, source = _watched(kind, digit, index, chosen, steps, step_ms, seed)
     else:
-        from spikex_sim.trace.synth import bernoulli, bursty
-
-        rate = RATE if rate is None else rate
-        spikes = (bernoulli if kind == "bernoulli" else bursty)(shape, steps, rate, seed)
-        source = f"{kind} spikes at rate {rate:g}"
-    label = digit if camera else None
+        spikes, source = _drawn(kind, chosen, steps, RATE if rate is None else rate, seed, at_most_once)
+    label = digit if kind in camera else None
     _write(spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed)
+
+
+def _drawn(
+    kind: str, network: Network, steps: int, rate: float, seed: int, once: bool
+) -> tuple[NDArray[np.bool_], str]:
+    """Random spikes for the first layer, and what they are."""
+    from spikex_sim.trace.synth import at_most_once, bernoulli, bursty
+
+    make = bernoulli if kind == "bernoulli" else bursty
+    spikes = make(network.layers[0].input_shape, steps, rate, seed)
+    source = f"{kind} spikes at rate {rate:g}"
+    return (at_most_once(spikes), f"{source}, every neuron at most once") if once else (spikes, source)
 
 
 def _watched(
@@ -173,9 +201,12 @@ def _watched(
 
 @app.command()
 def convert(
-    recordings_path: Annotated[Path, typer.Argument(help="Recordings (.npz with x, y, p, t, offsets).")],
+    recordings_path: Annotated[
+        Path,
+        typer.Argument(help="Recordings of events (.npz with x, y, p, t, offsets), or recorded layers."),
+    ],
     out: OutFile,
-    sample: Annotated[int, typer.Option("--sample", min=0, help="Which recording.")] = 0,
+    sample: Annotated[int | None, typer.Option("--sample", min=0, help="Which recording; default 0.")] = None,
     network: Annotated[
         str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
     ] = None,
@@ -185,8 +216,8 @@ def convert(
     ] = None,
     timesteps: Timesteps = None,
     step_ms: StepMs = None,
-    activity: Activity = 0.05,
-    seed: Seed = 0,
+    activity: Activity = None,
+    seed: Seed = None,
 ) -> None:
     """Turn a recording of an event camera into a trace; every event is accounted for.
 
@@ -194,13 +225,31 @@ def convert(
     the recording is spread over the time points, in whole ms. Recordings that are to be replayed together
     as samples of one network take its weights and thresholds from the first with --like.
 
+    Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
+    weights; --network is then needed and says what the layers are.
+
     Example: spikex-sim trace convert nmnist_small.npz --sample 3 --network nmnist --out three.npz
     """
     from spikex_sim.trace.events import bin_events, load_recordings
+    from spikex_sim.trace.recorded import holds_layers
     from spikex_sim.trace.store import load_trace, save_trace
 
     if like is not None and network is not None:
         raise ConfigError("cannot be given together with --network", field="--like")
+    if holds_layers(recordings_path):
+        for option, value in (
+            ("--sample", sample),
+            ("--like", like),
+            ("--timesteps", timesteps),
+            ("--step-ms", step_ms),
+            ("--activity", activity),
+            ("--seed", seed),
+        ):
+            if value is not None:
+                raise ConfigError(f"is for events; {recordings_path} holds recorded layers", field=option)
+        _convert_layers(recordings_path, network, out)
+        return
+    sample, seed = sample or 0, seed or 0
     other = None if like is None else load_trace(like)
     chosen = _network(network or "nmnist", None) if other is None else _network_of(other)
     writable_file(out)
@@ -247,23 +296,58 @@ def convert(
     )
 
 
-def _network_of(trace: Trace) -> Network:
-    from spikex_sim.spec.networks import Network
+def _convert_layers(path: Path, network: str | None, out: Path) -> None:
+    """Turn recorded layers into an open-loop trace, and say what became of each that is special."""
+    from spikex_sim.trace.open_loop import recorded_trace
+    from spikex_sim.trace.recorded import load_recorded_layers
 
-    return Network(name=trace.name, timesteps=trace.timesteps, layers=trace.layers)
+    if network is None:
+        raise ConfigError(f"is needed: it says what the layers recorded in {path} are", field="--network")
+    chosen = _network(network, None)
+    writable_file(out)
+    recorded = load_recorded_layers(path)
+    made = recorded_trace(recorded, chosen, f"{path.stem}-{chosen.name}")
+    kept = len(recorded.layers) - len(made.left_out)
+    for layer in recorded.layers[:kept]:
+        if layer.all_ones:
+            typer.echo(f"{layer.name}: all ones, as where an analog image was recorded")
+    for layer in made.left_out:
+        typer.echo(
+            f"{layer.name}: left out, recorded for {layer.timesteps} time point(s), the others for "
+            f"{made.trace.timesteps}"
+        )
+    _save(made.trace, out)
+
+
+def _network_of(trace: Trace) -> Network:
+    from spikex_sim.errors import TraceError
+    from spikex_sim.spec.networks import Network
+    from spikex_sim.spec.validation import validated
+
+    described = {"name": trace.name, "timesteps": trace.timesteps, "layers": trace.layers}
+    return validated(Network, described, where=trace.where, error=TraceError)
 
 
 def _network(name: str, layer: str | None) -> Network:
     from spikex_sim.spec.networks import load_network
 
     network = load_network(name)
-    if layer is None:
-        return network
-    for spec in network.layers:
-        if spec.name == layer:
-            return network.model_copy(update={"name": f"{network.name}-{layer}", "layers": (spec,)})
-    names = ", ".join(spec.name for spec in network.layers)
-    raise ConfigError(f"has no layer '{layer}'; there are {names}", where=f"network {name}")
+    return network if layer is None else network.only(layer)
+
+
+def _save(trace: Trace, out: Path) -> None:
+    """Write an open-loop trace, and say how busy its layers are."""
+    from spikex_sim.trace.store import save_trace
+    from spikex_sim.trace.summary import summarise
+
+    save_trace(trace, out)
+    rates = ", ".join(
+        f"{layer.name} {100 * layer.activity.rate:.4g}"
+        for layer in summarise(trace).layers
+        if layer.activity is not None
+    )
+    typer.echo(f"input rates, %: {rates}")
+    typer.echo(f"wrote {out} (T={trace.timesteps}, spikes of {len(trace.inputs)} layers, no weights)")
 
 
 def _write(
@@ -273,7 +357,7 @@ def _write(
     name: str,
     source: str,
     label: int | None,
-    activity: float,
+    activity: float | None,
     seed: int,
 ) -> None:
     from spikex_sim.cli import show
@@ -289,7 +373,7 @@ def _write(
             name=name,
             source=source,
             label=label,
-            rate=activity,
+            rate=ACTIVITY if activity is None else activity,
             progress=progress,
         )
     save_trace(trace, out)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from spikex_sim.accounting import LEVELS, Accesses, Operations
-from spikex_sim.energy.table import EnergyTable, SramEnergy
+from spikex_sim.energy.table import EnergyTable
 from spikex_sim.errors import EnergyTableError
 from spikex_sim.spec.arch import Accelerator
 
@@ -36,7 +36,8 @@ class Energy:
     uses : dict
         ``alu``, ``weights``, ``spikes`` and ``potentials`` (partial sums and potentials).
     leakage : dict
-        GLB and LBUF leakage over the run's time; not part of the energy, which is dynamic.
+        Leakage over the run's time, per memory and of the PEs where it is known; not part of the energy,
+        which is dynamic.
     """
 
     components: dict[str, float]
@@ -55,12 +56,70 @@ class Energy:
 
 
 @dataclass(frozen=True)
-class EnergyModel:
-    """Energies per bit and per operation of one accelerator, each with its provenance."""
+class LogicEnergy:
+    """Energies of the operations of one datapath, pJ.
 
-    levels: dict[str, AccessEnergy]
-    accumulate_pj: dict[str, float]
-    update_pj: dict[str, float]
+    Attributes
+    ----------
+    accumulate_pj, multiply_pj, compare_pj, update_pj : float
+        One addition, product, comparison, and update of a potential (comparison and leak).
+    """
+
+    accumulate_pj: float
+    multiply_pj: float
+    compare_pj: float
+    update_pj: float
+
+
+@dataclass(frozen=True)
+class PePower:
+    """What PEs spend by being clocked, and scratchpads where the table has their power.
+
+    Attributes
+    ----------
+    alu_pj_per_cycle, rf_pj_per_cycle : float
+        Of all PEs together, per cycle of the run.
+    rf_pj_per_accumulation : float or None
+        Scratchpads, per addition; None where the RF is charged per bit.
+    leakage_mw : float or None
+        Leakage of all PEs; None where the table has none.
+    """
+
+    alu_pj_per_cycle: float = 0.0
+    rf_pj_per_cycle: float = 0.0
+    rf_pj_per_accumulation: float | None = None
+    leakage_mw: float | None = None
+
+
+SCRATCHPAD_BYTES = {"spikes": 9, "weights": 9, "potentials": 8}
+"""SATA's scratchpads (Section III-A); their power is split among the uses by capacity."""
+
+
+@dataclass(frozen=True)
+class EnergyModel:
+    """Energies per bit and per operation of one accelerator, each with its provenance.
+
+    Attributes
+    ----------
+    levels : dict
+        Energy per bit of each level; of separate GLB memories under ``("glb", tensor)``.
+    logic : dict
+        Operations of each datapath that the table has.
+    pe_power : PePower
+        Power that does not depend on what is done.
+    dram_weight_share : float
+        Share of the DRAM energy of weights that a run pays.
+    leakage_mw : dict
+        Per memory, and ``pe`` where the table has it.
+    clock_hz : float
+        Clock frequency.
+    provenance : dict
+        Rows behind every number.
+    """
+
+    levels: dict[str | tuple[str, str], AccessEnergy]
+    logic: dict[str, LogicEnergy]
+    pe_power: PePower
     dram_weight_share: float
     leakage_mw: dict[str, float]
     clock_hz: float
@@ -77,42 +136,37 @@ class EnergyModel:
         """
         table = EnergyTable.load(arch.energy.table)
         memory = arch.memory
-        glb = _sram(table, arch, "glb", memory.glb.bytes, memory.glb.array_port_bits)
-        lbuf = _sram(table, arch, "lbuf", memory.lbuf.bytes, memory.lbuf.port_bits)
-        dram = table.dram(memory.dram.kind)
-        register = table.logic("register", 1)
-        accumulate, float_add = table.logic("accumulate", 32), table.logic("float_add", 32)
-        compare, float_compare = table.logic("comparator", 16), table.logic("comparator", 32)
-        leak, float_leak = table.logic("leak", 16), table.logic("float_multiply", 32)
+        found = _Found(table, arch)
+        levels: dict[str | tuple[str, str], AccessEnergy] = {"dram": found.dram()}
+        if memory.glb.separate is None:
+            levels["glb"] = found.sram("glb", "glb", memory.glb.bytes, memory.glb.array_port_bits)
+        else:
+            parts = memory.glb.separate
+            ports = memory.glb.array_port_bits
+            levels[("glb", "ifmap")] = found.sram("glb", "glb ifmap", parts.ifmap, ports)
+            levels[("glb", "filter")] = found.sram("glb", "glb filter", parts.filter, ports)
+            levels[("glb", "ofmap")] = found.sram("glb", "glb ofmap", parts.ofmap, ports)
+            levels[("glb", "psum")] = levels[("glb", "ofmap")]
+            levels[("glb", "tag")] = levels[("glb", "ifmap")]
+        if memory.lbuf.bytes:
+            levels["lbuf"] = found.sram("lbuf", "lbuf", memory.lbuf.bytes, memory.lbuf.port_bits)
+        levels["rf"] = found.registers()
+        logic = {"int": found.int_logic()}
+        if table.has("float_add"):
+            logic["float"] = found.float_logic()
+        power = found.pe_power()
+        if power.leakage_mw is not None:
+            found.leakage_mw["pe"] = power.leakage_mw
         return cls(
-            levels={
-                "dram": AccessEnergy(dram.energy_pj, dram.energy_pj, dram.provenance),
-                "glb": _per_bit(glb, memory.glb.array_port_bits),
-                "lbuf": _per_bit(lbuf, memory.lbuf.port_bits),
-                "rf": AccessEnergy(register.energy_pj, register.energy_pj, register.provenance),
-            },
-            accumulate_pj={"int": accumulate.energy_pj, "float": float_add.energy_pj},
-            update_pj={
-                "int": compare.energy_pj + leak.energy_pj,
-                "float": float_compare.energy_pj + float_leak.energy_pj,
-            },
+            levels=levels,
+            logic=logic,
+            pe_power=power,
             dram_weight_share={"stream": 1.0, "resident": 0.0, "amortised": 1.0 / memory.dram.samples}[
                 memory.dram.weights
             ],
-            leakage_mw={"glb": glb.leakage_mw, "lbuf": lbuf.leakage_mw},
+            leakage_mw=found.leakage_mw,
             clock_hz=float(arch.clock_hz),
-            provenance={
-                "dram": dram.provenance,
-                "glb": glb.provenance,
-                "lbuf": lbuf.provenance,
-                "rf": register.provenance,
-                "accumulate": accumulate.provenance,
-                "comparator": compare.provenance,
-                "leak": leak.provenance,
-                "float_add": float_add.provenance,
-                "float_comparator": float_compare.provenance,
-                "float_leak": float_leak.provenance,
-            },
+            provenance=found.provenance,
         )
 
     def energy(
@@ -127,11 +181,26 @@ class EnergyModel:
         datapath : {"int", "float"}
             Which adders, comparators and leak.
         cycles : int
-            Duration, for the leakage.
+            Duration, for what is always on and for the leakage.
+
+        Raises
+        ------
+        EnergyTableError
+            If the table has no energies for the datapath.
         """
+        if datapath not in self.logic:
+            raise EnergyTableError(
+                f"has no energies for the {datapath} datapath; replay int weights or choose another table",
+                where="energy table",
+                field="energy.table",
+            )
+        logic, power = self.logic[datapath], self.pe_power
         alu = (
-            operations.accumulations * self.accumulate_pj[datapath]
-            + operations.lif_updates * self.update_pj[datapath]
+            operations.accumulations * logic.accumulate_pj
+            + operations.lif_updates * logic.update_pj
+            + operations.multiplications * logic.multiply_pj
+            + (operations.comparisons - operations.lif_updates) * logic.compare_pj
+            + cycles * power.alu_pj_per_cycle
         )
         components = {"alu": alu} | dict.fromkeys(reversed(LEVELS), 0.0)
         uses = {"alu": alu, "weights": 0.0, "spikes": 0.0, "potentials": 0.0}
@@ -139,28 +208,95 @@ class EnergyModel:
             pj = self.access_pj(level, tensor, read_bits, write_bits)
             components[level] += pj
             uses[USES[tensor]] += pj
+        if power.rf_pj_per_accumulation is not None:
+            pj = operations.accumulations * power.rf_pj_per_accumulation + cycles * power.rf_pj_per_cycle
+            components["rf"] += pj
+            for use, size in SCRATCHPAD_BYTES.items():
+                uses[use] += pj * size / sum(SCRATCHPAD_BYTES.values())
         seconds = cycles / self.clock_hz
         leakage = {level: power_mw * 1e9 * seconds for level, power_mw in self.leakage_mw.items()}
         return Energy(components, uses, leakage)
 
     def access_pj(self, level: str, tensor: str, read_bits: int, write_bits: int) -> float:
         """Energy of a level's accesses to a tensor, pJ."""
-        cost = self.levels[level]
+        if not (read_bits or write_bits) or (
+            level == "rf" and self.pe_power.rf_pj_per_accumulation is not None
+        ):
+            return 0.0
+        cost = self.levels[(level, tensor)] if (level, tensor) in self.levels else self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0
         return share * (read_bits * cost.read_pj_per_bit + write_bits * cost.write_pj_per_bit)
 
 
-def _sram(
-    table: EnergyTable, arch: Accelerator, level: str, capacity_bytes: int, width_bits: int
-) -> SramEnergy:
-    try:
-        return table.sram(capacity_bytes, width_bits, arch.energy.device)
-    except EnergyTableError as exc:
-        raise EnergyTableError(str(exc), where=arch.name, field=f"memory.{level}") from None
+class _Found:
+    """Looks energies up and remembers where they are from."""
 
+    def __init__(self, table: EnergyTable, arch: Accelerator) -> None:
+        self.table, self.arch = table, arch
+        self.provenance: dict[str, str] = {}
+        self.leakage_mw = {"glb": 0.0, "lbuf": 0.0}
 
-def _per_bit(sram: SramEnergy, width_bits: int) -> AccessEnergy:
-    return AccessEnergy(sram.read_pj / width_bits, sram.write_pj / width_bits, sram.provenance)
+    def dram(self) -> AccessEnergy:
+        found = self.table.dram(self.arch.memory.dram.kind)
+        return AccessEnergy(found.energy_pj, found.energy_pj, self._from("dram", found.provenance))
+
+    def sram(self, level: str, name: str, capacity_bytes: int, width_bits: int) -> AccessEnergy:
+        try:
+            found = self.table.sram(capacity_bytes, width_bits, self.arch.energy.device)
+        except EnergyTableError as exc:
+            raise EnergyTableError(str(exc), where=self.arch.name, field=f"memory.{level}") from None
+        self.leakage_mw[level] += found.leakage_mw
+        return AccessEnergy(
+            found.read_pj / width_bits, found.write_pj / width_bits, self._from(name, found.provenance)
+        )
+
+    def registers(self) -> AccessEnergy:
+        if self.table.has("scratchpad"):
+            return AccessEnergy(0.0, 0.0, self._from("rf", self.table.only("scratchpad").provenance))
+        found = self.table.logic("register", 1)
+        return AccessEnergy(found.energy_pj, found.energy_pj, self._from("rf", found.provenance))
+
+    def int_logic(self) -> LogicEnergy:
+        accumulate = self._only("accumulate")
+        if self.table.has("lif"):
+            return LogicEnergy(accumulate, 0.0, 0.0, self._only("lif"))
+        compare, leak = self._width("comparator", 16), self._width("leak", 16)
+        multiply = 0.0
+        if self.arch.activation_bits > 1:
+            multiply = self._only("int_multiply")
+        return LogicEnergy(accumulate, multiply, compare, compare + leak)
+
+    def float_logic(self) -> LogicEnergy:
+        add, compare = self._width("float_add", 32), self._width("comparator", 32, "float_comparator")
+        multiply = self._width("float_multiply", 32, "float_leak")
+        return LogicEnergy(add, multiply, compare, compare + multiply)
+
+    def pe_power(self) -> PePower:
+        if not self.table.has("scratchpad"):
+            return PePower()
+        array = self.arch.array
+        pes = array.rows * array.cols
+        lif_units = array.rows * -(-array.cols // self.arch.lif_sharing)
+        return PePower(
+            alu_pj_per_cycle=pes * self._only("accumulate_idle") + lif_units * self._only("lif_idle"),
+            rf_pj_per_cycle=pes * self._only("scratchpad_idle"),
+            rf_pj_per_accumulation=self._only("scratchpad"),
+            leakage_mw=pes * self._only("pe_leakage"),
+        )
+
+    def _only(self, component: str) -> float:
+        found = self.table.only(component)
+        self._from(component, found.provenance)
+        return found.energy_pj
+
+    def _width(self, component: str, width_bits: int, name: str = "") -> float:
+        found = self.table.logic(component, width_bits)
+        self._from(name or component, found.provenance)
+        return found.energy_pj
+
+    def _from(self, name: str, provenance: str) -> str:
+        self.provenance[name] = provenance
+        return provenance
 
 
 def add_energies(energies: list[Energy]) -> Energy:
@@ -172,5 +308,5 @@ def add_energies(energies: list[Energy]) -> Energy:
     return Energy(
         total([e.components for e in energies], COMPONENTS),
         total([e.uses for e in energies], ("alu", "weights", "spikes", "potentials")),
-        total([e.leakage for e in energies], ("glb", "lbuf")),
+        total([e.leakage for e in energies], tuple(energies[0].leakage)),
     )

@@ -19,6 +19,8 @@ from spikex_sim.energy.rows import OperationRow, SramRow, ordered, read_operatio
 from spikex_sim.errors import EnergyTableError
 
 _FILES = ("sram.csv", "logic.csv", "dram.csv")
+BUILT_IN = ("default", "sata")
+"""Tables that ship with the package."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class EnergyTable:
         Parameters
         ----------
         name : str or path
-            ``default`` for the table of the package, or a folder with ``sram.csv``, ``logic.csv`` and
-            ``dram.csv``.
+            ``default`` or ``sata`` for a table of the package, or a folder with ``sram.csv``, ``logic.csv``
+            and ``dram.csv``.
 
         Returns
         -------
@@ -92,12 +94,13 @@ class EnergyTable:
         EnergyTableError
             The folder or a file is missing, or a row is malformed; names file, row and column.
         """
-        if name == "default":
-            return _load_default()
+        if name in BUILT_IN:
+            return _load_built_in(str(name))
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise EnergyTableError(
-                f"no energy table {str(name)!r}: say 'default', or name a folder with {', '.join(_FILES)}"
+                f"no energy table {str(name)!r}: say {' or '.join(BUILT_IN)}, or name a folder with "
+                f"{', '.join(_FILES)}"
             )
         missing = [file for file in _FILES if not (folder / file).is_file()]
         if missing:
@@ -203,6 +206,15 @@ class EnergyTable:
             f"{low.source}",
         )
 
+    def has(self, component: str) -> bool:
+        """Whether ``logic.csv`` has rows for a component."""
+        return component in self._logic
+
+    def only(self, component: str) -> OperationEnergy:
+        """Energy of a component that has one row, whatever its width; see `logic`."""
+        rows = self._logic.get(component, ())
+        return self.logic(component, rows[0].width_bits if len(rows) == 1 else 0)
+
     def dram(self, kind: str = "LPDDR4") -> OperationEnergy:
         """Energy of moving one bit to or from a DRAM.
 
@@ -264,12 +276,14 @@ class EnergyTable:
         )
 
 
-@lru_cache(maxsize=1)
-def _load_default() -> EnergyTable:
+@lru_cache(maxsize=len(BUILT_IN))
+def _load_built_in(name: str) -> EnergyTable:
     from importlib.resources import files
 
     folder = files("spikex_sim.energy") / "tables"
-    return _build("default", {file: (folder / file).read_text(encoding="utf-8") for file in _FILES})
+    if name != "default":
+        folder = folder / name
+    return _build(name, {file: (folder / file).read_text(encoding="utf-8") for file in _FILES})
 
 
 @lru_cache(maxsize=8)

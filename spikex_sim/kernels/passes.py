@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from spikex_sim.dispatch import Schedule
 from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.kernels.lif import leaked, saturated
+from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.workload import Neuron
 from spikex_sim.tags import WindowedSpikes
 
 
 def execute(
-    schedule: Schedule,
+    schedule: Schedule | SerialSchedule,
     spikes: WindowedSpikes,
     weight: NDArray[Any],
     bias: NDArray[Any] | None,
@@ -144,7 +145,7 @@ def _execute(
                 _rest(potential[p], leak, (w - done[p] - 1) * tws)
             done[p] = w
             for t in range(w * tws, min((w + 1) * tws, timesteps)):
-                _fire(potential[p], psum[col, t - w * tws], bias, threshold, leak, limit, soft, fired[p, t])
+                fire(potential[p], psum[col, t - w * tws], bias, threshold, leak, limit, soft, fired[p, t])
     return adds
 
 
@@ -160,7 +161,7 @@ def _rest(potential: NDArray[Any], leak: Any, timesteps: int) -> None:
 
 
 @njit(cache=True)
-def _fire(
+def fire(
     potential: NDArray[Any],
     psum: NDArray[Any],
     bias: NDArray[Any],

@@ -16,7 +16,7 @@ from spikex_sim.memory.chunks import UNLIMITED, Chunks, cut_chunks
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
 from spikex_sim.memory.steps import PerStep, Steps
-from spikex_sim.spec.arch import Accelerator, half_bits
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
 
@@ -95,8 +95,8 @@ def fit_chunks(
         If a single tap does not fit, naming the smallest buffer that works.
     """
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    filter_half = half_bits(lbuf.bytes, lbuf.partition.filter)
-    ifmap_half = half_bits(lbuf.bytes, lbuf.partition.ifmap)
+    filter_half = lbuf.half_bits("filter")
+    ifmap_half = lbuf.half_bits("ifmap")
     chunks = cut_chunks(
         schedule,
         spikes,
@@ -110,7 +110,7 @@ def fit_chunks(
     if chunks.need_ifmap_bits:
         raise too_small("lbuf", "ifmap", arch, chunks.need_ifmap_bits, "the spikes of one tap")
     step_bits = int(chunks.filter_taps.max()) * tap_bits
-    if residency.glb_filter == "step" and step_bits > half_bits(glb.bytes, glb.partition.filter):
+    if residency.glb_filter == "step" and step_bits > glb.half_bits("filter"):
         raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
     return chunks
 
@@ -151,13 +151,15 @@ class GroupTraffic:
         potential = self.rows * self.widths.potential
         output = self.rows * at_end(batches.columns)
         zero_tags = self.rows * np.where(last_of_tile, self._skipped_per_tile[chunks.tile], 0)
+        sent = output * (schedule.tws + 1) + zero_tags
         steps = Steps(
             group=np.zeros_like(b),
             tile=chunks.tile,
             batch=b,
             fetch_bits=self._fetch_bits(first_of_tile),
             load_bits=self._load_bits(),
-            store_bits=output * (schedule.tws + 1) + zero_tags,
+            store_bits=sent,
+            writeback_bits=sent,
             array_cycles=array,
             lbuf_read_bits=self.rows * self.widths.weight * chunks.taps
             + schedule.tws * chunks.hits
@@ -220,11 +222,11 @@ class GroupTraffic:
         if self.schedule.shape.fits_all:
             return steps
         glb, lbuf = self.arch.memory.glb, self.arch.memory.lbuf
-        half = half_bits(lbuf.bytes, lbuf.partition.ofmap)
+        half = lbuf.half_bits("ofmap")
         if half < 1:
             raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
         sent = min(half, int(steps.store_bits.max()))
-        if sent > half_bits(glb.bytes, glb.partition.ofmap):
+        if sent > glb.half_bits("ofmap"):
             raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
         pieces = np.maximum(1, -(-steps.store_bits // half))
         if pieces.max() == 1:
@@ -236,6 +238,7 @@ class GroupTraffic:
         expanded["tile"] = steps.tile[source]
         expanded["batch"] = np.where(first, steps.batch[source], -1)
         expanded["store_bits"] = np.minimum(half, steps.store_bits[source] - sent_before)
+        expanded["writeback_bits"] = expanded["store_bits"]
         return Steps(**expanded)
 
     def _operations(self) -> Operations:

@@ -8,7 +8,7 @@ from math import ceil
 from spikex_sim.dispatch import TileShape
 from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import Geometry, set_pixels
-from spikex_sim.spec.arch import Accelerator, half_bits, part_bits
+from spikex_sim.spec.arch import Accelerator
 
 
 def choose_tiles(
@@ -44,10 +44,16 @@ def choose_tiles(
     ConfigError
         If not even one position and one window fit, naming the smallest buffer that works.
     """
+    if arch.memory.lbuf.bytes == 0:
+        raise ConfigError(
+            f"the scheduler {arch.scheduler} needs an LBUF; give it a capacity",
+            where=arch.name,
+            field="memory.lbuf.bytes",
+        )
     if arch.mapping.tile == "layer":
         return TileShape(geometry.positions, windows, fits_all=True)
-    psum_bits = part_bits(arch.memory.lbuf.bytes, arch.memory.lbuf.partition.psum)
-    ifmap_bits = half_bits(arch.memory.glb.bytes, arch.memory.glb.partition.ifmap)
+    psum_bits = arch.memory.lbuf.part_bits("psum")
+    ifmap_bits = arch.memory.glb.half_bits("ifmap")
     most_positions = psum_bits // (potential_bits * rows_used)
     if most_positions < 1:
         raise too_small("lbuf", "psum", arch, potential_bits * rows_used, "the potentials of one position")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import Schedule
-from spikex_sim.spec.arch import Accelerator, half_bits
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes, spmb_tags
 
 
@@ -81,7 +81,7 @@ def choose_residency(
     if schedule.shape.fits_all:
         return Residency("group", "layer", "group")
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    glb_filter_half = half_bits(glb.bytes, glb.partition.filter)
+    glb_filter_half = glb.half_bits("filter")
     group_bits = int(blocks.filters.any(axis=0).sum()) * channel_filter_bits
     tile_bits = int(blocks.filters.sum(axis=1).max()) * channel_filter_bits
     spmb_bits = int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
@@ -90,9 +90,9 @@ def choose_residency(
         glb_filter = "group"
     elif tile_bits <= glb_filter_half:
         glb_filter = "tile"
-    in_lbuf = glb_filter == "group" and group_bits <= half_bits(lbuf.bytes, lbuf.partition.filter)
+    in_lbuf = glb_filter == "group" and group_bits <= lbuf.half_bits("filter")
     return Residency(
         glb_filter=glb_filter,
-        glb_ifmap="layer" if spmb_bits <= half_bits(glb.bytes, glb.partition.ifmap) else "tile",
+        glb_ifmap="layer" if spmb_bits <= glb.half_bits("ifmap") else "tile",
         lbuf_filter="group" if in_lbuf else "step",
     )

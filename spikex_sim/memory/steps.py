@@ -16,6 +16,8 @@ from spikex_sim.spec.arch import Accelerator
 PerStep = NDArray[np.int64]
 """One number for each step (or chunk, batch, tile)."""
 
+MAX_STEPS = 1 << 25
+"""Most steps of one layer; about 200 bytes each."""
 LONGEST_CYCLES = 1 << 62
 """More cycles than any layer may take; sums of fewer stay within int64."""
 
@@ -28,12 +30,12 @@ class Steps:
     ----------
     group, tile, batch : int64 array
         Where the step belongs; ``batch`` is -1 where nothing is issued.
-    fetch_bits, load_bits, store_bits : int64 array
-        DRAM to GLB, GLB to LBUF, and LBUF to GLB to DRAM.
+    fetch_bits, load_bits, store_bits, writeback_bits : int64 array
+        DRAM to GLB, GLB to LBUF, LBUF to GLB, and GLB to DRAM.
     array_cycles : int64 array
         Integration, update and skew.
     lbuf_read_bits, lbuf_write_bits : int64 array
-        Traffic on the LBUF's array side.
+        Traffic on the array side of the LBUF, or of the GLB where there is no LBUF.
     """
 
     group: PerStep
@@ -42,6 +44,7 @@ class Steps:
     fetch_bits: PerStep
     load_bits: PerStep
     store_bits: PerStep
+    writeback_bits: PerStep
     array_cycles: PerStep
     lbuf_read_bits: PerStep
     lbuf_write_bits: PerStep
@@ -50,12 +53,29 @@ class Steps:
         return len(self.tile)
 
 
+def joined(groups: list[Steps]) -> Steps:
+    """Steps of several groups, one after the other."""
+    return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})
+
+
+def check_number(steps: int, what: str, arch: Accelerator) -> None:
+    """Raise :class:`ConfigError` where a layer has more steps than fit the memory of a laptop."""
+    if steps > MAX_STEPS:
+        raise ConfigError(
+            f"a layer of {what} with {steps:,} steps takes too much memory (limit {MAX_STEPS:,} steps); "
+            "larger buffers, windows or arrays make fewer",
+            where=arch.name,
+            field="memory.lbuf.bytes",
+        )
+
+
 def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     """Cycles of the five activities of each step; one rounding up per activity and step."""
     memory = arch.memory
     dram_rate = min(arch.dram_bits_per_cycle, Fraction(memory.glb.dram_port_bits))
     port_rate = Fraction(min(memory.glb.array_port_bits, memory.lbuf.port_bits))
-    lbuf_rate = Fraction(memory.lbuf.port_bits)
+    edge_latency = memory.lbuf.latency_cycles if memory.lbuf.bytes else memory.glb.latency_cycles
+    edge_rate = Fraction(memory.lbuf.port_bits if memory.lbuf.bytes else memory.glb.array_port_bits)
 
     def cycles(rate: Fraction, latency: int) -> Callable[[PerStep], PerStep]:
         def of(bits: PerStep) -> PerStep:
@@ -68,18 +88,24 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
 
     dram = cycles(dram_rate, memory.dram.latency_cycles)
     port = cycles(port_rate, memory.glb.latency_cycles)
-    lbuf = cycles(lbuf_rate, memory.lbuf.latency_cycles)
-    array_side = np.maximum(lbuf(steps.lbuf_read_bits), lbuf(steps.lbuf_write_bits))
+    edge = cycles(edge_rate, edge_latency)
+    array_side = np.maximum(edge(steps.lbuf_read_bits), edge(steps.lbuf_write_bits))
     durations = Durations(
         fetch=dram(steps.fetch_bits),
         load=port(steps.load_bits),
         compute=np.maximum(steps.array_cycles, array_side),
         store=port(steps.store_bits),
-        writeback=dram(steps.store_bits),
+        writeback=dram(steps.writeback_bits),
         array=steps.array_cycles,
     )
     _check_range(durations, arch)
     return durations
+
+
+def undisturbed(steps: Steps) -> Durations:
+    """Cycles of each step where memory is taken to be as fast as the array."""
+    nothing = np.zeros(len(steps), np.int64)
+    return Durations(nothing, nothing, steps.array_cycles, nothing, nothing, array=steps.array_cycles)
 
 
 def _check_range(durations: Durations, arch: Accelerator) -> None:

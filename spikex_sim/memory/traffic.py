@@ -9,16 +9,12 @@ import numpy as np
 
 from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.dispatch import Schedule
-from spikex_sim.errors import ConfigError
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import Blocks, Residency, blocks_of, choose_residency
-from spikex_sim.memory.steps import Steps
+from spikex_sim.memory.steps import Steps, check_number, joined
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
-
-MAX_STEPS = 1 << 25
-"""Most steps of one layer; about 200 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +30,22 @@ class Traffic:
     operations : Operations
         Of the PE array.
     residency : Residency
-        Scopes chosen.
+        Scopes chosen; what kind of object depends on the schedule.
     compute_cycles : int
         Cycles of the array without stalls.
+    additions : int
+        Weights that executing the schedule adds: what the output spikes need.
+    mapping : dict
+        Loop order, sizes and residency, as in ``results.json``.
     """
 
     steps: Steps
     accesses: Accesses
     operations: Operations
-    residency: Residency
+    residency: Any
     compute_cycles: int
+    additions: int
+    mapping: dict[str, Any]
 
 
 def traffic_of(
@@ -81,24 +83,35 @@ def traffic_of(
             )
             per_size[rows] = part.build()
             part.count(log, sizes.count(rows))
-        if len(sizes) * len(per_size[rows][0]) > MAX_STEPS:
-            raise ConfigError(
-                f"a layer of {len(sizes)} row groups with {len(per_size[rows][0]):,} steps each takes too "
-                f"much memory (limit {MAX_STEPS:,} steps); larger buffers, windows or arrays make fewer",
-                where=arch.name,
-                field="memory.lbuf.bytes",
-            )
+        check_number(len(sizes) * len(per_size[rows][0]), f"{len(sizes)} row groups", arch)
         groups.append(_with_layer_loads(per_size[rows][0], index, schedule, blocks, residency))
     spmb_loads = 1 if residency.glb_ifmap == "layer" else len(sizes)
     _count_spmb(log, blocks, schedule.tws, spmb_loads)
     operations = sum((per_size[rows][1] for rows in sizes), Operations())
     return Traffic(
-        steps=_concatenate(groups),
+        steps=joined(groups),
         accesses=log.freeze(),
         operations=operations,
         residency=residency,
         compute_cycles=sum(per_size[rows][2] for rows in sizes),
+        additions=operations.accumulations,
+        mapping=_describe(schedule, residency),
     )
+
+
+def _describe(schedule: Schedule, residency: Residency) -> dict[str, Any]:
+    return {
+        "order": "row group > position set > time block > batch > chunk",
+        "tile": "layer" if schedule.shape.fits_all else "auto",
+        "positions_per_tile": schedule.shape.positions,
+        "windows_per_tile": schedule.shape.windows,
+        "tiles": len(schedule.tiles) * len(schedule.groups.sizes),
+        "row_groups": len(schedule.groups.sizes),
+        "glb_filter": f"per {residency.glb_filter}",
+        "glb_ifmap": f"per {residency.glb_ifmap}",
+        "lbuf_filter": f"per {residency.lbuf_filter}",
+        "lbuf_ifmap": "per step",
+    }
 
 
 def _count_spmb(log: AccessLog, blocks: Blocks, tws: int, loads: int) -> None:
@@ -118,7 +131,3 @@ def _with_layer_loads(
         fetch[0] += int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
         changed["fetch_bits"] = fetch
     return Steps(**changed)
-
-
-def _concatenate(groups: list[Steps]) -> Steps:
-    return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})

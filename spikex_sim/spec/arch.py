@@ -56,7 +56,31 @@ class Dram(_Spec):
     samples: int = knob(1, "samples that share the weights when amortised", "samples", ge=1, le=1 << 30)
 
 
-class Glb(_Spec):
+class Separate(_Spec):
+    """Capacities of a GLB that is three memories; half of the ofmap memory is the psum part."""
+
+    ifmap: int = knob(32768, "capacity of the memory of spikes", "B", ge=1, le=1 << 30)
+    filter: int = knob(147456, "capacity of the memory of weights", "B", ge=1, le=1 << 30)
+    ofmap: int = knob(32768, "capacity of the memory of outputs, potentials and partial sums", "B",
+                      ge=1, le=1 << 30)  # fmt: skip
+
+
+class _Buffer(_Spec):
+    """A buffer with a part for each tensor."""
+
+    bytes: int
+    partition: Partition
+
+    def part_bits(self, tensor: str) -> int:
+        """Bits of a part that is not double-buffered, rounded down (Section 5)."""
+        return part_bits(self.bytes, getattr(self.partition, tensor))
+
+    def half_bits(self, tensor: str) -> int:
+        """Bits of one half of a double-buffered part, rounded down (Section 5)."""
+        return half_bits(self.bytes, getattr(self.partition, tensor))
+
+
+class Glb(_Buffer):
     """Global buffer."""
 
     bytes: int = knob(55296, "capacity", "B", ge=1, le=1 << 30)
@@ -65,12 +89,41 @@ class Glb(_Spec):
                                 "bits", ge=1, le=1 << 16)  # fmt: skip
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
     partition: Partition = Partition(ifmap=0.3, filter=0.6, ofmap=0.1, psum=0.0)
+    separate: Separate | None = knob(
+        None,
+        "ifmap, filter and ofmap memories of their own, each charged and timed by itself; they take the "
+        "place of the partition",
+        "B",
+    )
+
+    @model_validator(mode="after")
+    def _capacity_is_the_sum(self) -> Glb:
+        if self.separate is not None:
+            total = self.separate.ifmap + self.separate.filter + self.separate.ofmap
+            if self.bytes != total:
+                raise ValueError(
+                    f"bytes is {self.bytes}, but the separate memories are {total} B together; set both"
+                )
+        return self
+
+    def part_bits(self, tensor: str) -> int:
+        """Bits of a part that is not double-buffered; the psum part of separate memories is half of ofmap."""
+        if self.separate is None:
+            return super().part_bits(tensor)
+        if tensor in ("psum", "ofmap"):
+            return self.separate.ofmap * 4
+        return int(getattr(self.separate, tensor)) * 8
+
+    def half_bits(self, tensor: str) -> int:
+        """Bits of one half of a double-buffered part, rounded down (Section 5)."""
+        return super().half_bits(tensor) if self.separate is None else self.part_bits(tensor) // 2
 
 
-class Lbuf(_Spec):
+class Lbuf(_Buffer):
     """Local buffer at the edge of the array."""
 
-    bytes: int = knob(2048, "capacity", "B", ge=1, le=1 << 30)
+    bytes: int = knob(2048, "capacity; 0: none, the array works from the GLB (schedulers systolic and sata only)",
+                      "B", ge=0, le=1 << 30)  # fmt: skip
     port_bits: int = knob(64, "ports", "bits", ge=1, le=1 << 16)
     latency_cycles: int = knob(0, "added once to array-side traffic that is not empty", "cycles",
                                ge=0, le=1 << 20)  # fmt: skip
@@ -128,6 +181,22 @@ class Accelerator(_Spec):
         "tap", "taps streamed: active ones, those of active input channels, or all"
     )
     stsap: bool = knob(False, "taps whose windows do not overlap share a slot (scheduler ptb only)")
+    dataflow: Literal["os", "ws", "is", "tick_batch"] = knob(
+        "os",
+        "what stays in the PEs: outputs, weights or inputs (systolic, sata); tick_batch: outputs, with all "
+        "time points inside (sata)",
+    )
+    activation_bits: int = knob(
+        1, "1: spikes; more: one pass of an ANN with activations of that width (scheduler systolic only)",
+        "bits", ge=1, le=8,
+    )  # fmt: skip
+    zero_gating: bool = knob(False, "no addition where the spike is zero; cycles stay (systolic, sata)")
+    lif_sharing: int = knob(1, "output channels that share a LIF unit, C#n (scheduler sata only)", "channels",
+                            ge=1, le=4096)  # fmt: skip
+    cycles_model: Literal["overlapped", "published"] = knob(
+        "overlapped",
+        "published: SATA's formula, memory never waits; overlapped: what the buffers permit (sata only)",
+    )
     clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
     leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -170,6 +171,12 @@ class Layer(BaseModel):
         if self.kind == "linear":
             return (self.out_channels,)
         return (self.out_channels, self.out_height, self.out_width)
+
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether spikes of this shape, without time, can enter; a linear layer takes a map in C order."""
+        if self.kind == "linear":
+            return prod(shape) == self.in_channels
+        return self.input_shape == (shape if len(shape) > 1 else (*shape, 1, 1))
 
     @property
     def weight_shape(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
@@ -44,7 +44,7 @@ class Trace:
     timesteps : int
         Time points ``T``.
     layers : tuple of Layer
-        Layers in order; each one's input shape is its predecessor's output shape.
+        Layers in order; one whose input is not recorded takes what the layer before it gives.
     inputs : mapping of int to uint8 array
         Recorded input spikes per layer index, ``[S, C, H, W, ceil(T/8)]`` (linear: ``[S, N, ceil(T/8)]``).
         Layer 0 is always there.
@@ -190,6 +190,13 @@ class Trace:
         self, spikes: NDArray[np.bool_], name: str, source: str, label: int | None = None
     ) -> Trace:
         """Make a trace of the same layers and weights for other input spikes ``[C, H, W, T]``."""
+        if len(self.inputs) > 1:
+            raise TraceError(
+                "holds recorded spikes of later layers, which other input would not change; take a trace in "
+                "which the first layer's alone are recorded",
+                where=self.where,
+                field=f"{max(self.inputs)}/input",
+            )
         return Trace(
             name=name,
             timesteps=spikes.shape[-1],
@@ -293,7 +300,7 @@ def _check(trace: Trace) -> None:
         raise fail(f"{trace.samples} samples need the sample axis (batched)", "samples")
     if not trace.layers:
         raise fail("a trace needs at least one layer", "layers")
-    check_chain(trace.layers, trace.where)
+    check_chain(trace.layers, trace.where, trace.inputs)
     check_outputs(trace.layers, trace.timesteps, trace.where)
     if 0 not in trace.inputs:
         raise fail("the spikes that enter layer 0 are required", "0/input")
@@ -348,34 +355,21 @@ def check_outputs(layers: Sequence[Layer], timesteps: int, where: str) -> None:
             )
 
 
-def check_chain(layers: Sequence[Layer], where: str) -> None:
-    """Raise :class:`TraceError` unless every layer takes what the one before it gives."""
+def check_chain(layers: Sequence[Layer], where: str, recorded: Container[int]) -> None:
+    """Raise :class:`TraceError` unless every layer without recorded input takes what the one before gives."""
     for index in range(1, len(layers)):
-        before, layer = layers[index - 1], layers[index]
-        if layer.kind == "linear":
-            have = prod(before.output_shape)
-            if layer.in_channels != have:
-                raise TraceError(
-                    f"layer {index} wants {layer.in_channels} input channels, the trace has {have} "
-                    f"(outputs of layer {index - 1})",
-                    where=where,
-                )
+        have, layer = layers[index - 1].output_shape, layers[index]
+        if index in recorded or layer.takes(have):
             continue
-        if before.kind == "linear":
-            have_shape: tuple[int, ...] = (before.out_channels, 1, 1)
+        if layer.kind == "linear":
+            outputs = f"{prod(have)} (outputs of layer {index - 1})"
+            wants = f"{layer.in_channels} input channels, the trace has {outputs}"
+        elif layer.in_channels != have[0]:
+            wants = f"{layer.in_channels} input channels, the trace has {have[0]}"
         else:
-            have_shape = before.output_shape
-        if layer.in_channels != have_shape[0]:
-            raise TraceError(
-                f"layer {index} wants {layer.in_channels} input channels, the trace has {have_shape[0]}",
-                where=where,
-            )
-        if layer.input_shape != have_shape:
-            raise TraceError(
-                f"layer {index} wants a map of {layer.in_height}x{layer.in_width}, "
-                f"the trace has {have_shape[1]}x{have_shape[2]}",
-                where=where,
-            )
+            rows, columns = have[1:] or (1, 1)
+            wants = f"a map of {layer.in_height}x{layer.in_width}, the trace has {rows}x{columns}"
+        raise TraceError(f"layer {index} wants {wants}", where=where)
 
 
 def check_declared(

@@ -111,6 +111,24 @@ def bursty(
     return np.ascontiguousarray(np.moveaxis(spikes, 0, -1))
 
 
+def at_most_once(spikes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep every neuron's first spike alone, as with time-to-first-spike codes.
+
+    Parameters
+    ----------
+    spikes : bool array, ``[..., T]``
+        Left as they are.
+
+    Returns
+    -------
+    bool array, ``[..., T]``
+    """
+    kept = np.zeros_like(spikes)
+    first = spikes.argmax(axis=-1, keepdims=True)
+    np.put_along_axis(kept, first, spikes.any(axis=-1, keepdims=True), axis=-1)
+    return kept
+
+
 def digit_camera(
     digit: int | NDArray[np.generic],
     index: int = 0,
@@ -219,11 +237,21 @@ def pool_or(spikes: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
     return pooled
 
 
+def seed_of_stream(seed: int, stream: int) -> int:
+    """Seed of one of several independent streams of random numbers that have a seed in common."""
+    _check_seed(seed)
+    return int(np.random.SeedSequence((seed, stream)).generate_state(1, np.uint64)[0])
+
+
 def generator(seed: int) -> np.random.Generator:
     """PCG64 from a seed; named, because numpy's default generator may change."""
+    _check_seed(seed)
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def _check_seed(seed: int) -> None:
     if seed < 0:
         raise ConfigError(f"must not be negative, not {seed}", field="seed")
-    return np.random.Generator(np.random.PCG64(seed))
 
 
 def _check_size(shape: tuple[int, ...], timesteps: int) -> None:

@@ -14,7 +14,6 @@ import spikex_sim as sx
 from command import succeed
 from helpers import shared_data
 from spikex_sim.network import attach_network
-from spikex_sim.spec.arch import half_bits
 from spikex_sim.spec.networks import load_network
 from spikex_sim.trace.synth import bernoulli
 
@@ -94,9 +93,9 @@ def test_replay(recording: tuple[Path, Path, str, int]) -> None:
             weights = 8 * int(np.prod(spec.weight_shape))
             group = weights * min(8, spec.out_channels) // spec.out_channels
             spikes = int(np.prod(spec.input_shape)) * windows * (TWS + 1)
-            if group <= half_bits(glb.bytes, glb.partition.filter):
+            if group <= glb.half_bits("filter"):
                 assert crossings(layer, "filter", weights) <= A_FEW_TIMES, layer.name
-            if spikes <= half_bits(glb.bytes, glb.partition.ifmap):
+            if spikes <= glb.half_bits("ifmap"):
                 moved = crossings(layer, "ifmap", spikes)
                 assert moved <= A_FEW_TIMES, layer.name
 

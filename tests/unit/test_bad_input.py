@@ -290,7 +290,7 @@ class TestGenerators:
         one = "{name: a, kind: conv, in_channels: 1, out_channels: 2, kernel: 3, in_height: 6, in_width: 6}"
         two = f"{{name: b, kind: conv, {second}, in_width: 4, out_channels: 2, kernel: 3}}"
         Path("n.yaml").write_text(f"name: n\ntimesteps: 8\nlayers:\n - {one}\n - {two}\n")
-        refuse(["trace", "synth", "--kind", "bernoulli", "--network", "n.yaml"], "layer 1", out="t.npz")
+        refuse(["trace", "synth", "--kind", "bernoulli", "--network", "n.yaml"], "layers.1", out="t.npz")
 
 
 class TestOutput:

@@ -228,6 +228,7 @@ EFFECTS = {
     ("trace synth", "--timesteps"): (SYNTH, "--timesteps 5"),
     ("trace synth", "--step-ms"): (DIGIT, "--step-ms 3"),
     ("trace synth", "--rate"): (SYNTH, "--rate 0.3"),
+    ("trace synth", "--at-most-once"): (f"{SYNTH} --rate 0.3", "--at-most-once"),
     ("trace synth", "--digit"): (DIGIT, "--digit 7"),
     ("trace synth", "--index"): (DIGIT, "--index 4"),
     ("trace synth", "--activity"): (SYNTH, "--activity 0.2"),

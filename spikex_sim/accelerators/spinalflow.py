@@ -1,0 +1,67 @@
+"""SpinalFlow-style time-serial baseline (Narayanan et al., ISCA 2020; docs/accelerators/spinalflow.md)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.errors import UnsupportedError
+from spikex_sim.geometry import geometry_of
+from spikex_sim.kernels.serial import field_spikes
+from spikex_sim.memory.group import widths_of
+from spikex_sim.serial import SerialSchedule
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Layer
+from spikex_sim.tags import WindowedSpikes
+
+
+class SpinalFlow(Scheduler):
+    """Broadcasts the sorted spikes of a receptive field, one a cycle, to PEs that own an output neuron."""
+
+    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+        """All time points."""
+        return timesteps
+
+    def schedule(
+        self,
+        layer: Layer,
+        spikes: WindowedSpikes,
+        silence_is_free: bool,
+        potential_bits: int,  # noqa: ARG002
+        arch: Accelerator,
+    ) -> SerialSchedule:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`.
+
+        Raises
+        ------
+        UnsupportedError
+            If an input spikes more than once.
+        """
+        per_input = spikes.pointers[:, -1] - spikes.pointers[:, 0]
+        repeated = int((per_input > 1).sum())
+        if repeated:
+            raise UnsupportedError(
+                f"layer {layer.name}: {repeated:,} of {len(per_input):,} inputs spike more than once "
+                f"({int(per_input.sum()):,} spikes in all); this machine takes one spike per neuron at most",
+                where=arch.name,
+            )
+        geometry = geometry_of(layer)
+        counts, points = field_spikes(geometry, spikes.times, spikes.pointers, spikes.timesteps)
+        if not silence_is_free:
+            points = np.full_like(points, spikes.timesteps)
+        assert layer.neuron is not None
+        weight_bits = widths_of(layer.neuron.datapath, arch).weight
+        lanes = arch.array.rows * arch.array.cols
+        width = lanes
+        if arch.mapping.tile == "auto":
+            width = arch.memory.glb.half_bits("filter") // (geometry.taps * weight_bits)
+        width = min(lanes, max(1, width))
+        full, rest = divmod(layer.out_channels, width)
+        return SerialSchedule(
+            geometry=geometry,
+            groups=(width,) * full + ((rest,) if rest else ()),
+            lanes=lanes,
+            tws=spikes.timesteps,
+            spikes=counts,
+            updates=points,
+        )

@@ -1,0 +1,51 @@
+"""Dense systolic arrays: output-, weight- and input-stationary (docs/accelerators/systolic.md).
+
+Cycles as SCALE-Sim defines them (Samajdar et al., ISPASS 2020; SCALE-Sim 3.0.0).
+"""
+
+from __future__ import annotations
+
+from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.errors import ConfigError
+from spikex_sim.gemm import GemmSchedule
+from spikex_sim.geometry import geometry_of
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Layer
+from spikex_sim.tags import WindowedSpikes
+
+
+class Systolic(Scheduler):
+    """Issues every tap of every output at every time point, time point by time point."""
+
+    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+        """One time point: there are no windows."""
+        return 1
+
+    def schedule(
+        self,
+        layer: Layer,
+        spikes: WindowedSpikes,
+        silence_is_free: bool,  # noqa: ARG002
+        potential_bits: int,  # noqa: ARG002
+        arch: Accelerator,
+    ) -> GemmSchedule:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        if arch.dataflow == "tick_batch":
+            raise ConfigError(
+                "tick_batch is a dataflow of the scheduler sata; choose os, ws or is",
+                where=arch.name,
+                field="dataflow",
+            )
+        geometry = geometry_of(layer)
+        cuts = arch.mapping
+        whole = cuts.tile == "layer"
+        return GemmSchedule.of(
+            geometry,
+            layer.out_channels,
+            arch.dataflow,
+            (arch.array.rows, arch.array.cols),
+            spikes.timesteps,
+            positions_per_pass=geometry.positions if whole or cuts.positions == "auto" else cuts.positions,
+            times_per_pass=spikes.timesteps if whole or cuts.windows == "auto" else cuts.windows,
+            zero_gating=arch.zero_gating,
+        )

@@ -1,0 +1,175 @@
+"""Schedules of dense arrays: a layer as a matrix product, cut into folds (docs/accelerators/systolic.md).
+
+The ifmap matrix has a row for every output position and time point and a column for every tap, the filter
+matrix a row for every tap and a column for every output channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.dispatch import RowGroups
+from spikex_sim.geometry import Geometry
+
+GemmDataflow = Literal["os", "ws", "is"]
+
+
+@dataclass(frozen=True)
+class GemmSchedule:
+    """What a dense array issues when, for every channel group alike (struct of arrays).
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Sizes of the layer.
+    out_channels : int
+        ``N``.
+    dataflow : {"os", "ws", "is"}
+        What stays in the PEs: outputs, weights or inputs.
+    rows, cols : int
+        The array.
+    timesteps : int
+        Time points ``T``.
+    points : int
+        Time points in one row of the ifmap matrix: 1, or ``T`` under tick-batch.
+    passes : int64 array ``[passes, 4]``
+        First and last-plus-one position, first and last-plus-one time point (in units of ``points``). Row
+        ``r`` of a pass is its position ``r % |s|`` at its time ``r // |s|``.
+    folds : int64 array ``[folds, 5]``
+        Pass, first and last-plus-one row, first and last-plus-one tap, in issue order.
+    zero_gating : bool
+        Whether a zero operand makes no addition.
+    update_cycles : int
+        Cycles that an update takes beyond those of the skew (shared LIF units).
+    walk_cycles : int
+        Cycles before anything else, without work (SATA's published walk of the filters).
+    waits : bool
+        Whether the array waits for memory.
+    """
+
+    geometry: Geometry
+    out_channels: int
+    dataflow: GemmDataflow
+    rows: int
+    cols: int
+    timesteps: int
+    points: int
+    passes: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    zero_gating: bool
+    update_cycles: int = 0
+    walk_cycles: int = 0
+    waits: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        geometry: Geometry,
+        out_channels: int,
+        dataflow: GemmDataflow,
+        array: tuple[int, int],
+        timesteps: int,
+        *,
+        positions_per_pass: int,
+        times_per_pass: int,
+        points: int = 1,
+        zero_gating: bool = False,
+        update_cycles: int = 0,
+        walk_cycles: int = 0,
+        waits: bool = True,
+    ) -> GemmSchedule:
+        """Cut a layer into passes and folds.
+
+        Parameters
+        ----------
+        array : tuple of int
+            Rows and columns of PEs.
+        positions_per_pass, times_per_pass : int
+            Most positions and time points (in units of ``points``) of a pass.
+        geometry, out_channels, dataflow, timesteps, points, zero_gating, update_cycles, walk_cycles, waits
+            See the class.
+        """
+        rows, cols = array
+        first_p = np.arange(0, geometry.positions, positions_per_pass)
+        first_t = np.arange(0, timesteps // points, times_per_pass)
+        p0, t0 = (grid.ravel() for grid in np.meshgrid(first_p, first_t, indexing="ij"))
+        p1 = np.minimum(p0 + positions_per_pass, geometry.positions)
+        t1 = np.minimum(t0 + times_per_pass, timesteps // points)
+        passes = np.stack([p0, p1, t0, t1], axis=1).astype(np.int64)
+        rows_of_pass = (p1 - p0) * (t1 - t0)
+        rows_per_fold = {"os": rows, "ws": int(rows_of_pass.max()), "is": cols}[dataflow]
+        taps_per_fold = geometry.taps if dataflow == "os" else rows
+        folds = [
+            _folds(index, height, geometry.taps, rows_per_fold, taps_per_fold)
+            for index, height in enumerate(rows_of_pass.tolist())
+        ]
+        return cls(
+            geometry=geometry,
+            out_channels=out_channels,
+            dataflow=dataflow,
+            rows=rows,
+            cols=cols,
+            timesteps=timesteps,
+            points=points,
+            passes=passes,
+            folds=np.concatenate(folds),
+            zero_gating=zero_gating,
+            update_cycles=update_cycles,
+            walk_cycles=walk_cycles,
+            waits=waits,
+        )
+
+    @property
+    def tws(self) -> int:
+        """Time points that are processed together."""
+        return self.points
+
+    @property
+    def mode(self) -> None:
+        """Dense arrays have no modes."""
+        return
+
+    @property
+    def channel_groups(self) -> list[int]:
+        """Output channels of each group, in order; one group of all where channels stream."""
+        if self.dataflow == "is":
+            return [self.out_channels]
+        return RowGroups(self.cols, self.out_channels).sizes
+
+    @property
+    def positions_of_pass(self) -> NDArray[np.int64]:
+        """Positions ``|s|`` of each pass."""
+        positions: NDArray[np.int64] = self.passes[:, 1] - self.passes[:, 0]
+        return positions
+
+    @property
+    def rows_of_pass(self) -> NDArray[np.int64]:
+        """Rows ``G`` of each pass."""
+        rows: NDArray[np.int64] = self.positions_of_pass * (self.passes[:, 3] - self.passes[:, 2])
+        return rows
+
+    @property
+    def preload_cycles(self) -> int:
+        """Cycles in which a fold's stationary operand enters."""
+        return 0 if self.dataflow == "os" else self.rows
+
+    @property
+    def skew_cycles(self) -> int:
+        """Cycles that the last operand takes across the array, for every time point of a row."""
+        return (self.rows + self.cols - 2) * self.points
+
+
+def _folds(index: int, height: int, taps: int, rows_per_fold: int, taps_per_fold: int) -> NDArray[np.int64]:
+    """Folds of one pass: row folds outside, tap folds inside."""
+    r0, k0 = (
+        grid.ravel()
+        for grid in np.meshgrid(
+            np.arange(0, height, rows_per_fold), np.arange(0, taps, taps_per_fold), indexing="ij"
+        )
+    )
+    r1, k1 = np.minimum(r0 + rows_per_fold, height), np.minimum(k0 + taps_per_fold, taps)
+    return np.stack([np.full_like(r0, index), r0, r1, k0, k1], axis=1).astype(np.int64)

@@ -1,0 +1,81 @@
+"""Schedules meet memory and kernels: one function to cost a schedule, one to execute it, for every kind.
+
+A new kind of schedule registers its own pair with ``lay_out.register`` and ``execute.register``.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.dispatch import Schedule
+from spikex_sim.gemm import GemmSchedule
+from spikex_sim.kernels.gemm import execute_gemm
+from spikex_sim.kernels.passes import execute as execute_batches
+from spikex_sim.kernels.survey import survey
+from spikex_sim.memory.engine import Durations
+from spikex_sim.memory.gemm import gemm_traffic
+from spikex_sim.memory.group import Widths
+from spikex_sim.memory.serial import serial_traffic
+from spikex_sim.memory.steps import durations_of, undisturbed
+from spikex_sim.memory.traffic import Traffic, traffic_of
+from spikex_sim.serial import SerialSchedule
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Neuron
+
+
+@singledispatch
+def lay_out(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:  # noqa: ARG001
+    """Count what a schedule moves and computes, and the cycles of each of its steps.
+
+    Parameters
+    ----------
+    schedule : Schedule, GemmSchedule or SerialSchedule
+        What is issued when.
+    inputs : WindowedSpikes or Activations
+        Input of the layer.
+    widths : Widths
+        Bits per weight, partial sum and potential.
+    arch : Accelerator
+        Buffers, ports and array.
+    """
+    raise TypeError(f"no costs are known for a {type(schedule).__name__}")
+
+
+@singledispatch
+def execute(
+    schedule: Any,
+    spikes: Any,  # noqa: ARG001
+    weight: NDArray[Any],  # noqa: ARG001
+    bias: NDArray[Any] | None,  # noqa: ARG001
+    neuron: Neuron,  # noqa: ARG001
+    potential_bits: int,  # noqa: ARG001
+) -> tuple[NDArray[np.uint8], int]:
+    """Run a schedule: output spikes packed along time ``[M, P, ceil(T/8)]``, and the additions made."""
+    raise TypeError(f"a {type(schedule).__name__} cannot be executed")
+
+
+@lay_out.register
+def _(schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
+    traffic = traffic_of(schedule, inputs, survey(schedule, inputs), widths, arch)
+    return traffic, durations_of(traffic.steps, arch)
+
+
+@lay_out.register
+def _(schedule: GemmSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
+    traffic = gemm_traffic(schedule, inputs, widths, arch)
+    return traffic, durations_of(traffic.steps, arch) if schedule.waits else undisturbed(traffic.steps)
+
+
+@lay_out.register
+def _(schedule: SerialSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
+    traffic = serial_traffic(schedule, inputs, widths, arch)
+    return traffic, durations_of(traffic.steps, arch)
+
+
+execute.register(Schedule, execute_batches)
+execute.register(SerialSchedule, execute_batches)
+execute.register(GemmSchedule, execute_gemm)

@@ -1,0 +1,123 @@
+"""Costs of a layer on a dense array or SATA by the package and by the slow oracle, and their comparison."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import naive
+import naive_ann
+import naive_gemm
+import spikex_sim as sx
+from networks import full, trace_of
+from spikex_sim.errors import ConfigError
+from strategies import Workload
+
+ENGINES = ("fast", "event")
+
+
+def oracle_config(arch: sx.Accelerator) -> dict[str, Any]:
+    """Return an accelerator's settings in the form that `naive_gemm.cost` takes."""
+    config = arch.model_dump()
+    memory = config["memory"]
+    clock_hz = Fraction(str(config["clock_mhz"])) * 10**6
+    bits_per_s = Fraction(str(memory["dram"]["bandwidth_gb_s"])) * 10**9 * 8
+    for name in ("glb", "lbuf"):
+        shares = memory[name]["partition"].items()
+        memory[name]["partition"] = {tensor: Fraction(str(share)) for tensor, share in shares}
+    same = ("scheduler", "dataflow", "zero_gating", "activation_bits", "lif_sharing", "cycles_model",
+            "weight_bits", "psum_bits", "potential_bits", "array", "mapping")  # fmt: skip
+    latency = memory["dram"]["latency_cycles"]
+    return {key: config[key] for key in same} | {
+        "memory": {
+            "dram": {"bits_per_cycle": bits_per_s / clock_hz, "latency_cycles": latency},
+            "glb": memory["glb"],
+            "lbuf": memory["lbuf"],
+        }
+    }
+
+
+def is_ann(arch: sx.Accelerator) -> bool:
+    """Whether the machine runs on activations."""
+    return int(arch.activation_bits) > 1
+
+
+def oracle_values(spikes: NDArray[np.bool_], arch: sx.Accelerator) -> NDArray[Any]:
+    """Return what enters a layer, time last: spikes, or for an ANN the activations that they stand for."""
+    return naive_ann.activations(spikes)[..., None] if is_ann(arch) else spikes
+
+
+def reported(layer: Any) -> dict[str, Any]:
+    """What the package says, in the oracle's words."""
+    same = ("cycles", "compute_cycles", "batches", "ntwus", "streamed_taps", "accumulations",
+            "multiplications", "lif_updates", "comparisons", "dense_accumulations", "steps")  # fmt: skip
+    operations = layer.operations
+    found = {key: getattr(layer if hasattr(layer, key) else operations, key) for key in same}
+    return found | {
+        "stalls": dict(layer.stalls),
+        "pe_cycles": operations.pe_cycles,
+        "array_words": {
+            tensor: getattr(operations, f"array_{tensor}_words") for tensor in ("ifmap", "filter", "ofmap")
+        },
+        "accesses": dict(layer.accesses),
+    }
+
+
+def expected(want: dict[str, Any]) -> dict[str, Any]:
+    """Return the oracle's answer, as far as results have it."""
+    apart = ("ends", "residency", "chunk")
+    return {key: value for key, value in want.items() if key not in apart} | {"steps": len(want["steps"])}
+
+
+def assert_same(got: dict[str, Any], want: dict[str, Any]) -> None:
+    """Compare key by key."""
+    assert got.keys() == want.keys()
+    for key, value in want.items():
+        assert got[key] == value, key
+
+
+def trace_with(workload: Workload) -> sx.Trace:
+    """Make a trace of one layer."""
+    biases = None if workload.bias is None else [workload.bias]
+    return trace_of([workload.layer], workload.spikes, [workload.weight], biases=biases)
+
+
+def assert_layer(workload: Workload, base: str, keys: dict[str, Any]) -> dict[str, Any] | None:
+    """Compare costs and outputs; the oracle's answer, or None where both say that a buffer is too small."""
+    arch = sx.load_accelerator(base, keys)
+    trace = trace_with(workload)
+    values = oracle_values(workload.spikes, arch)
+    try:
+        want = naive_gemm.cost(full(workload.layer), values, oracle_config(arch), workload.biased)
+    except ValueError:
+        want = None
+    if want is None:
+        with pytest.raises(ConfigError, match=r"the smallest that works is \d+ B"):
+            sx.simulate(trace, arch)
+        return None
+    for engine in ENGINES:
+        layer = sx.simulate(trace, arch, engine=engine).layers[0]
+        assert_same(reported(layer), expected(want))
+        assert layer.compute_cycles + sum(dict(layer.stalls).values()) == layer.cycles
+    assert layer.output_sha256 == output_sha256(workload, arch)
+    return want
+
+
+def output_sha256(workload: Workload, arch: sx.Accelerator) -> str:
+    """Hash of what leaves the layer by the slow oracle, in the form that results have."""
+    layer, weight, bias = full(workload.layer), workload.weight, workload.bias
+    if is_ann(arch):
+        entering = naive_ann.activations(workload.spikes)
+        return sha256(naive_ann.forward(layer, entering, weight, bias, workload.timesteps))
+    return sha256(naive.forward(layer, workload.spikes, weight, bias, arch.potential_bits))
+
+
+def sha256(leaving: NDArray[Any]) -> str:
+    """Hash of output spikes, packed along time, or of output activations."""
+    whole = leaving if leaving.dtype == np.uint8 else np.packbits(leaving, axis=-1)
+    return hashlib.sha256(np.ascontiguousarray(whole).tobytes()).hexdigest()
