@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from spikex_sim.spec.load import describe_keys
@@ -54,7 +55,9 @@ def _kinds(annotation: Any, limits: dict[str, Any]) -> list[str]:
         return ["a list of them"]
     if get_args(annotation):
         return [text for part in get_args(annotation) for text in _kinds(part, limits)]
-    plain = {bool: "`true`, `false`", str: "text", int: "whole number", float: "number"}[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return ["{" + ", ".join(annotation.model_fields) + "} in whole bytes"]
+    plain = {type(None): "null", bool: "`true`, `false`", str: "text", int: "whole number", float: "number"}[annotation]
     low = f"from {limits['ge']:g}" if "ge" in limits else f"above {limits['gt']:g}" if "gt" in limits else ""
     high = f"to {limits['le']:,.0f}" if limits.get("le", LARGEST_SHOWN) < LARGEST_SHOWN else ""
     return [" ".join(part for part in (plain, low, high) if part)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +22,9 @@ from spikex_sim.memory.engine import MemoryEngine, attribute_stalls
 from spikex_sim.memory.group import widths_of
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.registry import plugin
-from spikex_sim.results import LayerResult, sum_of
+from spikex_sim.results import LayerResult, sum_if_known, sum_of
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Layer
 from spikex_sim.tags import WindowedSpikes, window_spikes
 from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.model import PackedSpikes, Trace
@@ -171,10 +173,22 @@ class LayerRunner:
             operations=cost.traffic.operations,
             accesses=cost.traffic.accesses,
             energy=cost.energy,
+            estimate_pj=self._estimate(layer, cost.traffic.operations, values, flow.trace.timesteps),
             steps=len(cost.traffic.steps),
             mapping=cost.traffic.mapping,
             **self._common(flow, values),
         )
+
+    def _estimate(
+        self, layer: Layer, operations: Operations, values: Signal, timesteps: int
+    ) -> float | None:
+        """FLOPs x time points x (1 - sparsity) x E_AC, pJ (Bhattacharjee et al., Table II); None in an ANN."""
+        if self.is_ann:
+            return None
+        assert layer.neuron is not None
+        density = int(np.bitwise_count(values).sum(dtype=np.int64)) / (prod(layer.input_shape) * timesteps)
+        accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
+        return operations.dense_accumulations * density * accumulate_pj
 
     def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
@@ -222,6 +236,7 @@ class LayerRunner:
             operations=Operations(),
             accesses=Accesses(),
             energy=self.energies.energy(Accesses(), Operations(), "int", 0),
+            estimate_pj=0.0,
             steps=0,
             mapping={},
             **self._common(flow, values),
@@ -266,8 +281,7 @@ def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> Laye
         return values[0] if all(value == values[0] for value in values) else None
 
     def total(name: str) -> int | None:
-        values = [getattr(run, name) for run in runs]
-        return None if any(value is None for value in values) else sum(values)
+        return sum_if_known(getattr(run, name) for run in runs)
 
     return replace(
         first,

@@ -6,18 +6,20 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spikex_sim.accounting import Accesses, Operations, Stalls
 from spikex_sim.energy.model import Energy, EnergyModel, add_energies
 from spikex_sim.errors import OutputError
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.model import PackedSpikes
 from spikex_sim.units import PJ_PER_J
 
+Number = TypeVar("Number", int, float)
 SCHEMA = 1
 """Version of the layout of ``results.json``."""
 
@@ -38,6 +40,9 @@ class Costs:
         PEs of the array.
     clock_hz : float
         Clock frequency.
+    estimate_pj : float or None
+        Energy by the estimate that papers print, FLOPs x time points x (1 - sparsity) x E_AC (Bhattacharjee
+        et al., "Are SNNs truly energy-efficient?", Table II); None where the input spikes are not known.
     """
 
     cycles: int
@@ -49,6 +54,7 @@ class Costs:
     steps: int
     pes: int
     clock_hz: float
+    estimate_pj: float | None
 
     @property
     def ntwus(self) -> int:
@@ -95,6 +101,16 @@ class Costs:
         """Energy-delay product, DRAM energy included."""
         return self.energy.total_pj / PJ_PER_J * self.seconds
 
+    @property
+    def estimate_factor(self) -> float | None:
+        """Simulated energy over the estimate, DRAM included; None without a positive estimate."""
+        return self.energy.total_pj / self.estimate_pj if self.estimate_pj else None
+
+    @property
+    def estimate_factor_on_chip(self) -> float | None:
+        """Simulated energy without DRAM over the estimate; None without a positive estimate."""
+        return self.energy.on_chip_pj / self.estimate_pj if self.estimate_pj else None
+
     def counts(self) -> dict[str, Any]:
         """Cycles and counts as in ``results.json``."""
         return {
@@ -127,7 +143,15 @@ def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
         "steps": sum(part.steps for part in parts),
         "pes": parts[0].pes,
         "clock_hz": parts[0].clock_hz,
+        "estimate_pj": sum_if_known(part.estimate_pj for part in parts),
     }
+
+
+def sum_if_known(values: Iterable[Number | None]) -> Number | None:
+    """Add values up; None if one of them is not known."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 @dataclass(frozen=True)
@@ -184,6 +208,7 @@ class LayerResult(Costs):
             "energy_by_use_pj": self.energy.uses,
             "leakage_pj": self.energy.leakage,
             "edp_js": self.edp_js,
+            "estimate_pj": self.estimate_pj,
             "input_spikes": self.input_spikes,
             "output_spikes": self.output_spikes,
             "output_sha256": self.output_sha256,
@@ -208,9 +233,8 @@ class Totals(Costs):
     @classmethod
     def of(cls, layers: Sequence[LayerResult]) -> Totals:
         """Add layers up."""
-        fired = [layer.output_spikes for layer in layers if layer.tws is not None]
-        known = [spikes for spikes in fired if spikes is not None]
-        return cls(**sum_of(layers), output_spikes=sum(known) if len(known) == len(fired) else None)
+        fired = sum_if_known(layer.output_spikes for layer in layers if layer.tws is not None)
+        return cls(**sum_of(layers), output_spikes=fired)
 
     @property
     def energy_pj(self) -> float:
@@ -255,6 +279,9 @@ class Totals(Costs):
             "energy_by_use_pj": self.energy.uses,
             "leakage_pj": self.energy.leakage,
             "edp_js": self.edp_js,
+            "estimate_pj": self.estimate_pj,
+            "estimate_factor": self.estimate_factor,
+            "estimate_factor_on_chip": self.estimate_factor_on_chip,
             "power_mw": self.power_mw,
             "tops": self.tops,
             "tops_dense": self.tops_dense,
@@ -284,6 +311,9 @@ class RunResult:
         Of this package and of what it computes with.
     timestamp : str
         When the run ended, UTC.
+    outputs : uint8 array ``[samples, *shape, ceil(T/8)]`` or None
+        Packed output spikes of the last conv or linear layer, not written to files; None where it computes
+        none: without weights, and in an ANN.
     """
 
     arch: Accelerator
@@ -294,6 +324,7 @@ class RunResult:
     energy_model: EnergyModel
     versions: dict[str, str]
     timestamp: str
+    outputs: PackedSpikes | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def totals(self) -> Totals:
@@ -339,7 +370,7 @@ class RunResult:
             row |= {"energy_pj": layer.energy.total_pj, "energy_on_chip_pj": layer.energy.on_chip_pj}
             row |= {f"energy_{use}_pj": pj for use, pj in layer.energy.uses.items() if use != "alu"}
             row |= {f"leakage_{level}_pj": pj for level, pj in layer.energy.leakage.items()}
-            row |= {"seconds": layer.seconds, "edp_js": layer.edp_js}
+            row |= {"seconds": layer.seconds, "edp_js": layer.edp_js, "estimate_pj": layer.estimate_pj}
             row |= {"input_spikes": layer.input_spikes, "output_spikes": layer.output_spikes}
             row |= {"mismatched_spikes": layer.mismatched_spikes, "steps": layer.steps}
             row |= {"output_sha256": layer.output_sha256}

@@ -20,7 +20,7 @@ from spikex_sim.replay import Flow, LayerRunner, Progress, merge_samples
 from spikex_sim.results import RunResult, Totals
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.model import PackedSpikes, Trace
 from spikex_sim.trace.plan import Stage, plan_stages
 from spikex_sim.trace.store import load_trace, load_traces
 from spikex_sim.warmup import ensure_compiled, small_spikes
@@ -94,11 +94,14 @@ def _simulate(
     inputs = [(which, sample) for which, one in enumerate(traces) for sample in range(one.samples)]
     flows = [Flow(stages[which], traces[which], sample) for which, sample in inputs]
     layers, per_sample = [], []
+    outputs: PackedSpikes | None = None
     for index, stage in enumerate(stages[0]):
         progress(stage.layer.name, index, len(stages[0]))
         runs = runner.run_layer(index, flows, window_sizes[index], progress)
         layers.append(merge_samples(runs, [flow.computed for flow in flows]))
         per_sample.append(runs)
+        if not stage.layer.is_pool:
+            outputs = None if runner.is_ann else _stacked([flow.computed for flow in flows])
     progress("done", len(stages[0]), len(stages[0]))
     return RunResult(
         arch=accelerator,
@@ -109,7 +112,18 @@ def _simulate(
         energy_model=runner.energies,
         versions=versions(),
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        outputs=outputs,
     )
+
+
+def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
+    """Read-only spikes of several samples ``[samples, ..., ceil(T/8)]``; None if some are not known."""
+    known = [one for one in packed if one is not None]
+    if len(known) < len(packed):
+        return None
+    together = np.stack(known)
+    together.setflags(write=False)
+    return together
 
 
 def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from naive import Bools, Layer, out_size, receptive_fields
+from naive import Bools, FieldTap, Layer, out_size, receptive_fields
 
 LARGEST = 255
 
@@ -55,33 +55,35 @@ def forward(
         return forward(point, values.reshape(-1, 1, 1), weight[:, :, None, None], bias, timesteps)[:, 0, 0]
     rows, cols = out_size(layer, *values.shape[1:])
     fields = receptive_fields(layer, *values.shape[1:])
+    total = total_int if layer["neuron"]["datapath"] == "int" else total_float
+    biases = [None] * len(weight) if bias is None else list(bias)
     sums = [
-        [weighted_sum(values, kernel, field) for field in fields]
-        if layer["neuron"]["datapath"] == "int"
-        else [weighted_sum_float(values, kernel, field) for field in fields]
-        for kernel in weight
+        [total(values, kernel, field, own_bias, timesteps) for field in fields]
+        for kernel, own_bias in zip(weight, biases, strict=True)
     ]
-    if bias is not None:
-        sums = [[v + timesteps * int(bias[m]) for v in own] for m, own in enumerate(sums)]
     return np.array(rescaled(sums), np.uint8).reshape(len(weight), rows, cols)
 
 
-def weighted_sum(values: NDArray[Any], kernel: NDArray[Any], field: list[tuple[int, int, int, int]]) -> int:
+def total_int(
+    values: NDArray[Any], kernel: NDArray[Any], field: list[FieldTap], bias: Any, timesteps: int
+) -> int:
     """Multiply and add under one output position, in Python's integers."""
-    return sum(
-        int(kernel[c, i, j]) * int(values[c, y, x]) for c in range(len(values)) for i, j, y, x in field
-    )
+    total = 0 if bias is None else timesteps * int(bias)
+    for c in range(len(values)):
+        for i, j, y, x in field:
+            total += int(kernel[c, i, j]) * int(values[c, y, x])
+    return total
 
 
-def weighted_sum_float(
-    values: NDArray[Any], kernel: NDArray[Any], field: list[tuple[int, int, int, int]]
+def total_float(
+    values: NDArray[Any], kernel: NDArray[Any], field: list[FieldTap], bias: Any, timesteps: int
 ) -> float:
-    """Multiply and add in ascending order of taps, every operation rounded to float32."""
+    """Multiply and add in ascending order of taps, the bias last, every operation rounded to float32."""
     total = np.float32(0)
     for c in range(len(values)):
         for i, j, y, x in field:
             total = total + np.float32(kernel[c, i, j]) * np.float32(values[c, y, x])
-    return float(total)
+    return float(total if bias is None else total + np.float32(timesteps) * np.float32(bias))
 
 
 def rescaled(sums: list[list[Any]]) -> list[list[int]]:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.accounting import Stalls
 from spikex_sim.dispatch import Schedule
-from spikex_sim.kernels.passes import execute
+from spikex_sim.issue import execute
 from spikex_sim.kernels.survey import Survey, survey
 from spikex_sim.memory.engine import Durations, Ends, attribute_stalls
 from spikex_sim.memory.group import Widths, widths_of
@@ -62,7 +63,7 @@ def run(workload: Workload, arch: Accelerator, engine: str = "fast") -> Run:
 
 
 def outputs(
-    workload: Workload, arch: Accelerator, schedule: Schedule, spikes: WindowedSpikes
+    workload: Workload, arch: Accelerator, schedule: AnySchedule, spikes: WindowedSpikes
 ) -> tuple[NDArray[np.bool_], int]:
     """Execute a schedule; output spikes in the layer's shape, and the additions made."""
     layer = workload.spec

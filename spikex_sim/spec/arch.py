@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -68,8 +68,9 @@ class Separate(_Spec):
 class _Buffer(_Spec):
     """A buffer with a part for each tensor."""
 
-    bytes: int
-    partition: Partition
+    if TYPE_CHECKING:  # fields of the derived classes, which keep their order there
+        bytes: int
+        partition: Partition
 
     def part_bits(self, tensor: str) -> int:
         """Bits of a part that is not double-buffered, rounded down (Section 5)."""

@@ -171,8 +171,9 @@ def _read(container: Container, where: str, stem: str, sha256: str) -> Trace:
         raise TraceError("is missing: this is no spikex trace", where=where, field="meta")
     meta = parse_meta(container.text("meta", MAX_META_CHARS), where)
     layers = tuple(meta.layers)
+    there = set(container.keys)
+    check_chain(layers, where, {index for index in range(len(layers)) if f"{index}/input" in there})
     keys = _checked_keys(container, meta, where)
-    check_chain(layers, where, {index for index, part in keys if part == "input"})
     read: dict[str, dict[int, NDArray[Any]]] = {"input": {}, "weight": {}, "bias": {}}
     for index, part in keys:
         array = container.read(f"{index}/{part}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,14 @@ from naive_time import recurrence
 from networks import conv, full, linear
 from pipeline import outputs, widths
 from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.accounting import Accesses
 from spikex_sim.dispatch import DispatchPolicy, Schedule, TileView
+from spikex_sim.errors import UnsupportedError
+from spikex_sim.gemm import GemmSchedule
 from spikex_sim.geometry import geometry_of
+from spikex_sim.issue import lay_out
 from spikex_sim.memory.engine import Durations, MemoryEngine
+from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import window_spikes
 from strategies import Workload, make_spikes, make_weights
@@ -118,20 +124,98 @@ def check_schedule(schedule: Schedule, workload: Workload, arch: Accelerator) ->
     assert (issued <= 1).all(), "an NTWU is issued twice"
 
 
+def check_folds(schedule: GemmSchedule, workload: Workload, arch: Accelerator) -> None:
+    """Check a dense schedule: every row and tap once, taps in ascending order, folds within the array."""
+    layer, points = workload.spec, schedule.points
+    geometry = geometry_of(layer)
+    assert schedule.geometry == geometry
+    assert (schedule.rows, schedule.cols) == (arch.array.rows, arch.array.cols)
+    assert workload.timesteps == schedule.timesteps and workload.timesteps % points == 0
+    assert sum(schedule.channel_groups) == schedule.out_channels == layer.out_channels
+    blocks = workload.timesteps // points
+    covered = np.zeros((geometry.positions, blocks), np.int64)
+    before = np.full(geometry.positions, 0)
+    for p0, p1, t0, t1 in schedule.passes.tolist():
+        assert 0 <= p0 < p1 <= geometry.positions and 0 <= t0 < t1 <= blocks, "a pass lies outside the layer"
+        assert (before[p0:p1] == t0).all(), "the time points of a position do not follow each other"
+        before[p0:p1] = t1
+        covered[p0:p1, t0:t1] += 1
+    assert (covered == 1).all(), "passes do not cut the layer into disjoint parts"
+    at_most = {
+        "os": (arch.array.rows, geometry.taps),
+        "ws": (geometry.positions * blocks, arch.array.rows),
+        "is": (arch.array.cols, arch.array.rows),
+    }[schedule.dataflow]
+    done = [np.zeros(rows, np.int64) for rows in schedule.rows_of_pass]
+    for index, r0, r1, k0, k1 in schedule.folds.tolist():
+        assert 0 <= r0 < r1 <= len(done[index]) and 0 <= k0 < k1 <= geometry.taps, "a fold lies outside"
+        assert r1 - r0 <= at_most[0] and k1 - k0 <= at_most[1], "a fold is larger than the array"
+        assert (done[index][r0:r1] == k0).all(), "the taps of a row do not ascend without gaps"
+        done[index][r0:r1] = k1
+    assert all((taps == geometry.taps).all() for taps in done), "a row misses taps"
+
+
+def check_serial(schedule: SerialSchedule, workload: Workload, arch: Accelerator) -> None:
+    """Check a time-serial schedule: every active neuron once, its spikes counted, groups that fit."""
+    expected = active_ntwus(workload, workload.timesteps)
+    assert schedule.geometry == geometry_of(workload.spec)
+    assert schedule.tws == workload.timesteps
+    assert sum(schedule.groups) == workload.spec.out_channels
+    assert all(1 <= channels <= arch.array.rows * arch.array.cols for channels in schedule.groups)
+    np.testing.assert_array_equal(schedule.issued, expected[:, 0], "active neurons are those of Section 2")
+    layer = full(workload.layer)
+    spikes = workload.spikes.reshape(workload.spec.in_channels, -1, workload.timesteps)
+    fields = [[(0, 0, 0, 0)]]
+    if layer["kind"] == "conv":
+        fields = naive.receptive_fields(layer, workload.spec.in_height, workload.spec.in_width)
+    for position, field in enumerate(fields):
+        seen = spikes[:, [y * workload.spec.in_width + x for _, _, y, x in field]]
+        assert schedule.spikes[position] == seen.sum()
+
+
+def once_at_most(workload: Workload) -> Workload:
+    """Keep the first spike of every input."""
+    first = workload.spikes & (np.cumsum(workload.spikes, axis=-1) == 1)
+    return replace(workload, spikes=first)
+
+
 def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator) -> None:
-    """Check an accelerator's schedule of a layer, and that executing it gives the right spikes."""
+    """Check an accelerator's schedule of a layer, and that executing it gives the right spikes.
+
+    Input that the accelerator refuses is replaced by the first spike of every input, which it must take.
+    """
     layer = workload.spec
     assert layer.neuron is not None
-    tws = int(arch.tws)
+    tws = scheduler.window_size(int(arch.tws), workload.timesteps, arch)
     spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
     free = layer.neuron.silence_is_free and not workload.biased
-    schedule = scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch)
-    check_schedule(schedule, workload, arch)
+    try:
+        schedule = scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch)
+    except UnsupportedError:
+        assert (workload.spikes.sum(axis=-1) > 1).any(), "refuses what it says that it takes"
+        check_scheduler(scheduler, once_at_most(workload), arch)
+        return
+    check: Any = {Schedule: check_schedule, GemmSchedule: check_folds, SerialSchedule: check_serial}
+    check[type(schedule)](schedule, workload, arch)
     want = naive.forward(
         full(workload.layer), workload.spikes, workload.weight, workload.bias, arch.potential_bits
     )
-    got, _ = outputs(workload, arch, schedule, spikes)
+    got, additions = outputs(workload, arch, schedule, spikes)
     np.testing.assert_array_equal(got, want, "outputs differ from a dense forward pass")
+    traffic, durations = lay_out(schedule, spikes, widths(workload, arch), arch)
+    assert additions == traffic.additions, "additions executed and counted differ"
+    assert int(durations.array.sum()) == traffic.compute_cycles, "cycles of the steps are not the layer's"
+    for upper, lower in (("dram", "glb"), ("glb", "lbuf")):
+        check_conservation(traffic.accesses, upper, lower, bool(arch.memory.lbuf.bytes))
+
+
+def check_conservation(accesses: Accesses, upper: str, lower: str, has_lbuf: bool) -> None:
+    """Bits that leave a level downwards are those that the level below receives, tensor by tensor."""
+    for tensor in ("ifmap", "filter"):
+        inner = not (lower == "lbuf" and not has_lbuf)
+        if inner:
+            sent = accesses.read_bits(upper, tensor)
+            assert sent == accesses.write_bits(lower, tensor), (upper, tensor)
 
 
 def check_policy(policy: DispatchPolicy, workload: Workload, tws: int, cols: int) -> None:

@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 from conformance import kit
 from examples import examples
 from pipeline import schedule_of
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.dispatch import AgileDispatch, Packing, Schedule, TileView
+from spikex_sim.errors import UnsupportedError
+from spikex_sim.gemm import GemmSchedule
 from spikex_sim.memory.engine import Durations, Ends
 from spikex_sim.memory.fast import FastEngine
 from spikex_sim.registry import plugin, plugin_names
+from spikex_sim.serial import SerialSchedule
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload, workloads
 
@@ -25,7 +30,7 @@ WORKLOADS = dict(kit.workloads())
 
 
 def test_there_are_plugins() -> None:
-    assert {"spikex", "ptb"} <= set(plugin_names("accelerators"))
+    assert {"spikex", "ptb", "systolic", "sata", "spinalflow"} <= set(plugin_names("accelerators"))
     assert {"agile", "temporal", "spatial"} <= set(plugin_names("dispatch"))
     assert {"fast", "event"} <= set(plugin_names("engines"))
 
@@ -66,15 +71,19 @@ def test_engines(name: str, steps: list[tuple[int, int, int, int, int]]) -> None
 # --- The kit itself -------------------------------------------------------------------------------
 
 
-class Broken:
-    """A scheduler that spoils what SpikeX made."""
+class Broken(Scheduler):
+    """A scheduler that spoils what another one made."""
 
-    def __init__(self, spoil: Callable[[Schedule], Schedule]) -> None:
-        self.spoil = spoil
+    def __init__(self, spoil: Callable[[Any], Any], name: str = "spikex") -> None:
+        self.spoil, self.plugin = spoil, plugin("accelerators", name)
 
-    def schedule(self, *arguments: Any) -> Schedule:
+    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        return self.spoil(plugin("accelerators", "spikex").schedule(*arguments))
+        return self.plugin.window_size(tws, timesteps, arch)
+
+    def schedule(self, *arguments: Any) -> Any:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        return self.spoil(self.plugin.schedule(*arguments))
 
 
 def without_last_column(schedule: Schedule) -> Schedule:
@@ -134,6 +143,82 @@ def test_the_kit_notices_a_wrong_schedule(spoil: Callable[[Schedule], Schedule])
     kit.check_schedule(schedule_of(workload, arch)[0], workload, arch)
     with pytest.raises(AssertionError, match=SPOILED[spoil]):
         kit.check_scheduler(Broken(spoil), workload, arch)
+
+
+def without_the_last_fold(schedule: GemmSchedule) -> GemmSchedule:
+    return replace(schedule, folds=schedule.folds[:-1])
+
+
+def with_a_fold_twice(schedule: GemmSchedule) -> GemmSchedule:
+    return replace(schedule, folds=np.concatenate([schedule.folds[:1], schedule.folds]))
+
+
+def with_one_large_fold(schedule: GemmSchedule) -> GemmSchedule:
+    taps = schedule.geometry.taps
+    return replace(schedule, folds=np.array([[0, 0, schedule.rows_of_pass[0], 0, taps]]))
+
+
+def with_passes_backwards(schedule: GemmSchedule) -> GemmSchedule:
+    return replace(schedule, passes=schedule.passes[::-1].copy())
+
+
+SPOILED_FOLDS = {
+    without_the_last_fold: "misses taps",
+    with_a_fold_twice: "without gaps",
+    with_one_large_fold: "larger than the array",
+    with_passes_backwards: "follow each other",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED_FOLDS, ids=lambda spoil: spoil.__name__)
+def test_the_kit_notices_wrong_folds(spoil: Callable[[GemmSchedule], GemmSchedule]) -> None:
+    keys = {"scheduler": "systolic", "mapping.windows": 5, "array.rows": 3}
+    arch, workload = load_accelerator("spikex", keys), WORKLOADS["conv, medium"]
+    kit.check_scheduler(plugin("accelerators", "systolic"), workload, arch)
+    with pytest.raises(AssertionError, match=SPOILED_FOLDS[spoil]):
+        kit.check_scheduler(Broken(spoil, "systolic"), workload, arch)
+
+
+def with_a_spike_too_few(schedule: SerialSchedule) -> SerialSchedule:
+    spikes = schedule.spikes.copy()
+    spikes[np.argmax(spikes)] -= 1
+    return replace(schedule, spikes=spikes)
+
+
+def with_a_group_twice(schedule: SerialSchedule) -> SerialSchedule:
+    return replace(schedule, groups=schedule.groups * 2)
+
+
+def never_updated(schedule: SerialSchedule) -> SerialSchedule:
+    nothing = np.zeros_like(schedule.spikes)
+    return replace(schedule, spikes=nothing, updates=nothing)
+
+
+@pytest.mark.parametrize("spoil", [with_a_spike_too_few, with_a_group_twice, never_updated])
+def test_the_kit_notices_a_wrong_serial_schedule(spoil: Callable[[SerialSchedule], SerialSchedule]) -> None:
+    arch, workload = load_accelerator("spinalflow"), WORKLOADS["conv, medium"]
+    kit.check_scheduler(plugin("accelerators", "spinalflow"), workload, arch)
+    with pytest.raises(AssertionError):
+        kit.check_scheduler(Broken(spoil, "spinalflow"), workload, arch)
+
+
+def refuses_everything(_schedule: Any) -> Any:
+    raise UnsupportedError("no")
+
+
+def test_the_kit_notices_who_refuses_too_much() -> None:
+    with pytest.raises(AssertionError, match="refuses"):
+        kit.check_scheduler(Broken(refuses_everything), WORKLOADS["conv, medium"], load_accelerator())
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("dataflow", ["ws", "is", "tick_batch"])
+def test_other_dataflows(dataflow: str) -> None:
+    name = "sata" if dataflow == "tick_batch" else "systolic"
+    for configuration in kit.CONFIGURATIONS:
+        arch = load_accelerator("spikex", {**configuration, "scheduler": name, "dataflow": dataflow})
+        for workload in WORKLOADS.values():
+            kit.check_scheduler(plugin("accelerators", name), workload, arch)
 
 
 def test_the_kit_notices_wrong_spikes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 import spikex_sim as sx
 from command import succeed
-from spikex_sim.spec.arch import half_bits, part_bits
+from spikex_sim.spec.arch import Separate, half_bits, part_bits
 from spikex_sim.spec.load import describe_keys, preset_names, value_of
 
 # Section V-A of the SpikeX paper, and what the model adds (Section 5).
@@ -40,6 +40,30 @@ PUBLISHED = {
     "mapping.tile": "auto",
 }
 
+# A dense array keeps potentials and partial sums in the GLB.
+DENSE = {
+    "memory.glb.partition": sx.load_accelerator().memory.glb.partition.model_validate(
+        {"ifmap": 0.25, "filter": 0.45, "ofmap": 0.1, "psum": 0.2}
+    ),
+}
+# A spike needs a row of 64 weights in every cycle.
+SERIAL = {"memory.glb.array_port_bits": 512, "memory.lbuf.port_bits": 512}
+# Section III-A of "Are SNNs truly energy-efficient?".
+SATA = {
+    "array.rows": 16,
+    "array.cols": 8,
+    "clock_mhz": 400.0,
+    "psum_bits": 16,
+    "memory.glb.bytes": (144 + 32 + 32) * 1024,
+    "memory.glb.separate": Separate(ifmap=32 * 1024, filter=144 * 1024, ofmap=32 * 1024),
+    "memory.glb.array_port_bits": 8 * 32,
+    "memory.lbuf.bytes": 0,
+    "scheduler": "sata",
+    "dataflow": "tick_batch",
+    "zero_gating": True,
+    "energy.table": "sata",
+}
+
 # Another value for every key there is.
 OTHER: dict[str, Any] = {
     "name": "other",
@@ -48,6 +72,11 @@ OTHER: dict[str, Any] = {
     "tws": [2, 3],
     "stream": "channel",
     "stsap": True,
+    "dataflow": "ws",
+    "activation_bits": 8,
+    "zero_gating": True,
+    "lif_sharing": 4,
+    "cycles_model": "published",
     "clock_mhz": 250.5,
     "accumulators_per_pe": 2,
     "leak_catchup_cycles": 0,
@@ -72,6 +101,7 @@ OTHER: dict[str, Any] = {
     "memory.glb.partition.filter": 0.2,
     "memory.glb.partition.ofmap": 0.05,
     "memory.glb.partition.psum": 0.01,
+    "memory.glb.separate": Separate(ifmap=16384, filter=34816, ofmap=4096),
     "memory.lbuf.bytes": 4096,
     "memory.lbuf.port_bits": 32,
     "memory.lbuf.latency_cycles": 1,
@@ -92,7 +122,26 @@ class TestPresets:
     def test_array_and_memories_are_the_papers(self, name: str) -> None:
         arch = sx.load_accelerator(name)
         assert arch.name == name
-        assert {key: value_of(arch, key) for key in PUBLISHED} == PUBLISHED
+        own = SATA if name == "sata" else DENSE if arch.scheduler in ("systolic", "sata") else {}
+        own = SERIAL if name == "spinalflow" else own
+        assert {key: value_of(arch, key) for key in PUBLISHED | own} == PUBLISHED | own
+
+    @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
+    def test_dense_arrays(self, dataflow: str) -> None:
+        arch = sx.load_accelerator(f"systolic-{dataflow}")
+        assert (arch.scheduler, arch.dataflow, arch.activation_bits) == ("systolic", dataflow, 1)
+        assert not arch.zero_gating
+
+    def test_the_ann_is_the_dense_array_with_wider_operands(self) -> None:
+        wider = {"name": "ann", "activation_bits": 8}
+        assert sx.load_accelerator("ann") == sx.load_accelerator("systolic-os", wider)
+
+    def test_sata_on_spikex_differs_in_its_schedule_only(self) -> None:
+        keys = {"name", "scheduler", "dataflow", "zero_gating", "tws", "memory.glb.partition.filter",
+                "memory.glb.partition.ifmap", "memory.glb.partition.psum"}  # fmt: skip
+        ours, spikex = sx.load_accelerator("sata-on-spikex"), sx.load_accelerator()
+        names = [key for key, _, _ in describe_keys()]
+        assert {key for key in names if value_of(ours, key) != value_of(spikex, key)} == keys
 
     def test_what_sets_them_apart(self) -> None:
         spikex, ptb, packed = (sx.load_accelerator(name) for name in ("spikex", "ptb", "ptb-stsap"))
@@ -178,7 +227,8 @@ class TestOverrides:
         from spikex_sim.cli import show
 
         monkeypatch.setattr(show.console, "width", 400)
-        text = yaml.safe_dump(OTHER[key], default_flow_style=True).removesuffix("\n...\n").strip()
+        plain = OTHER[key].model_dump() if isinstance(OTHER[key], Separate) else OTHER[key]
+        text = yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n...\n").strip()
         room = ["--set", "memory.glb.partition.ofmap=0.09"] if key == "memory.glb.partition.psum" else []
         shown = succeed(capsys, "run", "--show-config", "--set", f"{key}={text}", *room)
         value = tuple(OTHER[key]) if isinstance(OTHER[key], list) else OTHER[key]

@@ -17,6 +17,7 @@ def durations(keys: dict[str, Any] | None = None, **columns: list[int]) -> Durat
     """Durations of steps in which all that is not given is 0."""
     length = len(next(iter(columns.values())))
     zeros = {item.name: [0] * length for item in fields(Steps)}
+    columns.setdefault("writeback_bits", columns.get("store_bits", zeros["store_bits"]))
     steps = Steps(**{name: np.array(values, np.int64) for name, values in (zeros | columns).items()})
     return durations_of(steps, load_accelerator("spikex", keys or {}))
 

@@ -1,7 +1,8 @@
-"""Networks that are given to input spikes: sizes of the paper, seeded weights, minimal thresholds."""
+"""Networks that are given to input spikes: published sizes, seeded weights, minimal thresholds."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,19 @@ TABLE_2 = {
     ],
 }  # fmt: skip
 TIMESTEPS = {"nmnist": 30, "dvs-gesture-medium": 300, "dvs-gesture-large": 300}
+
+# Convolutions as (channels, side of the map), pooling as M, then linear layers; after each network its input.
+VGG9 = "64 64 M 128 128 M 256 256 M | 1024 1024"
+VGG16 = "64 64 M 128 128 M 256 256 256 M 512 512 512 M 512 512 512 M |"
+VGGS = {
+    "vgg9-cifar10": (f"{VGG9} 10", 32),
+    "vgg9-tinyimagenet": (f"{VGG9} 200", 64),
+    "vgg16-cifar10": (f"{VGG16} 10", 32),
+    "vgg16-tinyimagenet": (f"{VGG16} 200", 64),
+}
+RESNETS = {"resnet18-cifar10": (32, 10), "resnet18-tinyimagenet": (64, 200)}
+LENET = {"conv1": (1, 32, 32), "pool1": (6, 32, 32), "conv2": (6, 16, 16), "pool2": (16, 12, 12),
+         "fc1": (576,), "fc2": (120,), "fc3": (84,)}  # fmt: skip
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -66,7 +80,7 @@ def threshold_of(trace: sx.Trace, index: int) -> int:
 
 class TestPresets:
     def test_names(self) -> None:
-        assert network_names() == sorted(TABLE_2)
+        assert network_names() == sorted([*TABLE_2, *VGGS, *RESNETS, "lenet5-mnist"])
 
     @pytest.mark.parametrize("name", TABLE_2)
     def test_sizes_of_the_paper(self, name: str) -> None:
@@ -89,6 +103,78 @@ class TestPresets:
         assert trace.layers[-1].out_channels == TABLE_2[name][-1][-1]
         weights = sum(m * c * e * e for _, _, e, c, m in TABLE_2[name])
         assert summarise(trace).parameters == weights
+
+    @pytest.mark.parametrize("name", VGGS)
+    def test_vggs(self, name: str) -> None:
+        network = load_network(name)
+        (convolutions, linear), side = (part.split() for part in VGGS[name][0].split("|")), VGGS[name][1]
+        layers, shape = iter(network.layers), (3, side, side)
+        for size in convolutions:
+            layer = next(layers)
+            assert layer.input_shape == shape
+            kind, kernel, stride, padding = ("maxpool", 2, 2, 0) if size == "M" else ("conv", 3, 1, 1)
+            assert (layer.kind, layer.kernel, layer.stride, layer.padding) == (
+                kind, (kernel, kernel), (stride, stride), (padding, padding)
+            )  # fmt: skip
+            shape = (shape[0] if size == "M" else int(size), shape[1] // stride, shape[2] // stride)
+            assert layer.output_shape == shape
+        found = [(layer.kind, layer.in_channels, layer.out_channels) for layer in layers]
+        sizes = [int(np.prod(shape)), *map(int, linear)]
+        assert found == [("linear", *pair) for pair in pairwise(sizes)]
+        assert network.timesteps == 4 and not network.sources
+
+    @pytest.mark.parametrize("name", RESNETS)
+    def test_resnets(self, name: str) -> None:
+        network = load_network(name)
+        side, classes = RESNETS[name]
+        by_name = {layer.name: layer for layer in network.layers}
+        assert by_name["conv1"].input_shape == (3, side, side)
+        assert by_name["conv1"].output_shape == (64, side, side)
+        for block in range(1, 9):
+            channels = 64 << (block - 1) // 2
+            shape = (channels, side >> (block - 1) // 2, side >> (block - 1) // 2)
+            halves = block in (3, 5, 7)
+            first, second = by_name[f"block{block}a"], by_name[f"block{block}b"]
+            assert (first.kernel, first.stride) == ((3, 3), (2, 2) if halves else (1, 1))
+            assert (second.kernel, second.stride) == ((3, 3), (1, 1))
+            assert first.output_shape == second.output_shape == shape
+            assert (f"block{block}s" in by_name) == halves
+            if halves:
+                shortcut = by_name[f"block{block}s"]
+                assert (shortcut.kernel, shortcut.stride, shortcut.output_shape) == ((1, 1), (2, 2), shape)
+                assert shortcut.input_shape == first.input_shape
+                assert network.sources[shortcut.name] == network.sources[first.name]
+        pool = by_name["avgpool"]
+        assert (pool.kind, pool.output_shape) == ("avgpool", (512, 1, 1))
+        assert by_name["fc"].weight_shape == (classes, 512)
+        assert (network.timesteps, len(network.layers)) == (4, 1 + 16 + 3 + 2)
+
+    @pytest.mark.parametrize("name", RESNETS)
+    def test_a_block_gives_its_own_spikes_or_those_of_its_shortcut(self, name: str) -> None:
+        network = load_network(name)
+        gives: dict[str, set[str]] = {"block0": {"conv1"}}
+        for block in range(1, 9):
+            before, shortcut = gives[f"block{block - 1}"], f"block{block}s"
+            taken = network.sources.get(f"block{block}a", ("conv1",))
+            assert set(taken) == before
+            around = {shortcut} if shortcut in network.sources else before
+            gives[f"block{block}"] = {f"block{block}b"} | around
+        assert set(network.sources["avgpool"]) == gives["block8"]
+
+    def test_lenet(self) -> None:
+        network = load_network("lenet5-mnist")
+        assert {layer.name: layer.input_shape for layer in network.layers} == LENET
+        assert network.layers[-1].out_channels == 10 and network.timesteps == 32
+
+    @pytest.mark.parametrize("name", [*VGGS, *RESNETS, "lenet5-mnist"])
+    def test_every_layer_has_a_rate_and_the_analog_image_is_dense(self, name: str) -> None:
+        network = load_network(name)
+        names = [network.layers[index].name for index in network.open_loop_layers]
+        assert list(network.rates) == names
+        first, *others = network.rates.values()
+        assert first == 1.0
+        assert all(0.05 < rate < 0.5 for rate in others)
+        assert name in ("vgg9-cifar10", "lenet5-mnist") or set(others) == {0.1}
 
     def test_a_file_of_ones_own(self, tmp_path: Path) -> None:
         layer = "{name: a, kind: linear, in_channels: 3, out_channels: 2}"
@@ -171,18 +257,24 @@ class TestRefusals:
         with pytest.raises(sx.ConfigError, match=r"network small: takes spikes of shape \[2, 6, 6\]"):
             attached(spikes=SPIKES[:, :5])
 
-    @pytest.mark.parametrize("kind", ["avgpool", "float"])
-    def test_layers_without_weights_to_draw(self, kind: str) -> None:
+    def test_layers_of_the_float_datapath(self) -> None:
         layers = [dict(layer) for layer in SMALL["layers"]]
-        if kind == "avgpool":
-            layers[1]["kind"] = kind
-        else:
-            layers[0]["neuron"] = {"threshold": 1.0, "leak": 0.5, "datapath": "float"}
-        with pytest.raises(sx.ConfigError, match=r"network small: layer [pc]: only int"):
+        layers[0]["neuron"] = {"threshold": 1.0, "leak": 0.5, "datapath": "float"}
+        with pytest.raises(sx.ConfigError, match=r"network small: layer c: only int"):
             attached(network=Network.model_validate({**SMALL, "layers": layers}))
 
-    def test_layers_that_do_not_chain(self) -> None:
+    def test_average_pooling_that_cannot_be_folded(self) -> None:
         layers = [dict(layer) for layer in SMALL["layers"]]
-        layers[2]["in_channels"] = 46
-        with pytest.raises(sx.SpikexError, match="layer 2 wants 46 input channels"):
+        layers[1] |= {"kind": "avgpool", "kernel": 3, "stride": 1, "padding": 1}
+        layers[2] = {"name": "d", "kind": "conv", "in_channels": 5, "out_channels": 2, "kernel": 3,
+                     "padding": 1, "in_height": 6, "in_width": 6}  # fmt: skip
+        with pytest.raises(sx.TraceError, match="network small: layers: avgpool 'p' cannot be folded"):
             attached(network=Network.model_validate({**SMALL, "layers": layers}))
+
+    def test_a_copy_whose_layers_do_not_chain(self) -> None:
+        small = Network.model_validate(SMALL)
+        part = small.model_copy(update={"layers": (small.layers[0], small.layers[2])})
+        with pytest.raises(
+            sx.ConfigError, match=r"network small: layers\.1: takes spikes of shape 45, but is"
+        ):
+            attached(network=part)

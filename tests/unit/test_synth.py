@@ -15,7 +15,7 @@ from spikex_sim.trace.digits import (
 )
 from spikex_sim.trace.events import bin_events, load_recordings
 from spikex_sim.trace.gestures import GESTURES
-from spikex_sim.trace.synth import bernoulli, bursty, digit_camera, gesture_camera, pool_or
+from spikex_sim.trace.synth import at_most_once, bernoulli, bursty, digit_camera, gesture_camera, pool_or
 
 PINNED_BERNOULLI = [4, 8, 15, 17]
 PINNED_BURSTY = [1, 2, 3, 6, 7, 8, 9, 10, 16, 18, 20, 21]
@@ -82,6 +82,20 @@ class TestRandomSpikes:
     def test_impossible_bursts(self, wrong):
         with pytest.raises(ConfigError, match="burst_"):
             bursty(**{"shape": (2,), "timesteps": 5, "rate": 0.5, "seed": 0, **wrong})
+
+
+class TestAtMostOnce:
+    def test_by_hand(self):
+        spikes = np.array([[0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+        before = spikes.copy()
+        assert at_most_once(spikes).astype(int).tolist() == [[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+        assert np.array_equal(spikes, before)
+
+    def test_against_the_plain_definition(self):
+        spikes = bernoulli((3, 4, 5), 9, 0.3, 1)
+        first = spikes & (np.cumsum(spikes, axis=-1) == 1)
+        assert np.array_equal(at_most_once(spikes), first)
+        assert np.array_equal(at_most_once(first), first)
 
 
 class TestCamera:
