@@ -36,6 +36,8 @@ class GemmSchedule:
         Time points ``T``.
     points : int
         Time points in one row of the ifmap matrix: 1, or ``T`` under tick-batch.
+    keeps_filters : bool
+        Tick-batch: weights that entered the PEs stay there for all row folds, potentials never leave them.
     passes : int64 array ``[passes, 4]``
         First and last-plus-one position, first and last-plus-one time point (in units of ``points``). Row
         ``r`` of a pass is its position ``r % |s|`` at its time ``r // |s|``.
@@ -61,6 +63,7 @@ class GemmSchedule:
     passes: NDArray[np.int64]
     folds: NDArray[np.int64]
     zero_gating: bool
+    keeps_filters: bool = False
     update_cycles: int = 0
     walk_cycles: int = 0
     waits: bool = True
@@ -78,6 +81,7 @@ class GemmSchedule:
         times_per_pass: int,
         points: int = 1,
         zero_gating: bool = False,
+        keeps_filters: bool = False,
         update_cycles: int = 0,
         walk_cycles: int = 0,
         waits: bool = True,
@@ -90,7 +94,8 @@ class GemmSchedule:
             Rows and columns of PEs.
         positions_per_pass, times_per_pass : int
             Most positions and time points (in units of ``points``) of a pass.
-        geometry, out_channels, dataflow, timesteps, points, zero_gating, update_cycles, walk_cycles, waits
+        geometry, out_channels, dataflow, timesteps, points, zero_gating, keeps_filters, update_cycles,
+        walk_cycles, waits
             See the class.
         """
         rows, cols = array
@@ -118,6 +123,7 @@ class GemmSchedule:
             passes=passes,
             folds=np.concatenate(folds),
             zero_gating=zero_gating,
+            keeps_filters=keeps_filters,
             update_cycles=update_cycles,
             walk_cycles=walk_cycles,
             waits=waits,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -14,7 +12,7 @@ from typing import Any, TypeVar
 
 from spikex_sim.accounting import Accesses, Operations, Stalls
 from spikex_sim.energy.model import Energy, EnergyModel, add_energies
-from spikex_sim.errors import OutputError
+from spikex_sim.files import csv_text, write_files
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.model import PackedSpikes
 from spikex_sim.units import PJ_PER_J
@@ -123,10 +121,16 @@ class Costs:
             "accumulations": self.accumulations,
             "lif_updates": self.lif_updates,
             "comparisons": self.operations.comparisons,
+            "multiplications": self.operations.multiplications,
             "leak_catchups": self.operations.leak_catchups,
             "dense_accumulations": self.operations.dense_accumulations,
             "utilization": self.utilization,
             "add_utilization": self.add_utilization,
+            "array_words": {
+                "ifmap": self.operations.array_ifmap_words,
+                "filter": self.operations.array_filter_words,
+                "ofmap": self.operations.array_ofmap_words,
+            },
             "accesses": dict(self.accesses),
         }
 
@@ -326,6 +330,11 @@ class RunResult:
     timestamp: str
     outputs: PackedSpikes | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def is_ann(self) -> bool:
+        """Whether activations were computed instead of spikes."""
+        return self.arch.activation_bits > 1
+
     @cached_property
     def totals(self) -> Totals:
         """Sums over all layers and samples."""
@@ -363,6 +372,7 @@ class RunResult:
             row |= {"batches": layer.batches, "ntwus": layer.ntwus, "streamed_taps": layer.streamed_taps}
             row |= {"accumulations": layer.accumulations, "lif_updates": layer.lif_updates}
             row |= {"comparisons": layer.operations.comparisons}
+            row |= {"multiplications": layer.operations.multiplications}
             row |= {"leak_catchups": layer.operations.leak_catchups}
             row |= {"dense_accumulations": layer.operations.dense_accumulations}
             row |= {"utilization": layer.utilization, "add_utilization": layer.add_utilization}
@@ -409,47 +419,3 @@ class RunResult:
                 "accesses.csv": csv_text(self.access_rows()),
             },
         )
-
-
-def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Format rows with the same keys as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def check_writable(folder: str | os.PathLike[str]) -> Path:
-    """Create an output folder if need be and raise :class:`OutputError` unless it can be written."""
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
-        probe.touch(exist_ok=True)
-        probe.unlink()
-    except OSError as exc:
-        raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
-    return path
-
-
-def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> list[Path]:
-    """Write several text files; each appears whole or not at all, and none before all are written."""
-    path = check_writable(folder)
-    for name in contents:
-        if (path / name).is_dir():
-            raise OutputError(
-                "cannot be written: a folder of that name is in the way", where=str(path / name)
-            )
-    temporary = {name: path / f".{name}.{os.getpid()}.tmp" for name in contents}
-    try:
-        for name, text in contents.items():
-            temporary[name].write_text(text, encoding="utf-8")
-        for name in contents:
-            temporary[name].replace(path / name)
-    except OSError as exc:
-        raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
-    finally:
-        for leftover in temporary.values():
-            leftover.unlink(missing_ok=True)
-    return [path / name for name in contents]

@@ -16,7 +16,7 @@ import numpy as np
 from spikex_sim.energy.model import EnergyModel
 from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.registry import plugin
-from spikex_sim.replay import Flow, LayerRunner, Progress, merge_samples
+from spikex_sim.replay import Flow, LayerRunner, Progress, Signal, merge_samples
 from spikex_sim.results import RunResult, Totals
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -94,14 +94,14 @@ def _simulate(
     inputs = [(which, sample) for which, one in enumerate(traces) for sample in range(one.samples)]
     flows = [Flow(stages[which], traces[which], sample) for which, sample in inputs]
     layers, per_sample = [], []
-    outputs: PackedSpikes | None = None
+    last: list[Signal | None] = []
     for index, stage in enumerate(stages[0]):
         progress(stage.layer.name, index, len(stages[0]))
         runs = runner.run_layer(index, flows, window_sizes[index], progress)
         layers.append(merge_samples(runs, [flow.computed for flow in flows]))
         per_sample.append(runs)
         if not stage.layer.is_pool:
-            outputs = None if runner.is_ann else _stacked([flow.computed for flow in flows])
+            last = [flow.computed for flow in flows]
     progress("done", len(stages[0]), len(stages[0]))
     return RunResult(
         arch=accelerator,
@@ -112,14 +112,14 @@ def _simulate(
         energy_model=runner.energies,
         versions=versions(),
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-        outputs=outputs,
+        outputs=None if runner.is_ann else _stacked(last),
     )
 
 
 def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
     """Read-only spikes of several samples ``[samples, ..., ceil(T/8)]``; None if some are not known."""
     known = [one for one in packed if one is not None]
-    if len(known) < len(packed):
+    if not known or len(known) < len(packed):
         return None
     together = np.stack(known)
     together.setflags(write=False)
@@ -139,6 +139,12 @@ def _prepared(
     window_sizes = _window_sizes(accelerator, stages[0], traces[0])
     for seam, name in (("accelerators", accelerator.scheduler), ("dispatch", accelerator.dispatch)):
         plugin(seam, name)
+    if accelerator.activation_bits > 1 and not plugin("accelerators", accelerator.scheduler).runs_ann:
+        raise ConfigError(
+            f"the scheduler {accelerator.scheduler} takes spikes only; the ANN runs on the scheduler systolic",
+            where=accelerator.name,
+            field="activation_bits",
+        )
     runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator))
     return stages, window_sizes, runner
 
@@ -178,14 +184,10 @@ def versions() -> dict[str, str]:
 
 def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[Trace]:
     """Load what is still a path, and check that all are samples of one network."""
-    if isinstance(trace, Trace):
-        return [trace]
-    if isinstance(trace, str | Path):
-        traces = load_traces(trace) if Path(trace).is_dir() else [load_trace(trace)]
-    elif isinstance(trace, Sequence) and all(isinstance(one, Trace | str | Path) for one in trace):
-        traces = [one if isinstance(one, Trace) else load_trace(one) for one in trace]
-    else:
+    items = [trace] if isinstance(trace, Trace | str | Path) else trace
+    if not isinstance(items, Sequence) or not all(isinstance(one, Trace | str | Path) for one in items):
         raise TraceError(f"a trace is a Trace, a path or a list of them, not {type(trace).__name__}")
+    traces = [loaded for one in items for loaded in _loaded(one)]
     if not traces:
         raise TraceError("no traces given")
     for other in traces[1:]:
@@ -196,6 +198,12 @@ def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[
                 where=other.where,
             )
     return traces
+
+
+def _loaded(one: Trace | str | Path) -> list[Trace]:
+    if isinstance(one, Trace):
+        return [one]
+    return load_traces(one) if Path(one).is_dir() else [load_trace(one)]
 
 
 def describe(traces: Sequence[Trace]) -> dict[str, Any]:

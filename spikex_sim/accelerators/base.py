@@ -23,6 +23,9 @@ class Scheduler(Protocol):
     ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
     """
 
+    runs_ann: bool = False
+    """Whether it can be given activations instead of spikes (``activation_bits``)."""
+
     def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
         """Time points that the accelerator handles together, where it does not follow the ``tws`` key.
 

@@ -38,18 +38,13 @@ class Sata(Scheduler):
                 where=arch.name,
                 field="dataflow",
             )
-        if arch.activation_bits != 1:
-            raise ConfigError(
-                "this machine has no multipliers; the ANN runs on the scheduler systolic",
-                where=arch.name,
-                field="activation_bits",
-            )
         geometry = geometry_of(layer)
         batched, published = arch.dataflow == "tick_batch", arch.cycles_model == "published"
         dataflow: GemmDataflow = "ws" if arch.dataflow == "ws" else "os"
         keys: dict[str, Any] = {
             "points": spikes.timesteps if batched else 1,
             "zero_gating": arch.zero_gating,
+            "keeps_filters": batched,
             "update_cycles": 0 if published else arch.lif_sharing - 1,
             "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
             "waits": not published,

@@ -17,6 +17,8 @@ from spikex_sim.tags import WindowedSpikes
 class Systolic(Scheduler):
     """Issues every tap of every output at every time point, time point by time point."""
 
+    runs_ann = True
+
     def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
         """One time point: there are no windows."""
         return 1

@@ -19,7 +19,7 @@ from spikex_sim.cli.options import (
     parse_settings,
     split_names,
 )
-from spikex_sim.errors import ConfigError
+from spikex_sim.errors import ConfigError, UnsupportedError
 
 app = typer.Typer(
     name="spikex-sim",
@@ -74,7 +74,7 @@ def run(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.results import check_writable
+    from spikex_sim.files import check_writable
     from spikex_sim.simulator import simulate
 
     if out is not None:
@@ -97,7 +97,8 @@ def compare(
 ) -> None:
     """Replay the same trace through several accelerators, side by side.
 
-    Ratios are to the first. Presets decide their window size where --tws does not: PTB searches its best.
+    Ratios are to the first that can take the trace. Presets decide their window size where --tws does not:
+    PTB searches its best.
 
     Example: spikex-sim compare --arch spikex,ptb --tws 4
     """
@@ -106,25 +107,28 @@ def compare(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.results import check_writable
+    from spikex_sim.cli.comparison import show_comparison
+    from spikex_sim.files import check_writable
     from spikex_sim.simulator import simulate
+    from spikex_sim.spec.load import load_accelerator
 
     if out is not None:
         check_writable(out)
     opened = _trace(trace_path)
+    accelerators = [load_accelerator(name, overrides) for name in names]
+    results, refused = {}, {}
     with show.progress_bar("reading") as progress:
-        results = [
-            simulate(opened, name, engine=engine, overrides=overrides, progress=progress) for name in names
-        ]
-    show.show_comparison(results)
-    hashes = {tuple(layer.output_sha256 for layer in result.layers) for result in results}
-    if None in {layer.output_sha256 for layer in results[0].layers}:
-        show.console.print("output spikes: not computed, the trace has no weights")
-    elif len(results) > 1:
-        verdict = "identical for all accelerators" if len(hashes) == 1 else "[red]DIFFERENT[/]"
-        show.console.print(f"output spikes of all layers: {verdict}")
+        for position, one in enumerate(accelerators):
+            try:
+                results[position] = simulate(opened, one, engine=engine, progress=progress)
+            except UnsupportedError as exc:
+                refused[one.name] = str(exc).removeprefix(f"{one.name}: ")
+    if not results:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise UnsupportedError(f"no accelerator can take this trace: {reasons}")
+    show_comparison(list(results.values()), refused, first_ran=0 in results)
     if out is not None:
-        for position, result in enumerate(results):
+        for position, result in results.items():
             folder = re.sub(r"[^\w.+-]", "_", result.arch.name)
             _wrote(result.save(out / f"{position}-{folder}"))
 
@@ -152,7 +156,7 @@ def sweep(
     Example: spikex-sim sweep --grid tws=2,4,8 --grid array.cols=8,16 --arch spikex,ptb --out results/sweep
     """
     from spikex_sim.cli import show
-    from spikex_sim.results import check_writable
+    from spikex_sim.files import check_writable
     from spikex_sim.sweeps.grid import parse_axis
 
     show.log_to_terminal()

@@ -41,7 +41,7 @@ def parse_settings(settings: list[str] | None, tws: str | None) -> dict[str, Any
 
 def writable_file(path: Path) -> None:
     """Raise before the work is done if a file could not be written at its end; creates its folder."""
-    from spikex_sim.results import check_writable
+    from spikex_sim.files import check_writable
 
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))

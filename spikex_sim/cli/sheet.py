@@ -31,12 +31,15 @@ class Sheet:
         Of all columns.
     labels : int
         How many columns are repeated where the table has to be cut.
+    beside : str
+        Heading of columns that are not cut off from the column before them.
     """
 
     title: str
     headings: tuple[str, ...]
     labels: int = 1
     caption: str = ""
+    beside: str = ""
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
     def add_row(self, *cells: str) -> None:
@@ -71,10 +74,21 @@ class Sheet:
         labels = list(range(self.labels))
         taken = sum(widths[column] + GAP for column in labels)
         parts, current, used = [], list(labels), taken
-        for column in range(self.labels, len(widths)):
-            if used + widths[column] > room and len(current) > len(labels):
+        for group in self._groups():
+            needed = sum(widths[column] + GAP for column in group)
+            if used + needed - GAP > room and len(current) > len(labels):
                 parts.append(current)
                 current, used = list(labels), taken
-            current.append(column)
-            used += widths[column] + GAP
+            current += group
+            used += needed
         return [*parts, current]
+
+    def _groups(self) -> list[list[int]]:
+        """Columns that are only moved to another table together."""
+        groups: list[list[int]] = []
+        for column in range(self.labels, len(self.headings)):
+            if groups and self.beside and self.headings[column] == self.beside:
+                groups[-1].append(column)
+            else:
+                groups.append([column])
+        return groups

@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
-from spikex_sim.energy.model import Energy
+from spikex_sim.energy.model import COMPONENTS, Energy
 from spikex_sim.results import LayerResult, RunResult, Totals
-from spikex_sim.spec.arch import Dram
+from spikex_sim.spec.arch import Accelerator, Dram, Partition
 from spikex_sim.units import joules, with_prefix
 
+ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
+"""Headings of :func:`energy_cells`."""
 console = Console(highlight=False, soft_wrap=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
@@ -105,6 +107,8 @@ def show_run(result: RunResult) -> None:
         f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
         f"{totals.tops_per_watt:.4g} TOPS/W"
     )
+    if totals.estimate_pj is not None:
+        say(f"E_est {joules(totals.estimate_pj)}" + _times_estimate(totals))
     for layer in result.layers:
         if layer.mismatched_spikes:
             say(
@@ -112,6 +116,15 @@ def show_run(result: RunResult) -> None:
                 f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
                 "the recorded ones were used[/]"
             )
+
+
+def _times_estimate(totals: Totals) -> str:
+    if totals.estimate_factor is None:
+        return ""
+    return (
+        f"; simulated is {totals.estimate_factor:.4g} x that, "
+        f"{totals.estimate_factor_on_chip:.4g} x without DRAM"
+    )
 
 
 def _dram_weights(dram: Dram) -> str:
@@ -140,8 +153,9 @@ def _time_cells(costs: LayerResult | Totals) -> list[str]:
 def _work_table(result: RunResult) -> Sheet:
     made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")
     for layer in _layers(result):
-        out = "" if layer.output_spikes is None else count(layer.output_spikes)
-        made.add_row(short(layer.name), *_work_cells(layer), count(layer.input_spikes or 0), out)
+        spikes = (layer.input_spikes, layer.output_spikes)
+        shown = ["" if number is None else count(number) for number in spikes]
+        made.add_row(short(layer.name), *_work_cells(layer), *shown)
     made.add_row("total", *_work_cells(result.totals), "", "")
     return made
 
@@ -157,16 +171,23 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
 
 def _energy_table(result: RunResult) -> Sheet:
     scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
-    made = table(f"Energy, {unit}", "layer", "ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
+    made = table(f"Energy, {unit}", "layer", *ENERGIES)
+
+    def form(pj: float) -> str:
+        return f"{pj / scale:,.4f}"
+
     for layer in _layers(result):
-        made.add_row(short(layer.name), *_energy_cells(layer.energy, scale))
-    made.add_row("total", *_energy_cells(result.totals.energy, scale))
+        made.add_row(short(layer.name), *energy_cells(layer.energy, result.arch, form))
+    made.add_row("total", *energy_cells(result.totals.energy, result.arch, form))
     return made
 
 
-def _energy_cells(energy: Energy, scale: float) -> list[str]:
-    parts = [energy.components[part] for part in ("alu", "rf", "lbuf", "glb", "dram")]
-    return [f"{pj / scale:,.4f}" for pj in (*parts, energy.total_pj, energy.on_chip_pj)]
+def energy_cells(energy: Energy, arch: Accelerator, form: Callable[[float], str]) -> list[str]:
+    """Energies by component and their sums with and without DRAM; empty for an LBUF that is not there."""
+    parts = {part: form(pj) for part, pj in energy.components.items()}
+    if not arch.memory.lbuf.bytes:
+        parts["lbuf"] = ""
+    return [*(parts[part] for part in COMPONENTS), form(energy.total_pj), form(energy.on_chip_pj)]
 
 
 def _mapping_table(result: RunResult) -> Sheet:
@@ -187,85 +208,24 @@ def _mapping_table(result: RunResult) -> Sheet:
             )
         ]
         made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
-    glb, lbuf = result.arch.memory.glb.partition, result.arch.memory.lbuf.partition
-    made.caption = (
-        "row group > position set > time block > batch > chunk; ifmap/filter/ofmap/psum:\n"
-        f"GLB {glb.ifmap:g}/{glb.filter:g}/{glb.ofmap:g}/{glb.psum:g}, "
-        f"LBUF {lbuf.ifmap:g}/{lbuf.filter:g}/{lbuf.ofmap:g}/{lbuf.psum:g}"
-    )
+    orders = dict.fromkeys(layer.mapping["order"] for layer in _layers(result))
+    made.caption = f"{'; '.join(orders)}; {_parts(result.arch)}"
     return made
 
 
-def show_comparison(results: list[RunResult]) -> None:
-    """Print several accelerators on the same trace side by side, with ratios to the first."""
-    first = results[0]
-    say(
-        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
-        f"ratios to {escape(first.arch.name)}\n"
-    )
-    put(
-        _window_table(results),
-        _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
-        _ratio_table("Energy", results, lambda costs: costs.energy.total_pj, joules),
-        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy.on_chip_pj, joules),
-        _share_table("PE use, %", results, lambda costs: costs.utilization),
-        _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
-        _edp_table(results),
-    )
+def _parts(arch: Accelerator) -> str:
+    """How the buffers are shared."""
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
 
+    def shares(part: Partition) -> str:
+        return f"{part.ifmap:g}/{part.filter:g}/{part.ofmap:g}/{part.psum:g}"
 
-Costs = LayerResult | Totals
-
-
-def _side_by_side(results: list[RunResult]) -> Iterator[tuple[str, list[Costs]]]:
-    """Each layer's costs on every accelerator, and the totals."""
-    for index, layer in enumerate(results[0].layers):
-        if layer.cycles:
-            yield layer.name, [result.layers[index] for result in results]
-    yield "total", [result.totals for result in results]
-
-
-def _window_table(results: list[RunResult]) -> Sheet:
-    made = table("Time window size", "layer", *(short(result.arch.name) for result in results))
-    for index, layer in enumerate(results[0].layers):
-        if layer.cycles:
-            made.add_row(short(layer.name), *(str(result.layers[index].tws) for result in results))
-    return made
-
-
-def _ratio_table(
-    title: str, results: list[RunResult], value: Callable[[Costs], float], form: Callable[[float], str]
-) -> Sheet:
-    others = [column for result in results[1:] for column in (short(result.arch.name), "ratio")]
-    made = table(title, "layer", short(results[0].arch.name), *others)
-    for name, costs in _side_by_side(results):
-        base = value(costs[0])
-        cells = [form(base)]
-        for other in costs[1:]:
-            cells += [form(value(other)), f"{value(other) / base:.3f}" if base else ""]
-        made.add_row(short(name), *cells)
-    return made
-
-
-def _share_table(title: str, results: list[RunResult], share: Callable[[Costs], float]) -> Sheet:
-    made = table(title, "layer", *(short(result.arch.name) for result in results))
-    for name, costs in _side_by_side(results):
-        made.add_row(short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
-    return made
-
-
-def _edp_table(results: list[RunResult]) -> Sheet:
-    made = table("Totals", "accelerator", "latency", "energy", "EDP, Js", "EDP ratio")
-    for result in results:
-        totals = result.totals
-        made.add_row(
-            short(result.arch.name),
-            with_prefix(totals.seconds, "s"),
-            joules(totals.energy_pj),
-            f"{totals.edp_js:.4g}",
-            f"{totals.edp_js / results[0].totals.edp_js:.3f}",
-        )
-    return made
+    if glb.separate is not None:
+        sizes = f"{glb.separate.ifmap}/{glb.separate.filter}/{glb.separate.ofmap}"
+        found = f"ifmap/filter/ofmap:\nGLB {sizes} B"
+    else:
+        found = f"ifmap/filter/ofmap/psum:\nGLB {shares(glb.partition)}"
+    return f"{found}, LBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}, no LBUF"
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:

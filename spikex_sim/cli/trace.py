@@ -271,19 +271,18 @@ def convert(
             raise ConfigError(f"must be 0.001 to {MAX_STEP_MS:g}, not {step_ms:g}", field="--step-ms")
         step_us = round(1000 * step_ms)
     binned = bin_events(events, steps, step_us, sensor, sensor[0] // shape[1])
-    typer.echo(
+    account = (
         f"{len(events.t_us):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one "
         f"already set, {binned.out_of_range:,} came after {steps} steps of {step_us / 1000:g} ms"
     )
     label = None if recordings.labels is None else int(recordings.labels[sample])
     source = f"{recordings_path.name} sample {sample}, {step_us / 1000:g} ms steps"
     if other is not None:
-        name = f"{recordings_path.stem}-{sample}"
-        save_trace(
-            other.with_input(binned.spikes, name, f"{source}; layers and weights of {other.name}", label), out
-        )
-        typer.echo(f"wrote {out} (T={steps}, input rate {100 * binned.spikes.mean():.4g} %)")
+        source += f"; layers and weights of {other.name}"
+        save_trace(other.with_input(binned.spikes, f"{recordings_path.stem}-{sample}", source, label), out)
+        typer.echo(f"{account}\nwrote {out} (T={steps}, input rate {100 * binned.spikes.mean():.4g} %)")
         return
+    typer.echo(account)
     _write(
         binned.spikes,
         chosen,

@@ -105,7 +105,7 @@ def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
     filter_words = taps * lanes
     if dataflow == "ws":
         filter_words = np.where(first, filter_words, 0)
-    elif schedule.points > 1:  # the PEs keep them for the other position folds
+    elif schedule.keeps_filters:
         filter_words = np.where(r0 == 0, filter_words, 0)
     update = {"os": complete * schedule.points, "ws": complete * rows, "is": 0 * rows}[dataflow]
     filter_taps = geometry.filter_taps

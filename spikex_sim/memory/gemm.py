@@ -129,7 +129,7 @@ def _needs(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs:
     rows = int(schedule.rows_of_pass.max())
     if schedule.dataflow == "is":
         rows = min(rows, schedule.cols)
-    has_state = schedule.timesteps > 1 and schedule.points == 1
+    has_state = schedule.timesteps > 1 and not schedule.keeps_filters
     spills = schedule.dataflow != "os" and taps > schedule.rows
     return Needs(
         word=arch.activation_bits * schedule.points,
@@ -165,7 +165,7 @@ def _residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) -> GemmR
     glb_ifmap: Literal["layer", "frame", "step"] = "step"
     if needs.layer_ifmap <= glb.half_bits("ifmap"):
         glb_ifmap = "layer"
-    elif schedule.points == 1 and needs.frame_ifmap <= glb.half_bits("ifmap"):
+    elif not schedule.keeps_filters and needs.frame_ifmap <= glb.half_bits("ifmap"):
         glb_ifmap = "frame"
     return GemmResidency(
         glb_filter="group" if in_glb else "step",
@@ -423,7 +423,7 @@ def _describe(schedule: GemmSchedule, residency: GemmResidency, chunk: int) -> d
     groups = len(schedule.channel_groups)
     return {
         "order": order,
-        "dataflow": schedule.dataflow if schedule.points == 1 else "tick_batch",
+        "dataflow": "tick_batch" if schedule.keeps_filters else schedule.dataflow,
         "positions_per_tile": int(schedule.positions_of_pass.max()),
         "windows_per_tile": int((schedule.passes[:, 3] - schedule.passes[:, 2]).max()),
         "tiles": len(schedule.passes) * groups,

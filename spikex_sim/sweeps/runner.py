@@ -14,8 +14,9 @@ from typing import Any
 from spikex_sim.accounting import Stalls
 from spikex_sim.energy.model import COMPONENTS, EnergyModel
 from spikex_sim.errors import ConfigError
+from spikex_sim.files import check_writable, csv_text, write_files
 from spikex_sim.registry import source_files
-from spikex_sim.results import RunResult, csv_text, write_files
+from spikex_sim.results import RunResult
 from spikex_sim.simulator import as_traces, check_runnable, describe, simulate, versions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -83,7 +84,7 @@ def sweep(
             check_runnable(samples, accelerator, engine)
     rows: list[dict[str, Any]] = []
     total = len(traces) * len(configurations)
-    store = nullcontext() if out is None else SweepStore(_folder(out) / "sweep.sqlite")
+    store = nullcontext() if out is None else SweepStore(check_writable(out) / "sweep.sqlite")
     with store as kept:
         for samples in loaded:
             name = describe(samples)["name"]
@@ -110,12 +111,6 @@ def _listed(given: Any, what: str, kind: Any) -> list[Any]:
     if not all(isinstance(item, kind) for item in items):
         raise ConfigError(f"must be one or a list of names, paths or objects, not {given!r:.60}", field=what)
     return items
-
-
-def _folder(out: str | Path) -> Path:
-    from spikex_sim.results import check_writable
-
-    return check_writable(out)
 
 
 def _plain(value: Any) -> Any:
@@ -190,11 +185,13 @@ MEASURES: dict[str, Callable[[RunResult], Any]] = {
             "accumulations",
             "lif_updates",
             "output_spikes",
+            "estimate_pj",
         )
     },
     **{f"energy_{part}_pj": _energy(part) for part in COMPONENTS},
     "leakage_glb_pj": lambda run: run.totals.energy.leakage["glb"],
     "leakage_lbuf_pj": lambda run: run.totals.energy.leakage["lbuf"],
+    "leakage_pe_pj": lambda run: run.totals.energy.leakage.get("pe", 0.0),
     "engine": lambda run: run.engine,
     "trace_sha256": lambda run: run.trace["sha256"],
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
@@ -208,6 +208,17 @@ class Trace:
             source=source,
             where=name,
         )
+
+    def first(self, timesteps: int) -> Trace:
+        """Cut to the first time points; :class:`TraceError` if there are not so many."""
+        if timesteps not in range(1, self.timesteps + 1):
+            message = f"cannot be cut to {timesteps} of its {self.timesteps} time points"
+            raise TraceError(message, where=self.where, field="timesteps")
+        if timesteps == self.timesteps:
+            return self
+        kept = np.packbits(np.ones(int(timesteps), bool))
+        inputs = {index: packed[..., : len(kept)] & kept for index, packed in self.inputs.items()}
+        return replace(self, timesteps=int(timesteps), inputs=inputs, file_sha256="")
 
     @cached_property
     def sha256(self) -> str:

@@ -12,6 +12,7 @@ import lzma
 import re
 import stat
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -208,6 +209,11 @@ class NpyZip:
                 filled += len(piece)
             member.read(1)  # at the end zipfile compares the checksum
         data.setflags(write=False)
+        if header.dtype.kind == "U" and data.size:
+            # Python fails with more than an error where numpy hands it what is no character.
+            code_points = data.view(f"{header.dtype.str[0]}u4")
+            if code_points.max() > sys.maxunicode:
+                raise self._error("holds what is no text", key)
         return data.view(header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
 
     def text(self, key: str, max_chars: int) -> str:

@@ -128,10 +128,7 @@ def _names(archive: NpyZip, where: str) -> list[str]:
         raise fail(f"must be a list of names, not {header.dtype} {list(header.shape)}")
     if not 1 <= header.shape[0] <= MAX_LAYERS:
         raise fail(f"must be 1 to {MAX_LAYERS} names, not {header.shape[0]}")
-    try:
-        names: list[str] = archive.read(_NAMES).tolist()
-    except ValueError:
-        raise fail("holds what is no text") from None
+    names: list[str] = archive.read(_NAMES).tolist()
     for index, name in enumerate(names):
         if not name or not name.isprintable():
             raise fail(f"name {index} is empty or not printable")

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 import naive
 import spikex_sim as sx
+from command import REPOSITORY
 from networks import full
 from spikex_sim.network import attach_network
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.networks import NETWORK_INPUT, Network, load_network
+from spikex_sim.trace.open_loop import generated_trace
 from spikex_sim.trace.plan import plan_stages
 
 CONV = "kind: conv, in_channels: 2, out_channels: 2, kernel: 3, padding: 1, in_height: 4, in_width: 4"
@@ -153,6 +155,13 @@ MISTAKES = {
     "a key of nothing": ((f"{A}, depth: 3",), "layers.0.depth: unknown key"),
     "no name": ((f"{CONV}, rate: 0.1",), "layers.0.name: missing"),
 }  # fmt: skip
+
+
+def test_the_file_in_the_documentation(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "traces.md").read_text("utf-8")
+    network = network_of(tmp_path, text.split("```yaml\n")[1].split("```")[0])
+    assert network.predecessors() == ((NETWORK_INPUT,), (0,), (1, 0), (2,))
+    assert len(generated_trace(network, 4, 0).inputs) == 3
 
 
 class TestMistakes:

@@ -231,6 +231,14 @@ class TestHostileZip:
         member = Member("meta.npy", huge, claimed_size=(1 << 30) + len(huge))
         refused_bytes(tmp_path, zip_bytes(*good_members(meta=member)), field="meta")
 
+    @pytest.mark.parametrize("code_point", ["<U1 0xffffffff", ">U1 0xffffffff", "<U1 0x110000"])
+    def test_meta_that_is_no_text(self, tmp_path, code_point):
+        descr, value = code_point.split()
+        raw = int(value, 16).to_bytes(4, "little" if descr[0] == "<" else "big")
+        refused_bytes(
+            tmp_path, zip_bytes(*good_members(meta=npy_bytes(descr, (), raw))), "no text", field="meta"
+        )
+
     def test_meta_that_really_is_long(self, tmp_path):
         meta = npy_bytes("|S20000000", (), b" " * 20_000_000)
         refused_bytes(tmp_path, zip_bytes(*good_members(meta=meta)), "longer than", field="meta")

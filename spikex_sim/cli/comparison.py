@@ -1,0 +1,149 @@
+"""Tables of several accelerators on the same trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from rich.markup import escape
+
+from spikex_sim.cli import show
+from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.results import LayerResult, RunResult, Totals
+from spikex_sim.units import joules, with_prefix
+
+Costs = LayerResult | Totals
+Refused = Mapping[str, str]
+"""Accelerators that cannot take the trace, by name, and why."""
+
+
+def show_comparison(results: Sequence[RunResult], refused: Refused, first_ran: bool = True) -> None:
+    """Print several accelerators on the same trace side by side.
+
+    Parameters
+    ----------
+    results : sequence of RunResult
+        Those that ran, at least one; ratios are to the first.
+    refused : mapping of str to str
+        Those that did not, and why.
+    first_ran : bool
+        Whether the first result is of the accelerator that was named first.
+    """
+    first = results[0]
+    show.say(
+        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
+        f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
+    )
+    show.put(
+        _window_table(results),
+        _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
+        _ratio_table("Energy", results, lambda costs: costs.energy.total_pj, joules),
+        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy.on_chip_pj, joules),
+        _share_table("PE use, %", results, lambda costs: costs.utilization),
+        _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
+        _component_table(results, refused),
+        _estimate_table(results, refused),
+        _edp_table(results, refused),
+    )
+    for name, reason in refused.items():
+        show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
+    show.say(_verdict(results))
+
+
+def _verdict(results: Sequence[RunResult]) -> str:
+    """Whether all that compute spikes compute the same ones, and who computes none."""
+    spiking = [result for result in results if not result.is_ann]
+    others = [escape(result.arch.name) for result in results if result.is_ann]
+    left_out = f"; {', '.join(others)} left out (activations, not spikes)" if others else ""
+    hashes = {tuple(layer.output_sha256 for layer in result.layers) for result in spiking}
+    if any(None in outputs for outputs in hashes):
+        return "output spikes: not computed, the trace has no weights"
+    if len(spiking) < 2:
+        return f"output spikes: nothing to compare{left_out}"
+    verdict = "identical for all accelerators" if len(hashes) == 1 else "[red]DIFFERENT[/]"
+    return f"output spikes of all layers: {verdict}{left_out}"
+
+
+def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Costs]]]:
+    """Each layer's costs on every accelerator, and the totals."""
+    for index, layer in enumerate(results[0].layers):
+        if layer.cycles:
+            yield layer.name, [result.layers[index] for result in results]
+    yield "total", [result.totals for result in results]
+
+
+def _window_table(results: Sequence[RunResult]) -> Sheet:
+    made = show.table("Time window size", "layer", *(short(result.arch.name) for result in results))
+    for index, layer in enumerate(results[0].layers):
+        if layer.cycles:
+            made.add_row(short(layer.name), *(str(result.layers[index].tws) for result in results))
+    return made
+
+
+def _ratio_table(
+    title: str, results: Sequence[RunResult], value: Callable[[Costs], float], form: Callable[[float], str]
+) -> Sheet:
+    others = [column for result in results[1:] for column in (short(result.arch.name), "ratio")]
+    made = show.table(title, "layer", short(results[0].arch.name), *others)
+    made.beside = "ratio"
+    for name, costs in _side_by_side(results):
+        base = value(costs[0])
+        cells = [form(base)]
+        for other in costs[1:]:
+            cells += [form(value(other)), f"{value(other) / base:.3f}" if base else ""]
+        made.add_row(short(name), *cells)
+    return made
+
+
+def _share_table(title: str, results: Sequence[RunResult], share: Callable[[Costs], float]) -> Sheet:
+    made = show.table(title, "layer", *(short(result.arch.name) for result in results))
+    for name, costs in _side_by_side(results):
+        made.add_row(short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
+    return made
+
+
+def _machine_table(
+    title: str,
+    headings: Sequence[str],
+    results: Sequence[RunResult],
+    refused: Refused,
+    cells: Callable[[RunResult], Sequence[str]],
+) -> Sheet:
+    """Make a table with a row for each accelerator; those that did not run have empty cells."""
+    made = show.table(title, "accelerator", *headings)
+    for result in results:
+        made.add_row(short(result.arch.name), *cells(result))
+    for name in refused:
+        made.add_row(short(name), *[""] * len(headings))
+    return made
+
+
+def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    def cells(result: RunResult) -> list[str]:
+        return show.energy_cells(result.totals.energy, result.arch, joules)[:-1]
+
+    return _machine_table("Energy by component", show.ENERGIES[:-1], results, refused, cells)
+
+
+def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    def cells(result: RunResult) -> list[str]:
+        totals = result.totals
+        if totals.estimate_pj is None:
+            return ["", "", ""]
+        factors = (totals.estimate_factor, totals.estimate_factor_on_chip)
+        return [joules(totals.estimate_pj), *("" if one is None else f"{one:.4g}" for one in factors)]
+
+    headings = ("E_est", "energy / E_est", "no DRAM / E_est")
+    return _machine_table("Estimate: FLOPs x T x rate x E_AC", headings, results, refused, cells)
+
+
+def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    def cells(result: RunResult) -> list[str]:
+        totals = result.totals
+        return [
+            with_prefix(totals.seconds, "s"),
+            joules(totals.energy_pj),
+            f"{totals.edp_js:.4g}",
+            f"{totals.edp_js / results[0].totals.edp_js:.3f}",
+        ]
+
+    return _machine_table("Totals", ("latency", "energy", "EDP, Js", "EDP ratio"), results, refused, cells)

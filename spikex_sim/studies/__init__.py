@@ -1,0 +1,1 @@
+"""Questions that take many replays of one trace to answer."""

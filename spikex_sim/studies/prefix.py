@@ -1,0 +1,69 @@
+"""Replays of the first time points of a trace, which the studies are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.errors import ConfigError
+from spikex_sim.results import RunResult
+from spikex_sim.simulator import simulate
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.model import Trace
+
+TraceLike = Trace | str | Path
+ArchLike = str | Path | Accelerator
+
+
+def spiking(
+    arch: ArchLike, tws: int | str | Sequence[int] | None, overrides: Mapping[str, Any] | None
+) -> Accelerator:
+    """Load an accelerator that computes spikes.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration is wrong, or that of an ANN.
+    """
+    accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
+    if accelerator.activation_bits > 1:
+        raise ConfigError(
+            "computes activations in one pass; name an accelerator that computes spikes (activation_bits 1)",
+            where=accelerator.name,
+            field="activation_bits",
+        )
+    return accelerator
+
+
+def simulate_first(
+    traces: Sequence[Trace], arch: Accelerator, timesteps: int, engine: str = "fast"
+) -> RunResult:
+    """Replay the first time points of the samples of one network.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+        Samples.
+    arch : Accelerator
+        Configuration; window sizes larger than ``timesteps`` are cut to it.
+    timesteps : int
+        How many time points.
+    engine : {"fast", "event"}
+        Memory engine.
+
+    Returns
+    -------
+    RunResult
+        As of :meth:`spikex_sim.Trace.first`.
+    """
+    if timesteps < traces[0].timesteps:
+        arch = arch.model_copy(update={"tws": _cut(arch.tws, timesteps)})
+    return simulate([trace.first(timesteps) for trace in traces], arch, engine=engine)
+
+
+def _cut(tws: Any, timesteps: int) -> Any:
+    if isinstance(tws, tuple):
+        return tuple(min(size, timesteps) for size in tws)
+    return tws if tws == "auto" else min(tws, timesteps)
