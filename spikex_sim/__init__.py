@@ -11,19 +11,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikex_sim.errors import ConfigError, EnergyTableError, OutputError, SpikexError, TraceError
+    from spikex_sim.errors import (
+        ConfigError,
+        EnergyTableError,
+        OutputError,
+        SpikexError,
+        TraceError,
+        UnsupportedError,
+    )
     from spikex_sim.results import RunResult
     from spikex_sim.simulator import simulate
     from spikex_sim.spec.arch import Accelerator
     from spikex_sim.spec.load import load_accelerator
     from spikex_sim.spec.workload import Layer, Neuron
+    from spikex_sim.studies.ann import AnnComparison, AnnRow, against_ann
+    from spikex_sim.studies.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.sweeps.runner import sweep
     from spikex_sim.trace.model import Trace
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
 
 _HOMES = {
     "Accelerator": "spec.arch",
+    "AnnComparison": "studies.ann",
+    "AnnRow": "studies.ann",
     "ConfigError": "errors",
+    "DynamicRow": "studies.dynamic",
     "EnergyTableError": "errors",
     "Layer": "spec.workload",
     "Neuron": "spec.workload",
@@ -32,6 +44,9 @@ _HOMES = {
     "SpikexError": "errors",
     "Trace": "trace.model",
     "TraceError": "errors",
+    "UnsupportedError": "errors",
+    "against_ann": "studies.ann",
+    "dynamic_timesteps": "studies.dynamic",
     "load_accelerator": "spec.load",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
@@ -42,7 +57,10 @@ _HOMES = {
 
 __all__ = [
     "Accelerator",
+    "AnnComparison",
+    "AnnRow",
     "ConfigError",
+    "DynamicRow",
     "EnergyTableError",
     "Layer",
     "Neuron",
@@ -51,6 +69,9 @@ __all__ = [
     "SpikexError",
     "Trace",
     "TraceError",
+    "UnsupportedError",
+    "against_ann",
+    "dynamic_timesteps",
     "load_accelerator",
     "load_trace",
     "load_traces",

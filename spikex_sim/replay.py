@@ -179,10 +179,8 @@ class LayerRunner:
             **self._common(flow, values),
         )
 
-    def _estimate(
-        self, layer: Layer, operations: Operations, values: Signal, timesteps: int
-    ) -> float | None:
-        """FLOPs x time points x (1 - sparsity) x E_AC, pJ (Bhattacharjee et al., Table II); None in an ANN."""
+    def _estimate(self, layer: Layer, operations: Operations, values: Signal, timesteps: int) -> float | None:
+        """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`Costs`); None in an ANN."""
         if self.is_ann:
             return None
         assert layer.neuron is not None

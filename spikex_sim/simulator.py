@@ -141,7 +141,7 @@ def _prepared(
         plugin(seam, name)
     if accelerator.activation_bits > 1 and not plugin("accelerators", accelerator.scheduler).runs_ann:
         raise ConfigError(
-            f"the scheduler {accelerator.scheduler} takes spikes only; the ANN runs on the scheduler systolic",
+            f"the scheduler {accelerator.scheduler} takes spikes only; an ANN runs on the scheduler systolic",
             where=accelerator.name,
             field="activation_bits",
         )

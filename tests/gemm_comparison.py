@@ -15,10 +15,18 @@ import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
+from pipeline import widths
+from spikex_sim.activations import Activations
 from spikex_sim.errors import ConfigError
+from spikex_sim.issue import lay_out
+from spikex_sim.registry import plugin
+from spikex_sim.tags import window_spikes
 from strategies import Workload
 
 ENGINES = ("fast", "event")
+STEP_COLUMNS = {"fetch_bits": "f_bits", "load_bits": "l_bits", "store_bits": "s_bits",
+                "writeback_bits": "w_bits", "array_cycles": "array_cycles"}  # fmt: skip
+DURATION_COLUMNS = {"fetch": "f", "load": "l", "compute": "c", "store": "s", "writeback": "w"}
 
 
 def oracle_config(arch: sx.Accelerator) -> dict[str, Any]:
@@ -100,12 +108,30 @@ def assert_layer(workload: Workload, base: str, keys: dict[str, Any]) -> dict[st
         with pytest.raises(ConfigError, match=r"the smallest that works is \d+ B"):
             sx.simulate(trace, arch)
         return None
+    assert_steps(workload, values, arch, want["steps"])
     for engine in ENGINES:
         layer = sx.simulate(trace, arch, engine=engine).layers[0]
         assert_same(reported(layer), expected(want))
         assert layer.compute_cycles + sum(dict(layer.stalls).values()) == layer.cycles
     assert layer.output_sha256 == output_sha256(workload, arch)
     return want
+
+
+def assert_steps(
+    workload: Workload, values: NDArray[Any], arch: sx.Accelerator, want: list[dict[str, Any]]
+) -> None:
+    """Compare bits, array cycles and durations step by step."""
+    scheduler, bits = plugin("accelerators", arch.scheduler), widths(workload, arch)
+    inputs: Any = Activations(values.ravel())
+    if not is_ann(arch):
+        points = workload.timesteps
+        inputs = window_spikes(np.packbits(values, axis=-1), points, scheduler.window_size(1, points, arch))
+    free = workload.spec.neuron.silence_is_free and not workload.biased
+    schedule = scheduler.schedule(workload.spec, inputs, free, bits.potential, arch)
+    traffic, durations = lay_out(schedule, inputs, bits, arch)
+    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
+        for ours, theirs in names.items():
+            assert getattr(part, ours).tolist() == [step[theirs] for step in want], ours
 
 
 def output_sha256(workload: Workload, arch: sx.Accelerator) -> str:

@@ -54,8 +54,8 @@ def cost(
     counts = dict.fromkeys(
         ("batches", "ntwus", "streamed_taps", "accumulations", "lif_updates", "pe_cycles"), 0
     )
+    kept = problem.residency()
     for group in problem.groups():
-        kept = problem.residency(len(group))
         loaded: set[object] = set()  # scopes within this group
         for position in range(problem.P):
             count_work(counts, problem, position, len(group))
@@ -80,7 +80,7 @@ def cost(
         "accesses": ledger.accesses,
         "steps": steps,
         "ends": ends,
-        "residency": [problem.residency(len(group)) for group in problem.groups()],
+        "residency": kept,
     }
 
 
@@ -89,7 +89,7 @@ def cost(
 
 def count_work(counts: dict[str, int], problem: Problem, position: int, rho: int) -> None:
     """Count what a position does for the channels of one group."""
-    n, d = len(problem.field(position)), problem.updates(position)
+    n, d = len(problem.spikes(position)), problem.updates(position)
     if n + d == 0:
         return
     counts["batches"] += 1
@@ -162,7 +162,7 @@ def finish(ledger: Ledger, problem: Problem, position: int, rho: int) -> None:
 
 @dataclass(frozen=True)
 class Residency:
-    """What stays where for a group (Buffers)."""
+    """What stays where (Buffers); static (§5), so the same for every group."""
 
     filters_in_glb: bool
     filters_in_lbuf: bool
@@ -180,9 +180,14 @@ class Problem:
         elif layer["kind"] != "conv":
             raise ValueError(f"a layer of kind {layer['kind']} has no costs of its own")
         self.layer = layer
-        self.spikes = spikes.tolist()
         self.channels, self.height, self.width, self.T = (int(n) for n in spikes.shape)
         self.inputs = self.channels * self.height * self.width
+        self.times = {
+            (c, y, x): [t for t in range(self.T) if spikes[c, y, x, t]]
+            for c in range(self.channels)
+            for y in range(self.height)
+            for x in range(self.width)
+        }
         self.fields = receptive_fields(layer, self.height, self.width)
         self.P = len(self.fields)
         _, self.out_width = out_size(layer, self.height, self.width)
@@ -198,54 +203,37 @@ class Problem:
         # §1 "When silence is not free": then every time point updates.
         self.silence_is_free = not (bias_nonzero or neuron["threshold"] < 0 or neuron["reset"] == "subtract")
         # Buffers: the index of an input and its time, at least one bit each; a time, or none.
-        self.entry_bits = max(1, address_bits(self.inputs)) + max(1, address_bits(self.T))
+        self.entry_bits = entry_bits(self.inputs, self.T)
         self.output_bits = address_bits(self.T + 1)
 
     # ------------------------------------------------------------------ spikes
 
-    def times(self, channel: int, y: int, x: int) -> list[int]:
-        """Time points at which an input spikes."""
-        return [t for t in range(self.T) if self.spikes[channel][y][x][t]]
-
     def violating_inputs(self) -> int:
         """Count the inputs that spike more than once."""
-        return sum(
-            1
-            for c in range(self.channels)
-            for y in range(self.height)
-            for x in range(self.width)
-            if len(self.times(c, y, x)) > 1
-        )
+        return sum(1 for times in self.times.values() if len(times) > 1)
 
-    def field(self, position: int) -> list[Spike]:
+    def spikes(self, position: int) -> list[Spike]:
         """List the spikes in a receptive field, sorted by time, then by tap."""
         return sorted(
             (t, c, i, j)
             for c in range(self.channels)
             for i, j, y, x in self.fields[position]
-            for t in self.times(c, y, x)
+            for t in self.times[c, y, x]
         )
 
     def updates(self, position: int) -> int:
         """Count the time points that update: those with a spike, all where silence is not free."""
-        return len({spike[0] for spike in self.field(position)}) if self.silence_is_free else self.T
+        return len({spike[0] for spike in self.spikes(position)}) if self.silence_is_free else self.T
 
     def all_entries(self) -> int:
         """Count the spikes that enter the layer."""
-        return self.entries_in(range(self.height))
+        return sum(len(times) for times in self.times.values())
 
     def row_entries(self, row: int) -> int:
-        """Count the spikes in the map rows that a row of output positions sees."""
-        seen = {y for p in range(self.P) if p // self.out_width == row for _, _, y, _ in self.fields[p]}
-        if not any(self.fields[p] for p in range(self.P)):
-            return 0
-        return self.entries_in(sorted(seen))
-
-    def entries_in(self, rows: range | list[int]) -> int:
-        """Count the spikes in some rows of the map, all channels and columns."""
-        return sum(
-            len(self.times(c, y, x)) for c in range(self.channels) for y in rows for x in range(self.width)
-        )
+        """Count the spikes in the map rows that an output row sees, in all channels and columns."""
+        top = row * pair(self.layer["stride"])[0] - pair(self.layer["padding"])[0]
+        seen = range(top, top + pair(self.layer["kernel"])[0])
+        return sum(len(times) for (_, y, _), times in self.times.items() if y in seen)
 
     # ------------------------------------------------------------------ groups, runs, residency
 
@@ -259,17 +247,17 @@ class Problem:
         return half_bits(self.config["memory"][level], tensor)
 
     def groups(self) -> list[range]:
-        """Cut the output channels: as many as have their filters fit the GLB's half, at most L, at least 1."""
+        """Cut the output channels: as many as have their filters fit the GLB's half, 1 to L of them."""
         size = self.L
         if not self.unlimited:
             size = max(1, min(self.L, self.half("glb", "filter") // (self.K * self.weight_bits)))
         return [range(start, min(start + size, self.N)) for start in range(0, self.N, size)]
 
-    def residency(self, rho: int) -> Residency:
-        """What stays where for a group of `rho` channels: the widest scope that fits."""
+    def residency(self) -> Residency:
+        """Return the widest scopes that fit; filters are those of the largest group."""
         if self.unlimited:
             return Residency(True, True, "layer")
-        filters = self.K * rho * self.weight_bits
+        filters = self.K * len(self.groups()[0]) * self.weight_bits
         in_glb = filters <= self.half("glb", "filter")
         in_lbuf = in_glb and filters <= self.half("lbuf", "filter")
         room = self.half("glb", "ifmap")
@@ -282,17 +270,29 @@ class Problem:
         return Residency(in_glb, in_lbuf, entries)
 
     def runs(self, position: int, rho: int, kept: Residency) -> list[list[Spike]]:
-        """Cut a position's spikes into runs that fit the LBUF halves; without spikes there is one, empty."""
-        spikes = self.field(position)
+        """Cut a position's spikes into runs that fit the LBUF halves; without spikes there is one, empty.
+
+        What passes through the GLB with a run and does not stay has to fit its half as well (§5).
+        """
+        spikes = self.spikes(position)
         size = max(1, len(spikes))
         if not self.unlimited:
             bounds = [self.half("lbuf", "ifmap") // self.entry_bits]
+            if kept.entries_in_glb == "run":
+                bounds.append(self.half("glb", "ifmap") // self.entry_bits)
             if not kept.filters_in_lbuf:
                 bounds.append(self.half("lbuf", "filter") // (rho * self.weight_bits))
+            if not kept.filters_in_glb:
+                bounds.append(self.half("glb", "filter") // (rho * self.weight_bits))
             if min(bounds) == 0:
-                raise ValueError("an LBUF half does not hold one spike and its weights")
+                raise ValueError("a half does not hold one spike or its weights")
             size = min(bounds)
         return [spikes[start : start + size] for start in range(0, len(spikes), size)] or [[]]
+
+
+def entry_bits(inputs: int, timesteps: int) -> int:
+    """Bits of one spike: which input, and when; at least one bit each."""
+    return max(1, address_bits(inputs)) + max(1, address_bits(timesteps))
 
 
 def address_bits(count: int) -> int:

@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, trace
+from spikex_sim.cli import energy, studies, trace
 from spikex_sim.cli.options import (
     Arch,
     Archs,
     Engine,
     Out,
     Settings,
+    TracePath,
     Tws,
+    default_trace,
     parse_settings,
     split_names,
+    wrote,
 )
 from spikex_sim.errors import ConfigError, UnsupportedError
 
@@ -32,7 +35,8 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
-TracePath = Annotated[Path | None, typer.Argument(help="Trace file or folder; default: the packaged digit.")]
+app.command()(studies.dynamic)
+app.command()(studies.ann)
 
 
 def command() -> Any:
@@ -79,11 +83,12 @@ def run(
 
     if out is not None:
         check_writable(out)
+    opened = default_trace(trace_path)
     with show.progress_bar("reading") as progress:
-        result = simulate(_trace(trace_path), arch, engine=engine, overrides=overrides, progress=progress)
+        result = simulate(opened, arch, engine=engine, overrides=overrides, progress=progress)
     files = result.save(out) if out is not None else []
     show.show_run(result)
-    _wrote(files)
+    wrote(files)
 
 
 @app.command()
@@ -109,18 +114,18 @@ def compare(
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
     from spikex_sim.files import check_writable
-    from spikex_sim.simulator import simulate
+    from spikex_sim.simulator import as_traces, simulate
     from spikex_sim.spec.load import load_accelerator
 
     if out is not None:
         check_writable(out)
-    opened = _trace(trace_path)
+    traces = as_traces(default_trace(trace_path))
     accelerators = [load_accelerator(name, overrides) for name in names]
     results, refused = {}, {}
     with show.progress_bar("reading") as progress:
         for position, one in enumerate(accelerators):
             try:
-                results[position] = simulate(opened, one, engine=engine, progress=progress)
+                results[position] = simulate(traces, one, engine=engine, progress=progress)
             except UnsupportedError as exc:
                 refused[one.name] = str(exc).removeprefix(f"{one.name}: ")
     if not results:
@@ -130,7 +135,7 @@ def compare(
     if out is not None:
         for position, result in results.items():
             folder = re.sub(r"[^\w.+-]", "_", result.arch.name)
-            _wrote(result.save(out / f"{position}-{folder}"))
+            wrote(result.save(out / f"{position}-{folder}"))
 
 
 @app.command()
@@ -168,27 +173,13 @@ def sweep(
     check_writable(out)
     from spikex_sim.sweeps.runner import sweep as run_sweep
 
-    traces = [_trace(path) for path in trace_paths] if trace_paths else [_trace(None)]
+    traces = [default_trace(path) for path in trace_paths] if trace_paths else [default_trace(None)]
     with show.progress_bar("sweep") as progress:
         table = run_sweep(
             traces, axes, arch=names, engine=engine, overrides=overrides, out=out, progress=progress
         )
     show.show_sweep(table, list(axes))
-    _wrote([out / "sweep.csv", out / "sweep.sqlite"])
-
-
-def _trace(path: Path | None) -> Any:
-    from spikex_sim.data import default_trace_path
-
-    if path == Path():  # what an empty text becomes
-        raise ConfigError("names no file; leave it out for the packaged trace", field="TRACE")
-
-    return path if path is not None else default_trace_path()
-
-
-def _wrote(paths: list[Path]) -> None:
-    if paths:
-        typer.echo("wrote " + ", ".join(str(path) for path in paths))
+    wrote([out / "sweep.csv", out / "sweep.sqlite"])
 
 
 def _show_config(arch: str, overrides: dict[str, Any]) -> None:

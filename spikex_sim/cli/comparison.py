@@ -137,13 +137,15 @@ def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
 
 
 def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    base = results[0].totals.edp_js
+
     def cells(result: RunResult) -> list[str]:
         totals = result.totals
         return [
             with_prefix(totals.seconds, "s"),
             joules(totals.energy_pj),
             f"{totals.edp_js:.4g}",
-            f"{totals.edp_js / results[0].totals.edp_js:.3f}",
+            f"{totals.edp_js / base:.3f}" if base else "",
         ]
 
     return _machine_table("Totals", ("latency", "energy", "EDP, Js", "EDP ratio"), results, refused, cells)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from spikex_sim.errors import ConfigError, OutputError
 from spikex_sim.spec.load import parse_yaml
 
+Number = TypeVar("Number", int, float)
+TracePath = Annotated[Path | None, typer.Argument(help="Trace file or folder; default: the packaged digit.")]
 Arch = Annotated[str, typer.Option("--arch", help="Preset name or YAML file.", metavar="NAME|FILE")]
 Archs = Annotated[
     str, typer.Option("--arch", help="Accelerators, separated by commas.", metavar="NAME|FILE,...")
@@ -39,6 +41,21 @@ def parse_settings(settings: list[str] | None, tws: str | None) -> dict[str, Any
     return overrides
 
 
+def default_trace(path: Path | None) -> Path:
+    """Return a trace as given, or the packaged one where none was."""
+    from spikex_sim.data import default_trace_path
+
+    if path == Path():  # what an empty text becomes
+        raise ConfigError("names no file; leave it out for the packaged trace", field="TRACE")
+    return path if path is not None else default_trace_path()
+
+
+def wrote(paths: list[Path]) -> None:
+    """Say which files were written."""
+    if paths:
+        typer.echo("wrote " + ", ".join(str(path) for path in paths))
+
+
 def writable_file(path: Path) -> None:
     """Raise before the work is done if a file could not be written at its end; creates its folder."""
     from spikex_sim.files import check_writable
@@ -46,6 +63,14 @@ def writable_file(path: Path) -> None:
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))
     check_writable(path.parent)
+
+
+def parse_numbers(text: str, option: str, kind: type[Number]) -> list[Number]:
+    """Split a list of numbers separated by commas."""
+    try:
+        return [kind(number) for number in split_names(text, option)]
+    except ValueError:
+        raise ConfigError(f"wants numbers separated by commas, not {text!r:.60}", where=option) from None
 
 
 def split_names(text: str, option: str) -> list[str]:

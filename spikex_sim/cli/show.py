@@ -207,9 +207,11 @@ def _mapping_table(result: RunResult) -> Sheet:
                 "lbuf_filter",
             )
         ]
+        if not result.arch.memory.lbuf.bytes:
+            shown[-1] = ""
         made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
     orders = dict.fromkeys(layer.mapping["order"] for layer in _layers(result))
-    made.caption = f"{'; '.join(orders)}; {_parts(result.arch)}"
+    made.caption = "; ".join([*orders, _parts(result.arch)])
     return made
 
 

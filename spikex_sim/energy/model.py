@@ -115,6 +115,8 @@ class EnergyModel:
         Clock frequency.
     provenance : dict
         Rows behind every number.
+    table, where : str
+        Energy table, and the accelerator it is for, as messages name them.
     """
 
     levels: dict[str | tuple[str, str], AccessEnergy]
@@ -124,6 +126,8 @@ class EnergyModel:
     leakage_mw: dict[str, float]
     clock_hz: float
     provenance: dict[str, str]
+    table: str
+    where: str
 
     @classmethod
     def of(cls, arch: Accelerator) -> EnergyModel:
@@ -167,6 +171,8 @@ class EnergyModel:
             leakage_mw=found.leakage_mw,
             clock_hz=float(arch.clock_hz),
             provenance=found.provenance,
+            table=table.name,
+            where=arch.name,
         )
 
     def energy(
@@ -190,8 +196,9 @@ class EnergyModel:
         """
         if datapath not in self.logic:
             raise EnergyTableError(
-                f"has no energies for the {datapath} datapath; replay int weights or choose another table",
-                where="energy table",
+                f"{self.table} has no energies for the {datapath} datapath; choose a table that has, or replay "
+                "int weights",
+                where=self.where,
                 field="energy.table",
             )
         logic, power = self.logic[datapath], self.pe_power

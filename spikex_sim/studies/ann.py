@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.replay import Progress
 from spikex_sim.results import Totals
 from spikex_sim.simulator import as_traces, check_runnable, simulate
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.studies.prefix import ArchLike, TraceLike, simulate_first, spiking
-from spikex_sim.trace.model import Trace
+from spikex_sim.studies.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
 
 Measure = Literal["energy", "energy_on_chip", "latency", "edp"]
 
@@ -123,7 +123,12 @@ def against_ann(
     """
     snn_arch, ann_arch = spiking(arch, tws, overrides), _activating(ann, overrides)
     traces = as_traces(trace)
-    points = _ascending(timesteps, traces[0])
+    if all(layer.is_pool for layer in traces[0].layers):
+        raise TraceError("needs a conv or linear layer", where=traces[0].where, field="layers")
+    whole = traces[0].timesteps
+    if timesteps is None:
+        timesteps = sorted({whole, *(1 << power for power in range(whole.bit_length()))})
+    points = sorted(map(int, list_of_numbers(timesteps, Integral, 1, whole, "timesteps")))
     for accelerator in (snn_arch, ann_arch):
         check_runnable(traces, accelerator, engine)
     told = progress or (lambda _what, _done, _total: None)
@@ -146,27 +151,6 @@ def _activating(ann: ArchLike, overrides: Mapping[str, Any] | None) -> Accelerat
             field="activation_bits",
         )
     return accelerator
-
-
-def _ascending(timesteps: Sequence[int] | None, trace: Trace) -> list[int]:
-    """Check numbers of time points, and sort them."""
-    whole = trace.timesteps
-    if timesteps is None:
-        return sorted({whole, *(1 << power for power in range(whole.bit_length()) if 1 << power < whole)})
-
-    def refuse(message: str) -> ConfigError:
-        return ConfigError(message, field="timesteps")
-
-    if isinstance(timesteps, str) or not isinstance(timesteps, Sequence):
-        raise refuse(f"must be a list of whole numbers, not {timesteps!r:.60}")
-    if not timesteps:
-        raise refuse("needs at least one")
-    for number in timesteps:
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= whole:
-            raise refuse(f"must be 1 to the trace's {whole} time points, not {number!r:.60}")
-    if len(set(timesteps)) < len(timesteps):
-        raise refuse("names a number twice")
-    return sorted(timesteps)
 
 
 def _row(arch: str, timesteps: int | None, totals: Totals, ann: Totals) -> AnnRow:

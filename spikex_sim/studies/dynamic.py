@@ -1,20 +1,21 @@
-"""Dynamic time steps: samples that stop as soon as the output is certain enough (DT-SNN, Li et al., DAC 2023)."""
+"""Dynamic time steps: a sample stops once its output is certain enough (DT-SNN, Li et al., DAC 2023)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import ConfigError, TraceError
+from spikex_sim.errors import TraceError
 from spikex_sim.replay import Progress
 from spikex_sim.results import RunResult
 from spikex_sim.simulator import as_traces, check_runnable
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.studies.prefix import ArchLike, TraceLike, simulate_first, spiking
+from spikex_sim.studies.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
 from spikex_sim.trace.model import PackedSpikes, Trace
 
 THRESHOLDS = (0.0, 0.1, 0.3, 0.5)
@@ -65,7 +66,7 @@ def dynamic_timesteps(
     *,
     tws: int | str | Sequence[int] | None = None,
     engine: str = "fast",
-    overrides: dict[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> tuple[DynamicRow, ...]:
     """Let every sample stop when the entropy of its output is below a threshold.
@@ -99,7 +100,7 @@ def dynamic_timesteps(
     The cost of a sample is that of replaying the time points it needs, as if their number were known before
     (docs/studies.md).
     """
-    _check_thresholds(thresholds)
+    limits = list_of_numbers(thresholds, Real, 0, 1, "thresholds")
     accelerator = spiking(arch, tws, overrides)
     loaded = as_traces(traces)
     for trace in loaded:
@@ -110,12 +111,12 @@ def dynamic_timesteps(
     labels = np.array([sample.label for sample in replays.samples])
     full = replays.costs(np.full(len(labels), replays.timesteps)).mean(axis=0)
     rows = []
-    for threshold in thresholds:
+    for threshold in limits:
         ends = stopping_points(normalised_entropy(counts), threshold)
         predicted = counts[np.arange(len(ends)), ends - 1].argmax(axis=-1)
         found = replays.costs(ends).mean(axis=0)
         energy, on_chip, seconds, edp = (float(value) for value in found)
-        saved = [float(share) for share in 1 - found / full]
+        saved = 1 - np.divide(found, full, out=np.ones_like(found), where=full > 0)
         rows.append(
             DynamicRow(
                 threshold=float(threshold),
@@ -126,9 +127,9 @@ def dynamic_timesteps(
                 energy_on_chip_pj=on_chip,
                 seconds=seconds,
                 edp_js=edp,
-                energy_saving=saved[0],
-                latency_saving=saved[2],
-                edp_saving=saved[3],
+                energy_saving=float(saved[0]),
+                latency_saving=float(saved[2]),
+                edp_saving=float(saved[3]),
             )
         )
     return tuple(rows)
@@ -152,7 +153,8 @@ def class_counts(outputs: PackedSpikes | None, timesteps: int) -> NDArray[np.int
     assert outputs is not None and len(outputs) == 1
     spikes = np.unpackbits(outputs[0], axis=-1, count=timesteps)
     per_class = spikes.reshape(len(spikes), -1, timesteps).sum(axis=1, dtype=np.int64)
-    return per_class.cumsum(axis=-1).T
+    counts: NDArray[np.int64] = per_class.cumsum(axis=-1).T
+    return counts
 
 
 def normalised_entropy(counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -186,7 +188,8 @@ def stopping_points(entropy: NDArray[np.float64], threshold: float) -> NDArray[n
         Has to be undercut.
     """
     below = entropy < threshold
-    return np.where(below.any(axis=-1), below.argmax(axis=-1) + 1, entropy.shape[-1])
+    ends: NDArray[np.int64] = np.where(below.any(axis=-1), below.argmax(axis=-1) + 1, entropy.shape[-1])
+    return ends
 
 
 def samples_of(trace: Trace) -> list[Trace]:
@@ -215,9 +218,9 @@ class _Replays:
         self.timesteps = samples[0].timesteps
         self._costs: dict[tuple[int, int], tuple[float, float, float, float]] = {}
 
-    def whole(self) -> list[RunResult]:
+    def whole(self) -> Iterator[RunResult]:
         """Replay every sample to its end."""
-        return [self._replay(index, self.timesteps) for index in range(len(self.samples))]
+        return (self._replay(index, self.timesteps) for index in range(len(self.samples)))
 
     def costs(self, ends: NDArray[np.int64]) -> NDArray[np.float64]:
         """Energy, energy without DRAM, latency and EDP ``[samples, 4]`` of so many time points of each."""
@@ -235,21 +238,6 @@ class _Replays:
         return result
 
 
-def _check_thresholds(thresholds: Sequence[float]) -> None:
-    def refuse(message: str) -> ConfigError:
-        return ConfigError(message, field="thresholds")
-
-    if isinstance(thresholds, str) or not isinstance(thresholds, Sequence | np.ndarray):
-        raise refuse(f"must be a list of numbers, not {thresholds!r:.60}")
-    if not len(thresholds):
-        raise refuse("needs at least one")
-    for number in thresholds:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-            raise refuse(f"a threshold of the normalised entropy is a number from 0 to 1, not {number!r:.60}")
-    if len(set(thresholds)) < len(thresholds):
-        raise refuse("names a threshold twice")
-
-
 def _check_classifier(trace: Trace) -> None:
     """Raise :class:`TraceError` unless spikes of a classifier can be compared with a label."""
 
@@ -258,13 +246,11 @@ def _check_classifier(trace: Trace) -> None:
 
     neurons = [index for index, layer in enumerate(trace.layers) if not layer.is_pool]
     if not neurons:
-        raise refuse("needs a conv or linear layer that classifies", "layers")
+        raise refuse("needs a conv or linear layer, the classifier", "layers")
     last = neurons[-1]
-    classes = trace.layers[last].out_channels
+    name, classes = trace.layers[last].name, trace.layers[last].out_channels
     if classes < 2:
-        raise refuse(
-            f"the classifier '{trace.layers[last].name}' has one class; it needs two", f"layers.{last}"
-        )
+        raise refuse(f"the classifier '{name}' has one class, where two are the least", f"layers.{last}")
     if last not in trace.weights:
         raise refuse("the classifier has no weights, so that its spikes are not known", f"{last}/weight")
     if trace.label is None:
@@ -272,4 +258,4 @@ def _check_classifier(trace: Trace) -> None:
     labels = trace.label if isinstance(trace.label, tuple) else (trace.label,)
     for label in labels:
         if not 0 <= label < classes:
-            raise refuse(f"{label} is none of the {classes} classes of '{trace.layers[last].name}'", "label")
+            raise refuse(f"{label} is none of the {classes} classes of '{name}'", "label")

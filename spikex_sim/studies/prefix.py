@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,32 @@ def spiking(
             field="activation_bits",
         )
     return accelerator
+
+
+def list_of_numbers(values: Any, kind: Any, least: int, most: int, field: str) -> list[Any]:
+    """Check a list of different numbers between two bounds.
+
+    Raises
+    ------
+    ConfigError
+        If it is something else; names ``field``.
+    """
+
+    def refuse(message: str) -> ConfigError:
+        return ConfigError(message, field=field)
+
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise refuse(f"must be a list of numbers, not {values!r:.60}")
+    found = list(values)
+    for number in found:
+        if isinstance(number, bool) or not isinstance(number, kind) or not least <= number <= most:
+            what = "a whole number" if kind is Integral else "a number"
+            raise refuse(f"each must be {what} from {least} to {most}, not {number!r:.60}")
+    if not found:
+        raise refuse("needs at least one")
+    if len(set(found)) < len(found):
+        raise refuse("names a number twice")
+    return found
 
 
 def simulate_first(

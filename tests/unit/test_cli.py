@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a trace, recordings, a network, an architecture and an energy table."""
     monkeypatch.chdir(tmp_path)
     sx.save_trace(TRACE, "t.npz")
+    sx.save_trace(replace(TRACE, label=2), "l.npz")
     rng = np.random.default_rng(3)
     events = {key: rng.integers(0, 6, 300).astype(np.uint8) for key in "xy"}
     times = np.sort(rng.integers(0, 12_000, 300)).astype(np.uint32)
@@ -60,6 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("net.yaml").write_text(f"name: net\ntimesteps: 12\nlayers:\n  - {one}\n  - {two}\n")
     Path("net2.yaml").write_text(f"name: net2\ntimesteps: 12\nlayers:\n  - {one}\n")
     Path("arch.yaml").write_text("base: spikex\nname: mine\narray: {rows: 4}\n")
+    Path("mine-ann.yaml").write_text("base: ann\nname: mine\narray: {rows: 4}\n")
     like = sx.Trace.from_arrays(TRACE.layers[:1], np.zeros((2, 6, 6, 2), bool), weights=[TRACE.weights[0]])
     sx.save_trace(like, "like.npz")
     Path("table").mkdir()
@@ -125,34 +128,6 @@ class TestRun:
         for name in "ab":
             sx.save_trace(TRACE, f"folder/{name}.npz")
         assert "small and 1 more (T=20, 2 samples)" in succeed(capsys, "run", "folder").lines[0]
-
-
-class TestCompare:
-    def test_ratios_are_to_the_first(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        shown = succeed(capsys, "compare", "t.npz", "--arch", "ptb, spikex", "--tws", 3, "--out", "out")
-        ptb, spikex_ = (sx.simulate("t.npz", arch, tws=3).totals for arch in ("ptb", "spikex"))
-        rows = [line.split() for line in shown.lines]
-        ratio = f"{spikex_.cycles / ptb.cycles:.3f}"
-        assert ["total", f"{ptb.cycles:,}", f"{spikex_.cycles:,}", ratio] in rows
-        assert any(row[:1] == ["spikex"] and row[-1] == f"{spikex_.edp_js / ptb.edp_js:.3f}" for row in rows)
-        assert "output spikes of all layers: identical for all accelerators" in shown.lines
-        assert files_under(here / "out") == [
-            f"{folder}/{file}"
-            for folder in ("0-ptb", "1-spikex")
-            for file in ("accesses.csv", "layers.csv", "results.json")
-        ]
-
-    def test_different_outputs_would_be_told(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        Path("narrow.yaml").write_text("base: spikex\nname: narrow\npotential_bits: 5\n")
-        shown = succeed(capsys, "compare", "t.npz", "--arch", "spikex,narrow.yaml")
-        assert "output spikes of all layers: DIFFERENT" in shown.lines
-
-    def test_without_weights_there_are_no_outputs(
-        self, here: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        bare = sx.Trace.from_arrays(TRACE.layers[:1], TRACE.spikes(0)[0], name="bare")
-        sx.save_trace(bare, "bare.npz")
-        assert "output spikes: not computed" in succeed(capsys, "compare", "bare.npz", "--tws", 2).out
 
 
 def test_sweep_marks_the_best(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,6 +196,19 @@ EFFECTS = {
     ("sweep", "--set"): ("sweep t.npz --out o", "--set array.rows=4"),
     ("sweep", "--engine"): ("sweep t.npz --out o", "--engine event"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
+    ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
+    ("dynamic", "--thresholds"): ("dynamic l.npz", "--thresholds 0,0.95"),
+    ("dynamic", "--tws"): ("dynamic l.npz", "--tws 2"),
+    ("dynamic", "--set"): ("dynamic l.npz", "--set array.rows=4"),
+    ("dynamic", "--engine"): ("dynamic l.npz --out o", "--engine event"),
+    ("dynamic", "--out"): ("dynamic l.npz", "--out o"),
+    ("ann", "--arch"): ("ann t.npz", "--arch ptb"),
+    ("ann", "--ann"): ("ann t.npz", "--ann mine-ann.yaml"),
+    ("ann", "--timesteps"): ("ann t.npz", "--timesteps 3,5"),
+    ("ann", "--tws"): ("ann t.npz", "--tws 2"),
+    ("ann", "--set"): ("ann t.npz", "--set array.rows=4"),
+    ("ann", "--engine"): ("ann t.npz --out o", "--engine event"),
+    ("ann", "--out"): ("ann t.npz", "--out o"),
     ("trace show", "--tws"): ("trace show t.npz", "--tws 9"),
     ("trace synth", "--kind"): (SYNTH, "--kind bursty"),
     ("trace synth", "--network"): (SYNTH, "--network net2.yaml"),

@@ -95,7 +95,8 @@ def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
         assert cut in ([], line.split()[:1]) and not any(letter.isdigit() for letter in "".join(cut)), line
 
 
-LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3",
+LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3", "ann {} --tws 3",
+         "compare {} --arch spikex,ptb,sata,systolic-os,systolic-ws,systolic-is,ann",
          "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o"]  # fmt: skip
 
 
@@ -107,7 +108,7 @@ class TestTables:
     ) -> None:  # fmt: skip
         monkeypatch.chdir(tmp_path)
         shown = succeed(capsys, *line.replace("{}", "").split())
-        assert_tables_fit(shown, ("source ", "CACTI 7.0"))
+        assert_tables_fit(shown, ("source ", "CACTI 7.0", "output spikes"))
         assert len(shown.lines) > 5
 
     @pytest.mark.parametrize("line", LINES)
@@ -124,7 +125,7 @@ class TestTables:
         monkeypatch.setattr("spikex_sim.simulator.simulate", larger)
         monkeypatch.setattr("spikex_sim.sweeps.runner.simulate", larger)
         shown = succeed(capsys, *line.format("t.npz").split())
-        assert_tables_fit(shown, ("source ", f"trace-{LONG}"))
+        assert_tables_fit(shown, ("source ", "output spikes", f"trace-{LONG}"))
 
     @pytest.mark.parametrize(
         "line", ["sweep --grid tws=[4,4,4,4],[10,10,10,10]", "sweep --set name=averylongacceleratorname",

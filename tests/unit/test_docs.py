@@ -84,7 +84,7 @@ def tiny() -> Trace:
         {"name": "fc", "kind": "linear", "in_channels": 2, "out_channels": 2, "neuron": neuron},
     ]  # fmt: skip
     weights = [np.ones((2, 1, 2, 2), np.int8), None, np.ones((2, 2), np.int8)]
-    return Trace.from_arrays(layers, np.ones((1, 3, 3, 8), bool), weights=weights)
+    return Trace.from_arrays(layers, np.ones((1, 3, 3, 8), bool), weights=weights, label=1)
 
 
 def leaves(data: Any, path: str = "") -> Iterator[str]:
@@ -129,6 +129,10 @@ def test_glossary_has_every_csv_column_and_no_other(tiny: Trace, tmp_path: Path)
     page = read("glossary.md")
     simulate(tiny, tws=4).save(tmp_path)
     sweep(tiny, {"tws": [2], "array.cols": [4]}, out=tmp_path)
+    save_trace(tiny, tmp_path / "tiny.npz")
+    for study in ("dynamic", "ann"):
+        assert main([study, str(tmp_path / "tiny.npz"), "--out", str(tmp_path)]) == 0
+        assert header(tmp_path / f"{study}.csv") == keys_of(section(page, f"{study}.csv"))
     assert header(tmp_path / "layers.csv") == keys_of(section(page, "layers.csv"))
     assert header(tmp_path / "accesses.csv") == keys_of(section(page, "accesses.csv"))
     grid = {"tws", "array.cols"}
@@ -151,6 +155,8 @@ def test_glossary_has_every_printed_column(
     assert main(["run", path]) == 0
     assert main(["compare", path, "--arch", "spikex,spikex-lop"]) == 0
     assert main(["sweep", path, "--grid", "tws=4", "--out", str(tmp_path)]) == 0
+    assert main(["dynamic", path]) == 0
+    assert main(["ann", path]) == 0
     assert main(["trace", "show", path]) == 0
     assert main(["energy", "show"]) == 0
     capsys.readouterr()
@@ -191,7 +197,9 @@ def test_presets_plugins_and_networks_are_named() -> None:
 # --- (c) examples ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["concepts.md", "configuration.md", "extending.md", "traces.md"])
+@pytest.mark.parametrize(
+    "name", ["concepts.md", "configuration.md", "extending.md", "studies.md", "traces.md"]
+)
 def test_python_examples_work(name: str, tmp_path: Path) -> None:
     """Blocks run in order as one script; those that begin with a file name are that file."""
     text = read(name)

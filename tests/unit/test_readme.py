@@ -1,4 +1,4 @@
-"""The figures that the README shows are those that the program prints."""
+"""The figures that the README and the page on studies show are those that the program prints."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from spikex_sim.__main__ import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def blocks() -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
-    return [block.strip() for block in re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+def blocks(page: str = "README.md") -> list[str]:
+    text = (ROOT / page).read_text("utf-8")
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block.strip() for language, block in found if not language]
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -38,3 +39,13 @@ def test_quick_start_numbers(capsys: pytest.CaptureFixture[str]) -> None:
 def test_sweep_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ("--grid", "tws=2,4,8", "--arch", "spikex,ptb", "--out", str(tmp_path))
     assert printed(capsys, "sweep", *arguments) in blocks()
+
+
+def test_numbers_of_the_studies(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block with a command is followed by one with what it prints."""
+    monkeypatch.chdir(ROOT)
+    page = blocks("docs/studies.md")
+    commands = [index for index, block in enumerate(page) if block.startswith("spikex-sim ")]
+    assert len(commands) == 2
+    for index in commands:
+        assert printed(capsys, *page[index].split()[1:]) == page[index + 1]

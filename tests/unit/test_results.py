@@ -63,7 +63,7 @@ LAYER = {
     **COUNTS, "name": str, "mode": (str, type(None)), "output_spikes": int, "output_sha256": str,
     "mapping": dict, "energy_pj": dict.fromkeys(("alu", "rf", "lbuf", "glb", "dram"), NUMBER),
 }  # fmt: skip
-FIGURES = ("seconds", "energy_pj", "edp_js", "power_mw", "tops", "tops_dense", "tops_per_watt")
+FIGURES = ("seconds", "energy_pj", "edp_js", "power_mw", "tops", "tops_dense", "tops_per_watt", "estimate_pj")
 TOTALS = {**COUNTS, **dict.fromkeys(FIGURES, NUMBER)}
 PROMISED = {
     "schema": int, "version": str, "arch": str, "engine": str, "config": dict, "layers": [LAYER],
@@ -146,7 +146,8 @@ class TestFiles:
         data, layers, accesses = saved(sx.simulate(a_trace()), tmp_path)
         floats = {key for key, value in data["totals"].items() if isinstance(value, float)}
         floats |= {key for key in layers[0] if re.fullmatch(r"\d+\.\d+(e[+-]\d+)?", layers[0][key])}
-        unit = re.compile(r".*_(pj|js|mw|s)|seconds|tops(_dense|_per_watt)?|(add_)?utilization")
+        unit = re.compile(r".*_(pj|js|mw|s)|seconds|tops(_dense|_per_watt)?|(add_)?utilization"
+                          r"|estimate_factor(_on_chip)?")  # fmt: skip
         assert all(unit.fullmatch(name) for name in floats), floats
         assert all(name.endswith(("_bits", "_pj")) for name in list(accesses[0])[3:])
 

@@ -5,6 +5,7 @@ import pytest
 
 from spikex_sim.errors import TraceError
 from spikex_sim.trace.model import Trace, content_sha256, packed_length
+from spikex_sim.trace.store import load_trace, save_trace
 
 NEURON = {"threshold": 1, "leak_shift": 4}
 CONV = {"name": "c", "kind": "conv", "in_channels": 2, "out_channels": 3, "kernel": 3, "in_height": 5,
@@ -77,6 +78,43 @@ def test_mistakes(layers, inputs, options, words):
     with pytest.raises(TraceError) as caught:
         Trace.from_arrays(layers, inputs, **options)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("timesteps", [*range(1, 21), np.int64(7)])
+def test_the_first_time_points(timesteps):
+    rng = np.random.default_rng(1)
+    inputs = {0: rng.random((3, 2, 5, 4, 20)) < 0.5, 1: rng.random((3, 18, 20)) < 0.5}
+    weights = [np.ones((3, 2, 3, 3), np.int8), None]
+    options = {
+        "weights": weights,
+        "biases": {1: np.arange(4, dtype=np.int32)},
+        "label": (2, 0, 1),
+        "name": "n",
+    }
+    trace = Trace.from_arrays([CONV, FC], inputs, source="s", **options)
+    cut = trace.first(timesteps)
+    wanted = {index: spikes[..., :timesteps] for index, spikes in inputs.items()}
+    assert cut.sha256 == Trace.from_arrays([CONV, FC], wanted, source="s", **options).sha256
+    assert (cut.timesteps, cut.samples, cut.label, cut.where) == (timesteps, 3, (2, 0, 1), "n")
+    assert np.shares_memory(cut.weights[0], trace.weights[0])
+    for index, spikes in wanted.items():
+        assert np.array_equal(cut.spikes(index), spikes)
+
+
+def test_a_cut_file_is_not_that_file(tmp_path):
+    path = tmp_path / "t.npz"
+    save_trace(Trace.from_arrays([CONV], SPIKES), path)
+    trace = load_trace(path)
+    assert trace.first(9) is trace
+    cut = trace.first(4)
+    assert cut.sha256 == content_sha256(cut) != trace.sha256 and cut.where == str(path)
+
+
+@pytest.mark.parametrize("timesteps", [0, -1, 10, 2.5, None, "3"])
+def test_no_such_first_time_points(timesteps):
+    with pytest.raises(TraceError) as caught:
+        Trace.from_arrays([CONV], SPIKES, name="n").first(timesteps)
+    assert str(caught.value) == f"n: timesteps: cannot be cut to {timesteps} of its 9 time points"
 
 
 def test_several_samples_need_their_axis():

@@ -1,0 +1,447 @@
+"""What every PE of every accelerator does in every cycle of one small layer, for make_schedule_drawings.py.
+
+Where a unit of work (batch, fold, position) begins and ends is what the simulator charges for it; what a PE
+does in between follows from the schedule. ``tests/unit/test_accelerator_pages.py`` checks both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spikex_sim.accelerators.base import AnySchedule
+from spikex_sim.activations import Activations, spike_counts
+from spikex_sim.dispatch import Schedule
+from spikex_sim.gemm import GemmSchedule
+from spikex_sim.geometry import corner
+from spikex_sim.issue import lay_out
+from spikex_sim.memory.group import batch_counts, widths_of
+from spikex_sim.memory.traffic import Traffic
+from spikex_sim.registry import plugin
+from spikex_sim.serial import SerialSchedule
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
+from spikex_sim.tags import WindowedSpikes, window_spikes
+from spikex_sim.trace.model import Trace
+
+TIMES = {(0, 1): 5, (1, 1): 1, (1, 2): 1, (2, 3): 4, (3, 1): 3}
+"""Row and column of every input that spikes, and when; each once, so that all machines take them."""
+SIDE, KERNEL, CHANNELS, TIMESTEPS, TWS = 4, 3, 3, 6, 2
+ARRAY = 3
+"""Rows and columns of PEs."""
+
+COMMON = {"array.rows": ARRAY, "array.cols": ARRAY, "mapping.tile": "layer"}
+MACHINES: dict[str, tuple[str, dict[str, Any]]] = {
+    "spikex": ("spikex", {"tws": TWS}),
+    "spikex-temporal": ("spikex", {"tws": TWS, "dispatch": "temporal"}),
+    "ptb": ("ptb", {"tws": TWS}),
+    "ptb-stsap": ("ptb-stsap", {"tws": TWS}),
+    "systolic-os": ("systolic-os", {}),
+    "systolic-ws": ("systolic-ws", {}),
+    "systolic-is": ("systolic-is", {}),
+    "ann": ("ann", {}),
+    "sata": ("sata", {}),
+    "spinalflow": ("spinalflow", {}),
+}
+"""Name of a drawing, the preset it is of, and what it changes."""
+
+
+def example_trace() -> Trace:
+    """Return the layer that all machines are drawn with, and its spikes."""
+    layer = {
+        "name": "conv", "kind": "conv", "in_channels": 1, "out_channels": CHANNELS, "kernel": KERNEL,
+        "in_height": SIDE, "in_width": SIDE, "neuron": {"threshold": 3, "leak_shift": 2},
+    }  # fmt: skip
+    spikes = np.zeros((1, SIDE, SIDE, TIMESTEPS), bool)
+    for (y, x), t in TIMES.items():
+        spikes[0, y, x, t] = True
+    weights = np.arange(CHANNELS * KERNEL * KERNEL).reshape(CHANNELS, 1, KERNEL, KERNEL) % 5
+    return Trace.from_arrays([layer], spikes, weights=[weights.astype(np.int8)], name="example")
+
+
+def example_map() -> str:
+    """Return the input map as text: the time of each input's spike, or a dot."""
+    return "\n".join(" ".join(str(TIMES.get((y, x), ".")) for x in range(SIDE)) for y in range(SIDE))
+
+
+def accelerator(name: str) -> Accelerator:
+    """Return the configuration that a drawing is of."""
+    preset, keys = MACHINES[name]
+    return load_accelerator(preset, COMMON | keys)
+
+
+# --- What is drawn ---------------------------------------------------------------------------------
+
+PE = tuple[int, int]
+"""Row and column."""
+
+PHASES = ("integrate", "update", "leak", "preload", "skew", "idle")
+"""What a PE can be doing: a tap at a time point, its neuron's update, leak of skipped windows, taking in
+what stays, waiting for its first operand or for the last PE, nothing."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What one PE does for a while: cycles from ``start`` up to ``stop``."""
+
+    pe: PE
+    start: int
+    stop: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Text over some cycles."""
+
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass
+class Drawing:
+    """What every PE does in every cycle of a layer.
+
+    Attributes
+    ----------
+    title : str
+        The machine.
+    bands : list of (str, list of PE)
+        PEs whose lanes are drawn together, from top to bottom, and what they are.
+    lanes : str
+        What the lanes of a band differ by: ``row``, ``col`` or nothing.
+    strips : list of (str, list of Note)
+        What enters PE (0, 0), from top to bottom.
+    units : list of Note
+        Batches, folds or positions with the cycles that the simulator charges for them.
+    labels : list of list of Note
+        For every band what it works on.
+    blocks : list of Block
+        What PEs do.
+    hits : list of (PE, cycle)
+        Where a non-zero input meets a weight.
+    """
+
+    title: str
+    bands: list[tuple[str, list[PE]]]
+    lanes: str
+    strips: list[tuple[str, list[Note]]]
+    units: list[Note] = field(default_factory=list)
+    labels: list[list[Note]] = field(init=False)
+    blocks: list[Block] = field(default_factory=list)
+    hits: list[tuple[PE, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.labels = [[] for _ in self.bands]
+
+    @property
+    def cycles(self) -> int:
+        """Cycle after the last one drawn."""
+        return max(block.stop for block in self.blocks)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that is drawn."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def add(self, pe: PE, start: int, length: int, phase: str) -> int:
+        """Add a block unless it is empty; return where it ends."""
+        if length > 0:
+            self.blocks.append(Block(pe, start, start + length, phase))
+        return start + length
+
+    def note(self, strip: int, start: int, length: int, text: str) -> int:
+        """Write into a strip; return where the text ends."""
+        self.strips[strip][1].append(Note(start, start + length, text))
+        return start + length
+
+
+@dataclass(frozen=True)
+class Case:
+    """A machine's schedule of the layer, and what the simulator says that it costs."""
+
+    name: str
+    arch: Accelerator
+    schedule: AnySchedule
+    inputs: WindowedSpikes | Activations
+    traffic: Traffic
+
+    @classmethod
+    def of(cls, name: str) -> Case:
+        """Let a machine schedule the layer."""
+        arch, trace = accelerator(name), example_trace()
+        layer = trace.layers[0]
+        assert layer.neuron is not None
+        scheduler, widths = plugin("accelerators", arch.scheduler), widths_of(layer.neuron.datapath, arch)
+        packed = trace.inputs[0][0]
+        inputs: WindowedSpikes | Activations
+        if arch.activation_bits > 1:
+            inputs = Activations(spike_counts(packed, arch.activation_bits).ravel())
+        else:
+            inputs = window_spikes(packed, TIMESTEPS, scheduler.window_size(TWS, TIMESTEPS, arch))
+        schedule = scheduler.schedule(layer, inputs, True, widths.potential, arch)
+        return cls(name, arch, schedule, inputs, lay_out(schedule, inputs, widths, arch)[0])
+
+    def units(self) -> Iterator[tuple[int, int, int]]:
+        """Group and batch (fold, position) of every unit of work, and the cycles charged for it."""
+        steps = self.traffic.steps
+        keys = np.stack([steps.group, steps.batch], axis=1)
+        first = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
+        cycles = np.add.reduceat(steps.array_cycles, first)
+        for at, length in zip(first, cycles.tolist(), strict=True):
+            yield int(steps.group[at]), int(steps.batch[at]), length
+
+    def times(self, position: int, tap: int) -> list[int]:
+        """Time points at which the input under a tap spikes; of an ANN, time 0 if it is not zero."""
+        y, x = corner(self.schedule.geometry, position)
+        t = TIMES.get((y + tap // KERNEL, x + tap % KERNEL))
+        if t is None:
+            return []
+        return [0] if isinstance(self.inputs, Activations) else [t]
+
+    def times_within(self, position: int, window: int, tap: int) -> list[int]:
+        """Time points of a window, from its first, at which the input under a tap spikes."""
+        tws = self.schedule.tws
+        return [t % tws for t in self.times(position, tap) if t // tws == window]
+
+
+def drawing_of(name: str) -> Drawing:
+    """Say what every PE does when."""
+    case = Case.of(name)
+    kinds: dict[type, Callable[[Any, Any], Drawing]] = {
+        Schedule: _of_batches, GemmSchedule: _of_folds, SerialSchedule: _of_positions,
+    }  # fmt: skip
+    return kinds[type(case.schedule)](case, case.schedule)
+
+
+def _bands(by: str) -> list[tuple[str, list[PE]]]:
+    """Lanes of all PEs, those of a row or of a column together."""
+    if by == "row":
+        return [(f"row {b}", [(b, lane) for lane in range(ARRAY)]) for b in range(ARRAY)]
+    return [(f"column {b}", [(lane, b) for lane in range(ARRAY)]) for b in range(ARRAY)]
+
+
+# --- Batches of windows ----------------------------------------------------------------------------
+
+
+def _of_batches(case: Case, schedule: Schedule) -> Drawing:
+    """Machines with windows: columns are (position, window), rows output channels."""
+    assert len(schedule.groups.sizes) == len(schedule.tiles) == 1, "the layer is one tile"
+    title = f"{schedule.mode} mode" if schedule.mode else ""
+    title = ", ".join(filter(None, [case.name.removesuffix("-temporal"), title]))
+    drawing = Drawing(title, _bands("column"), "row", [("tap", [])])
+    counts, rows, tws = batch_counts(schedule, case.arch), schedule.groups.sizes[0], schedule.tws
+    skew = rows - 1 + int(schedule.columns.max()) - 1
+    start = 0
+    for _, b, cycles in case.units():
+        columns = range(schedule.batch_columns[b], schedule.batch_columns[b + 1])
+        at = [(int(schedule.position[i]), int(schedule.window[i])) for i in columns]
+        slots = _slots(case, at, packs=schedule.packs_taps)
+        integration, update = len(slots) * tws, int(counts.update_cycles[b])
+        first, last = b == 0, b == schedule.batches - 1
+        assert cycles == integration + update + skew * last, "a batch is not what is charged"
+        drawing.units.append(Note(start, start + integration + update, f"batch {b}"))
+        for i, taps in enumerate(slots):
+            for strip, tap in enumerate(taps):
+                if strip == len(drawing.strips):
+                    drawing.strips.append(("packed", []))
+                drawing.note(strip, start + i * tws, tws, str(tap))
+        drawing.note(0, start + integration, update, "update" if update > 3 else "u")
+        phases = _update_phases(schedule, case.arch, columns)
+        for c, r in np.ndindex(ARRAY, rows):
+            pe, begin = (r, c), start + r + c
+            if first:
+                drawing.add(pe, 0, r + c, "skew")
+            now = begin
+            if c < len(at):
+                now = drawing.add(pe, now, integration, "integrate")
+                for phase, length in phases[c]:
+                    now = drawing.add(pe, now, length, phase)
+                for i, cycle in _meetings(case, at[c], slots):
+                    drawing.hits.append((pe, begin + i * tws + cycle))
+            now = drawing.add(pe, now, begin + integration + update - now, "idle")
+            if last:
+                drawing.add(pe, now, start + cycles - now, "skew")
+        for c, (position, window) in enumerate(at):
+            drawing.labels[c].append(Note(start + c, start + c + cycles, f"p{position} w{window}"))
+        start += cycles
+    return drawing
+
+
+def _slots(case: Case, columns: Sequence[tuple[int, int]], *, packs: bool) -> list[list[int]]:
+    """Taps that are active in a batch, by integration slot; packed as StSAP does, first fit."""
+    slots: list[tuple[list[int], set[int]]] = []
+    for tap in range(case.schedule.geometry.taps):
+        hits = {c for c, column in enumerate(columns) if case.times_within(*column, tap)}
+        if not hits:
+            continue
+        free = [slot for slot in slots if packs and not slot[1] & hits]
+        if not free:
+            free = [([], set())]
+            slots += free
+        free[0][0].append(tap)
+        free[0][1].update(hits)
+    return [taps for taps, _ in slots]
+
+
+def _update_phases(schedule: Schedule, arch: Accelerator, columns: range) -> list[list[tuple[str, int]]]:
+    """What each column of a batch does in the update phase: windows of a position follow each other."""
+    skipped = schedule.skipped_windows()
+    spent: dict[int, int] = {}
+    phases = []
+    for i in columns:
+        position = int(schedule.position[i])
+        leak = arch.leak_catchup_cycles * max(0, int(skipped[i]))
+        waits = spent.get(position, 0)
+        phases.append([("idle", waits), ("leak", leak), ("update", schedule.tws)])
+        spent[position] = waits + leak + schedule.tws
+    return phases
+
+
+def _meetings(
+    case: Case, column: tuple[int, int], slots: Sequence[Sequence[int]]
+) -> Iterator[tuple[int, int]]:
+    """Slot, and cycle in it, of every spike that a column adds."""
+    for i, taps in enumerate(slots):
+        for tap in taps:
+            for t in case.times_within(*column, tap):
+                yield i, t
+
+
+# --- Folds of a matrix product ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A fold, and how it lies in the array."""
+
+    case: Case
+    schedule: GemmSchedule
+    r0: int
+    r1: int
+    k0: int
+    k1: int
+    lanes: int
+
+    @property
+    def used(self) -> PE:
+        """Rows and columns of PEs in use."""
+        rows, taps = self.r1 - self.r0, self.k1 - self.k0
+        return {"os": (rows, self.lanes), "ws": (taps, self.lanes), "is": (taps, rows)}[
+            self.schedule.dataflow
+        ]
+
+    @property
+    def streamed(self) -> int:
+        """Cycles in which operands enter."""
+        words = {"os": self.k1 - self.k0, "ws": self.r1 - self.r0, "is": self.lanes}
+        return words[self.schedule.dataflow] * self.schedule.points
+
+    def row_name(self, row: int) -> str:
+        """Position and time point of a row of the ifmap matrix; the position alone where it has them all."""
+        time, position = divmod(row, self.schedule.geometry.positions)
+        has_time = self.schedule.points == 1 and not isinstance(self.case.inputs, Activations)
+        return f"p{position} t{time}" if has_time else f"p{position}"
+
+    def label(self, band: int) -> str:
+        """What a band of PEs works on."""
+        if self.schedule.dataflow == "ws":
+            return f"tap {self.k0 + band}" if self.k0 + band < self.k1 else ""
+        return self.row_name(self.r0 + band) if self.r0 + band < self.r1 else ""
+
+    def words(self) -> Iterator[tuple[int, str]]:
+        """What enters PE (0, 0), and for how many cycles."""
+        points, positions = self.schedule.points, self.schedule.geometry.positions
+        if points > 1:
+            yield from ((points, f"tap {k}") for k in range(self.k0, self.k1))
+        elif self.schedule.dataflow == "ws":
+            times = [row // positions for row in range(self.r0, self.r1)]
+            yield from ((times.count(t), f"t{t}") for t in sorted(set(times)))
+        else:
+            taps, channels = f"{self.k0}–{self.k1 - 1}", f"0–{self.lanes - 1}"
+            yield self.streamed, taps if self.schedule.dataflow == "os" else channels
+
+    def meetings(self, pe: PE) -> Iterator[int]:
+        """Cycles, since a PE's first operands, in which it meets an input that is not zero."""
+        (r, c), points = pe, self.schedule.points
+        if self.schedule.dataflow == "os":
+            for k in range(self.k0, self.k1):
+                yield from ((k - self.k0) * points + t for t in self._times(self.r0 + r, k))
+        elif self.schedule.dataflow == "ws":
+            yield from (row - self.r0 for row in range(self.r0, self.r1) if self._times(row, self.k0 + r))
+        elif self._times(self.r0 + c, self.k0 + r):
+            yield from range(self.lanes)
+
+    def _times(self, row: int, tap: int) -> list[int]:
+        window, position = divmod(row, self.schedule.geometry.positions)
+        return self.case.times_within(position, window, tap)
+
+
+def _of_folds(case: Case, schedule: GemmSchedule) -> Drawing:
+    """Dense arrays: bands are what the rows of the ifmap matrix (os, is) or the taps (ws) lie along."""
+    by_column = schedule.dataflow == "is"
+    streams = {"os": "taps", "ws": "rows of", "is": "channels"}[schedule.dataflow]
+    bands = _bands("column" if by_column else "row")
+    drawing = Drawing(case.name, bands, "row" if by_column else "col", [(streams, [])])
+    points, preload, start = schedule.points, schedule.preload_cycles, 0
+    for group, f, cycles in case.units():
+        _, r0, r1, k0, k1 = schedule.folds[f].tolist()
+        fold = Fold(case, schedule, r0, r1, k0, k1, schedule.channel_groups[group])
+        assert cycles == preload + fold.streamed + schedule.skew_cycles, "a fold is not what is charged"
+        stop, taps = start + cycles, f": taps {fold.k0}–{fold.k1 - 1}"
+        drawing.units.append(Note(start, stop, f"fold {f}{'' if schedule.dataflow == 'os' else taps}"))
+        now = drawing.note(0, start, preload, "load") if preload else start
+        for length, text in fold.words():
+            now = drawing.note(0, now, length, text)
+        for b, labels in enumerate(drawing.labels):
+            labels.append(Note(start if preload else start + b * points, stop, fold.label(b)))
+        for r, c in np.ndindex(ARRAY, ARRAY):
+            pe = (r, c)
+            if r >= fold.used[0] or c >= fold.used[1]:
+                drawing.add(pe, start, cycles, "idle")
+                continue
+            now = drawing.add(pe, start, preload, "preload")
+            now = drawing.add(pe, now, (r + c) * points, "skew")
+            drawing.hits += [(pe, now + cycle) for cycle in fold.meetings(pe)]
+            now = drawing.add(pe, now, fold.streamed, "integrate")
+            drawing.add(pe, now, stop - now, "skew")
+        start = stop
+    return drawing
+
+
+# --- One position after the other ------------------------------------------------------------------
+
+
+def _of_positions(case: Case, schedule: SerialSchedule) -> Drawing:
+    """Time-serial machines: PEs own output channels, a spike a cycle goes to all of them."""
+    lanes: list[PE] = [(0, lane) for lane in range(schedule.lanes)]
+    used = max(schedule.groups)
+    bands = [(f"PE {lane}", lanes[lane : lane + 1]) for lane in range(used)]
+    bands.append((f"PE {used}–{schedule.lanes - 1}", lanes[used:]))
+    drawing = Drawing(case.name, bands, "", [("tap", []), ("time", [])])
+    start = 0
+    for group, position, cycles in case.units():
+        channels, now = schedule.groups[group], start
+        taps = {t: [k for k in range(schedule.geometry.taps) if t in case.times(position, k)]
+                for t in range(TIMESTEPS)}  # fmt: skip
+        for time in (t for t in taps if taps[t]):
+            drawing.note(1, now, len(taps[time]) + 1, f"t{time}")
+            for text, phase in [*((str(tap), "integrate") for tap in taps[time]), ("u", "update")]:
+                for pe in lanes[:channels]:
+                    drawing.add(pe, now, 1, phase)
+                    drawing.hits += [(pe, now)] if phase == "integrate" else []
+                now = drawing.note(0, now, 1, text)
+        assert now == start + cycles, "a position is not what is charged"
+        drawing.units.append(Note(start, now, f"p{position}"))
+        for m in range(channels):
+            drawing.labels[m].append(Note(start, now, f"p{position} m{m}"))
+        for pe in lanes[channels:]:
+            drawing.add(pe, start, cycles, "idle")
+        start = now
+    return drawing
