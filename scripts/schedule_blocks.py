@@ -191,11 +191,12 @@ class Case:
     def units(self) -> Iterator[tuple[int, int, int]]:
         """Group and batch (fold, position) of every unit of work, and the cycles charged for it."""
         steps = self.traffic.steps
-        keys = np.stack([steps.group, steps.batch], axis=1)
+        issues = steps.batch >= 0
+        keys = np.stack([steps.group, steps.batch], axis=1)[issues]
         first = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
-        cycles = np.add.reduceat(steps.array_cycles, first)
-        for at, length in zip(first, cycles.tolist(), strict=True):
-            yield int(steps.group[at]), int(steps.batch[at]), length
+        cycles = np.add.reduceat(steps.array_cycles[issues], first)
+        for (group, batch), length in zip(keys[first].tolist(), cycles.tolist(), strict=True):
+            yield group, batch, length
 
     def times(self, position: int, tap: int) -> list[int]:
         """Time points at which the input under a tap spikes; of an ANN, time 0 if it is not zero."""
@@ -359,7 +360,7 @@ class Fold:
         """What enters PE (0, 0), and for how many cycles."""
         points, positions = self.schedule.points, self.schedule.geometry.positions
         if points > 1:
-            yield from ((points, f"tap {k}") for k in range(self.k0, self.k1))
+            yield from ((points, str(k)) for k in range(self.k0, self.k1))
         elif self.schedule.dataflow == "ws":
             times = [row // positions for row in range(self.r0, self.r1)]
             yield from ((times.count(t), f"t{t}") for t in sorted(set(times)))
@@ -386,9 +387,9 @@ class Fold:
 def _of_folds(case: Case, schedule: GemmSchedule) -> Drawing:
     """Dense arrays: bands are what the rows of the ifmap matrix (os, is) or the taps (ws) lie along."""
     by_column = schedule.dataflow == "is"
-    streams = {"os": "taps", "ws": "rows of", "is": "channels"}[schedule.dataflow]
+    streams = {"os": "tap" if schedule.points > 1 else "taps", "ws": "rows of", "is": "channels"}
     bands = _bands("column" if by_column else "row")
-    drawing = Drawing(case.name, bands, "row" if by_column else "col", [(streams, [])])
+    drawing = Drawing(case.name, bands, "row" if by_column else "col", [(streams[schedule.dataflow], [])])
     points, preload, start = schedule.points, schedule.preload_cycles, 0
     for group, f, cycles in case.units():
         _, r0, r1, k0, k1 = schedule.folds[f].tolist()

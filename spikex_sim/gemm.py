@@ -45,6 +45,8 @@ class GemmSchedule:
         Pass, first and last-plus-one row, first and last-plus-one tap, in issue order.
     zero_gating : bool
         Whether a zero operand makes no addition.
+    silence_is_free : bool
+        Whether a neuron without input cannot fire; where it can, every NTWU counts as active.
     update_cycles : int
         Cycles that an update takes beyond those of the skew (shared LIF units).
     walk_cycles : int
@@ -64,6 +66,7 @@ class GemmSchedule:
     folds: NDArray[np.int64]
     zero_gating: bool
     keeps_filters: bool = False
+    silence_is_free: bool = True
     update_cycles: int = 0
     walk_cycles: int = 0
     waits: bool = True
@@ -82,6 +85,7 @@ class GemmSchedule:
         points: int = 1,
         zero_gating: bool = False,
         keeps_filters: bool = False,
+        silence_is_free: bool = True,
         update_cycles: int = 0,
         walk_cycles: int = 0,
         waits: bool = True,
@@ -124,6 +128,7 @@ class GemmSchedule:
             folds=np.concatenate(folds),
             zero_gating=zero_gating,
             keeps_filters=keeps_filters,
+            silence_is_free=silence_is_free,
             update_cycles=update_cycles,
             walk_cycles=walk_cycles,
             waits=waits,

@@ -8,15 +8,15 @@ is a Python integer, every fraction exact. The other halves are `naive_gemm_prob
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from naive import Layer
-from naive_gemm_problem import DEFAULTS, Problem, Row, Tap, runs
+from naive_gemm_problem import DEFAULTS, Pass, Problem, Row, Tap, runs
 from naive_problem import merged
 from naive_time import Ledger, ceil_div, recurrence, stalls_of
 
@@ -109,6 +109,7 @@ def output_stationary(problem: Problem, machine: Machine) -> None:
                     machine.registers_written(len(rows) * len(taps) * len(group))
                     if last:
                         machine.sums_complete(rows, group)
+                machine.wait_for_potentials(one, unit_rows=problem.R, unit_steps=len(chunks))
 
 
 def weight_stationary(problem: Problem, machine: Machine) -> None:
@@ -134,9 +135,12 @@ def weight_stationary(problem: Problem, machine: Machine) -> None:
                     machine.load_ifmap(rows, taps, one.positions, sweep, only={c for c, _, _ in taps})
                     machine.ifmap_enters(len(rows) * len(taps))
                     machine.compute(rows, taps, group)
-                    machine.partial_sums(rows, group, enter=taps is not folds[0], leave=not complete)
+                    machine.partial_sums(rows, taps, group, enter=taps is not folds[0], leave=not complete)
                     if complete:
                         machine.sums_complete(rows, group)
+                        machine.wait_for_potentials(one, unit_rows=len(chunks[0]), unit_steps=1)
+                if taps is not folds[-1]:
+                    machine.wait_for_partial_sums(len(chunks))
 
 
 def input_stationary(problem: Problem, machine: Machine) -> None:
@@ -159,9 +163,12 @@ def input_stationary(problem: Problem, machine: Machine) -> None:
                     machine.compute(rows, taps, channels)
                     machine.registers_written(len(rows) * len(taps) * len(channels))
                     complete = taps is folds[-1]
-                    machine.partial_sums(rows, channels, enter=taps is not folds[0], leave=not complete)
+                    machine.partial_sums(rows, taps, channels, enter=taps is not folds[0], leave=not complete)
                     if complete:
                         machine.sums_complete(rows, channels)
+                if taps is not folds[-1]:
+                    machine.wait_for_partial_sums(len(chunks))
+            machine.wait_for_potentials(one, unit_rows=problem.C, unit_steps=len(folds) * len(chunks))
 
 
 def tick_batch(problem: Problem, machine: Machine) -> None:
@@ -192,6 +199,19 @@ def tick_batch(problem: Problem, machine: Machine) -> None:
 # ---------------------------------------------------------------------- what a step does
 
 
+class Values(NamedTuple):
+    """Partial sums of so many taps, or potentials after a time point, of every row and channel."""
+
+    kind: str  # "psums" or "potentials", as in `Residency`
+    rows: list[Row]
+    channels: list[int]
+    taps: int = 0
+
+    def each(self) -> Iterator[Hashable]:
+        """One by one."""
+        return ((*row, channel, self.taps) for row in self.rows for channel in self.channels)
+
+
 class Machine:
     """Counts what the loops do: steps, moves between the levels, words over the array's edge, operations."""
 
@@ -217,6 +237,34 @@ class Machine:
         step = self.ledger.new_step()
         step["array_cycles"] = array_cycles
         step["edge"] = {"read": Counter(), "write": Counter()}  # type: ignore[assignment]
+        step |= {"reads": [], "writes": []}  # type: ignore[dict-item]
+
+    def note(self, direction: str, values: Values) -> None:
+        """Remember what the step "reads" from, or "writes" to, where it stays."""
+        self.ledger.steps[-1][direction].append(values)  # type: ignore[attr-defined]
+
+    # ------------------------------------------------------------------ Buffers, A read follows its write
+
+    def steps_until_read(self, home: str) -> int:
+        """``q``: how many steps after the one that writes something its home gives it back."""
+        if home == self.problem.edge:
+            return 0
+        return {"glb": 3, "dram": 4}[home]
+
+    def empty_steps(self, count: int) -> None:
+        """Put in steps in which nothing happens."""
+        for _ in range(count):
+            self.step(0)
+
+    def wait_for_partial_sums(self, chunks: int) -> None:
+        """End a fold of so many chunks that is not the last of its rows."""
+        self.empty_steps(max(0, self.steps_until_read(self.kept.psums) - chunks))
+
+    def wait_for_potentials(self, one: Pass, *, unit_rows: int, unit_steps: int) -> None:
+        """End a unit, of so many rows and steps, whose sums are complete."""
+        units = max(1, len(one.positions) // unit_rows)  # until the next time point
+        missing = max(0, self.steps_until_read(self.kept.potentials) - units * unit_steps)
+        self.empty_steps(ceil_div(missing, units))
 
     # ------------------------------------------------------------------ Buffers, Residency
 
@@ -290,14 +338,20 @@ class Machine:
             self.ledger.move(source, target, tensor, bits)
         self.edge("read", tensor, bits)
 
-    def partial_sums(self, rows: list[Row], channels: list[int], *, enter: bool, leave: bool) -> None:
+    def partial_sums(
+        self, rows: list[Row], taps: list[Tap], channels: list[int], *, enter: bool, leave: bool
+    ) -> None:
         """Let incomplete sums enter from the fold before, and leave for the next."""
         bits = len(rows) * len(channels) * self.problem.psum_bits
         if enter:
             self.from_home("psum", bits, self.kept.psums)
+            before = self.problem.taps.index(taps[0])
+            self.note("reads", Values("psums", rows, channels, before))
         if leave:
             self.counts["ofmap words"] += len(rows) * len(channels)
             self.to_home("psum", bits, self.kept.psums)
+            added = self.problem.taps.index(taps[-1]) + 1
+            self.note("writes", Values("psums", rows, channels, added))
 
     def sums_complete(self, rows: list[Row], channels: list[int]) -> None:
         """Update neurons, let potentials pass and outputs leave for DRAM."""
@@ -308,9 +362,12 @@ class Machine:
         self.counts["ofmap words"] += words
         self.to_home("ofmap", words * problem.word_bits, "dram")
         if problem.T > 1 and not problem.tick_batch:
-            later = sum(1 for time, _ in rows if time > 0) * len(channels)
+            before = [(time - 1, position) for time, position in rows if time > 0]
+            later = len(before) * len(channels)
             self.from_home("psum", later * problem.potential_bits, self.kept.potentials)
             self.to_home("psum", updates * problem.potential_bits, self.kept.potentials)
+            self.note("reads", Values("potentials", before, channels))
+            self.note("writes", Values("potentials", rows, channels))
         self.ledger.read("rf", "psum", updates * problem.psum_bits)
         if not problem.ann:  # ReLU has no potential
             self.ledger.read("rf", "psum", updates * problem.potential_bits)

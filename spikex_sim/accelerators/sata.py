@@ -27,7 +27,7 @@ class Sata(Scheduler):
         self,
         layer: Layer,
         spikes: WindowedSpikes,
-        silence_is_free: bool,  # noqa: ARG002
+        silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
         arch: Accelerator,
     ) -> GemmSchedule:
@@ -45,6 +45,7 @@ class Sata(Scheduler):
             "points": spikes.timesteps if batched else 1,
             "zero_gating": arch.zero_gating,
             "keeps_filters": batched,
+            "silence_is_free": silence_is_free,
             "update_cycles": 0 if published else arch.lif_sharing - 1,
             "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
             "waits": not published,

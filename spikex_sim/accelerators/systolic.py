@@ -27,7 +27,7 @@ class Systolic(Scheduler):
         self,
         layer: Layer,
         spikes: WindowedSpikes,
-        silence_is_free: bool,  # noqa: ARG002
+        silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
         arch: Accelerator,
     ) -> GemmSchedule:
@@ -50,4 +50,5 @@ class Systolic(Scheduler):
             positions_per_pass=geometry.positions if whole or cuts.positions == "auto" else cuts.positions,
             times_per_pass=spikes.timesteps if whole or cuts.windows == "auto" else cuts.windows,
             zero_gating=arch.zero_gating,
+            silence_is_free=silence_is_free,
         )

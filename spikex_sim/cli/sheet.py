@@ -74,7 +74,7 @@ class Sheet:
         labels = list(range(self.labels))
         taken = sum(widths[column] + GAP for column in labels)
         parts, current, used = [], list(labels), taken
-        for group in self._groups():
+        for group in self._groups(widths, room - taken):
             needed = sum(widths[column] + GAP for column in group)
             if used + needed - GAP > room and len(current) > len(labels):
                 parts.append(current)
@@ -83,11 +83,12 @@ class Sheet:
             used += needed
         return [*parts, current]
 
-    def _groups(self) -> list[list[int]]:
-        """Columns that are only moved to another table together."""
+    def _groups(self, widths: list[int], room: int) -> list[list[int]]:
+        """Columns that are moved to another table together, unless they do not fit side by side."""
         groups: list[list[int]] = []
         for column in range(self.labels, len(self.headings)):
-            if groups and self.beside and self.headings[column] == self.beside:
+            belongs = bool(groups) and bool(self.beside) and self.headings[column] == self.beside
+            if belongs and sum(widths[one] + GAP for one in groups[-1]) + widths[column] <= room:
                 groups[-1].append(column)
             else:
                 groups.append([column])

@@ -196,7 +196,7 @@ class EnergyModel:
         """
         if datapath not in self.logic:
             raise EnergyTableError(
-                f"{self.table} has no energies for the {datapath} datapath; choose a table that has, or replay "
+                f"{self.table} has no energies for the {datapath} datapath; choose one that has, or replay "
                 "int weights",
                 where=self.where,
                 field="energy.table",

@@ -14,6 +14,7 @@ from spikex_sim.gemm import GemmSchedule
 from spikex_sim.geometry import set_pixels
 from spikex_sim.kernels.gemm import distinct_pixels
 from spikex_sim.memory.folds import Chunks, cut_folds, tap_uses
+from spikex_sim.memory.gaps import gaps_after, spaced
 from spikex_sim.memory.group import Widths
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.steps import PerStep, Steps, check_number, joined
@@ -242,7 +243,7 @@ class _Group:
         has_lbuf = bool(self.arch.memory.lbuf.bytes)
         nothing = np.zeros(len(chunks), np.int64)
         read, write = self._edge_bits()
-        return Steps(
+        steps = Steps(
             group=nothing,
             tile=chunks.pass_of,
             batch=chunks.fold,
@@ -259,6 +260,9 @@ class _Group:
             lbuf_read_bits=read,
             lbuf_write_bits=write,
         )
+        edge = "lbuf" if has_lbuf else "glb"
+        potentials, psums = self.residency.potentials, self.residency.psums
+        return spaced(steps, gaps_after(schedule, chunks, potentials=potentials, psums=psums, edge=edge))
 
     def _edge_bits(self) -> tuple[PerStep, PerStep]:
         """Bits that the array reads and writes; of separate memories those of the busiest."""
@@ -378,7 +382,9 @@ def _operations(
         ntwus = 0
     else:
         counts = inputs.pointers[:, -1] - inputs.pointers[:, 0]
-        ntwus = channels * int(receptive_activity(geometry, inputs).sum())
+        ntwus = channels * geometry.positions * inputs.windows
+        if schedule.silence_is_free:
+            ntwus = channels * int(receptive_activity(geometry, inputs).sum())
     hits = channels * int((counts.reshape(geometry.channels, -1).sum(axis=0) * tap_uses(geometry)).sum())
     neurons = channels * geometry.positions
     slots = neurons * geometry.taps * schedule.timesteps

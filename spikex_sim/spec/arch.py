@@ -123,7 +123,7 @@ class Glb(_Buffer):
 class Lbuf(_Buffer):
     """Local buffer at the edge of the array."""
 
-    bytes: int = knob(2048, "capacity; 0: none, the array works from the GLB (schedulers systolic and sata only)",
+    bytes: int = knob(2048, "capacity; 0: none, the array works from the GLB (systolic and sata only)",
                       "B", ge=0, le=1 << 30)  # fmt: skip
     port_bits: int = knob(64, "ports", "bits", ge=1, le=1 << 16)
     latency_cycles: int = knob(0, "added once to array-side traffic that is not empty", "cycles",

@@ -19,7 +19,7 @@ from networks import NEURONS, conv, full, linear, trace_of
 from pipeline import oracle_config, schedule_of, widths
 from spikex_sim.errors import ConfigError, UnsupportedError
 from spikex_sim.issue import lay_out
-from strategies import PLENTY, Workload, level, make_weights, multiples, prefixed, workloads
+from strategies import PLENTY, Workload, level, make_weights, prefixed, workloads
 
 STEP_COLUMNS = {
     "fetch_bits": "f_bits",
@@ -49,24 +49,33 @@ def coded_workloads(draw: st.DrawFn) -> Workload:
 
 @st.composite
 def buffers(draw: st.DrawFn, workload: Workload, lanes: int) -> dict[str, Any]:
-    """GLB and LBUF around what may or may not fit: spikes, weights of a spike, of a channel, of a group."""
+    """GLB and LBUF around what may or may not fit: spikes of all scopes, weights of a spike, of groups."""
     layer = workload.spec
-    weight = 32 if workload.layer["neuron"]["datapath"] == "float" else 8
-    channel = layer.in_channels * layer.kernel[0] * layer.kernel[1] * weight
-    group = min(lanes, layer.out_channels)
-    entry = naive_serial.entry_bits(int(np.prod(layer.input_shape)), workload.timesteps)
-    every, field = int(workload.spikes.sum()), layer.in_channels * layer.kernel[0] * layer.kernel[1]
-    row = int(workload.spikes.reshape(layer.in_channels, layer.in_height, -1)[:, : layer.kernel[0]].sum())
+    problem = naive_serial.Problem(full(workload.layer), workload.spikes, naive_serial.DEFAULTS, False)
+    entry, weight = problem.entry_bits, problem.weight_bits
+    channel, group = problem.K * weight, min(lanes, layer.out_channels)
+    every = problem.all_entries()
+    row = max(problem.row_entries(row) for row in range(layer.out_height))
+    field = max(len(problem.spikes(position)) for position in range(problem.P))
 
-    def bits(units: list[int]) -> int:
-        unit = draw(st.sampled_from(units))
-        return draw(multiples(max(1, unit), draw(st.sampled_from([1, 1, 2, 4, 8]))))
+    def bits(*units: int) -> int:
+        """A multiple of one of the units, or one bit less."""
+        count = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        return max(1, draw(st.sampled_from(units)) * count - draw(st.booleans()))
 
-    spikes = [entry, entry * min(every, field), entry * row, entry * row, entry * every]
-    glb = level(ifmap=bits(spikes), filter=bits([channel, channel * group]), ofmap=PLENTY, psum=0)
+    def or_plenty(size: int) -> int:
+        return draw(st.sampled_from([size, size, size, PLENTY]))
+
+    groups = draw(st.integers(1, group)) * channel  # so that the last is often smaller than the others
+    glb = level(
+        ifmap=or_plenty(bits(entry, entry * row, entry * row, max(entry * (every - 1), 1), entry * every)),
+        filter=or_plenty(draw(st.sampled_from([groups, groups, channel - 1, weight]))),
+        ofmap=PLENTY,
+        psum=0,
+    )
     lbuf = level(
-        ifmap=bits([entry, entry * min(every, field)]),
-        filter=bits([weight * group, weight, channel, channel * group]),
+        ifmap=or_plenty(bits(entry, entry * field)),
+        filter=or_plenty(bits(weight * group, weight * group, channel, groups)),
         ofmap=PLENTY,
         psum=0,
     )

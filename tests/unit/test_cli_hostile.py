@@ -64,7 +64,7 @@ def enlarged(result: RunResult, factor: int) -> RunResult:
             accesses=Accesses(layer.accesses.bits * factor),
             energy=energy,
             steps=layer.steps * factor,
-            input_spikes=layer.input_spikes * factor,
+            input_spikes=(layer.input_spikes or 0) * factor,
             output_spikes=(layer.output_spikes or 0) * factor,
             mapping={k: v * factor if k == "tiles" else v for k, v in layer.mapping.items()},
         )
@@ -95,13 +95,13 @@ def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
         assert cut in ([], line.split()[:1]) and not any(letter.isdigit() for letter in "".join(cut)), line
 
 
-LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3", "ann {} --tws 3",
+LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3",
          "compare {} --arch spikex,ptb,sata,systolic-os,systolic-ws,systolic-is,ann",
          "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o"]  # fmt: skip
 
 
 class TestTables:
-    @pytest.mark.parametrize("line", [*LINES, "energy show"])
+    @pytest.mark.parametrize("line", [*LINES, "energy show", "ann {}", "dynamic {}"])
     def test_embedded_trace(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         at_80_columns: None, line: str,

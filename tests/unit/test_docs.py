@@ -9,8 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distribution import install_cfg, install_toml
 from spikex_sim.__main__ import main
 from spikex_sim.accounting import LEVELS, TENSORS
 from spikex_sim.cli import show
@@ -38,7 +38,7 @@ NOT_OURS = {".venv", ".pytest_cache", ".git", "build", "results"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not NOT_OURS.intersection(path.relative_to(ROOT).parts[:-1])
 )
-COMMANDS_IN = (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+COMMANDS_IN = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 
 
 def read(name: str) -> str:
@@ -110,6 +110,23 @@ def test_glossary_has_every_key_of_results_json_and_no_other(tiny: Trace) -> Non
     assert set(leaves(result["layers"][0])) == everywhere | layers
     lists = {key: result.pop(key) for key in ("config", "totals", "layers", "samples")}
     assert set(leaves(result)) | set(lists) == top
+
+
+def test_glossary_has_the_keys_of_other_machines(tiny: Trace) -> None:
+    """What a dense array, an ANN, SATA and a time-serial machine have beside the keys of SpikeX."""
+
+    def keys(arch: str) -> set[str]:
+        result = simulate(once, arch, tws=1, overrides={"mapping.tile": "layer"}).to_dict()
+        for key in ("config", "totals", "samples"):
+            result.pop(key)
+        return set(leaves(result)) | set(leaves(result["layers"][0]))
+
+    once = tiny.first(1)
+    usual = keys("spikex")
+    others = set().union(*(keys(arch) for arch in ("systolic-ws", "ann", "sata", "spinalflow")))
+    table = section(read("glossary.md"), "results.json: other machines").split("\nKeys that all")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert keys_of("\n".join(rows)) == others - usual
 
 
 def test_glossary_names_the_levels_and_tensors() -> None:
@@ -212,28 +229,15 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
             script.append(block)
     assert script
     for block in blocks(text, "toml"):
-        install(tomllib.loads(block), tmp_path)
+        install_toml(block, tmp_path)
+    for block in blocks(text, "ini"):
+        install_cfg(block, tmp_path)
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"}
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(script)],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-
-
-def install(project: Mapping[str, Any], folder: Path) -> None:
-    """Leave what an installation leaves for entry points to be found."""
-    name, version = project["project"]["name"], project["project"]["version"]
-    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
-    groups = project["project"]["entry-points"].items()
-    lines = [
-        line
-        for group, points in groups
-        for line in (f"[{group}]", *(f"{k} = {v}" for k, v in points.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def test_trace_is_written_with_numpy_alone() -> None:
@@ -346,8 +350,8 @@ def test_relative_links_exist(path: Path) -> None:
 
 
 def test_index_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\((\w+\.md)\)", read("index.md")))
-    assert {path.name for path in DOCS.glob("*.md")} - {"index.md"} <= linked
+    linked = set(re.findall(r"\]\(([\w/]+\.md)\)", read("index.md")))
+    assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"} <= linked
 
 
 def test_house_is_the_one_that_is_checked() -> None:

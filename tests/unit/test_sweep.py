@@ -109,6 +109,17 @@ class TestPoints:
         assert (folder["cycles"], one["cycles"]) == (sum(alone), alone[1])
         assert len(simulated) == 2
 
+    def test_leakage_of_the_pes_and_estimate_where_there_are_any(self, tmp_path: Path) -> None:
+        archs = ("spikex", "sata", "ann")
+        for _ in range(2):  # the second time from the store
+            rows = sx.sweep(a_layer(), {}, arch=archs, out=tmp_path)
+            for row, arch in zip(rows, archs, strict=True):
+                totals = sx.simulate(a_layer(), arch).totals
+                assert row["estimate_pj"] == totals.estimate_pj
+                assert row["leakage_pe_pj"] == totals.energy.leakage.get("pe", 0)
+        assert [row["leakage_pe_pj"] > 0 for row in rows] == [False, True, False]
+        assert [row["estimate_pj"] is None for row in rows] == [False, False, True]
+
     def test_without_a_folder_nothing_is_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

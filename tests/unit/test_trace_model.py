@@ -90,11 +90,12 @@ def test_the_first_time_points(timesteps):
         "biases": {1: np.arange(4, dtype=np.int32)},
         "label": (2, 0, 1),
         "name": "n",
+        "source": "s",
     }
-    trace = Trace.from_arrays([CONV, FC], inputs, source="s", **options)
+    trace = Trace.from_arrays([CONV, FC], inputs, **options)
     cut = trace.first(timesteps)
     wanted = {index: spikes[..., :timesteps] for index, spikes in inputs.items()}
-    assert cut.sha256 == Trace.from_arrays([CONV, FC], wanted, source="s", **options).sha256
+    assert cut.sha256 == Trace.from_arrays([CONV, FC], wanted, **options).sha256
     assert (cut.timesteps, cut.samples, cut.label, cut.where) == (timesteps, 3, (2, 0, 1), "n")
     assert np.shares_memory(cut.weights[0], trace.weights[0])
     for index, spikes in wanted.items():
