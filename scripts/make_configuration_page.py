@@ -57,7 +57,9 @@ def _kinds(annotation: Any, limits: dict[str, Any]) -> list[str]:
         return [text for part in get_args(annotation) for text in _kinds(part, limits)]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return ["{" + ", ".join(annotation.model_fields) + "} in whole bytes"]
-    plain = {type(None): "null", bool: "`true`, `false`", str: "text", int: "whole number", float: "number"}[annotation]
+    plain = {type(None): "null", bool: "`true`, `false`", str: "text", int: "whole number", float: "number"}[
+        annotation
+    ]
     low = f"from {limits['ge']:g}" if "ge" in limits else f"above {limits['gt']:g}" if "gt" in limits else ""
     high = f"to {limits['le']:,.0f}" if limits.get("le", LARGEST_SHOWN) < LARGEST_SHOWN else ""
     return [" ".join(part for part in (plain, low, high) if part)]

@@ -121,6 +121,14 @@ def assert_steps(
     workload: Workload, values: NDArray[Any], arch: sx.Accelerator, want: list[dict[str, Any]]
 ) -> None:
     """Compare bits, array cycles and durations step by step."""
+    traffic, durations = laid_out(workload, values, arch)
+    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
+        for ours, theirs in names.items():
+            assert getattr(part, ours).tolist() == [step[theirs] for step in want], ours
+
+
+def laid_out(workload: Workload, values: NDArray[Any], arch: sx.Accelerator) -> tuple[Any, Any]:
+    """Traffic and durations of the steps by the package."""
     scheduler, bits = plugin("accelerators", arch.scheduler), widths(workload, arch)
     inputs: Any = Activations(values.ravel())
     if not is_ann(arch):
@@ -128,10 +136,7 @@ def assert_steps(
         inputs = window_spikes(np.packbits(values, axis=-1), points, scheduler.window_size(1, points, arch))
     free = workload.spec.neuron.silence_is_free and not workload.biased
     schedule = scheduler.schedule(workload.spec, inputs, free, bits.potential, arch)
-    traffic, durations = lay_out(schedule, inputs, bits, arch)
-    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
-        for ours, theirs in names.items():
-            assert getattr(part, ours).tolist() == [step[theirs] for step in want], ours
+    return lay_out(schedule, inputs, bits, arch)
 
 
 def output_sha256(workload: Workload, arch: sx.Accelerator) -> str:

@@ -102,7 +102,7 @@ class EnergyModel:
     Attributes
     ----------
     levels : dict
-        Energy per bit of each level; of separate GLB memories under ``("glb", tensor)``.
+        Energy per bit of each level; of separate GLB memories under ``glb.<tensor>``.
     logic : dict
         Operations of each datapath that the table has.
     pe_power : PePower
@@ -119,7 +119,7 @@ class EnergyModel:
         Energy table, and the accelerator it is for, as messages name them.
     """
 
-    levels: dict[str | tuple[str, str], AccessEnergy]
+    levels: dict[str, AccessEnergy]
     logic: dict[str, LogicEnergy]
     pe_power: PePower
     dram_weight_share: float
@@ -141,17 +141,17 @@ class EnergyModel:
         table = EnergyTable.load(arch.energy.table)
         memory = arch.memory
         found = _Found(table, arch)
-        levels: dict[str | tuple[str, str], AccessEnergy] = {"dram": found.dram()}
+        levels: dict[str, AccessEnergy] = {"dram": found.dram()}
         if memory.glb.separate is None:
             levels["glb"] = found.sram("glb", "glb", memory.glb.bytes, memory.glb.array_port_bits)
         else:
             parts = memory.glb.separate
             ports = memory.glb.array_port_bits
-            levels[("glb", "ifmap")] = found.sram("glb", "glb ifmap", parts.ifmap, ports)
-            levels[("glb", "filter")] = found.sram("glb", "glb filter", parts.filter, ports)
-            levels[("glb", "ofmap")] = found.sram("glb", "glb ofmap", parts.ofmap, ports)
-            levels[("glb", "psum")] = levels[("glb", "ofmap")]
-            levels[("glb", "tag")] = levels[("glb", "ifmap")]
+            levels["glb.ifmap"] = found.sram("glb", "glb ifmap", parts.ifmap, ports)
+            levels["glb.filter"] = found.sram("glb", "glb filter", parts.filter, ports)
+            levels["glb.ofmap"] = found.sram("glb", "glb ofmap", parts.ofmap, ports)
+            levels["glb.psum"] = levels["glb.ofmap"]
+            levels["glb.tag"] = levels["glb.ifmap"]
         if memory.lbuf.bytes:
             levels["lbuf"] = found.sram("lbuf", "lbuf", memory.lbuf.bytes, memory.lbuf.port_bits)
         levels["rf"] = found.registers()
@@ -230,7 +230,7 @@ class EnergyModel:
             level == "rf" and self.pe_power.rf_pj_per_accumulation is not None
         ):
             return 0.0
-        cost = self.levels[(level, tensor)] if (level, tensor) in self.levels else self.levels[level]
+        cost = self.levels.get(f"{level}.{tensor}") or self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0
         return share * (read_bits * cost.read_pj_per_bit + write_bits * cost.write_pj_per_bit)
 
@@ -265,12 +265,10 @@ class _Found:
 
     def int_logic(self) -> LogicEnergy:
         accumulate = self._only("accumulate")
+        multiply = self._only("int_multiply") if self.arch.activation_bits > 1 else 0.0
         if self.table.has("lif"):
-            return LogicEnergy(accumulate, 0.0, 0.0, self._only("lif"))
+            return LogicEnergy(accumulate, multiply, 0.0, self._only("lif"))
         compare, leak = self._width("comparator", 16), self._width("leak", 16)
-        multiply = 0.0
-        if self.arch.activation_bits > 1:
-            multiply = self._only("int_multiply")
         return LogicEnergy(accumulate, multiply, compare, compare + leak)
 
     def float_logic(self) -> LogicEnergy:

@@ -57,7 +57,8 @@ class Needs:
     group_filter : int
         Filters of the largest channel group.
     layer_ifmap, frame_ifmap : int
-        Pixels that the layer sees at all time points, and those of the largest position set at one.
+        Pixels that the layer sees at all time points, and those of the largest position set at as many as
+        the array works on at once.
     potentials, psums : int
         What lives between its uses at a time; 0 where nothing does.
     """
@@ -130,13 +131,15 @@ def _needs(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs:
     rows = int(schedule.rows_of_pass.max())
     if schedule.dataflow == "is":
         rows = min(rows, schedule.cols)
+    rows_at_once = {"os": min(rows, schedule.rows), "ws": positions, "is": rows}[schedule.dataflow]
+    frames_at_once = -(-rows_at_once // int(schedule.positions_of_pass.min()))
     has_state = schedule.timesteps > 1 and not schedule.keeps_filters
     spills = schedule.dataflow != "os" and taps > schedule.rows
     return Needs(
         word=arch.activation_bits * schedule.points,
         group_filter=taps * lanes * widths.weight,
         layer_ifmap=pixels * arch.activation_bits * schedule.timesteps,
-        frame_ifmap=frame * arch.activation_bits * schedule.points,
+        frame_ifmap=frame * arch.activation_bits * schedule.points * frames_at_once,
         potentials=positions * lanes * widths.potential if has_state else 0,
         psums=rows * lanes * widths.psum if spills else 0,
     )
@@ -206,6 +209,8 @@ def _chunk_length(
     if residency.glb_ifmap == "step":
         bounds.append(("glb", "ifmap", ifmap_bits))
     length = streamed
+    if schedule.dataflow == "ws" and residency.glb_ifmap == "frame":
+        length = min(length, int(schedule.positions_of_pass.max()))
     for level, tensor, bits in bounds:
         if bits:
             fits = getattr(arch.memory, level).half_bits(tensor) // bits

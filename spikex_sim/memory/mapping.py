@@ -95,6 +95,15 @@ def choose_tiles(
 def too_small(level: str, tensor: str, arch: Accelerator, need_bits: int, what: str) -> ConfigError:
     """Error for a buffer part that does not hold ``need_bits``, naming the smallest capacity that works."""
     buffer = getattr(arch.memory, level)
+    if level == "glb" and arch.memory.glb.separate is not None:
+        name = "ofmap" if tensor == "psum" else tensor
+        least = -(-need_bits * (4 if tensor == "ofmap" else 2) // 8)
+        return ConfigError(
+            f"{getattr(arch.memory.glb.separate, name)} B is too small: {what} need {need_bits} bits in "
+            f"{'half of it' if tensor != 'ofmap' else 'a quarter of it'}; the smallest that works is {least} B",
+            where=arch.name,
+            field=f"memory.glb.separate.{name}",
+        )
     share = getattr(buffer.partition, tensor)
     if share == 0:
         return ConfigError(

@@ -183,7 +183,7 @@ class _Group:
         longest = max(1, int(self.schedule.spikes.max()))
         if self.arch.mapping.tile == "layer":
             return longest
-        filter_bits = self.schedule.groups[0] * self.widths.weight
+        filter_bits = self.channels * self.widths.weight
         bounds = [("lbuf", "ifmap", self.entry_bits)]
         if self.residency.lbuf_filter == "step":
             bounds.append(("lbuf", "filter", filter_bits))

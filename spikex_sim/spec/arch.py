@@ -22,8 +22,8 @@ class _Spec(BaseModel):
 class Array(_Spec):
     """The systolic array of processing elements."""
 
-    rows: int = knob(8, "PE rows; one output channel each", "PEs", ge=1, le=4096)
-    cols: int = knob(8, "PE columns; one (position, window) each", "PEs", ge=1, le=4096)
+    rows: int = knob(8, "PE rows; of SpikeX and PTB one output channel each", "PEs", ge=1, le=4096)
+    cols: int = knob(8, "PE columns; of SpikeX and PTB one (position, window) each", "PEs", ge=1, le=4096)
 
 
 class Partition(_Spec):
@@ -32,7 +32,9 @@ class Partition(_Spec):
     ifmap: float = knob(0.0, "share of input spikes", "fraction", ge=0.0, le=1.0)
     filter: float = knob(0.0, "share of weights", "fraction", ge=0.0, le=1.0)
     ofmap: float = knob(0.0, "share of output spikes", "fraction", ge=0.0, le=1.0)
-    psum: float = knob(0.0, "share of potentials kept across time blocks (LBUF)", "fraction", ge=0.0, le=1.0)
+    psum: float = knob(
+        0.0, "share of potentials and partial sums kept between their uses", "fraction", ge=0.0, le=1.0
+    )
 
     @model_validator(mode="after")
     def _at_most_the_whole(self) -> Partition:
@@ -59,9 +61,9 @@ class Dram(_Spec):
 class Separate(_Spec):
     """Capacities of a GLB that is three memories; half of the ofmap memory is the psum part."""
 
-    ifmap: int = knob(32768, "capacity of the memory of spikes", "B", ge=1, le=1 << 30)
-    filter: int = knob(147456, "capacity of the memory of weights", "B", ge=1, le=1 << 30)
-    ofmap: int = knob(32768, "capacity of the memory of outputs, potentials and partial sums", "B",
+    ifmap: int = knob(..., "capacity of the memory of spikes and tags", "B", ge=1, le=1 << 30)
+    filter: int = knob(..., "capacity of the memory of weights", "B", ge=1, le=1 << 30)
+    ofmap: int = knob(..., "capacity of the memory of outputs, potentials and partial sums", "B",
                       ge=1, le=1 << 30)  # fmt: skip
 
 
@@ -159,7 +161,9 @@ class Mapping(_Spec):
 class EnergyChoice(_Spec):
     """Which energies the counts are multiplied with."""
 
-    table: str = knob("default", "energy table: default, or a folder with sram.csv, logic.csv and dram.csv")
+    table: str = knob(
+        "default", "energy table: default, sata, or a folder with sram.csv, logic.csv and dram.csv"
+    )
     device: Literal["hp", "lop", "lstp"] = knob("hp", "transistor flavour of the buffers (CACTI, ITRS)")
 
 

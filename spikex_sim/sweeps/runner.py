@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,7 @@ def _key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
     content = {
         "config": arch.model_dump(mode="json"),
-        "energies": asdict(EnergyModel.of(arch)),
+        "energies": repr(EnergyModel.of(arch)),
         "traces": [(one.name, one.sha256) for one in samples],
         "engine": engine,
         "version": versions()["spikex_sim"],

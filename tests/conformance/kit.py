@@ -171,6 +171,10 @@ def check_serial(schedule: SerialSchedule, workload: Workload, arch: Accelerator
     for position, field in enumerate(fields):
         seen = spikes[:, [y * workload.spec.in_width + x for _, _, y, x in field]]
         assert schedule.spikes[position] == seen.sum()
+        if workload.spec.neuron and workload.spec.neuron.silence_is_free and not workload.biased:
+            assert schedule.updates[position] == seen.any(axis=(0, 1)).sum()
+        else:
+            assert schedule.updates[position] == workload.timesteps
 
 
 def once_at_most(workload: Workload) -> Workload:
@@ -196,6 +200,7 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
         check_scheduler(scheduler, once_at_most(workload), arch)
         return
     check: Any = {Schedule: check_schedule, GemmSchedule: check_folds, SerialSchedule: check_serial}
+    assert type(schedule) in check, f"the kit does not know a {type(schedule).__name__}; add a check to it"
     check[type(schedule)](schedule, workload, arch)
     want = naive.forward(
         full(workload.layer), workload.spikes, workload.weight, workload.bias, arch.potential_bits
