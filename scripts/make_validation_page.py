@@ -179,8 +179,9 @@ def dynamic_row() -> Row:
         100 * (1 - at / energy[3]),
         "%",
         "spikex-sim dynamic t.npz --arch sata",
-        "The paper gives the mean number of time points for VGG-16/Tiny ImageNet only, 2.14; ours is the energy "
-        f"of VGG-9 there. {needed:.2f} would save 46.5 %. No trained network ships that could exit by itself.",
+        "The paper gives the mean number of time points for VGG-16/Tiny ImageNet only, 2.14; ours is the "
+        f"energy of VGG-9 there. {needed:.2f} would save 46.5 %. No trained network ships that could exit "
+        "by itself.",
     )
 
 
@@ -195,8 +196,8 @@ def estimate_row() -> Row:
         totals.estimate_factor,
         "x",
         "spikex-sim run t.npz --arch sata",
-        "Other networks, rates and precisions, and E_AC is not published (ours: SATA's accumulator while active). "
-        "What carries over is that the estimate is low by two orders of magnitude.",
+        "Other networks, rates and precisions, and E_AC is not published (ours: SATA's accumulator while "
+        "active). What carries over is that the estimate is low by two orders of magnitude.",
     )
 
 
@@ -211,8 +212,8 @@ def ann_row() -> Row:
         "x",
         "spikex-sim ann t.npz --arch systolic-os --timesteps 16",
         "VGG-9/CIFAR-10, output-stationary; without DRAM "
-        f"{snn.totals.energy_on_chip_pj / ann.totals.energy_on_chip_pj:.1f}. Weights of the layers that fit the GLB are "
-        "fetched once for all time points, spikes have an eighth of an activation's bits.",
+        f"{snn.totals.energy_on_chip_pj / ann.totals.energy_on_chip_pj:.1f}. Weights of the layers that fit "
+        "the GLB are fetched once for all time points, spikes have an eighth of an activation's bits.",
     )
 
 
@@ -255,15 +256,17 @@ HEAD = """# Validation
 
 <!-- made by scripts/make_validation_page.py: `python scripts/make_validation_page.py` -->
 
-Numbers from outside beside ours. `t.npz` stands for the generated spikes of the network named: `spikex-sim trace synth
---kind layers --network vgg9-cifar10 --timesteps 8 --out t.npz` (seed 0; firing rates of the preset).
+Numbers from outside beside ours. `t.npz` stands for the generated spikes of the network named (seed 0, firing
+rates of the preset, the first `T` time points): `spikex-sim trace synth --kind layers --network vgg9-cifar10
+--timesteps 8 --out t.npz`.
 
 ## SCALE-Sim
 
-Cycles and SRAM access counts of the [dense array](accelerators/systolic.md) equal those of SCALE-Sim 3.0.0 for all layers of the
-N-MNIST network and all three dataflows (12 of 12, every count), and live on random layers where the package is installed:
-`tests/crosscheck/test_scalesim.py`. Differences of convention: SCALE-Sim prints one cycle less (the index of the last), rounds output
-sizes up where the stride does not divide, and over-counts output-stationary ofmap writes by `folds * (R + C)`.
+Cycles and SRAM access counts of the [dense array](accelerators/systolic.md) equal those of SCALE-Sim 3.0.0 for all
+layers of the N-MNIST network and all three dataflows (12 of 12, every count), and live on random layers where the
+package is installed: `tests/crosscheck/test_scalesim.py`. Differences of convention: SCALE-Sim prints one cycle less
+(the index of the last), rounds output sizes up where the stride does not divide, and over-counts output-stationary
+ofmap writes by `folds * (R + C)`.
 
 ## SATA and the studies made with it
 
@@ -279,9 +282,8 @@ def table(rows: dict[str, Row]) -> str:
     lines, notes = [], ["", "What the rows depend on, and why they differ:", ""]
     for name, row in rows.items():
         unit = f" {row.unit}" if row.unit else ""
-        numbers = [
-            f"{value:,.4g}" if value < 1e5 else f"{value:,.0f}" for value in (row.published, row.measured)
-        ]
+        both = (row.published, row.measured)
+        numbers = [f"{value:,.4g}" if value < 1e5 else f"{value:,.0f}" for value in both]
         lines.append(
             f"| {row.what} | {numbers[0]}{unit} | {numbers[1]}{unit} | {row.measured / row.published:.2f} | "
             f"`{name}` |"

@@ -46,9 +46,10 @@ def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Schedule, Window
     """Let the accelerator schedule the layer."""
     layer = workload.spec
     assert layer.neuron is not None
-    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, int(arch.tws))
-    free = layer.neuron.silence_is_free and not workload.biased
     scheduler = plugin("accelerators", arch.scheduler)
+    tws = scheduler.window_size(int(arch.tws), workload.timesteps, arch)
+    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
+    free = layer.neuron.silence_is_free and not workload.biased
     return scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch), spikes
 
 

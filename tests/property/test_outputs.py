@@ -15,13 +15,19 @@ import naive
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
 from pipeline import outputs, schedule_of
-from spikex_sim.errors import ConfigError
+from conformance.kit import once_at_most
+from spikex_sim.errors import ConfigError, UnsupportedError
 from spikex_sim.registry import plugin_names
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator, preset_names
 from spikex_sim.spec.networks import load_network
 from strategies import Workload, make_spikes, overrides, workloads
 
+PRESETS = [name for name in preset_names() if name not in ("ann", "spinalflow")]
+"""Those that compute spikes of any network."""
+FOLLOWS_TWS = [name for name in PRESETS if load_accelerator(name).scheduler in ("spikex", "ptb")]
+FLOATS = {"energy.table": "default", "energy.device": "hp", "memory.dram.kind": "LPDDR4"}
+"""A table with float energies."""
 INT = {"threshold": 20, "leak_shift": 2, "reset": "zero", "datapath": "int"}
 
 
@@ -44,6 +50,9 @@ def assert_outputs(workload: Workload, base: str, keys: dict[str, Any]) -> str:
         schedule, spikes = schedule_of(workload, arch)
     except ConfigError:
         return "a buffer is too small"
+    except UnsupportedError:
+        assert (workload.spikes.sum(axis=-1) > 1).any()
+        return assert_outputs(once_at_most(workload), base, keys)
     got, adds = outputs(workload, arch, schedule, spikes)
     want = oracle(workload, arch.potential_bits)
     np.testing.assert_array_equal(got, want)
@@ -178,19 +187,20 @@ def test_the_bias_is_added_after_the_weights_and_the_potential_after_the_bias() 
 
 @pytest.mark.parametrize("engine", plugin_names("engines"))
 @pytest.mark.parametrize("datapath", ["int", "float"])
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", PRESETS)
 def test_networks_in_every_preset_and_engine(preset: str, datapath: str, engine: str) -> None:
     layers, spikes = small_network(datapath), make_spikes((2, 6, 6, 10), "medium", 5)
     weights = random_weights(layers, 6)
     want = forward(layers, spikes, weights)
     assert all(0.02 < layer.mean() < 0.9 for layer in want), "a layer is silent: nothing is tested"
-    result = simulate(trace_of(layers, spikes, weights), preset, tws=3, engine=engine)
+    overrides = FLOATS if datapath == "float" else {}
+    result = simulate(trace_of(layers, spikes, weights), preset, tws=3, engine=engine, overrides=overrides)
     for layer, spikes_out in zip(result.layers, want, strict=True):
         assert layer.output_sha256 == sha256(spikes_out), layer.name
         assert layer.output_spikes == int(spikes_out.sum())
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("tws", ["auto", [1, 10, 4]], ids=str)
 def test_window_sizes_per_layer_do_not_change_outputs(tws: Any, preset: str) -> None:
     layers, spikes = small_network("int"), make_spikes((2, 6, 6, 10), "medium", 7)
@@ -200,7 +210,10 @@ def test_window_sizes_per_layer_do_not_change_outputs(tws: Any, preset: str) -> 
         map(sha256, forward(layers, spikes, weights))
     )
     used = [layer.tws for layer in result.layers if layer.tws is not None]
-    assert used == tws if tws != "auto" else all(1 <= size <= 10 for size in used)
+    if preset in FOLLOWS_TWS and tws != "auto":
+        assert used == tws
+    else:
+        assert all(1 <= size <= 10 for size in used)
 
 
 def test_an_automatic_window_size_is_the_one_with_the_smallest_edp() -> None:
