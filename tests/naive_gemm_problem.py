@@ -246,7 +246,7 @@ class Problem:
         return Residency(in_glb, in_lbuf, self.ifmap_in_glb(), potentials, psums)
 
     def ifmap_in_glb(self) -> str:
-        """The layer's pixels at all time points, else a frame, else what a chunk sees."""
+        """The layer's pixels at all time points, else frames, else what a chunk sees."""
         room = half_bits(self.config["memory"]["glb"], "ifmap")
         if self.layer_pixels * self.T * self.value_bits <= room:
             return "layer"
@@ -254,7 +254,11 @@ class Problem:
             return "chunk"
         channels = {c for c, _, _ in self.taps}  # a fold may want some of them only; room is for all
         largest = max(self.frame_bits(one.positions, channels) for one in self.passes())
-        return "frame" if largest <= room else "chunk"
+        frames = 1
+        if self.dataflow in ("os", "is"):  # those that the rows of the largest fold span
+            rows = min(self.R if self.dataflow == "os" else self.C, self.largest_rows())
+            frames = ceil_div(rows, min(len(one.positions) for one in self.passes()))
+        return "frame" if frames * largest <= room else "chunk"
 
     def homes(self) -> tuple[str, str]:
         """Where potentials and partial sums stay: the innermost level whose psum part holds them."""
@@ -299,6 +303,8 @@ class Problem:
         by_filters = {"os": n, "tick_batch": n, "is": k}  # weights of one tap, of one channel
         by_ifmap = {"os": r, "tick_batch": r, "ws": k}  # words of one tap, of one row
         bounds = [max(self.K, self.largest_rows(), self.N)]
+        if self.dataflow == "ws" and kept.ifmap_in_glb == "frame":
+            bounds.append(max(len(one.positions) for one in self.passes()))
         if self.dataflow in by_filters and not filters_stay:
             bounds.append(filter_half // (by_filters[self.dataflow] * self.weight_bits))
         if self.dataflow in by_ifmap and not ifmap_stays:

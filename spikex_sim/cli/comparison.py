@@ -89,7 +89,7 @@ def _ratio_table(
         base = value(costs[0])
         cells = [form(base)]
         for other in costs[1:]:
-            cells += [form(value(other)), f"{value(other) / base:.3f}" if base else ""]
+            cells += [form(value(other)), _ratio(value(other), base)]
         made.add_row(short(name), *cells)
     return made
 
@@ -137,15 +137,22 @@ def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
 
 
 def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    base = results[0].totals.edp_js
+    base = results[0].totals
 
     def cells(result: RunResult) -> list[str]:
         totals = result.totals
         return [
             with_prefix(totals.seconds, "s"),
+            _ratio(totals.seconds, base.seconds),
             joules(totals.energy_pj),
+            _ratio(totals.energy_pj, base.energy_pj),
             f"{totals.edp_js:.4g}",
-            f"{totals.edp_js / base:.3f}" if base else "",
+            _ratio(totals.edp_js, base.edp_js),
         ]
 
-    return _machine_table("Totals", ("latency", "energy", "EDP, Js", "EDP ratio"), results, refused, cells)
+    headings = ("latency", "ratio", "energy", "ratio", "EDP, Js", "ratio")
+    return _machine_table("Totals", headings, results, refused, cells)
+
+
+def _ratio(value: float, base: float) -> str:
+    return f"{value / base:.3f}" if base else ""

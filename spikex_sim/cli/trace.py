@@ -218,6 +218,10 @@ def convert(
     step_ms: StepMs = None,
     activity: Activity = None,
     seed: Seed = None,
+    at_most_once: Annotated[
+        bool,
+        typer.Option("--at-most-once", help="Keep each neuron's first spike alone; recorded layers only."),
+    ] = False,
 ) -> None:
     """Turn a recording of an event camera into a trace; every event is accounted for.
 
@@ -247,8 +251,13 @@ def convert(
         ):
             if value is not None:
                 raise ConfigError(f"is for events; {recordings_path} holds recorded layers", field=option)
-        _convert_layers(recordings_path, network, out)
+        _convert_layers(recordings_path, network, out, at_most_once)
         return
+    if at_most_once:
+        raise ConfigError(
+            f"is for recorded layers; {recordings_path} holds events, whose spikes later layers repeat",
+            field="--at-most-once",
+        )
     sample, seed = sample or 0, seed or 0
     other = None if like is None else load_trace(like)
     chosen = _network(network or "nmnist", None) if other is None else _network_of(other)
@@ -295,7 +304,7 @@ def convert(
     )
 
 
-def _convert_layers(path: Path, network: str | None, out: Path) -> None:
+def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> None:
     """Turn recorded layers into an open-loop trace, and say what became of each that is special."""
     from spikex_sim.trace.open_loop import recorded_trace
     from spikex_sim.trace.recorded import load_recorded_layers
@@ -305,7 +314,7 @@ def _convert_layers(path: Path, network: str | None, out: Path) -> None:
     chosen = _network(network, None)
     writable_file(out)
     recorded = load_recorded_layers(path)
-    made = recorded_trace(recorded, chosen, f"{path.stem}-{chosen.name}")
+    made = recorded_trace(recorded, chosen, f"{path.stem}-{chosen.name}", once=once)
     kept = len(recorded.layers) - len(made.left_out)
     for layer in recorded.layers[:kept]:
         if layer.all_ones:

@@ -97,10 +97,11 @@ def too_small(level: str, tensor: str, arch: Accelerator, need_bits: int, what: 
     buffer = getattr(arch.memory, level)
     if level == "glb" and arch.memory.glb.separate is not None:
         name = "ofmap" if tensor == "psum" else tensor
-        least = -(-need_bits * (4 if tensor == "ofmap" else 2) // 8)
+        parts, share = (4, "a quarter") if tensor == "ofmap" else (2, "half")
+        least = -(-need_bits * parts // 8)
         return ConfigError(
             f"{getattr(arch.memory.glb.separate, name)} B is too small: {what} need {need_bits} bits in "
-            f"{'half of it' if tensor != 'ofmap' else 'a quarter of it'}; the smallest that works is {least} B",
+            f"{share} of it; the smallest that works is {least} B",
             where=arch.name,
             field=f"memory.glb.separate.{name}",
         )

@@ -99,7 +99,9 @@ class RecordedTrace:
     left_out: tuple[RecordedLayer, ...]
 
 
-def recorded_trace(recorded: RecordedLayers, network: Network, name: str) -> RecordedTrace:
+def recorded_trace(
+    recorded: RecordedLayers, network: Network, name: str, *, once: bool = False
+) -> RecordedTrace:
     """Match recorded layers, in order, to the layers of a network.
 
     Recorded are the layers that :attr:`~spikex_sim.spec.networks.Network.open_loop_layers` lists.
@@ -112,6 +114,8 @@ def recorded_trace(recorded: RecordedLayers, network: Network, name: str) -> Rec
         Of the recorded shapes; its own time points and rates have no meaning here.
     name : str
         Of the trace.
+    once : bool
+        Whether every neuron keeps its first spike alone.
 
     Raises
     ------
@@ -146,16 +150,18 @@ def recorded_trace(recorded: RecordedLayers, network: Network, name: str) -> Rec
                 field=shown(layer.name),
             )
     end = places[kept] if kept < len(places) else len(network.layers)
-    trace = _trace(
-        network.layers[:end],
-        {
-            index: layer.spikes.reshape(*network.layers[index].input_shape, -1)
-            for layer, index in zip(recorded.layers[:kept], places, strict=False)
-        },
-        timesteps,
-        name=name,
-        source=f"layers recorded in {Path(recorded.source).name}, shapes of {network.name}; no weights",
-    )
+    inputs = {
+        index: layer.spikes.reshape(*network.layers[index].input_shape, -1)
+        for layer, index in zip(recorded.layers[:kept], places, strict=False)
+    }
+    source = f"layers recorded in {Path(recorded.source).name}, shapes of {network.name}; no weights"
+    if once:
+        inputs = {
+            index: np.packbits(at_most_once(np.unpackbits(packed, axis=-1, count=timesteps).astype(bool)), -1)
+            for index, packed in inputs.items()
+        }
+        source = f"{source}; first spikes alone"
+    trace = _trace(network.layers[:end], inputs, timesteps, name=name, source=source)
     return RecordedTrace(trace, recorded.layers[kept:])
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import spikex_sim as sx
 from command import succeed
 from helpers import shared_data
+from spikex_sim.spec.load import preset_names
 from spikex_sim.spec.networks import load_network
 
 FILES = {"vgg9-cifar10": "vgg9_cifar10", "lenet5-mnist": "lenet5_mnist"}
@@ -61,3 +62,32 @@ def test_it_can_be_replayed(network: str, tmp_path: Path, capsys: pytest.Capture
     succeed(capsys, "trace", "convert", path, "--network", network, "--out", tmp_path / "t.npz")
     layers = [layer for layer in sx.simulate(tmp_path / "t.npz", tws=4).layers if layer.cycles]
     assert [layer.input_spikes for layer in layers] == [one.sum() for one in list(spikes.values())[:-1]]
+
+
+MACHINES = [name for name in preset_names() if name != "spinalflow"]
+
+
+@pytest.mark.parametrize("arch", MACHINES)
+def test_every_machine_replays_it(
+    network: str, arch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, spikes = recorded(network)
+    succeed(capsys, "trace", "convert", path, "--network", network, "--out", tmp_path / "t.npz")
+    result = sx.simulate(tmp_path / "t.npz", arch, tws=4)
+    assert result.totals.cycles >= result.totals.compute_cycles > 0
+    layers = [layer for layer in result.layers if layer.cycles]
+    assert len(layers) == len(spikes) - 1
+
+
+def test_first_spikes_run_on_the_time_serial_machine(
+    network: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, spikes = recorded(network)
+    out = ["--out", tmp_path / "t.npz"]
+    succeed(capsys, "trace", "convert", path, "--network", network, *out)
+    with pytest.raises(sx.UnsupportedError, match="spike more than once"):
+        sx.simulate(tmp_path / "t.npz", "spinalflow")
+    succeed(capsys, "trace", "convert", path, "--network", network, "--at-most-once", *out)
+    layers = [layer for layer in sx.simulate(tmp_path / "t.npz", "spinalflow").layers if layer.cycles]
+    firing = [int(one.any(axis=-1).sum()) for one in list(spikes.values())[:-1]]
+    assert [layer.input_spikes for layer in layers] == firing

@@ -1,7 +1,7 @@
 """Potentials and partial sums of dense arrays come down only when they have arrived where they stay.
 
-Who writes and who reads a value is known from the rows, taps and channels of the oracle's steps; when, from the
-package's steps. Nothing here knows how many empty steps there should be.
+Who writes and who reads a value is known from the rows, taps and channels of the oracle's steps; when, from
+the package's steps. `check` does not know how many empty steps there should be.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import naive_gemm
 import spikex_sim as sx
@@ -27,7 +26,7 @@ from strategies import PLENTY, Workload, level, make_spikes, multiples, prefixed
 
 MACHINES = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws")}
 BEHIND = {"glb": 3, "dram": 4}
-"""In the order of the ports, the first load (fetch) behind the store (write-back) of a step is so much later."""
+"""So many steps later is the first load (fetch) that the port serves behind a step's store (write-back)."""
 DOWN = {"glb": "load", "dram": "fetch"}
 UP = {"glb": "store", "dram": "writeback"}
 
@@ -132,7 +131,7 @@ FC, FOUR = linear("fc", (4, 2), NEURON), conv("conv", (4, 2), 2, NEURON, kernel=
 GLB, DRAM = 2 * PLENTY, 0  # bits of the GLB for potentials and partial sums
 ONE_CHANNEL = {"memory.lbuf": {"filter": 2 * 8}}  # at a time, two taps of it
 
-# Layer, dataflow, rows and columns, time points, where the state stays, more settings -> steps, empty ones as dots.
+# Layer, dataflow, rows and columns, time points, where the state stays, more settings; steps, dots are empty
 CASES: list[tuple[dict[str, Any], str, tuple[int, int], int, int, dict[str, Any], str]] = [
     (FC, "os", (1, 2), 3, GLB, {}, "x..x..x.."),
     (FC, "os", (1, 2), 3, DRAM, {}, "x...x...x..."),
