@@ -254,10 +254,9 @@ class Problem:
             return "chunk"
         channels = {c for c, _, _ in self.taps}  # a fold may want some of them only; room is for all
         largest = max(self.frame_bits(one.positions, channels) for one in self.passes())
-        frames = 1
-        if self.dataflow in ("os", "is"):  # those that the rows of the largest fold span
-            rows = min(self.R if self.dataflow == "os" else self.C, self.largest_rows())
-            frames = ceil_div(rows, min(len(one.positions) for one in self.passes()))
+        sets = [len(one.positions) for one in self.passes()]
+        at_once = {"os": self.R, "is": self.C, "ws": max(sets)}[self.dataflow]  # rows; ws: those of a chunk
+        frames = ceil_div(min(at_once, self.largest_rows()), min(sets))
         return "frame" if frames * largest <= room else "chunk"
 
     def homes(self) -> tuple[str, str]:
