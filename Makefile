@@ -7,12 +7,17 @@ TWS ?= 2,4,8
 ARCH ?= spikex,ptb
 TRACE ?=
 OUT ?= results/sweep
+JOBS ?= 1
 WORKERS ?= 2
+FIGURES ?= results/figures
+COLUMNS ?= 1
+RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep test test-slow test-kernels coverage lint format traces clean
+.PHONY: help sweep figures test test-slow test-kernels coverage lint format traces clean
 
 help:
-	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
+	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
+	@echo "make figures        a small study of the packaged trace, and its figures in results/figures [COLUMNS=2]"
 	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
 	@echo "make test-slow      tests that take minutes or download something"
 	@echo "make lint           ruff, mypy, import-linter"
@@ -36,7 +41,18 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 sweep: $(VENV)/.runtime
-	$(BIN)/spikex-sim sweep $(TRACE) --grid tws=$(TWS) --arch $(ARCH) --out $(OUT)
+	$(BIN)/spikex-sim sweep $(TRACE) --grid tws=$(TWS) --arch $(ARCH) --jobs $(JOBS) --out $(OUT)
+
+# One run, four machines, a sweep of windows and arrays, one of firing rates; then every figure of each.
+figures: $(VENV)/.runtime
+	$(BIN)/spikex-sim run $(TRACE) --tws 4 --out $(FIGURES)/run
+	$(BIN)/spikex-sim compare $(TRACE) --arch spikex,ptb,sata,systolic-os --out $(FIGURES)/compare
+	$(BIN)/spikex-sim sweep $(TRACE) --grid tws=$(TWS) --grid array.cols=8,16 --arch $(ARCH) --out $(FIGURES)/sweep
+	for rate in $(RATES); do $(BIN)/spikex-sim trace synth --kind bernoulli --layer conv2 --rate $$rate \
+	  --out $(FIGURES)/traces/rate-$$rate.npz || exit; done
+	$(BIN)/spikex-sim sweep $(RATES:%=$(FIGURES)/traces/rate-%.npz) --grid tws=4 --arch $(ARCH) --out $(FIGURES)/rates
+	for folder in run compare sweep rates traces/rate-0.05.npz; do \
+	  $(BIN)/spikex-sim plot $(FIGURES)/$$folder --format pdf,png,svg --columns $(COLUMNS) || exit; done
 
 # Kernels are compiled once here, not once in every test process.
 test: $(VENV)/.dev

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spikex_sim.studies.ann import AnnComparison, AnnRow, against_ann
     from spikex_sim.studies.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.sweeps.runner import sweep
+    from spikex_sim.sweeps.table import pareto_front
     from spikex_sim.trace.model import Trace
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
 
@@ -50,6 +51,7 @@ _HOMES = {
     "load_accelerator": "spec.load",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
+    "pareto_front": "sweeps.table",
     "save_trace": "trace.store",
     "simulate": "simulator",
     "sweep": "sweeps.runner",
@@ -75,6 +77,7 @@ __all__ = [
     "load_accelerator",
     "load_trace",
     "load_traces",
+    "pareto_front",
     "save_trace",
     "simulate",
     "sweep",

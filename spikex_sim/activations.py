@@ -63,18 +63,23 @@ def rectified(sums: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return activations
 
 
-def maxpool(layer: Layer, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Largest activation of every pooling window; the padding counts as 0.
+def pooled(layer: Layer, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Largest or average activation of every pooling window, rounded down; the padding counts as 0.
 
     Parameters
     ----------
     layer : Layer
-        A maxpool layer.
+        A pooling layer.
     values : uint8 array ``[C, H, W]``
         Its input.
     """
     (pad_h, pad_w), (kernel_h, kernel_w), (stride_h, stride_w) = layer.padding, layer.kernel, layer.stride
     padded = np.pad(values.reshape(layer.input_shape), ((0, 0), (pad_h, pad_h), (pad_w, pad_w)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel_h, kernel_w), axis=(1, 2))
-    largest: NDArray[np.uint8] = windows[:, ::stride_h, ::stride_w].max(axis=(3, 4))
-    return largest
+    windows = windows[:, ::stride_h, ::stride_w]
+    if layer.kind == "maxpool":
+        largest: NDArray[np.uint8] = windows.max(axis=(3, 4))
+        return largest
+    sums = windows.sum(axis=(3, 4), dtype=np.int64)
+    average: NDArray[np.uint8] = (sums // (kernel_h * kernel_w)).astype(np.uint8)
+    return average

@@ -39,3 +39,7 @@ class EnergyTableError(SpikexError):
 
 class OutputError(SpikexError):
     """A result cannot be written where the user asked for it."""
+
+
+class FigureError(SpikexError):
+    """A figure is asked for that what is there does not hold, or what is there cannot be read."""

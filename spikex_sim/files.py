@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from spikex_sim.errors import OutputError
 
@@ -20,7 +23,16 @@ def csv_text(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def check_writable(folder: str | os.PathLike[str]) -> Path:
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Raise :class:`OutputError` unless a folder can be made and written; leave none that was not there."""
+    path = Path(folder)
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    writable_folder(folder)
+    for one in missing:
+        one.rmdir()
+
+
+def writable_folder(folder: str | os.PathLike[str]) -> Path:
     """Create an output folder if need be and raise :class:`OutputError` unless it can be written."""
     path = Path(folder)
     try:
@@ -33,9 +45,9 @@ def check_writable(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> list[Path]:
-    """Write several text files; each appears whole or not at all, and none before all are written."""
-    path = check_writable(folder)
+def write_files(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> list[Path]:
+    """Write several files; each appears whole or not at all, and none before all are written."""
+    path = writable_folder(folder)
     for name in contents:
         if (path / name).is_dir():
             raise OutputError(
@@ -43,8 +55,11 @@ def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> lis
             )
     temporary = {name: path / f".{name}.{os.getpid()}.tmp" for name in contents}
     try:
-        for name, text in contents.items():
-            temporary[name].write_text(text, encoding="utf-8")
+        for name, content in contents.items():
+            if isinstance(content, bytes):
+                temporary[name].write_bytes(content)
+            else:
+                temporary[name].write_text(content, encoding="utf-8")
         for name in contents:
             temporary[name].replace(path / name)
     except OSError as exc:
@@ -53,3 +68,36 @@ def write_files(folder: str | os.PathLike[str], contents: dict[str, str]) -> lis
         for leftover in temporary.values():
             leftover.unlink(missing_ok=True)
     return [path / name for name in contents]
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
+    """Write a text as it comes, packed if the name ends in ``.gz``; the file appears whole or not at all."""
+    target = Path(path)
+    writable_folder(target.parent)
+    if target.is_dir():
+        raise OutputError("cannot be written: a folder of that name is in the way", where=str(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with _text_file(temporary, packed=target.suffix == ".gz") as file:
+            file.writelines(lines)
+        temporary.replace(target)
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror}", where=str(path)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+@contextmanager
+def _text_file(path: Path, *, packed: bool) -> Iterator[TextIO]:
+    """Open a file for writing; a packed one holds neither name nor time, so that equal texts are equal."""
+    if not packed:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        return
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
+        io.TextIOWrapper(zipped, encoding="utf-8", newline="\n") as file,
+    ):
+        yield file

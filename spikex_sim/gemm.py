@@ -47,8 +47,9 @@ class GemmSchedule:
         Whether a zero operand makes no addition.
     silence_is_free : bool
         Whether a neuron without input cannot fire; where it can, every NTWU counts as active.
-    update_cycles : int
-        Cycles that an update takes beyond those of the skew (shared LIF units).
+    lif_sharing : int
+        Output channels that share a LIF unit: an update takes as many cycles, but not more than there are
+        channels in the group.
     walk_cycles : int
         Cycles before anything else, without work (SATA's published walk of the filters).
     waits : bool
@@ -67,7 +68,7 @@ class GemmSchedule:
     zero_gating: bool
     keeps_filters: bool = False
     silence_is_free: bool = True
-    update_cycles: int = 0
+    lif_sharing: int = 1
     walk_cycles: int = 0
     waits: bool = True
 
@@ -86,7 +87,7 @@ class GemmSchedule:
         zero_gating: bool = False,
         keeps_filters: bool = False,
         silence_is_free: bool = True,
-        update_cycles: int = 0,
+        lif_sharing: int = 1,
         walk_cycles: int = 0,
         waits: bool = True,
     ) -> GemmSchedule:
@@ -98,7 +99,7 @@ class GemmSchedule:
             Rows and columns of PEs.
         positions_per_pass, times_per_pass : int
             Most positions and time points (in units of ``points``) of a pass.
-        geometry, out_channels, dataflow, timesteps, points, zero_gating, keeps_filters, update_cycles,
+        geometry, out_channels, dataflow, timesteps, points, zero_gating, keeps_filters, lif_sharing,
         walk_cycles, waits
             See the class.
         """
@@ -129,7 +130,7 @@ class GemmSchedule:
             zero_gating=zero_gating,
             keeps_filters=keeps_filters,
             silence_is_free=silence_is_free,
-            update_cycles=update_cycles,
+            lif_sharing=lif_sharing,
             walk_cycles=walk_cycles,
             waits=waits,
         )

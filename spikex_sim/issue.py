@@ -1,6 +1,7 @@
 """Schedules meet memory and kernels: one function to cost a schedule, one to execute it, for every kind.
 
-A new kind of schedule registers its own pair with ``lay_out.register`` and ``execute.register``.
+A new kind of schedule registers its own pair with ``lay_out.register`` and ``execute.register``, and, if it
+shall have access traces, with ``itemise.register``.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import Schedule
+from spikex_sim.errors import UnsupportedError
 from spikex_sim.gemm import GemmSchedule
 from spikex_sim.kernels.gemm import execute_gemm
 from spikex_sim.kernels.passes import execute as execute_batches
 from spikex_sim.kernels.survey import survey
 from spikex_sim.memory.engine import Durations
-from spikex_sim.memory.gemm import gemm_traffic
+from spikex_sim.memory.gemm import gemm_moves, gemm_traffic
 from spikex_sim.memory.group import Widths
-from spikex_sim.memory.serial import serial_traffic
-from spikex_sim.memory.steps import durations_of, undisturbed
-from spikex_sim.memory.traffic import Traffic, traffic_of
+from spikex_sim.memory.serial import serial_moves, serial_traffic
+from spikex_sim.memory.steps import Moves, durations_of, undisturbed
+from spikex_sim.memory.traffic import Traffic, ntwu_moves, traffic_of
 from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Neuron
@@ -43,6 +45,22 @@ def lay_out(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> tu
         Buffers, ports and array.
     """
     raise TypeError(f"no costs are known for a {type(schedule).__name__}")
+
+
+@singledispatch
+def itemise(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:  # noqa: ARG001
+    """Tell apart by tensor what each step that :func:`lay_out` finds moves; arguments as there.
+
+    Raises
+    ------
+    UnsupportedError
+        If nobody has said how for this kind of schedule.
+    """
+    raise UnsupportedError(
+        f"steps of a {type(schedule).__name__} are not told apart by tensor; register a function with "
+        "spikex_sim.issue.itemise",
+        where=arch.name,
+    )
 
 
 @singledispatch
@@ -74,6 +92,21 @@ def _(schedule: GemmSchedule, inputs: Any, widths: Widths, arch: Accelerator) ->
 def _(schedule: SerialSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
     traffic = serial_traffic(schedule, inputs, widths, arch)
     return traffic, durations_of(traffic.steps, arch)
+
+
+@itemise.register
+def _(schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
+    return ntwu_moves(schedule, inputs, survey(schedule, inputs), widths, arch)
+
+
+@itemise.register
+def _(schedule: GemmSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:  # noqa: ARG001
+    return gemm_moves(schedule, widths, arch)
+
+
+@itemise.register
+def _(schedule: SerialSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
+    return serial_moves(schedule, inputs, widths, arch)
 
 
 execute.register(Schedule, execute_batches)

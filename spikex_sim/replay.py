@@ -12,14 +12,14 @@ import numpy as np
 
 from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.accounting import Accesses, Operations, Stalls
-from spikex_sim.activations import Activations, maxpool, rectified, spike_counts
+from spikex_sim.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.energy.model import Energy, EnergyModel
 from spikex_sim.errors import ConfigError, SpikexError
 from spikex_sim.gemm import GemmSchedule
 from spikex_sim.issue import execute, lay_out
 from spikex_sim.kernels.gemm import execute_ann
-from spikex_sim.memory.engine import MemoryEngine, attribute_stalls
-from spikex_sim.memory.group import widths_of
+from spikex_sim.memory.engine import Durations, Ends, MemoryEngine, attribute_stalls
+from spikex_sim.memory.group import Widths, widths_of
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.registry import plugin
 from spikex_sim.results import LayerResult, sum_if_known, sum_of
@@ -71,10 +71,43 @@ class LayerCost:
 
     schedule: AnySchedule
     inputs: WindowedSpikes | Activations
+    widths: Widths
     traffic: Traffic
-    cycles: int
-    stalls: Stalls
+    durations: Durations
+    ends: Ends
     energy: Energy
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer."""
+        return self.ends.cycles
+
+
+@dataclass(frozen=True)
+class TimedLayer:
+    """What a run did step by step in one layer of one sample.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer.
+    index, sample : int
+        Of the layer in the network, pooling included, and of the sample in the run.
+    arch : Accelerator
+        What it ran on.
+    cost : LayerCost
+        Its schedule, steps, durations and ends.
+    """
+
+    layer: Layer
+    index: int
+    sample: int
+    arch: Accelerator
+    cost: LayerCost
+
+
+Observer = Callable[[TimedLayer], None]
+"""Called once for every conv or linear layer and sample, when its time is known."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +117,7 @@ class LayerRunner:
     arch: Accelerator
     engine: MemoryEngine
     energies: EnergyModel
+    observe: Observer | None = None
 
     @property
     def is_ann(self) -> bool:
@@ -104,7 +138,10 @@ class LayerRunner:
         known = [values for values in entered if values is not None]
         if tws == "auto":
             tws = self._best_tws(flows, index, known, progress)
-        return [self._integrate(flow, index, values, tws) for flow, values in zip(flows, known, strict=True)]
+        return [
+            self._integrate(flow, index, sample, values, tws)
+            for sample, (flow, values) in enumerate(zip(flows, known, strict=True))
+        ]
 
     def _activations(self, flow: Flow, index: int, entered: Signal | None) -> Signal | None:
         """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
@@ -153,12 +190,14 @@ class LayerRunner:
         energy = self.energies.energy(
             traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
         )
-        return LayerCost(schedule, inputs, traffic, ends.cycles, attribute_stalls(durations, ends), energy)
+        return LayerCost(schedule, inputs, widths, traffic, durations, ends, energy)
 
-    def _integrate(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, tws: int) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
         cost = self._cost(stage, values, flow.trace.timesteps, tws)
+        if self.observe is not None:
+            self.observe(TimedLayer(layer, index, sample, self.arch, cost))
         flow.computed = None
         if stage.weight is not None:
             flow.computed = self._outputs(stage, cost, flow.trace.timesteps)
@@ -169,7 +208,7 @@ class LayerRunner:
             mode=cost.schedule.mode,
             cycles=cost.cycles,
             compute_cycles=cost.traffic.compute_cycles,
-            stalls=cost.stalls,
+            stalls=attribute_stalls(cost.durations, cost.ends),
             operations=cost.traffic.operations,
             accesses=cost.traffic.accesses,
             energy=cost.energy,
@@ -221,8 +260,10 @@ class LayerRunner:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
         layer = flow.stages[index].layer
         flow.computed = values
-        if layer.kind == "maxpool" and values is not None:
-            flow.computed = maxpool(layer, values) if self.is_ann else maxpool_packed(layer, values)
+        if self.is_ann and values is not None:
+            flow.computed = pooled(layer, values)
+        elif layer.kind == "maxpool" and values is not None:
+            flow.computed = maxpool_packed(layer, values)
         return LayerResult(
             name=layer.name,
             kind=layer.kind,

@@ -16,7 +16,7 @@ import numpy as np
 from spikex_sim.energy.model import EnergyModel
 from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.registry import plugin
-from spikex_sim.replay import Flow, LayerRunner, Progress, Signal, merge_samples
+from spikex_sim.replay import Flow, LayerRunner, Observer, Progress, Signal, merge_samples
 from spikex_sim.results import RunResult, Totals
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -38,6 +38,7 @@ def simulate(
     engine: str = "fast",
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    observe: Observer | None = None,
 ) -> RunResult:
     """Replay a trace, or several samples of one network, through an accelerator.
 
@@ -55,6 +56,9 @@ def simulate(
         Dotted configuration key to value.
     progress : callable, optional
         Told about the layers as they are done.
+    observe : callable, optional
+        Given a :class:`spikex_sim.replay.TimedLayer` for each conv or linear layer and sample: its steps and
+        when each of them fetched, loaded, computed, stored and wrote.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def simulate(
     16
     """
     prepare()
-    return _simulate(trace, arch, tws, engine, overrides, progress or _silent)
+    return _simulate(trace, arch, tws, engine, overrides, progress or _silent, observe)
 
 
 def _simulate(
@@ -87,10 +91,11 @@ def _simulate(
     engine: str,
     overrides: Mapping[str, Any] | None,
     progress: Progress,
+    observe: Observer | None = None,
 ) -> RunResult:
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
     traces = as_traces(trace)
-    stages, window_sizes, runner = _prepared(traces, accelerator, engine)
+    stages, window_sizes, runner = _prepared(traces, accelerator, engine, observe)
     inputs = [(which, sample) for which, one in enumerate(traces) for sample in range(one.samples)]
     flows = [Flow(stages[which], traces[which], sample) for which, sample in inputs]
     layers, per_sample = [], []
@@ -132,10 +137,10 @@ def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: st
 
 
 def _prepared(
-    traces: Sequence[Trace], accelerator: Accelerator, engine: str
+    traces: Sequence[Trace], accelerator: Accelerator, engine: str, observe: Observer | None = None
 ) -> tuple[list[list[Stage]], list[int | Literal["auto"]], LayerRunner]:
     """Stages of every trace, window size of every stage, and what runs them."""
-    stages = [plan_stages(one) for one in traces]
+    stages = [plan_stages(one, fold=accelerator.activation_bits == 1) for one in traces]
     window_sizes = _window_sizes(accelerator, stages[0], traces[0])
     for seam, name in (("accelerators", accelerator.scheduler), ("dispatch", accelerator.dispatch)):
         plugin(seam, name)
@@ -145,7 +150,7 @@ def _prepared(
             where=accelerator.name,
             field="activation_bits",
         )
-    runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator))
+    runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator), observe)
     return stages, window_sizes, runner
 
 

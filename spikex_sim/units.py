@@ -12,17 +12,23 @@ _PREFIXES = (
     (1e-3, "m"),
     (1e-6, "µ"),
     (1e-9, "n"),
+    (1e-12, "p"),
+    (1e-15, "f"),
 )
+
+
+def prefix_of(value: float, unit: str) -> tuple[float, str]:
+    """Divisor and unit with the metric prefix that suit a value in its base unit."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale:
+            return scale, f"{prefix}{unit}"
+    return 1.0, unit
 
 
 def with_prefix(value: float, unit: str, digits: int = 4) -> str:
     """Format a value in its base unit with a metric prefix, e.g. ``1.234 µJ``."""
-    if value == 0:
-        return f"0 {unit}"
-    for scale, prefix in (*_PREFIXES, (1e-12, "p"), (1e-15, "f")):
-        if abs(value) >= scale:
-            return f"{value / scale:.{digits}g} {prefix}{unit}"
-    return f"{value:.{digits}g} {unit}"
+    scale, prefixed = prefix_of(value, unit)
+    return f"{value / scale:.{digits}g} {prefixed}"
 
 
 def joules(energy_pj: float) -> str:

@@ -100,7 +100,7 @@ def output_stationary(problem: Problem, machine: Machine) -> None:
                 chunks = runs(problem.taps, machine.chunk)
                 for taps in chunks:
                     last = taps is chunks[-1]
-                    machine.step(len(taps) + (skew + machine.shared_update if last else 0))
+                    machine.step(len(taps) + (skew + machine.shared_update(len(group)) if last else 0))
                     machine.load_filters(taps, group, scope=group[0])
                     machine.load_ifmap(rows, taps, one.positions, sweep=(group[0], one.rows[0]))
                     machine.ifmap_enters(len(rows) * len(taps))
@@ -124,7 +124,7 @@ def weight_stationary(problem: Problem, machine: Machine) -> None:
                 for rows in chunks:
                     first, last = rows is chunks[0], rows is chunks[-1]
                     complete = taps is folds[-1]
-                    sharing = machine.shared_update * len(rows) if complete else 0
+                    sharing = machine.shared_update(len(group)) * len(rows) if complete else 0
                     entering = problem.R if first else 0
                     machine.step(entering + len(rows) + (skew if last else 0) + sharing)
                     if first:
@@ -184,7 +184,8 @@ def tick_batch(problem: Problem, machine: Machine) -> None:
             chunks = runs(problem.taps, machine.chunk)
             for taps in chunks:
                 last = taps is chunks[-1]
-                machine.step(problem.T * (len(taps) + (skew + machine.shared_update if last else 0)))
+                end = skew + machine.shared_update(len(group)) if last else 0
+                machine.step(problem.T * (len(taps) + end))
                 if positions is folds[0]:
                     machine.load_filters(taps, group, scope=group[0])
                     machine.filters_enter(len(taps) * len(group))
@@ -225,7 +226,11 @@ class Machine:
         self.levels = INWARDS[: INWARDS.index(problem.edge) + 1]
         overlapped = problem.config["cycles_model"] == "overlapped"
         # n cycles instead of one for an update (SATA, LIF units); the published cycles know nothing of it
-        self.shared_update = int(problem.config["lif_sharing"]) - 1 if overlapped else 0
+        self.sharing = int(problem.config["lif_sharing"]) if overlapped else 1
+
+    def shared_update(self, channels: int) -> int:
+        """Cycles of an update beyond the first: a unit serves no more channels than the group has."""
+        return min(self.sharing, channels) - 1
 
     def fold(self, taps: list[Tap]) -> None:
         """Start a fold: counted as a batch."""

@@ -45,6 +45,8 @@ def stopping_point(spikes: Bools, threshold: float) -> int:
 
 def predicted(counts: Sequence[int]) -> int:
     """Class with the most spikes, the smallest of several."""
+    if not any(counts):
+        return -1  # nothing fired: nothing is predicted
     best = 0
     for number, count in enumerate(counts):
         if count > counts[best]:

@@ -46,7 +46,7 @@ class Sata(Scheduler):
             "zero_gating": arch.zero_gating,
             "keeps_filters": batched,
             "silence_is_free": silence_is_free,
-            "update_cycles": 0 if published else arch.lif_sharing - 1,
+            "lif_sharing": 1 if published else arch.lif_sharing,
             "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
             "waits": not published,
         }

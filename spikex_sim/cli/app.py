@@ -1,4 +1,4 @@
-"""Commands that replay traces: run, compare and sweep."""
+"""Commands that replay a trace: run and compare; and the others, put together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, studies, trace
+from spikex_sim.cli import energy, plot, studies, sweep, trace
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -22,7 +22,7 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
-from spikex_sim.errors import ConfigError, UnsupportedError
+from spikex_sim.errors import UnsupportedError
 
 app = typer.Typer(
     name="spikex-sim",
@@ -35,6 +35,8 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
+app.command()(sweep.sweep)
+app.command()(plot.plot)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 
@@ -63,6 +65,23 @@ def run(
     settings: Settings = None,
     engine: Engine = "fast",
     out: Out = None,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Write timeline.json to --out, for ui.perfetto.dev.")
+    ] = False,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            "--layers", help="Layers in --timeline and --accesses; default: all.", metavar="NAME,..."
+        ),
+    ] = None,
+    accesses: Annotated[
+        Path | None,
+        typer.Option("--accesses", help="Write every transfer as CSV; packed as .csv.gz.", metavar="FILE"),
+    ] = None,
+    access_levels: Annotated[
+        str | None,
+        typer.Option("--access-levels", help="Levels in --accesses; default: dram.", metavar="dram,glb"),
+    ] = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
@@ -76,17 +95,23 @@ def run(
         _show_config(arch, overrides)
         return
     from spikex_sim.cli import show
+    from spikex_sim.cli.steps import Wanted
 
     show.log_to_terminal()
+    wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
     from spikex_sim.files import check_writable
-    from spikex_sim.simulator import simulate
+    from spikex_sim.simulator import as_traces, simulate
 
     if out is not None:
         check_writable(out)
-    opened = default_trace(trace_path)
+    traces = as_traces(default_trace(trace_path))
+    recorder = wanted.recorder(traces[0].layers)
     with show.progress_bar("reading") as progress:
-        result = simulate(opened, arch, engine=engine, overrides=overrides, progress=progress)
+        result = simulate(
+            traces, arch, engine=engine, overrides=overrides, progress=progress, observe=recorder
+        )
     files = result.save(out) if out is not None else []
+    files += wanted.write(recorder, result)
     show.show_run(result)
     wrote(files)
 
@@ -136,50 +161,6 @@ def compare(
         for position, result in results.items():
             folder = re.sub(r"[^\w.+-]", "_", result.arch.name)
             wrote(result.save(out / f"{position}-{folder}"))
-
-
-@app.command()
-def sweep(
-    trace_paths: Annotated[
-        list[Path] | None, typer.Argument(help="Trace files; default: the packaged digit.")
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option("--grid", help="Key and its values, e.g. tws=2,4,8; may repeat.", metavar="KEY=V1,V2"),
-    ] = None,
-    arch: Archs = "spikex",
-    settings: Settings = None,
-    engine: Engine = "fast",
-    out: Annotated[Path, typer.Option("--out", help="Folder for sweep.sqlite and sweep.csv.")] = Path(
-        "results/sweep"
-    ),
-) -> None:
-    """Replay traces through every combination of configuration values.
-
-    Points that the folder already has are not run again.
-
-    Example: spikex-sim sweep --grid tws=2,4,8 --grid array.cols=8,16 --arch spikex,ptb --out results/sweep
-    """
-    from spikex_sim.cli import show
-    from spikex_sim.files import check_writable
-    from spikex_sim.sweeps.grid import parse_axis
-
-    show.log_to_terminal()
-    axes = dict(parse_axis(text) for text in grid or [])
-    if len(axes) != len(grid or []):
-        raise ConfigError("names a key twice", where="--grid")
-    overrides = parse_settings(settings, None)
-    names = split_names(arch, "--arch")
-    check_writable(out)
-    from spikex_sim.sweeps.runner import sweep as run_sweep
-
-    traces = [default_trace(path) for path in trace_paths] if trace_paths else [default_trace(None)]
-    with show.progress_bar("sweep") as progress:
-        table = run_sweep(
-            traces, axes, arch=names, engine=engine, overrides=overrides, out=out, progress=progress
-        )
-    show.show_sweep(table, list(axes))
-    wrote([out / "sweep.csv", out / "sweep.sqlite"])
 
 
 def _show_config(arch: str, overrides: dict[str, Any]) -> None:

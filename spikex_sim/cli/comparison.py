@@ -44,6 +44,12 @@ def show_comparison(results: Sequence[RunResult], refused: Refused, first_ran: b
         _estimate_table(results, refused),
         _edp_table(results, refused),
     )
+    usual = first.arch.energy.table
+    for result in results:
+        table = result.arch.energy.table
+        if table != usual:
+            name = escape(result.arch.name)
+            show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
     show.say(_verdict(results))

@@ -58,11 +58,11 @@ def wrote(paths: list[Path]) -> None:
 
 def writable_file(path: Path) -> None:
     """Raise before the work is done if a file could not be written at its end; creates its folder."""
-    from spikex_sim.files import check_writable
+    from spikex_sim.files import writable_folder
 
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))
-    check_writable(path.parent)
+    writable_folder(path.parent)
 
 
 def parse_numbers(text: str, option: str, kind: type[Number]) -> list[Number]:

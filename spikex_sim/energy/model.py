@@ -7,7 +7,7 @@ from typing import Literal
 
 from spikex_sim.accounting import LEVELS, Accesses, Operations
 from spikex_sim.energy.table import EnergyTable
-from spikex_sim.errors import EnergyTableError
+from spikex_sim.errors import EnergyTableError, UnsupportedError
 from spikex_sim.spec.arch import Accelerator
 
 COMPONENTS = ("alu", *reversed(LEVELS))
@@ -191,11 +191,11 @@ class EnergyModel:
 
         Raises
         ------
-        EnergyTableError
+        UnsupportedError
             If the table has no energies for the datapath.
         """
         if datapath not in self.logic:
-            raise EnergyTableError(
+            raise UnsupportedError(
                 f"{self.table} has no energies for the {datapath} datapath; choose one that has, or replay "
                 "int weights",
                 where=self.where,
@@ -244,7 +244,10 @@ class _Found:
         self.leakage_mw = {"glb": 0.0, "lbuf": 0.0}
 
     def dram(self) -> AccessEnergy:
-        found = self.table.dram(self.arch.memory.dram.kind)
+        try:
+            found = self.table.dram(self.arch.memory.dram.kind)
+        except EnergyTableError as exc:
+            raise EnergyTableError(str(exc), where=self.arch.name, field="memory.dram.kind") from None
         return AccessEnergy(found.energy_pj, found.energy_pj, self._from("dram", found.provenance))
 
     def sram(self, level: str, name: str, capacity_bytes: int, width_bits: int) -> AccessEnergy:
@@ -281,7 +284,8 @@ class _Found:
             return PePower()
         array = self.arch.array
         pes = array.rows * array.cols
-        lif_units = array.rows * -(-array.cols // self.arch.lif_sharing)
+        sharing = self.arch.lif_sharing if self.arch.scheduler == "sata" else 1
+        lif_units = array.rows * -(-array.cols // sharing)
         return PePower(
             alu_pj_per_cycle=pes * self._only("accumulate_idle") + lif_units * self._only("lif_idle"),
             rf_pj_per_cycle=pes * self._only("scratchpad_idle"),

@@ -55,17 +55,29 @@ class MemoryEngine(Protocol):
         """Time a layer; deterministic, exact to the cycle."""
 
 
-def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
-    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's."""
-    if not len(ends.compute):
-        return Stalls()
-    free = np.concatenate([[0], ends.compute[:-1]])
-    drained = np.concatenate([[0, 0], ends.store])[: len(free)]
+Span = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Cycles at which something begins and ends, per step."""
+
+
+def stall_spans(durations: Durations, ends: Ends) -> dict[str, Span]:
+    """When the array waited, by cause (Section 5, Stalls); ``drain`` has one more, after the last step."""
+    steps = len(ends.compute)
+    free = np.concatenate([[0], ends.compute])[:steps]
+    drained = np.concatenate([[0, 0], ends.store])[:steps]
     fetched = np.maximum(free, ends.fetch)
     loaded = np.maximum(fetched, ends.load)
-    return Stalls(
-        dram=int((fetched - free).sum()),
-        glb=int((loaded - fetched).sum()),
-        lbuf=int((durations.compute - durations.array).sum()),
-        drain=int((np.maximum(loaded, drained) - loaded).sum() + ends.writeback[-1] - ends.compute[-1]),
-    )
+    return {
+        "dram": (free, fetched),
+        "glb": (fetched, loaded),
+        "lbuf": (ends.compute - (durations.compute - durations.array), ends.compute),
+        "drain": (
+            np.concatenate([loaded, ends.compute[-1:]]),
+            np.concatenate([np.maximum(loaded, drained), ends.writeback[-1:]]),
+        ),
+    }
+
+
+def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
+    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's."""
+    spans = stall_spans(durations, ends)
+    return Stalls(**{cause: int((end - start).sum()) for cause, (start, end) in spans.items()})

@@ -119,7 +119,7 @@ def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
         first=first,
         last=last,
         stream_cycles=size * schedule.points,
-        update_cycles=update * schedule.update_cycles,
+        update_cycles=update * (min(schedule.lif_sharing, group_lanes) - 1),
         filter_words=filter_words,
         ifmap_words=np.where(first, rows * taps, 0) if dataflow == "is" else rows * taps,
         outputs=complete * rows * lanes,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,59 +15,11 @@ from spikex_sim.kernels.gemm import distinct_pixels
 from spikex_sim.memory.folds import Chunks, cut_folds, tap_uses
 from spikex_sim.memory.gaps import gaps_after, spaced
 from spikex_sim.memory.group import Widths
-from spikex_sim.memory.mapping import too_small
-from spikex_sim.memory.steps import PerStep, Steps, check_number, joined
+from spikex_sim.memory.operands import GemmResidency, Needs, choose_residency, chunk_length, needs_of
+from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number, joined, joined_moves
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes, receptive_activity
-
-Level = Literal["lbuf", "glb", "dram"]
-
-
-@dataclass(frozen=True)
-class GemmResidency:
-    """Where each tensor stays, and for how long a load is good for.
-
-    Attributes
-    ----------
-    glb_filter, lbuf_filter : {"group", "step"}
-        Loaded once per channel group, or with each chunk that needs them.
-    glb_ifmap : {"layer", "frame", "step"}
-        Loaded once, once per time point of a sweep over the rows, or with each chunk.
-    potentials, psums : {"lbuf", "glb", "dram"} or None
-        Where they live between their uses; None where there are none.
-    """
-
-    glb_filter: Literal["group", "step"]
-    lbuf_filter: Literal["group", "step"]
-    glb_ifmap: Literal["layer", "frame", "step"]
-    potentials: Level | None
-    psums: Level | None
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Sizes of a layer's operands and state, in bits.
-
-    Attributes
-    ----------
-    word : int
-        One word of the ifmap.
-    group_filter : int
-        Filters of the largest channel group.
-    layer_ifmap, frame_ifmap : int
-        Pixels that the layer sees at all time points, and those of the largest position set at as many as
-        the array works on at once.
-    potentials, psums : int
-        What lives between its uses at a time; 0 where nothing does.
-    """
-
-    word: int
-    group_filter: int
-    layer_ifmap: int
-    frame_ifmap: int
-    potentials: int
-    psums: int
 
 
 def gemm_traffic(
@@ -90,9 +41,9 @@ def gemm_traffic(
     ConfigError
         If a buffer cannot hold a single row or tap, naming the smallest that works.
     """
-    needs = _needs(schedule, widths, arch)
-    residency = _residency(schedule, needs, arch)
-    chunk = _chunk_length(schedule, needs, residency, widths, arch)
+    needs = needs_of(schedule, widths, arch)
+    residency = choose_residency(schedule, needs, arch)
+    chunk = chunk_length(schedule, needs, residency, widths, arch)
     log, groups, sizes = AccessLog(), [], schedule.channel_groups
     built: dict[int, Steps] = {}
     words = np.zeros(3, np.int64)
@@ -120,104 +71,6 @@ def gemm_traffic(
         additions=additions,
         mapping=_describe(schedule, residency, chunk),
     )
-
-
-def _needs(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs:
-    geometry, taps = schedule.geometry, schedule.geometry.taps
-    lanes = schedule.channel_groups[0]
-    positions = int(schedule.positions_of_pass.max())
-    pixels = int(set_pixels(geometry, geometry.positions)[0]) * geometry.channels
-    frame = int(set_pixels(geometry, positions).max()) * geometry.channels
-    rows = int(schedule.rows_of_pass.max())
-    if schedule.dataflow == "is":
-        rows = min(rows, schedule.cols)
-    rows_at_once = {"os": min(rows, schedule.rows), "ws": positions, "is": rows}[schedule.dataflow]
-    frames_at_once = -(-rows_at_once // int(schedule.positions_of_pass.min()))
-    has_state = schedule.timesteps > 1 and not schedule.keeps_filters
-    spills = schedule.dataflow != "os" and taps > schedule.rows
-    return Needs(
-        word=arch.activation_bits * schedule.points,
-        group_filter=taps * lanes * widths.weight,
-        layer_ifmap=pixels * arch.activation_bits * schedule.timesteps,
-        frame_ifmap=frame * arch.activation_bits * schedule.points * frames_at_once,
-        potentials=positions * lanes * widths.potential if has_state else 0,
-        psums=rows * lanes * widths.psum if spills else 0,
-    )
-
-
-def _residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) -> GemmResidency:
-    glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    inner: Level = "lbuf" if lbuf.bytes else "glb"
-    if arch.mapping.tile == "layer":
-        return GemmResidency(
-            "group", "group", "layer", inner if needs.potentials else None, inner if needs.psums else None
-        )
-    room = {"lbuf": lbuf.part_bits("psum") if lbuf.bytes else 0, "glb": glb.part_bits("psum")}
-
-    inner_levels: tuple[Level, ...] = ("lbuf", "glb")
-
-    def settle(bits: int) -> Level | None:
-        for level in inner_levels:
-            if bits <= room[level] and bits:
-                room[level] -= bits
-                return level
-        return "dram" if bits else None
-
-    potentials = settle(needs.potentials)
-    in_glb = needs.group_filter <= glb.half_bits("filter")
-    in_lbuf = in_glb and bool(lbuf.bytes) and needs.group_filter <= lbuf.half_bits("filter")
-    glb_ifmap: Literal["layer", "frame", "step"] = "step"
-    if needs.layer_ifmap <= glb.half_bits("ifmap"):
-        glb_ifmap = "layer"
-    elif not schedule.keeps_filters and needs.frame_ifmap <= glb.half_bits("ifmap"):
-        glb_ifmap = "frame"
-    return GemmResidency(
-        glb_filter="group" if in_glb else "step",
-        lbuf_filter="group" if in_lbuf else "step",
-        glb_ifmap=glb_ifmap,
-        potentials=potentials,
-        psums=settle(needs.psums),
-    )
-
-
-def _chunk_length(
-    schedule: GemmSchedule, needs: Needs, residency: GemmResidency, widths: Widths, arch: Accelerator
-) -> int:
-    """Taps, rows or channels of a chunk: as many as fit the buffers that do not hold them for longer."""
-    taps, lanes = schedule.geometry.taps, schedule.channel_groups[0]
-    rows = int(schedule.rows_of_pass.max())
-    streamed = {"os": taps, "ws": rows, "is": schedule.out_channels}[schedule.dataflow]
-    if arch.mapping.tile == "layer":
-        return streamed
-    filter_bits = {
-        "os": lanes * widths.weight,
-        "ws": 0,
-        "is": min(schedule.rows, taps) * widths.weight,
-    }[schedule.dataflow]
-    ifmap_bits = {
-        "os": min(schedule.rows, rows) * needs.word,
-        "ws": min(schedule.rows, taps) * needs.word,
-        "is": 0,
-    }[schedule.dataflow]
-    bounds = []
-    if arch.memory.lbuf.bytes:
-        bounds.append(("lbuf", "ifmap", ifmap_bits))
-        if residency.lbuf_filter == "step":
-            bounds.append(("lbuf", "filter", filter_bits))
-    if residency.glb_filter == "step":
-        bounds.append(("glb", "filter", filter_bits))
-    if residency.glb_ifmap == "step":
-        bounds.append(("glb", "ifmap", ifmap_bits))
-    length = streamed
-    if schedule.dataflow == "ws" and residency.glb_ifmap == "frame":
-        length = min(length, int(schedule.positions_of_pass.max()))
-    for level, tensor, bits in bounds:
-        if bits:
-            fits = getattr(arch.memory, level).half_bits(tensor) // bits
-            if fits < 1:
-                raise too_small(level, tensor, arch, bits, "the operands of one cycle")
-            length = min(length, fits)
-    return length
 
 
 @dataclass(frozen=True)
@@ -265,9 +118,39 @@ class _Group:
             lbuf_read_bits=read,
             lbuf_write_bits=write,
         )
-        edge = "lbuf" if has_lbuf else "glb"
-        potentials, psums = self.residency.potentials, self.residency.psums
-        return spaced(steps, gaps_after(schedule, chunks, potentials=potentials, psums=psums, edge=edge))
+        return self._spaced(steps)
+
+    def _spaced(self, steps: Steps) -> Steps:
+        residency, edge = self.residency, "lbuf" if self.arch.memory.lbuf.bytes else "glb"
+        potentials, psums = residency.potentials, residency.psums
+        gaps = gaps_after(self.schedule, self.chunks, potentials=potentials, psums=psums, edge=edge)
+        return spaced(steps, gaps)
+
+    def moves(self) -> dict[str, Moves]:
+        """Bits of every chunk by tensor; their sums are what :meth:`steps` has."""
+        down, up, outputs = self._state_reads, self._state_writes, self._output_bits
+        nothing = np.zeros(len(self.chunks), np.int64)
+        lbuf = int(bool(self.arch.memory.lbuf.bytes))
+        parts = {
+            "filter": (self._filter_fetch, self._filter_load, nothing, nothing),
+            "ifmap": (self._ifmap_fetch, self._ifmap_load, nothing, nothing),
+            "ofmap": (nothing, nothing, outputs, outputs),
+            "psum": (down["dram"], down["glb"] + down["dram"], up["glb"] + up["dram"], up["dram"]),
+        }
+        empty = Steps(**{item.name: nothing for item in fields(Steps)})
+        found = {}
+        for tensor, (fetch, load, store, writeback) in parts.items():
+            steps = self._spaced(
+                replace(
+                    empty,
+                    fetch_bits=fetch,
+                    load_bits=load * lbuf,
+                    store_bits=store * lbuf,
+                    writeback_bits=writeback,
+                )
+            )
+            found[tensor] = Moves.of(steps)
+        return found
 
     def _edge_bits(self) -> tuple[PerStep, PerStep]:
         """Bits that the array reads and writes; of separate memories those of the busiest."""
@@ -374,6 +257,21 @@ class _Group:
                 log.move("lbuf", "glb", "psum", total(bits))
             if level == "dram":
                 log.move("glb", "dram", "psum", total(bits))
+
+
+def gemm_moves(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
+    """Bits that each step of :func:`gemm_traffic` moves, by tensor."""
+    needs = needs_of(schedule, widths, arch)
+    residency = choose_residency(schedule, needs, arch)
+    chunk = chunk_length(schedule, needs, residency, widths, arch)
+    built = {}
+    for lanes in set(schedule.channel_groups):
+        chunks = cut_folds(schedule, chunk, lanes)
+        built[lanes] = _Group(schedule, chunks, needs, residency, widths, arch, lanes).moves()
+    moves = joined_moves([built[lanes] for lanes in schedule.channel_groups])
+    if residency.glb_ifmap == "layer":
+        moves["ifmap"].fetch[0] += needs.layer_ifmap
+    return moves
 
 
 def _operations(

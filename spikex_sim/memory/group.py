@@ -15,7 +15,7 @@ from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.chunks import UNLIMITED, Chunks, cut_chunks
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
-from spikex_sim.memory.steps import PerStep, Steps
+from spikex_sim.memory.steps import Moves, PerStep, Steps
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -136,7 +136,6 @@ class GroupTraffic:
         issued = chunks.batch >= 0
         last_of_batch = _last_of_run(chunks.batch) & issued
         last_of_tile = _last_of_run(chunks.tile)
-        first_of_tile = np.concatenate([[True], last_of_tile[:-1]])
         b = chunks.batch
 
         def at_end(values: PerStep) -> PerStep:
@@ -150,14 +149,13 @@ class GroupTraffic:
         columns = np.where(issued, batches.columns[b], 0) if len(batches.columns) else np.zeros_like(b)
         potential = self.rows * self.widths.potential
         output = self.rows * at_end(batches.columns)
-        zero_tags = self.rows * np.where(last_of_tile, self._skipped_per_tile[chunks.tile], 0)
-        sent = output * (schedule.tws + 1) + zero_tags
+        sent = _total(self._sent())
         steps = Steps(
             group=np.zeros_like(b),
             tile=chunks.tile,
             batch=b,
-            fetch_bits=self._fetch_bits(first_of_tile),
-            load_bits=self._load_bits(),
+            fetch_bits=_total(self._fetched()),
+            load_bits=_total(self._loaded()),
             store_bits=sent,
             writeback_bits=sent,
             array_cycles=array,
@@ -192,10 +190,11 @@ class GroupTraffic:
         taps: PerStep = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
         return taps
 
-    def _fetch_bits(self, first_of_tile: NDArray[np.bool_]) -> PerStep:
-        """DRAM to GLB: each load belongs to the first step of its scope."""
+    def _fetched(self) -> dict[str, PerStep]:
+        """DRAM to GLB, by tensor: each load belongs to the first step of its scope."""
         chunks, tap_bits = self.chunks, self.rows * self.widths.weight
         tile = chunks.tile
+        first_of_tile = np.concatenate([[True], _last_of_run(tile)[:-1]])
         if self.residency.glb_filter == "step":
             bits = chunks.filter_taps * tap_bits
         elif self.residency.glb_filter == "tile":
@@ -203,19 +202,52 @@ class GroupTraffic:
         else:
             bits = np.zeros(len(tile), dtype=np.int64)
             bits[0] = self._group_filter_taps * tap_bits
+        words = np.zeros(len(tile), dtype=np.int64)
         if self.residency.glb_ifmap == "tile":
-            spmb = self.blocks.spmb.sum(axis=1) * self.blocks.words * (self.schedule.tws + 1)
-            bits = bits + np.where(first_of_tile, spmb[tile], 0)
-        return bits
+            spmb = self.blocks.spmb.sum(axis=1) * self.blocks.words
+            words = np.where(first_of_tile, spmb[tile], 0)
+        return {"filter": bits, "ifmap": words * self.schedule.tws, "tag": words}
 
-    def _load_bits(self) -> PerStep:
-        """GLB to LBUF."""
+    def _loaded(self) -> dict[str, PerStep]:
+        """GLB to LBUF, by tensor."""
         chunks, tap_bits = self.chunks, self.rows * self.widths.weight
-        bits = chunks.words * self.schedule.tws + chunks.tags
-        if self.residency.lbuf_filter == "step":
-            return bits + chunks.filter_taps * tap_bits
-        bits[0] += self._group_filter_taps * tap_bits
-        return bits
+        bits = chunks.filter_taps * tap_bits
+        if self.residency.lbuf_filter == "group":
+            bits = np.zeros(len(chunks.tile), np.int64)
+            bits[0] = self._group_filter_taps * tap_bits
+        return {"filter": bits, "ifmap": chunks.words * self.schedule.tws, "tag": chunks.tags}
+
+    def _sent(self) -> dict[str, PerStep]:
+        """LBUF to GLB to DRAM, by tensor, before the outputs are split."""
+        b, tile = self.chunks.batch, self.chunks.tile
+        columns = self.batches.columns
+        ends = _last_of_run(b) & (b >= 0)
+        output = self.rows * np.where(ends, columns[b], 0) if len(columns) else np.zeros(len(b), np.int64)
+        zero_tags = self.rows * np.where(_last_of_run(tile), self._skipped_per_tile[tile], 0)
+        return {"ofmap": output * self.schedule.tws, "tag": output + zero_tags}
+
+    def moves(self) -> dict[str, Moves]:
+        """Bits of every step by tensor; their sums are what :meth:`build` has. Spikes leave before tags."""
+        fetched, loaded, sent = self._fetched(), self._loaded(), self._sent()
+        all_sent = _total(sent)
+        half = UNLIMITED
+        if not self.schedule.shape.fits_all:
+            half = self.arch.memory.lbuf.half_bits("ofmap")
+        source, first, before = _pieces(all_sent, half)
+        leaving = np.minimum(half, all_sent[source] - before)
+        spikes = np.clip(sent["ofmap"][source] - before, 0, leaving)
+        nothing = np.zeros(len(source), np.int64)
+        leaves = {"filter": nothing, "ifmap": nothing, "tag": leaving - spikes}
+        found = {
+            tensor: Moves(
+                np.where(first, fetched[tensor][source], 0),
+                np.where(first, loaded[tensor][source], 0),
+                out,
+                out,
+            )
+            for tensor, out in leaves.items()
+        }
+        return found | {"ofmap": Moves(nothing, nothing, spikes, spikes)}
 
     def _split_outputs(self, steps: Steps) -> Steps:
         """Outputs and tags that exceed the ofmap halves follow in steps of their own."""
@@ -228,12 +260,9 @@ class GroupTraffic:
         sent = min(half, int(steps.store_bits.max()))
         if sent > glb.half_bits("ofmap"):
             raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
-        pieces = np.maximum(1, -(-steps.store_bits // half))
-        if pieces.max() == 1:
+        source, first, sent_before = _pieces(steps.store_bits, half)
+        if len(source) == len(steps):
             return steps
-        source = np.repeat(np.arange(len(steps)), pieces)
-        first = np.concatenate([[True], source[1:] != source[:-1]])
-        sent_before = (np.arange(len(source)) - np.flatnonzero(first)[np.cumsum(first) - 1]) * half
         expanded = {f.name: np.where(first, getattr(steps, f.name)[source], 0) for f in fields(Steps)}
         expanded["tile"] = steps.tile[source]
         expanded["batch"] = np.where(first, steps.batch[source], -1)
@@ -299,6 +328,20 @@ class GroupTraffic:
             log.write("lbuf", tensor, bits)
             log.move("lbuf", "glb", tensor, bits)
             log.move("glb", "dram", tensor, bits)
+
+
+def _total(parts: dict[str, PerStep]) -> PerStep:
+    """Bits of all tensors together."""
+    together: PerStep = np.sum(list(parts.values()), axis=0)
+    return together
+
+
+def _pieces(sent: PerStep, half: int) -> tuple[PerStep, NDArray[np.bool_], PerStep]:
+    """Cut outputs to fit: step that each piece is of, whether it is its first, and the bits sent before."""
+    pieces = np.maximum(1, -(-sent // half))
+    source = np.repeat(np.arange(len(sent)), pieces)
+    first = np.concatenate([[True], source[1:] != source[:-1]])
+    return source, first, (np.arange(len(source)) - np.flatnonzero(first)[np.cumsum(first) - 1]) * half
 
 
 def _last_of_run(values: PerStep) -> NDArray[np.bool_]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikex_sim.accounting import AccessLog, Operations
 from spikex_sim.errors import ConfigError
 from spikex_sim.kernels.serial import row_spikes
 from spikex_sim.memory.group import Widths
 from spikex_sim.memory.mapping import too_small
-from spikex_sim.memory.steps import PerStep, Steps, check_number, joined
+from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number, joined, joined_moves
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
@@ -46,17 +48,12 @@ def serial_traffic(
             where=arch.name,
             field="memory.lbuf.bytes",
         )
-    entry_bits = _bits_for(len(spikes.pointers)) + _bits_for(spikes.timesteps)
-    stamp_bits = _bits_for(spikes.timesteps + 1)
-    rows = row_spikes(schedule.geometry, spikes.pointers) * entry_bits
-    layer_bits = int((spikes.pointers[:, -1] - spikes.pointers[:, 0]).sum()) * entry_bits
-    residency = _residency(schedule, widths, layer_bits, int(rows.max()), arch)
+    residency, layer_bits, part_of = _layout(schedule, spikes, widths, arch)
     log, groups = AccessLog(), []
     built: dict[int, Steps] = {}
     for index, channels in enumerate(schedule.groups):
         if channels not in built:
-            part = _Group(schedule, residency, widths, arch, channels, entry_bits, stamp_bits, rows)
-            built[channels] = part.build(log, schedule.groups.count(channels))
+            built[channels] = part_of(channels).build(log, schedule.groups.count(channels))
             check_number(
                 len(schedule.groups) * len(built[channels]), f"{len(schedule.groups)} channel groups", arch
             )
@@ -94,6 +91,34 @@ def serial_traffic(
     )
 
 
+def serial_moves(
+    schedule: SerialSchedule, spikes: WindowedSpikes, widths: Widths, arch: Accelerator
+) -> dict[str, Moves]:
+    """Bits that each step of :func:`serial_traffic` moves, by tensor."""
+    residency, layer_bits, part_of = _layout(schedule, spikes, widths, arch)
+    built = {channels: part_of(channels).runs().moves for channels in set(schedule.groups)}
+    moves = joined_moves([built[channels] for channels in schedule.groups])
+    if residency.glb_ifmap == "layer":
+        moves["ifmap"].fetch[0] += layer_bits
+    return moves
+
+
+def _layout(
+    schedule: SerialSchedule, spikes: WindowedSpikes, widths: Widths, arch: Accelerator
+) -> tuple[SerialResidency, int, Callable[[int], _Group]]:
+    """For how long loads are good, the bits of all spikes, and the steps of a group of so many channels."""
+    entry_bits = _bits_for(len(spikes.pointers)) + _bits_for(spikes.timesteps)
+    stamp_bits = _bits_for(spikes.timesteps + 1)
+    rows = row_spikes(schedule.geometry, spikes.pointers) * entry_bits
+    layer_bits = int((spikes.pointers[:, -1] - spikes.pointers[:, 0]).sum()) * entry_bits
+    residency = _residency(schedule, widths, layer_bits, int(rows.max()), arch)
+
+    def part_of(channels: int) -> _Group:
+        return _Group(schedule, residency, widths, arch, channels, entry_bits, stamp_bits, rows)
+
+    return residency, layer_bits, part_of
+
+
 def _bits_for(values: int) -> int:
     """Bits that tell ``values`` values apart, at least one."""
     return max(1, (values - 1).bit_length())
@@ -117,6 +142,16 @@ def _residency(
 
 
 @dataclass(frozen=True)
+class _Runs:
+    """Runs of spikes, each a step: position, length, whether it is the last, and what is moved by tensor."""
+
+    position: PerStep
+    length: PerStep
+    last: NDArray[np.bool_]
+    moves: dict[str, Moves]
+
+
+@dataclass(frozen=True)
 class _Group:
     """Steps and accesses of one channel group."""
 
@@ -129,8 +164,8 @@ class _Group:
     stamp_bits: int
     rows: PerStep
 
-    def build(self, log: AccessLog, times: int) -> Steps:
-        """Steps of the group; logs the accesses of ``times`` such groups."""
+    def runs(self) -> _Runs:
+        """Cut the spikes of every position into runs that fit."""
         schedule, residency = self.schedule, self.residency
         length = self._run_length()
         pieces = np.maximum(1, -(-schedule.spikes // length))
@@ -150,8 +185,21 @@ class _Group:
             "row": np.where(starts_row, self.rows[position // schedule.geometry.out_width], 0),
             "step": entries,
         }
-        to_glb, to_lbuf = filters[residency.glb_filter], filters[residency.lbuf_filter]
-        fetched = ifmap[residency.glb_ifmap]
+        nothing = np.zeros(len(run), np.int64)
+        moves = {
+            "filter": Moves(filters[residency.glb_filter], filters[residency.lbuf_filter], nothing, nothing),
+            "ifmap": Moves(ifmap[residency.glb_ifmap], entries, nothing, nothing),
+            "ofmap": Moves(nothing, nothing, outputs, outputs),
+        }
+        return _Runs(position, run, last, moves)
+
+    def build(self, log: AccessLog, times: int) -> Steps:
+        """Steps of the group; logs the accesses of ``times`` such groups."""
+        schedule, runs = self.schedule, self.runs()
+        position, run, last, moves = runs.position, runs.length, runs.last, runs.moves
+        weights, entries = run * self.channels * self.widths.weight, moves["ifmap"].load
+        outputs = moves["ofmap"].store
+        to_glb, to_lbuf, fetched = moves["filter"].fetch, moves["filter"].load, moves["ifmap"].fetch
 
         def total(bits: PerStep) -> int:
             return int(bits.sum()) * times

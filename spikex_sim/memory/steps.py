@@ -58,6 +58,40 @@ def joined(groups: list[Steps]) -> Steps:
     return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})
 
 
+@dataclass(frozen=True)
+class Moves:
+    """Bits of one tensor that every step moves, int64 arrays ``[steps]``; see :class:`Steps`.
+
+    Attributes
+    ----------
+    fetch, load, store, writeback : int64 array
+        DRAM to GLB, GLB to LBUF, LBUF to GLB, and GLB to DRAM.
+    """
+
+    fetch: PerStep
+    load: PerStep
+    store: PerStep
+    writeback: PerStep
+
+    @classmethod
+    def of(cls, steps: Steps) -> Moves:
+        """Moves of steps that move nothing but this tensor."""
+        return cls(steps.fetch_bits, steps.load_bits, steps.store_bits, steps.writeback_bits)
+
+
+def joined_moves(groups: list[dict[str, Moves]]) -> dict[str, Moves]:
+    """Moves of several groups, one after the other, by tensor."""
+    return {
+        tensor: Moves(
+            **{
+                f.name: np.concatenate([getattr(group[tensor], f.name) for group in groups])
+                for f in fields(Moves)
+            }
+        )
+        for tensor in groups[0]
+    }
+
+
 def check_number(steps: int, what: str, arch: Accelerator) -> None:
     """Raise :class:`ConfigError` where a layer has more steps than fit the memory of a laptop."""
     if steps > MAX_STEPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,7 +13,7 @@ from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import Blocks, Residency, blocks_of, choose_residency
-from spikex_sim.memory.steps import Steps, check_number, joined
+from spikex_sim.memory.steps import Moves, Steps, check_number, joined, joined_moves
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -67,20 +68,14 @@ def traffic_of(
     ConfigError
         If a buffer cannot hold even a single tap, naming the smallest that works.
     """
-    blocks = blocks_of(schedule, spikes)
+    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch)
     sizes = schedule.groups.sizes
-    channel_filter_bits = schedule.geometry.filter_taps * sizes[0] * widths.weight
-    residency = choose_residency(schedule, blocks, channel_filter_bits, arch)
-    batches = batch_counts(schedule, arch)
     log = AccessLog()
     per_size: dict[int, tuple[Steps, Operations, int]] = {}
     groups = []
     for index, rows in enumerate(sizes):
         if rows not in per_size:
-            chunks = fit_chunks(schedule, spikes, found, residency, rows * widths.weight, arch)
-            part = GroupTraffic(
-                schedule, spikes, found, batches, blocks, residency, chunks, widths, arch, rows
-            )
+            part = part_of(rows)
             per_size[rows] = part.build()
             part.count(log, sizes.count(rows))
         check_number(len(sizes) * len(per_size[rows][0]), f"{len(sizes)} row groups", arch)
@@ -97,6 +92,37 @@ def traffic_of(
         additions=operations.accumulations,
         mapping=_describe(schedule, residency),
     )
+
+
+def ntwu_moves(
+    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+) -> dict[str, Moves]:
+    """Bits that each step of :func:`traffic_of` moves, by tensor."""
+    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch)
+    sizes = schedule.groups.sizes
+    built = {rows: part_of(rows).moves() for rows in set(sizes)}
+    moves = joined_moves([built[rows] for rows in sizes])
+    if residency.glb_ifmap == "layer":
+        words = int((blocks.spmb.sum(axis=1) * blocks.words).sum())
+        moves["ifmap"].fetch[0] += words * schedule.tws
+        moves["tag"].fetch[0] += words
+    return moves
+
+
+def _layout(
+    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+) -> tuple[Blocks, Residency, Callable[[int], GroupTraffic]]:
+    """What moves, for how long it stays, and the steps of a group of so many rows."""
+    blocks = blocks_of(schedule, spikes)
+    channel_filter_bits = schedule.geometry.filter_taps * schedule.groups.sizes[0] * widths.weight
+    residency = choose_residency(schedule, blocks, channel_filter_bits, arch)
+    batches = batch_counts(schedule, arch)
+
+    def part_of(rows: int) -> GroupTraffic:
+        chunks = fit_chunks(schedule, spikes, found, residency, rows * widths.weight, arch)
+        return GroupTraffic(schedule, spikes, found, batches, blocks, residency, chunks, widths, arch, rows)
+
+    return blocks, residency, part_of
 
 
 def _describe(schedule: Schedule, residency: Residency) -> dict[str, Any]:

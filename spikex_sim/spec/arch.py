@@ -94,8 +94,8 @@ class Glb(_Buffer):
     partition: Partition = Partition(ifmap=0.3, filter=0.6, ofmap=0.1, psum=0.0)
     separate: Separate | None = knob(
         None,
-        "ifmap, filter and ofmap memories of their own, each charged and timed by itself; they take the "
-        "place of the partition",
+        "ifmap, filter and ofmap memories of their own, each charged by itself, and timed by itself where "
+        "the array works from the GLB; they take the place of the partition",
         "B",
     )
 

@@ -113,7 +113,8 @@ def dynamic_timesteps(
     rows = []
     for threshold in limits:
         ends = stopping_points(normalised_entropy(counts), threshold)
-        predicted = counts[np.arange(len(ends)), ends - 1].argmax(axis=-1)
+        at_end = counts[np.arange(len(ends)), ends - 1]
+        predicted = np.where(at_end.any(axis=-1), at_end.argmax(axis=-1), -1)
         found = replays.costs(ends).mean(axis=0)
         energy, on_chip, seconds, edp = (float(value) for value in found)
         saved = 1 - np.divide(found, full, out=np.ones_like(found), where=full > 0)

@@ -1,41 +1,47 @@
-"""Runs the points of a sweep, in grid order."""
+"""Runs the points of a sweep that its store does not have, and makes the table of all."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from functools import lru_cache
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from spikex_sim.accounting import Stalls
-from spikex_sim.energy.model import COMPONENTS, EnergyModel
 from spikex_sim.errors import ConfigError
-from spikex_sim.files import check_writable, csv_text, write_files
-from spikex_sim.registry import source_files
-from spikex_sim.results import RunResult
-from spikex_sim.simulator import as_traces, check_runnable, describe, simulate, versions
+from spikex_sim.files import writable_folder
+from spikex_sim.simulator import as_traces, check_runnable, describe, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.sweeps.grid import points
+from spikex_sim.sweeps import pools
+from spikex_sim.sweeps.grid import Axis, check_count, points
+from spikex_sim.sweeps.pools import Spooled
 from spikex_sim.sweeps.store import SweepStore
+from spikex_sim.sweeps.table import MEASURES, Row, check_parquet, labels_of, row_of, write_table
+from spikex_sim.sweeps.work import Outcome, Point, point_key
 from spikex_sim.trace.model import Trace
 
 TraceLike = Trace | str | Path
+ArchLike = str | Path | Accelerator
+Progress = Callable[[str, int, int], None]
+MAX_JOBS = 256
+"""Most processes of one sweep."""
 
 
 def sweep(
     trace: TraceLike | Sequence[TraceLike],
-    grid: Mapping[str, Sequence[Any]],
+    grid: Axis,
     *,
-    arch: str | Path | Accelerator | Sequence[str | Path | Accelerator] = "spikex",
+    zipped: Sequence[Axis] = (),
+    arch: ArchLike | Sequence[ArchLike] = "spikex",
     engine: str = "fast",
     overrides: Mapping[str, Any] | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
     out: str | Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[dict[str, Any]]:
+    parquet: bool = False,
+    progress: Progress | None = None,
+) -> list[Row]:
     """Replay traces through every combination of configuration values.
 
     Parameters
@@ -44,65 +50,166 @@ def sweep(
         Traces; a folder counts as one network's samples.
     grid : mapping of str to sequence
         Dotted configuration key to its values; all combinations are run.
+    zipped : sequence of mappings, optional
+        Further axes, each of several keys that advance together, with equally many values.
     arch : str, Path, Accelerator, or sequence of them
         Accelerators to sweep.
     engine : {"fast", "event"}
         Memory engine.
     overrides : mapping, optional
         Configuration keys that are the same for all points.
+    jobs : int
+        Processes that run points at the same time on this machine.
+    scheduler : str, optional
+        Address of a running Dask scheduler, ``tcp://host:8786``, whose workers run the points instead.
     out : str or Path, optional
         Folder for ``sweep.sqlite`` and ``sweep.csv``; points that the store already has are not run again.
+    parquet : bool
+        Write ``sweep.parquet`` too; needs pandas and pyarrow.
     progress : callable, optional
-        Told what is being done, how many points are done, and of how many.
+        Told the last point, how many points are done, and of how many; first with those that the store has.
 
     Returns
     -------
     list of dict
         One row a point, in grid order: trace, accelerator, the grid's keys, then cycles, seconds, energies
-        and the rest, units in the names.
+        and the rest, units in the names. ``error`` says why a point could not be run; it is empty otherwise.
 
     Raises
     ------
     SpikexError
-        If any point's configuration is wrong, before anything is run; or if a point cannot be run.
+        If any point's configuration is wrong, before anything is run; or if the store cannot be written.
     """
     traces: list[TraceLike] = _listed(trace, "trace", Trace | str | Path)
-    archs: list[str | Path | Accelerator] = _listed(arch, "arch", str | Path | Accelerator)
-    values = points(grid)
+    archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
-    twice = sorted(set(grid) & set(overrides or {}))
-    if twice:
-        raise ConfigError("is both swept and set", where="grid", field=twice[0])
-    configurations = [
-        (point, load_accelerator(one, {**(overrides or {}), **point})) for one in archs for point in values
-    ]
+    _check_places(jobs, scheduler)
+    if parquet:
+        check_parquet()
+    configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
     loaded = [as_traces(item) for item in traces]
     for samples in loaded:
         for _, accelerator in configurations:
             check_runnable(samples, accelerator, engine)
-    rows: list[dict[str, Any]] = []
-    total = len(traces) * len(configurations)
-    store = nullcontext() if out is None else SweepStore(check_writable(out) / "sweep.sqlite")
-    with store as kept:
-        for samples in loaded:
-            name = describe(samples)["name"]
-            for point, accelerator in configurations:
-                if progress:
-                    progress(f"{name} {accelerator.name}", len(rows), total)
-                key = _key(samples, accelerator, engine) if kept else ""
-                found = kept.find(key, set(MEASURES)) if kept else None
-                if found is None:
-                    found = _measures(simulate(samples, accelerator, engine=engine))
-                    if kept:
-                        kept.add(key, found)
-                shown = {name: _plain(value) for name, value in point.items()}
-                rows.append({"trace": name, "arch": accelerator.name, **shown, **found})
-    if progress:
-        progress("done", total, total)
-    if out is not None:
-        write_files(out, {"sweep.csv": csv_text(rows)})
+    planned = list(_plan(loaded, configurations, engine))
+    folder = None if out is None else writable_folder(out)
+    with SweepStore(folder and folder / "sweep.sqlite") as store:
+        errors = _run(planned, traces, loaded, store, jobs, scheduler, progress)
+        rows = [row_of(labels, *_found(store, point, errors)) for labels, point in planned]
+    if folder is not None:
+        write_table(folder, rows, parquet=parquet)
     return rows
+
+
+def _configurations(
+    archs: Sequence[ArchLike], values: Sequence[Mapping[str, Any]], overrides: Mapping[str, Any], traces: int
+) -> list[tuple[Mapping[str, Any], Accelerator]]:
+    check_count(traces * len(archs) * len(values), "sweep")
+    twice = sorted(set(values[0]) & set(overrides))
+    if twice:
+        raise ConfigError("is both swept and set", where="grid", field=twice[0])
+    return [(point, load_accelerator(one, {**overrides, **point})) for one in archs for point in values]
+
+
+def _plan(
+    loaded: Sequence[Sequence[Trace]],
+    configurations: Sequence[tuple[Mapping[str, Any], Accelerator]],
+    engine: str,
+) -> Iterator[tuple[Row, Point]]:
+    """Points in grid order, each with its own columns."""
+    for source, samples in enumerate(loaded):
+        name = describe(samples)["name"]
+        for values, accelerator in configurations:
+            point = Point(point_key(samples, accelerator, engine), source, accelerator, engine)
+            yield labels_of(name, accelerator.name, values), point
+
+
+def _run(
+    planned: Sequence[tuple[Row, Point]],
+    traces: Sequence[TraceLike],
+    loaded: Sequence[Sequence[Trace]],
+    store: SweepStore,
+    jobs: int,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> dict[str, str]:
+    """Run what the store does not have; return the errors of points that failed."""
+    labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
+    todo = {p.key: p for _, p in planned if store.find(p.key, set(MEASURES)) is None}
+    done = len(labels) - len(todo)
+    errors: dict[str, str] = {}
+    if progress:
+        progress("sweep", done, len(labels))
+    # Another sweep may have finished a point since.
+    waiting = (point for point in todo.values() if not store.has(point.key))
+    workers = min(jobs, len(todo))
+    with closing(_outcomes(waiting, traces, loaded, workers, scheduler)) as outcomes:
+        for outcome in outcomes if todo else ():
+            if outcome.row is None:
+                errors[outcome.key] = outcome.error
+                store.add_failure(outcome.key, outcome.error)
+            else:
+                store.add(outcome.key, outcome.row)
+            done += 1
+            if progress:
+                progress(labels[outcome.key], done, len(labels))
+    if progress:
+        progress("done", len(labels), len(labels))
+    return errors
+
+
+def _outcomes(
+    waiting: Iterable[Point],
+    traces: Sequence[TraceLike],
+    loaded: Sequence[Sequence[Trace]],
+    jobs: int,
+    scheduler: str | None,
+) -> Generator[Outcome, None, None]:
+    """Outcomes of points from where they are to be run."""
+    if scheduler is not None:
+        yield from pools.on_cluster(waiting, loaded, scheduler)
+        return
+    prepare()  # here, so that workers find the kernels compiled
+    if jobs < 2:
+        yield from pools.in_process(waiting, loaded)
+        return
+    with _files(traces) as files:
+        yield from pools.in_processes(waiting, files, jobs)
+
+
+@contextmanager
+def _files(traces: Sequence[TraceLike]) -> Iterator[list[Path | Spooled]]:
+    """Where workers can read the traces; those that were made in memory are written for them."""
+    with ExitStack() as stack:
+        files: list[Path | Spooled] = []
+        for item in traces:
+            if isinstance(item, Trace):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spikex-sweep-"))
+                spooled = Spooled(Path(folder, "trace"))
+                spooled.write(item)
+                files.append(spooled)
+            else:
+                files.append(Path(item).absolute())
+        yield files
+
+
+def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:
+    row = store.find(point.key, set(MEASURES))
+    if row is not None:
+        return row, ""
+    return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")
+
+
+def _check_places(jobs: int, scheduler: str | None) -> None:
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MAX_JOBS:
+        raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
+    if scheduler is None:
+        return
+    if not isinstance(scheduler, str) or not scheduler.strip():
+        raise ConfigError("must be the address of a Dask scheduler, tcp://host:8786", field="scheduler")
+    if jobs != 1:
+        raise ConfigError("is for this machine; a cluster has the workers that it has", field="jobs")
 
 
 def _listed(given: Any, what: str, kind: Any) -> list[Any]:
@@ -110,88 +217,3 @@ def _listed(given: Any, what: str, kind: Any) -> list[Any]:
     if not all(isinstance(item, kind) for item in items):
         raise ConfigError(f"must be one or a list of names, paths or objects, not {given!r:.60}", field=what)
     return items
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return "/".join(map(str, value))
-    return value if isinstance(value, int | float | str) else json.dumps(value)
-
-
-def _key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
-    """Content of a point: configuration, energies, spikes, and the code that computes it."""
-    content = {
-        "config": arch.model_dump(mode="json"),
-        "energies": repr(EnergyModel.of(arch)),
-        "traces": [(one.name, one.sha256) for one in samples],
-        "engine": engine,
-        "version": versions()["spikex_sim"],
-        "code": _code_sha256(arch.scheduler, arch.dispatch, engine),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _code_sha256(scheduler: str, dispatch: str, engine: str) -> str:
-    """Hash the sources of this package and of the plug-ins in use: changed code is another point."""
-    files = set(source_files("engines", "fast"))
-    for seam, name in (("accelerators", scheduler), ("dispatch", dispatch), ("engines", engine)):
-        files.update(source_files(seam, name))
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _total(name: str) -> Callable[[RunResult], Any]:
-    return lambda run: getattr(run.totals, name)
-
-
-def _stall(cause: str) -> Callable[[RunResult], int]:
-    return lambda run: run.totals.stalls[cause]
-
-
-def _energy(part: str) -> Callable[[RunResult], float]:
-    return lambda run: run.totals.energy.components[part]
-
-
-def _measures(result: RunResult) -> dict[str, Any]:
-    """Take from a run what a sweep keeps of it."""
-    return {name: value(result) for name, value in MEASURES.items()}
-
-
-MEASURES: dict[str, Callable[[RunResult], Any]] = {
-    "layer_tws": lambda run: "/".join(str(layer.tws) for layer in run.layers if layer.tws),
-    "cycles": lambda run: run.totals.cycles,
-    "compute_cycles": lambda run: run.totals.compute_cycles,
-    **{f"stall_{cause}_cycles": _stall(cause) for cause in Stalls()},
-    **{
-        name: _total(name)
-        for name in (
-            "seconds",
-            "energy_pj",
-            "energy_on_chip_pj",
-            "edp_js",
-            "power_mw",
-            "tops",
-            "tops_dense",
-            "tops_per_watt",
-            "utilization",
-            "add_utilization",
-            "ntwus",
-            "batches",
-            "streamed_taps",
-            "accumulations",
-            "lif_updates",
-            "output_spikes",
-            "estimate_pj",
-        )
-    },
-    **{f"energy_{part}_pj": _energy(part) for part in COMPONENTS},
-    "leakage_glb_pj": lambda run: run.totals.energy.leakage["glb"],
-    "leakage_lbuf_pj": lambda run: run.totals.energy.leakage["lbuf"],
-    "leakage_pe_pj": lambda run: run.totals.energy.leakage.get("pe", 0.0),
-    "engine": lambda run: run.engine,
-    "trace_sha256": lambda run: run.trace["sha256"],
-}
-"""Columns of a sweep after the point's own, in order."""

@@ -33,8 +33,15 @@ class Stage:
     silence_is_free: bool
 
 
-def plan_stages(trace: Trace) -> list[Stage]:
+def plan_stages(trace: Trace, *, fold: bool = True) -> list[Stage]:
     """Stages of a trace, in order.
+
+    Parameters
+    ----------
+    trace : Trace
+        Layers, and what is known of them.
+    fold : bool
+        Whether average pooling becomes part of the layer after it; an ANN averages activations instead.
 
     Raises
     ------
@@ -53,13 +60,13 @@ def plan_stages(trace: Trace) -> list[Stage]:
                 where=trace.where,
                 field=f"{index}/input",
             )
-        stage = _stage(trace, index)
+        stage = _stage(trace, index, fold)
         known = (recorded or known) if layer.is_pool else stage.weight is not None
         stages.append(stage)
     return stages
 
 
-def _stage(trace: Trace, index: int) -> Stage:
+def _stage(trace: Trace, index: int, fold: bool) -> Stage:
     layer = trace.layers[index]
     weight, bias = trace.weights.get(index), trace.biases.get(index)
     if layer.kind == "avgpool":
@@ -78,9 +85,10 @@ def _stage(trace: Trace, index: int) -> Stage:
                 where=trace.where,
                 field=f"{index}/input",
             )
-        if weight is not None:
+        if weight is not None and fold:
             weight = folded_weight(before, layer, weight, trace.where, f"{index}/weight")
-        layer = folded_layer(before, layer, trace.where)
+        if fold:
+            layer = folded_layer(before, layer, trace.where)
     biased = bias is not None and bool(bias.any())
     free = layer.neuron is None or (layer.neuron.silence_is_free and not biased)
     return Stage(layer, weight, bias, free)

@@ -156,7 +156,7 @@ def scalesim_reports(
 @pytest.mark.parametrize(("rows", "cols"), [(8, 8), (3, 5), (16, 2), (1, 7)])
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_live_runs(dataflow: str, rows: int, cols: int, tmp_path: Path) -> None:
-    pytest.importorskip("scalesim", reason="SCALE-Sim is not installed: pip install scalesim")
+    pytest.importorskip("scalesim", reason="SCALE-Sim is not installed: pip install scalesim 'numpy<2.4'")
     layers = drawn_layers(random.Random(f"{dataflow} {rows} {cols}"), 12)
     overrides = {"array.rows": rows, "array.cols": cols}
     reports = scalesim_reports(tmp_path, layers, dataflow, rows, cols)

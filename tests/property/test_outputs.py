@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import naive
+from conformance.kit import once_at_most
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
 from pipeline import outputs, schedule_of
-from conformance.kit import once_at_most
 from spikex_sim.errors import ConfigError, UnsupportedError
 from spikex_sim.registry import plugin_names
 from spikex_sim.simulator import simulate

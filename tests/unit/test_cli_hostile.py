@@ -123,7 +123,7 @@ class TestTables:
             return enlarged(simulate(*args, **kwargs), 300_000)
 
         monkeypatch.setattr("spikex_sim.simulator.simulate", larger)
-        monkeypatch.setattr("spikex_sim.sweeps.runner.simulate", larger)
+        monkeypatch.setattr("spikex_sim.sweeps.work.simulate", larger)
         shown = succeed(capsys, *line.format("t.npz").split())
         assert_tables_fit(shown, ("source ", "output spikes", f"trace-{LONG}"))
 

@@ -28,7 +28,9 @@ from spikex_sim.registry import SEAMS, plugin, plugin_names
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import describe_keys, preset_names
 from spikex_sim.spec.networks import network_names
+from spikex_sim.sweeps.grid import points
 from spikex_sim.sweeps.runner import sweep
+from spikex_sim.sweeps.study import load_study
 from spikex_sim.trace.model import Trace
 from spikex_sim.trace.store import save_trace
 
@@ -215,7 +217,16 @@ def test_presets_plugins_and_networks_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["concepts.md", "configuration.md", "extending.md", "studies.md", "traces.md"]
+    "name",
+    [
+        "concepts.md",
+        "configuration.md",
+        "extending.md",
+        "studies.md",
+        "sweeps.md",
+        "timeline.md",
+        "traces.md",
+    ],
 )
 def test_python_examples_work(name: str, tmp_path: Path) -> None:
     """Blocks run in order as one script; those that begin with a file name are that file."""
@@ -252,6 +263,11 @@ def test_yaml_examples_load(tmp_path: Path) -> None:
         for block in blocks(read(page), "yaml"):
             (tmp_path / "example.yaml").write_text(block, "utf-8")
             assert load_accelerator(tmp_path / "example.yaml").name != "spikex"
+    for block in blocks(read("sweeps.md"), "yaml"):
+        (tmp_path / "example.yaml").write_text(block, "utf-8")
+        study = load_study(tmp_path / "example.yaml")
+        for values in points(study.product, study.zip):
+            load_accelerator("ptb", study.set | values)
 
 
 @pytest.mark.parametrize("engine", plugin_names("engines"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,31 +14,24 @@ import pytest
 
 import spikex_sim as sx
 from command import REPOSITORY, files_under, is_mistake, spikex, succeed
-from spikex_sim.sweeps import runner
+from spikex_sim.cli.sweep import pace
+from spikex_sim.sweeps import work
 from spikex_sim.sweeps.grid import parse_axis, points
+from sweeping import a_layer
 from trace_files import a_trace
-
-LAYER = {"name": "fc", "kind": "linear", "in_channels": 20, "out_channels": 9,
-         "neuron": {"threshold": 20, "leak_shift": 3}}  # fmt: skip
-
-
-def a_layer(seed: int = 0, name: str = "one") -> sx.Trace:
-    rng = np.random.default_rng(seed)
-    weights = [np.random.default_rng(9).integers(-9, 12, (9, 20)).astype(np.int8)]
-    return sx.Trace.from_arrays([LAYER], rng.random((20, 12)) < 0.3, weights=weights, name=name)
 
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, dict[str, Any]]]:
     """What has been simulated: trace, accelerator, and its configuration."""
     calls: list[tuple[str, str, dict[str, Any]]] = []
-    simulate = runner.simulate
+    simulate = work.simulate
 
     def counted(traces: Any, arch: sx.Accelerator, **options: Any) -> sx.RunResult:
         calls.append((traces[0].name, arch.name, arch.model_dump()))
         return simulate(traces, arch, **options)
 
-    monkeypatch.setattr(runner, "simulate", counted)
+    monkeypatch.setattr(work, "simulate", counted)
     return calls
 
 
@@ -70,6 +64,29 @@ class TestGrid:
     def test_values_are_there_and_differ(self, values: list[Any]) -> None:
         with pytest.raises(sx.ConfigError, match="tws"):
             points({"tws": values})
+
+    @pytest.mark.parametrize(
+        ("grid", "zipped", "words"),
+        [
+            ({}, [{"tws": [1, 2], "array.rows": [1]}], "array.rows: has 1 values, tws has 2"),
+            ({"tws": [1]}, [{"tws": [1, 2]}], "tws: is on two axes"),
+            ({}, [{"tws": [1]}, {"tws": [1]}], "tws: is on two axes"),
+            ({}, [{}], "names no key"),
+            ({}, [{"tws": [1, 1], "array.rows": [2, 2]}], "tws and array.rows: names a value twice"),
+            ({}, [{"tws": []}], "tws: has no values"),
+            ({}, [[1]], "must map keys"),
+            ({"tws": "12"}, [], "tws: must be a list"),
+            ({"tws": list(range(1000)), "array.rows": list(range(1000))}, [], "1000000 points"),
+        ],
+    )
+    def test_axes_that_are_none(self, grid: Any, zipped: Any, words: str) -> None:
+        with pytest.raises(sx.ConfigError, match=words):
+            points(grid, zipped)
+
+    def test_traces_and_accelerators_count(self) -> None:
+        grid = {"array.rows": list(range(1, 401)), "array.cols": list(range(1, 201))}
+        with pytest.raises(sx.ConfigError, match="160000 points"):
+            sx.sweep(a_layer(), grid, arch=["spikex", "ptb"])
 
 
 class TestPoints:
@@ -130,7 +147,24 @@ class TestPoints:
     def test_progress_counts_points(self) -> None:
         told: list[tuple[str, int, int]] = []
         sx.sweep(a_layer(), {"tws": [1, 2]}, progress=lambda *step: told.append(step))
-        assert told == [("one spikex", 0, 2), ("one spikex", 1, 2), ("done", 2, 2)]
+        assert told == [("sweep", 0, 2), ("one spikex", 1, 2), ("one spikex", 2, 2), ("done", 2, 2)]
+
+    def test_a_point_that_is_there_twice_is_run_once(self, simulated: list[Any]) -> None:
+        first, second = sx.sweep([a_layer(), a_layer()], {"tws": [2]})
+        assert first == second and len(simulated) == 1
+
+    def test_values_of_numpy(self) -> None:
+        rows = sx.sweep(a_layer(), {"tws": np.array([1, 2])}, zipped=[{"array.rows": range(4, 6)}])
+        assert [(row["tws"], row["array.rows"]) for row in rows] == [(1, 4), (1, 5), (2, 4), (2, 5)]
+
+    def test_keys_that_advance_together(self, tmp_path: Path) -> None:
+        zipped = [{"array.rows": [4, 8, 8], "array.cols": [2, 4, 8]}]
+        rows = sx.sweep(a_layer(), {"tws": [3, 2]}, zipped=zipped, out=tmp_path)
+        shape = [(row["tws"], row["array.rows"], row["array.cols"]) for row in rows]
+        assert shape == [(t, *rc) for t in (3, 2) for rc in ((4, 2), (8, 4), (8, 8))]
+        assert list(rows_of(tmp_path)[0])[:5] == ["trace", "arch", "tws", "array.rows", "array.cols"]
+        alone = sx.sweep(a_layer(), {}, overrides={"tws": 2, "array.rows": 8, "array.cols": 4})
+        assert rows[4]["cycles"] == alone[0]["cycles"]
 
 
 class TestStore:
@@ -147,7 +181,7 @@ class TestStore:
     def test_an_interrupted_sweep_goes_on_where_it_stopped(
         self, tmp_path: Path, simulated: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        counted = runner.simulate
+        counted = work.simulate
 
         def interrupted(*args: Any, **options: Any) -> sx.RunResult:
             if len(simulated) == 2:
@@ -155,7 +189,7 @@ class TestStore:
             return counted(*args, **options)
 
         with monkeypatch.context() as context:
-            context.setattr(runner, "simulate", interrupted)
+            context.setattr(work, "simulate", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 sx.sweep(a_layer(), {"tws": [1, 2, 3, 4]}, out=tmp_path)
         assert not (tmp_path / "sweep.csv").exists()
@@ -199,7 +233,7 @@ class TestStore:
         self, tmp_path: Path, simulated: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sx.sweep(a_layer(), {"tws": [2]}, out=tmp_path)
-        monkeypatch.setattr(runner, "versions", lambda: {"spikex_sim": "99.0"})
+        monkeypatch.setattr(work, "versions", lambda: {"spikex_sim": "99.0"})
         sx.sweep(a_layer(), {"tws": [2]}, out=tmp_path)
         assert len(simulated) == 2
 
@@ -260,3 +294,158 @@ class TestRefusals:
         for traces, archs in (([], ["spikex"]), ([a_trace()], [])):
             with pytest.raises(sx.SpikexError):
                 sx.sweep(traces, {"tws": [1]}, arch=archs)
+
+
+STUDY = """
+traces: [one.npz, many]
+arch: [ptb, mine.yaml]
+engine: event
+set: {memory.dram.kind: HBM2}
+product: {tws: [2, 3]}
+zip:
+  - {array.rows: [4, 8], array.cols: [2, 4]}
+"""
+
+
+class TestStudy:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "many").mkdir()
+        for seed, name in enumerate(["one", "many/a", "many/b"]):
+            sx.save_trace(a_layer(seed, Path(name).name), tmp_path / f"{name}.npz")
+        (tmp_path / "mine.yaml").write_text("base: spikex\nname: mine\n")
+        (tmp_path / "study.yaml").write_text(STUDY)
+        return tmp_path
+
+    def test_is_the_same_as_the_call(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        succeed(capsys, "sweep", "--spec", folder / "study.yaml", "--out", folder / "out")
+        rows = sx.sweep(
+            [folder / "one.npz", folder / "many"], {"tws": [2, 3]}, engine="event", out=folder / "same",
+            zipped=[{"array.rows": [4, 8], "array.cols": [2, 4]}], arch=["ptb", folder / "mine.yaml"],
+            overrides={"memory.dram.kind": "HBM2"},
+        )  # fmt: skip
+        assert rows_of(folder / "out") == rows_of(folder / "same") and len(rows) == 16
+
+    def test_the_command_line_replaces_and_adds(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        succeed(capsys, "sweep", folder / "one.npz", "--spec", folder / "study.yaml", "--arch", "spikex",
+                "--grid", "memory.dram.samples=1,2", "--set", "memory.dram.kind=LPDDR4", "--engine", "fast",
+                "--out", folder / "out")  # fmt: skip
+        rows = rows_of(folder / "out")
+        assert len(rows) == 8 and {(row["trace"], row["arch"], row["engine"]) for row in rows} == {
+            ("one", "spikex", "fast")
+        }
+        names = list(rows[0])[2:6]
+        assert names == ["tws", "memory.dram.samples", "array.rows", "array.cols"]
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("product: {tws: [1, 2], tws: [3]}", ("duplicate key 'tws'",)),
+            ("products: {tws: [1, 2]}", ("products", "unknown key")),
+            ("product: {tws: 3}", ("product.tws", "list")),
+            ("product: {tws: []}", ("tws", "has no values")),
+            ("product: {tws: [1, 1]}", ("tws", "twice")),
+            ("zip: [{tws: [1, 2], array.rows: [1]}]", ("array.rows", "has 1 values, tws has 2")),
+            ("zip: {tws: [1, 2]}", ("zip",)),
+            ("zip: [{}]", ("names no key",)),
+            ("product: {tws: [1]}\nzip: [{tws: [2]}]", ("tws", "two axes")),
+            ("traces: one.npz", ("traces",)),
+            ("arch: [1]", ("arch.0",)),
+            ("product: &a {tws: [1]}\nset: *a", ("aliases",)),
+            ("product: !!python/name:os.system", ("python/name",)),
+            ("[1, 2]", ("mapping",)),
+            ("", ("mapping",)),
+            ("x: [" * 3000, ()),
+            ("# long\n" * 200_000, ("larger than",)),
+        ],
+    )
+    def test_mistakes_name_file_and_key(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], text: str, words: tuple[str, ...]
+    ) -> None:
+        (folder / "bad.yaml").write_text(text)
+        outcome = spikex(capsys, "sweep", "--spec", folder / "bad.yaml", "--out", folder / "out")
+        is_mistake(outcome, str(folder / "bad.yaml"), *words)
+        assert not (folder / "out").exists()
+
+    def test_no_file_and_keys_named_twice(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        for name in ("absent.yaml", ".", "many"):
+            is_mistake(spikex(capsys, "sweep", "--spec", folder / name), "no such file")
+        study = ("sweep", "--spec", folder / "study.yaml", "--out", folder / "out")
+        is_mistake(spikex(capsys, *study, "--grid", "tws=4"), "--grid", "tws", "twice")
+        is_mistake(spikex(capsys, *study, "--grid", "array.rows=4"), "array.rows", "two axes")
+        is_mistake(spikex(capsys, *study, "--tws", "4"), "tws", "both swept and set")
+
+
+class TestPareto:
+    def test_is_what_no_other_point_beats(self) -> None:
+        rng = np.random.default_rng(5)
+        rows = [
+            {"trace_sha256": sha, "seconds": int(s), "energy_pj": int(e), "error": ""}
+            for sha in "ab"
+            for s, e in rng.integers(0, 12, (40, 2))
+        ]
+        front = sx.pareto_front(rows)
+
+        def beaten(row: dict[str, Any]) -> bool:
+            return any(
+                other["trace_sha256"] == row["trace_sha256"]
+                and other["seconds"] <= row["seconds"]
+                and other["energy_pj"] <= row["energy_pj"]
+                and (other["seconds"], other["energy_pj"]) != (row["seconds"], row["energy_pj"])
+                for other in rows
+            )
+
+        wanted = [row for row in rows if not beaten(row)]
+        assert sorted(map(id, front)) == sorted(map(id, wanted))
+        assert [row["trace_sha256"] for row in front] == sorted(row["trace_sha256"] for row in front)
+
+    def test_other_measures_and_failed_points(self) -> None:
+        rows = sx.sweep(a_layer(), {"tws": [1, 2, 3, 5]})
+        failed = {**rows[0], "cycles": None, "energy_on_chip_pj": None, "error": "no"}
+        by = ("cycles", "energy_on_chip_pj")
+        assert sx.pareto_front([failed, *rows], by) == sx.pareto_front(rows, by)
+        assert sx.pareto_front([]) == [] and sx.pareto_front([failed]) == []
+
+    def test_printed(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sx.save_trace(a_layer(), tmp_path / "t.npz")
+        line = ("sweep", tmp_path / "t.npz", "--grid", "tws=1,2,3,5", "--out", tmp_path / "o")
+        shown = succeed(capsys, *line, "--pareto")
+        start = shown.lines.index("Pareto front: none is both faster and cheaper")
+        front = sx.pareto_front(sx.sweep(a_layer(), {"tws": [1, 2, 3, 5]}))
+        assert [line.split()[:2] for line in shown.lines[start + 2 : start + 2 + len(front)]] == [
+            ["spikex", str(row["tws"])] for row in front
+        ]
+
+
+class TestParquet:
+    def test_the_same_table(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        rows = sx.sweep(a_layer(), {"tws": [2, "auto"]}, arch=["spikex", "ann"], out=tmp_path, parquet=True)
+        found = pandas.read_parquet(tmp_path / "sweep.parquet")
+        assert list(found["cycles"]) == [row["cycles"] for row in rows]
+        assert list(found["tws"]) == ["2", "auto"] * 2 and list(found.columns) == list(rows[0])
+        assert list(found["estimate_pj"].isna()) == [False, False, True, True]
+
+    @pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
+    def test_refused_before_anything_runs_where_it_cannot_be_written(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        missing: str,
+    ) -> None:
+        monkeypatch.setitem(sys.modules, missing, None)
+        outcome = spikex(capsys, "sweep", "--parquet", "--out", tmp_path / "o")
+        is_mistake(outcome, "parquet", "pip install 'spikex_sim[parquet]'")
+
+
+@pytest.mark.parametrize(
+    ("done", "left", "seconds", "text"),
+    [(0, 5, 1.0, ""), (10, 20, 5.0, "2/s, 0:00:10 left"), (1, 9000, 2.0, "0.5/s, 5:00:00 left"),
+     (3, 0, 3.0, "1/s, 0:00:00 left")],
+)  # fmt: skip
+def test_pace(done: int, left: int, seconds: float, text: str) -> None:
+    assert pace(done, left, seconds) == text

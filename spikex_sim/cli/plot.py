@@ -1,0 +1,71 @@
+"""Command that draws figures of what run, compare and sweep wrote: plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikex_sim.cli.options import Out, split_names, wrote
+from spikex_sim.errors import ConfigError
+
+
+def plot(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder that run, compare or sweep wrote with --out; or a trace file.", metavar="DIR"
+        ),
+    ],
+    figures: Annotated[
+        list[str] | None,
+        typer.Option("--figure", help="Draw this one only; may repeat. Default: all.", metavar="NAME"),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Of pdf, png and svg, separated by commas.", metavar="F1,F2,...")
+    ] = "pdf",
+    columns: Annotated[
+        int, typer.Option("--columns", help="Columns of a page that a figure spans.", metavar="1|2")
+    ] = 1,
+    tws: Annotated[
+        int, typer.Option("--tws", help="Window size of a trace's raster, time points.", metavar="N", min=1)
+    ] = 4,
+    out: Out = None,
+) -> None:
+    """Draw every figure that a folder of results permits, sized for a paper.
+
+    Runs nothing. Files go to DIR/figures, or to --out.
+
+    Example: spikex-sim plot results/run --figure stalls --format pdf,svg --columns 2
+    """
+    from spikex_sim.plots import folder
+    from spikex_sim.plots.style import FORMATS
+    from spikex_sim.plots.style import columns as columns_style
+
+    wanted = figures or []
+    for name in wanted:
+        if name not in folder.NAMES:
+            raise ConfigError(f"{name!r:.40} is none of {', '.join(folder.NAMES)}", where="--figure")
+    forms = tuple(dict.fromkeys(split_names(formats, "--format")))
+    for form in forms:
+        if form not in FORMATS:
+            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+    style = columns_style(columns)
+
+    from spikex_sim.files import write_files
+
+    drawings = folder.drawings_of(path, tws)
+    offered = {drawing.name: drawing for drawing in drawings}
+    for name in wanted:
+        lacks = offered[name].lacks if name in offered else f"it permits {', '.join(offered)}"
+        if lacks:
+            raise ConfigError(f"cannot be drawn from {path}: {lacks}", where=f"--figure {name}")
+    contents: dict[str, bytes] = {}
+    for drawing in drawings:
+        if not drawing.lacks and drawing.name in (wanted or offered):
+            contents |= drawing.files(forms, style)
+    wrote(write_files(out or (path if path.is_dir() else path.parent) / "figures", contents))
+    for drawing in drawings:
+        if drawing.lacks and not wanted:
+            typer.echo(f"left out {drawing.name}: {drawing.lacks}")

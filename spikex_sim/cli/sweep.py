@@ -1,0 +1,172 @@
+"""Command that replays traces through every combination of configuration values: sweep."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spikex_sim.cli.options import Settings, Tws, default_trace, parse_settings, split_names, wrote
+from spikex_sim.errors import ConfigError, SpikexError
+
+
+def sweep(
+    trace_paths: Annotated[
+        list[Path] | None, typer.Argument(help="Trace files or folders; default: the packaged digit.")
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", help="Key and its values, e.g. tws=2,4,8; may repeat.", metavar="KEY=V1,V2"),
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", help="YAML file with traces, arch and axes.", metavar="FILE")
+    ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch", help="Accelerators, separated by commas; default: spikex.", metavar="NAME|FILE,..."
+        ),
+    ] = None,
+    tws: Tws = None,
+    settings: Settings = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="Memory engine; default: fast.", metavar="fast|event")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes on this machine.", metavar="N")] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Run on this Dask cluster instead.", metavar="ADDRESS"),
+    ] = None,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Print the Pareto front of latency and energy.")
+    ] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write sweep.parquet too.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the store and the table.")] = Path(
+        "results/sweep"
+    ),
+) -> None:
+    """Replay traces through every combination of configuration values.
+
+    Points that the folder already has are not run again: after an interruption, the same command goes on.
+    What the command line names replaces what the file of --spec says; --grid and --set add to it.
+
+    Example: spikex-sim sweep --grid tws=2,4,8 --grid array.cols=8,16 --arch spikex,ptb --jobs 2
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.files import check_writable
+    from spikex_sim.sweeps.grid import parse_axis
+    from spikex_sim.sweeps.study import Study, load_study
+
+    show.log_to_terminal()
+    study = Study() if spec is None else load_study(spec)
+    axes = dict(study.product)
+    for key, values in map(parse_axis, grid or []):
+        if key in axes:
+            raise ConfigError("names a key twice", where="--grid", field=key)
+        axes[key] = values
+    overrides = study.set | parse_settings(settings, tws)
+    archs = split_names(arch, "--arch") if arch is not None else list(study.arch) or ["spikex"]
+    traces = [default_trace(path) for path in trace_paths or map(Path, study.traces)] or [default_trace(None)]
+    check_writable(out)
+    from spikex_sim.sweeps.runner import sweep as run_sweep
+
+    with _sweep_bar() as progress:
+        table = run_sweep(
+            traces,
+            axes,
+            zipped=study.zip,
+            arch=archs,
+            engine=engine or study.engine or "fast",
+            overrides=overrides,
+            jobs=jobs,
+            scheduler=scheduler,
+            out=out,
+            parquet=parquet,
+            progress=progress,
+        )
+    keys = [*axes, *(key for axis in study.zip for key in axis)]
+    finished = [row for row in table if not row["error"]]
+    if finished:
+        show.show_sweep(finished, keys)
+    if finished and pareto:
+        _show_front(finished, keys)
+    wrote([out / "sweep.csv", *([out / "sweep.parquet"] if parquet else []), out / "sweep.sqlite"])
+    failed = [row for row in table if row["error"]]
+    if failed:
+        point = ", ".join(f"{key} {failed[0][key]}" for key in ("trace", "arch", *keys))
+        raise SpikexError(
+            f"{len(failed)} of {len(table)} points failed; the first, {point}: {failed[0]['error']}",
+            where=str(out / "sweep.csv"),
+        )
+
+
+def _show_front(rows: list[dict[str, Any]], keys: list[str]) -> None:
+    """Print the points that no other one beats in both latency and energy."""
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import LONGEST_KEY, short
+    from spikex_sim.sweeps.table import pareto_front
+    from spikex_sim.units import joules, with_prefix
+
+    names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
+    names += ["arch", *keys]
+    made = show.table(
+        "Pareto front: none is both faster and cheaper",
+        *(*names, "latency", "energy", "no DRAM", "EDP, Js"),
+        left=len(names),
+    )
+    for row in pareto_front(rows):
+        made.add_row(
+            *(short(str(row[name]), LONGEST_KEY) for name in names),
+            with_prefix(row["seconds"], "s"),
+            joules(row["energy_pj"]),
+            joules(row["energy_on_chip_pj"]),
+            f"{row['edp_js']:.3g}",
+        )
+    show.put(made)
+
+
+@contextmanager
+def _sweep_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show points done, points a second and the time left on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from spikex_sim.cli import show
+
+    bar = Progress(
+        TextColumn("{task.description:28.28}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[pace]}", markup=False),
+        console=show.errors,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("reading", total=None, pace="")
+        start, stored = 0.0, 0
+
+        def report(what: str, done: int, total: int) -> None:
+            nonlocal start, stored
+            if not start:
+                start, stored = time.monotonic(), done
+            text = pace(done - stored, total - done, time.monotonic() - start)
+            bar.update(task, description=what, completed=done, total=total, pace=text)
+
+        yield report
+
+
+def pace(done: int, left: int, seconds: float) -> str:
+    """Points a second and the time left at that rate; empty as long as none is done."""
+    if not done or seconds <= 0:
+        return ""
+    rate = done / seconds
+    minutes, rest = divmod(round(left / rate), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{rate:.3g}/s, {hours}:{minutes:02}:{rest:02} left"

@@ -1,0 +1,39 @@
+"""Figures for papers: functions of rows, which simulate nothing and return what they drew.
+
+>>> from spikex_sim import plots
+>>> layer = {"name": "fc", "cycles": 10, "utilization": 0.5, "add_utilization": 0.25}
+>>> fig, ax = plots.utilization([layer], style=plots.columns(1))
+>>> ax.collections[0].get_array().tolist()
+[[50.0, 25.0]]
+"""
+
+from spikex_sim.plots.layers import (
+    energy_by_component,
+    energy_by_tensor,
+    roofline,
+    roofline_rows,
+    stalls,
+    utilization,
+)
+from spikex_sim.plots.machines import comparison
+from spikex_sim.plots.spikes import raster, spike_rows
+from spikex_sim.plots.style import columns, file_bytes
+from spikex_sim.plots.sweeps import against_array_size, against_firing_rate, against_tws, pareto
+
+__all__ = [
+    "against_array_size",
+    "against_firing_rate",
+    "against_tws",
+    "columns",
+    "comparison",
+    "energy_by_component",
+    "energy_by_tensor",
+    "file_bytes",
+    "pareto",
+    "raster",
+    "roofline",
+    "roofline_rows",
+    "spike_rows",
+    "stalls",
+    "utilization",
+]

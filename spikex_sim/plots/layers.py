@@ -1,0 +1,339 @@
+"""Figures of the layers of a run: energy, stalls, use of the array, roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from spikex_sim.accounting import TENSORS
+from spikex_sim.errors import FigureError
+from spikex_sim.plots.style import (
+    LONGEST_NAME,
+    Given,
+    Look,
+    Style,
+    bar_heights,
+    decades,
+    legend,
+    panels,
+    series_look,
+    short,
+)
+from spikex_sim.plots.table import (
+    TOTAL,
+    Row,
+    Rows,
+    cell,
+    finished,
+    number,
+    numbers,
+    scale,
+    series_of,
+    working,
+)
+from spikex_sim.units import PJ_PER_J
+
+COMPONENTS = {
+    "energy_dram_pj": Look("DRAM", "#0072B2", ""),
+    "energy_glb_pj": Look("GLB", "#56B4E9", "////"),
+    "energy_lbuf_pj": Look("LBUF", "#E69F00", "\\\\\\\\"),
+    "energy_rf_pj": Look("RF", "#009E73", "...."),
+    "energy_alu_pj": Look("ALU", "#F0E442", ""),
+}
+TENSOR_LOOKS = {
+    "filter": Look("weights", "#0072B2", ""),
+    "ifmap": Look("input spikes", "#56B4E9", "////"),
+    "ofmap": Look("output spikes", "#E69F00", "\\\\\\\\"),
+    "psum": Look("potentials", "#009E73", "...."),
+    "tag": Look("tags", "#F0E442", ""),
+}
+STALLS = {
+    "compute_cycles": Look("array", "#DDDDDD", ""),
+    "stall_dram_cycles": Look("DRAM", "#0072B2", ""),
+    "stall_glb_cycles": Look("GLB", "#56B4E9", "////"),
+    "stall_lbuf_cycles": Look("LBUF", "#E69F00", "\\\\\\\\"),
+    "stall_drain_cycles": Look("drain", "#D55E00", "xxxx"),
+}
+MAX_NAMED = 7
+"""Most layers of a roofline that have a marker and a name each."""
+MAX_CELLS = 12
+"""Most columns of a heat map whose cells show their values."""
+
+
+def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Stacked energy of every layer by component, and below it of all together.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of ``layers.csv``; energies in pJ.
+    ax : sequence of two Axes, optional
+        For the layers and for the total.
+    style : str, path or dict, optional
+        Matplotlib style laid over the package's.
+
+    Returns
+    -------
+    fig : Figure
+    ax : tuple of two Axes
+
+    Raises
+    ------
+    FigureError
+        If a column is missing or not a number, or if no layer takes any cycles.
+    """
+    shown = working(rows)
+    names = [cell(row, "name") for row in shown]
+    return _energies(names, {c: numbers(shown, c) for c in COMPONENTS}, COMPONENTS, "Energy", ax, style)
+
+
+def energy_by_tensor(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Stacked energy of the accesses of every layer by tensor, all levels together, and of all layers.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of ``accesses.csv``; energies in pJ. Arithmetic is not among them.
+    ax, style, returns, raises
+        As :func:`energy_by_component`.
+    """
+    sums: dict[str, dict[str, float]] = {}
+    for row in rows:
+        name, tensor = str(cell(row, "layer")), str(cell(row, "tensor"))
+        if tensor not in TENSOR_LOOKS:
+            raise FigureError(f"must be one of {', '.join(TENSORS)}, not {tensor:.40}", field="tensor")
+        layer = sums.setdefault(name, dict.fromkeys(TENSOR_LOOKS, 0.0))
+        layer[tensor] += number(row, "read_pj") + number(row, "write_pj")
+    sums = {name: layer for name, layer in sums.items() if any(layer.values())}
+    if not sums:
+        raise FigureError("no layer accesses anything", field="read_pj")
+    parts = {tensor: [layer[tensor] for layer in sums.values()] for tensor in TENSOR_LOOKS}
+    return _energies(list(sums), parts, TENSOR_LOOKS, "Access energy", ax, style)
+
+
+def _energies(
+    names: Sequence[str], parts: Mapping[str, list[float]], looks: Mapping[str, Look], what: str, ax: Given,
+    style: Style,
+) -> tuple[Figure, tuple[Axes, Axes]]:  # fmt: skip
+    """Draw parts in pJ as stacked bars, a bar a layer, and below them one of the sums."""
+    totals = {part: [sum(values)] for part, values in parts.items()}
+    bars = bar_heights(len(names))
+    with panels(ax, style, height=bars + 1.15, count=2, ratios=[bars, 0.17]) as (figure, axes):
+        for axis, labels, shown in ((axes[0], names, parts), (axes[1], [TOTAL], totals)):
+            largest = max(map(sum, zip(*shown.values(), strict=True)))
+            divisor, unit = scale([largest / PJ_PER_J], "J")
+            _stack(axis, labels, shown, looks, divisor * PJ_PER_J)
+            axis.set_xlabel(f"{what} ({unit})")
+        _name(figure, axes, ax is None, looks)
+    return figure, (axes[0], axes[1])
+
+
+def stalls(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Shares of every layer's cycles in which the array works or waits, and of all layers' together.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of ``layers.csv``.
+    ax : Axes, optional
+    style, returns, raises
+        As :func:`energy_by_component`; one Axes.
+    """
+    shown = working(rows)
+    cycles = np.array([numbers(shown, column) for column in STALLS])
+    cycles = np.hstack([cycles, cycles.sum(axis=1, keepdims=True)])
+    shares = dict(zip(STALLS, 100 * cycles / cycles.sum(axis=0), strict=True))
+    names = [*(cell(row, "name") for row in shown), TOTAL]
+    with panels(ax, style, height=bar_heights(len(names)) + 0.55) as (figure, axes):
+        _stack(axes[0], names, shares, STALLS, 1.0)
+        axes[0].set_xlim(0, 100)
+        axes[0].axhline(len(names) - 1.5, color="black", lw=0.6)
+        axes[0].set_xlabel("Share of cycles (%)")
+        _name(figure, axes, ax is None, STALLS)
+    return figure, axes[0]
+
+
+def _stack(
+    axis: Axes, names: Sequence[str], parts: Mapping[str, Any], looks: Mapping[str, Look], divisor: float
+) -> None:
+    left = np.zeros(len(names))
+    places = np.arange(len(names))
+    for part, look in looks.items():
+        widths = np.asarray(parts[part], float) / divisor
+        axis.barh(places, widths, 0.75, left, label=look.label, color=look.color, hatch=look.hatch,
+                  edgecolor="black", linewidth=0)  # fmt: skip
+        left += widths
+    axis.set_yticks(places, [short(name) for name in names])
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlim(0, 1.03 * max(left) or 1)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="x")
+
+
+def _name(figure: Figure, axes: Sequence[Axes], own: bool, looks: Mapping[str, Look]) -> None:
+    handles, _ = axes[0].get_legend_handles_labels()
+    legend(figure, axes, own, handles, [look.label for look in looks.values()])
+
+
+def utilization(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Heat map of the share of cycles in which PEs are in use.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of ``layers.csv`` of one run; of several runs with a column ``run`` that tells them apart, which
+        makes a map of layers and runs; or rows of a sweep with ``tws``, a map of machines and window sizes.
+    ax : Axes, optional
+    style, returns, raises
+        As :func:`energy_by_component`; one Axes.
+    """
+    title = "PE use (%)"
+    cells: dict[tuple[str, str], float] = {}
+    if not rows:
+        raise FigureError("there are no rows")
+    if "run" in rows[0]:
+        cells = {(str(cell(r, "name")), str(r["run"])): number(r, "utilization") for r in working(rows)}
+    elif "name" in rows[0]:
+        title = "PEs (%)"
+        for row in working(rows):
+            cells[str(row["name"]), "in use"] = number(row, "utilization")
+            cells[str(row["name"]), "adding"] = number(row, "add_utilization")
+    else:
+        return _swept_utilization(rows, ax, style)
+    return _heat_map(cells, title, "", ax, style)
+
+
+def _swept_utilization(rows: Rows, ax: Given, style: Style) -> tuple[Figure, Axes]:
+    shown = [row for row in finished(rows) if cell(row, "tws") != "auto"]
+    cells = {
+        (label, f"{number(row, 'tws'):g}"): number(row, "utilization")
+        for label, series in series_of(shown, apart=("tws",)).items()
+        for row in series
+    }
+    if not cells:
+        raise FigureError("no point has a window size of its own", field="tws")
+    return _heat_map(cells, "PE use (%)", "Time window size (time points)", ax, style)
+
+
+def _heat_map(
+    cells: Mapping[tuple[str, str], float], title: str, across_label: str, ax: Given, style: Style
+) -> tuple[Figure, Axes]:
+    down = list(dict.fromkeys(name for name, _ in cells))
+    across = list(dict.fromkeys(name for _, name in cells))
+    if across_label:
+        across.sort(key=float)
+    shares = np.array([[100 * cells.get((one, other), np.nan) for other in across] for one in down])
+    labels = [short(name) for name in across]
+    steep = sum(map(len, labels)) > 30
+    with panels(ax, style, height=bar_heights(len(down)) + (1.3 if steep else 0.8)) as (figure, axes):
+        axis = axes[0]
+        mesh = axis.pcolormesh(np.ma.masked_invalid(shares), vmin=0, vmax=100, edgecolors="white", lw=0.4)
+        axis.set_facecolor("#DDDDDD")
+        if len(across) <= MAX_CELLS:
+            for (y, x), share in np.ndenumerate(shares):
+                if np.isfinite(share):
+                    color = "white" if share < 55 else "black"
+                    axis.text(x + 0.5, y + 0.5, f"{share:.0f}", ha="center", va="center", size=6, color=color)
+        axis.set_xticks(np.arange(len(across)) + 0.5, labels, rotation=35 if steep else 0,
+                        ha="right" if steep else "center", rotation_mode="anchor")  # fmt: skip
+        axis.set_yticks(np.arange(len(down)) + 0.5, [short(name, LONGEST_NAME + 6) for name in down])
+        axis.set_ylim(len(down), 0)
+        axis.tick_params(length=0)
+        axis.set_xlabel(across_label)
+        bar = figure.colorbar(mesh, ax=axis, label=title, aspect=12, fraction=0.06, ticks=[0, 50, 100])
+        bar.outline.set_linewidth(0.4)
+    return figure, axis
+
+
+def roofline_rows(layers: Rows, accesses: Rows, config: Mapping[str, Any]) -> list[Row]:
+    """Join what a roofline needs: rows of ``layers.csv`` and ``accesses.csv``, and a run's ``config``.
+
+    Returns
+    -------
+    list of dict
+        A row a layer: ``name``, ``accumulations``, ``seconds``, ``dram_bytes`` moved, and what the machine
+        could do, ``peak_per_s`` (an addition in every PE and cycle) and ``dram_bytes_per_s``.
+    """
+    moved: dict[str, float] = {}
+    for row in accesses:
+        if cell(row, "level") == "dram":
+            bits = number(row, "read_bits") + number(row, "write_bits")
+            name = str(cell(row, "layer"))
+            moved[name] = moved.get(name, 0.0) + bits / 8
+    peak = (
+        _setting(config, "array.rows") * _setting(config, "array.cols") * _setting(config, "clock_mhz") * 1e6
+    )
+    bandwidth = _setting(config, "memory.dram.bandwidth_gb_s") * 1e9
+    return [
+        {
+            "name": cell(row, "name"),
+            "accumulations": number(row, "accumulations"),
+            "seconds": number(row, "seconds"),
+            "dram_bytes": moved.get(str(row["name"]), 0.0),
+            "peak_per_s": peak,
+            "dram_bytes_per_s": bandwidth,
+        }
+        for row in working(layers)
+    ]
+
+
+def _setting(config: Mapping[str, Any], key: str) -> float:
+    found: Any = config
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            raise FigureError("no such key", field=f"config.{key}")
+        found = found[part]
+    return number({f"config.{key}": found}, f"config.{key}")
+
+
+def roofline(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Additions per DRAM byte against additions per second, below what PEs and DRAM allow.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        What :func:`roofline_rows` returns.
+    ax : Axes, optional
+    style, returns, raises
+        As :func:`energy_by_component`; one Axes.
+    """
+    shown = [row for row in rows if all(number(row, c) for c in ("accumulations", "dram_bytes", "seconds"))]
+    if not shown:
+        raise FigureError("no layer both adds and moves bytes", field="accumulations")
+    peak, bandwidth = number(shown[0], "peak_per_s"), number(shown[0], "dram_bytes_per_s")
+    x = np.array([row["accumulations"] / row["dram_bytes"] for row in shown])
+    y = np.array([row["accumulations"] / row["seconds"] for row in shown])
+    ridge = peak / bandwidth
+    left, right = decades(min(*x, ridge) / 2, max(*x, ridge) * 2)
+    ends = np.array([left, ridge, right])
+    with panels(ax, style, height=2.1) as (figure, axes):
+        axis = axes[0]
+        roof = axis.plot(ends, np.minimum(peak, bandwidth * ends) / 1e9, color="black", lw=1, marker="")[0]
+        handles, labels = [roof], [f"roof ({bandwidth / 1e9:g} GB/s)"]
+        if len(shown) <= MAX_NAMED:
+            for index, (row, at, per_s) in enumerate(zip(shown, x, y / 1e9, strict=True)):
+                handles += axis.plot([at], [per_s], **series_look(index) | {"linestyle": ""})
+                labels.append(short(row["name"]))
+        else:
+            points = axis.scatter(
+                x, y / 1e9, s=14, c=np.arange(1, len(shown) + 1), edgecolors="black", lw=0.3
+            )
+            figure.colorbar(
+                points, ax=axis, label="Layer (in order)", aspect=25, fraction=0.05, ticks=[1, len(shown)]
+            )
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlim(left, right)
+        axis.set_ylim(*decades(min(y) / 1e9, 1.1 * peak / 1e9))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel("Additions per DRAM byte (1/B)")
+        axis.set_ylabel("Additions (10⁹/s)")
+        axis.grid()
+        legend(figure, axes, ax is None, handles, labels)
+    return figure, axis

@@ -1,0 +1,74 @@
+"""Figure of several runs of the same spikes: bars relative to the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spikex_sim.errors import FigureError
+from spikex_sim.plots.style import HATCHES, WIDE_IN, Given, Style, legend, panels, short
+from spikex_sim.plots.table import Rows, cell, number
+
+MEASURES = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
+LOG_FROM = 30
+COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
+MAX_RUNS = len(HATCHES)
+
+
+def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Latency, energy with and without DRAM, and EDP of several runs, each over the first run's.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        A row a run: its name in ``run``, and ``seconds``, ``energy_pj``, ``energy_on_chip_pj`` and
+        ``edp_js`` as in ``totals`` of ``results.json``.
+    ax : Axes, optional
+    style : str, path or dict, optional
+        Matplotlib style laid over the package's.
+
+    Returns
+    -------
+    fig : Figure
+    ax : Axes
+
+    Raises
+    ------
+    FigureError
+        If there are no or too many runs, a column is missing, or the first run's is zero.
+    """
+    if not 1 <= len(rows) <= MAX_RUNS:
+        raise FigureError(f"needs 1 to {MAX_RUNS} runs, not {len(rows)}", field="run")
+    first = {column: number(rows[0], column) for column in MEASURES}
+    for column, value in first.items():
+        if not value:
+            raise FigureError("is 0 in the first run; nothing can be compared with it", field=column)
+    ratios = np.array([[number(row, column) / first[column] for column in MEASURES] for row in rows])
+    far = ratios.min() > 0 and ratios.max() / ratios.min() >= LOG_FROM
+    width = 0.84 / len(rows)
+    places = np.arange(len(MEASURES))
+    with panels(ax, style, height=2.1) as (figure, axes):
+        axis = axes[0]
+        handles: list[Any] = []
+        steep = len(rows) > (4 if figure.get_figwidth() >= WIDE_IN else 3)
+        for index, heights in enumerate(ratios):
+            at = places + (index - (len(rows) - 1) / 2) * width
+            bars = axis.bar(at, heights, width, color=COLORS[index], hatch=HATCHES[index],
+                            edgecolor="black", linewidth=0.4)  # fmt: skip
+            handles.append(bars)
+            shown = [f"{height:.3g}" for height in heights]
+            axis.bar_label(bars, shown, padding=1.5, size=5.5, rotation=90 if steep else 0)
+        low, high = ratios.min(), ratios.max()
+        if far:
+            axis.set_yscale("log")
+            axis.set_ylim(10 ** np.floor(np.log10(low)), high * (6 if steep else 2.5))
+        else:
+            axis.set_ylim(0, high * (1.25 if steep else 1.12))
+        axis.axhline(1, color="black", lw=0.6, zorder=0)
+        axis.set_xticks(places, list(MEASURES.values()))
+        axis.tick_params(axis="x", length=0)
+        axis.set_ylabel(f"Relative to {short(cell(rows[0], 'run'))} (×)")
+        legend(figure, axes, ax is None, handles, [short(cell(row, "run")) for row in rows])
+    return figure, axis

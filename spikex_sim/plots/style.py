@@ -1,0 +1,192 @@
+"""How figures look, and how they become files: one style, two widths, the same bytes every time."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.style
+import numpy as np
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from spikex_sim.errors import FigureError
+
+STYLE_FILE = Path(__file__).with_name("spikex.mplstyle")
+FORMATS = ("pdf", "png", "svg")
+WIDTHS_IN = {1: 3.5, 2: 7.16}
+"""Widths of a figure over one and over two columns of a page, inches (IEEE)."""
+WIDE_IN = 5.0
+"""From this width on, two panels stand side by side."""
+LEGEND_ROW_IN = 0.135
+"""Height of a line of a legend, inches."""
+LONGEST_NAME = 18
+"""Characters of a layer's or machine's name that are shown."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", ":", "-.")
+MAX_SERIES = len(MARKERS) * len(LINES)
+"""Most series that markers, colours and lines tell apart."""
+HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
+
+Style = str | os.PathLike[str] | Mapping[str, Any] | None
+"""Matplotlib style that is laid over the package's: a name, a file or settings."""
+Given = Axes | Sequence[Axes] | None
+"""Axes to draw into: one, or one a panel; None for a figure of its own."""
+
+
+class Look(NamedTuple):
+    """Filling of a bar's part."""
+
+    label: str
+    color: str
+    hatch: str
+
+
+def columns(count: int) -> dict[str, Any]:
+    """Style of a figure over one or two columns of a page.
+
+    Raises
+    ------
+    FigureError
+        If ``count`` is neither 1 nor 2.
+    """
+    if count not in WIDTHS_IN:
+        raise FigureError(f"are 1 or 2, not {count}", field="columns")
+    return {"figure.figsize": (WIDTHS_IN[count], 2.2)}
+
+
+@contextmanager
+def styled(style: Style = None) -> Iterator[None]:
+    """Draw in the package's style, whatever the user's own matplotlib settings are."""
+    layers: list[Any] = [STYLE_FILE] if style is None else [STYLE_FILE, style]
+    with matplotlib.style.context(layers, after_reset=True):
+        yield
+
+
+@contextmanager
+def panels(
+    ax: Given, style: Style, *, height: float, count: int = 1, ratios: Sequence[float] | None = None
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open axes to draw into, in style.
+
+    Parameters
+    ----------
+    ax : Axes, sequence of Axes or None
+        What the caller gave.
+    style : style or None
+        Laid over the package's.
+    height : float
+        Height of a new figure, inches; of one panel where panels without ``ratios`` stand below each other.
+    count : int
+        Panels.
+    ratios : sequence of float, optional
+        Heights of panels below each other; without, panels are equal, side by side where there is room.
+    """
+    with styled(style):
+        if ax is not None:
+            given = [ax] if isinstance(ax, Axes) else list(ax)
+            if len(given) != count:
+                raise FigureError(f"this figure has {count} panels, {len(given)} given", field="ax")
+            figure = given[0].get_figure(root=True)
+            assert figure is not None
+            yield figure, given
+            return
+        width = rcParams["figure.figsize"][0]
+        aside = ratios is None and width >= WIDE_IN
+        tall = height * (1 if ratios or aside else count)
+        figure = Figure(figsize=(width, tall))
+        shape = (1, count) if aside else (count, 1)
+        grid = figure.subplots(*shape, squeeze=False, height_ratios=ratios)
+        yield figure, list(grid.flat)
+        figure.draw_without_rendering()  # ticks are made when drawn first: they shall have this style
+
+
+def legend(
+    figure: Figure, axes: Sequence[Axes], own: bool, handles: Sequence[Any], labels: Sequence[str]
+) -> None:
+    """Name what is drawn: above a figure of its own, which grows, else inside the first axes given."""
+    if not own:
+        axes[0].legend(handles, labels)
+        return
+    fits = int(figure.get_figwidth() * 17 / (max(map(len, labels)) + 6))
+    rows = -(-len(labels) // max(1, fits))
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
+    figure.legend(handles, labels, loc="outside upper center", ncols=-(-len(labels) // rows))
+
+
+def series_look(index: int) -> dict[str, Any]:
+    """Colour, marker and line of a series; no two share all three."""
+    color = rcParams["axes.prop_cycle"].by_key()["color"]
+    return {
+        "color": color[index % len(color)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index // len(MARKERS) % len(LINES)],
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.4,
+    }
+
+
+def plain(text: object) -> str:
+    """Text as it stands: no formulas, no characters that the font lacks."""
+    shown = "".join(letter if _has_glyph(letter) else "?" for letter in str(text))
+    shown = shown.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def short(text: object, longest: int = LONGEST_NAME) -> str:
+    """Text without its middle if it is too long."""
+    name = str(text)
+    if len(name) > longest:
+        tail = (longest - 1) // 2
+        name = f"{name[: longest - 1 - tail]}…{name[-tail:]}"
+    return plain(name)
+
+
+@cache
+def _has_glyph(letter: str) -> bool:
+    return get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)) != 0
+
+
+def decades(low: float, high: float) -> tuple[float, float]:
+    """Powers of ten around two positive values: limits of a logarithmic axis that has labels for certain."""
+    return float(10 ** np.floor(np.log10(low))), float(10 ** np.ceil(np.log10(high)))
+
+
+def bar_heights(count: int) -> float:
+    """Inches that horizontal bars need, less a bar as they become many."""
+    return count * float(np.interp(count, [20, 60], [0.17, 0.115]))
+
+
+def file_bytes(figure: Figure, form: str) -> bytes:
+    """Content of a figure's file, the same for the same figure: no date, no random names.
+
+    Parameters
+    ----------
+    figure : Figure
+        As one of the functions of this package returns it.
+    form : {"pdf", "png", "svg"}
+        Format.
+
+    Raises
+    ------
+    FigureError
+        If the format is another.
+    """
+    if form not in FORMATS:
+        raise FigureError(f"must be one of {', '.join(FORMATS)}, not {form}", field="format")
+    bare: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+    out = io.BytesIO()
+    with styled():
+        figure.savefig(out, format=form, metadata=bare[form])
+    return out.getvalue()

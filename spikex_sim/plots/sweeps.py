@@ -1,0 +1,239 @@
+"""Figures of the points of a sweep: latency and energy against what was swept, and against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from spikex_sim.errors import FigureError
+from spikex_sim.plots.style import MAX_SERIES, Given, Style, decades, legend, panels, plain, series_look
+from spikex_sim.plots.table import (
+    Row,
+    Rows,
+    brief,
+    cell,
+    finished,
+    grid_keys,
+    number,
+    numbers,
+    scale,
+    series_of,
+    trace_of,
+)
+from spikex_sim.sweeps.table import pareto_front
+from spikex_sim.units import PJ_PER_J
+
+LOG_FROM = 20
+"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
+SIZES = ("array.rows", "array.cols")
+MAX_NOTES = 8
+"""Most points of a front that are named."""
+_TRACE = "which trace"
+_RING: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.5}
+
+
+def against_tws(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Latency and energy against the time window size, a line for each machine and other swept values.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a sweep over ``tws``; failed points and ``auto`` are left out.
+    ax : sequence of two Axes, optional
+        For latency and energy.
+    style : str, path or dict, optional
+        Matplotlib style laid over the package's.
+
+    Returns
+    -------
+    fig : Figure
+    ax : tuple of two Axes
+
+    Raises
+    ------
+    FigureError
+        If a column is missing or not a number, or if nothing is left to draw.
+    """
+    shown = [row for row in finished(rows) if cell(row, "tws") != "auto"]
+    if not shown:
+        raise FigureError("no point has a window size of its own", field="tws")
+    series = series_of(shown, apart=("tws",))
+    sizes = sorted(set(numbers(shown, "tws")))
+
+    def finish(axis: Axes) -> None:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
+
+    label = "Time window size (time points)"
+    return _both(series, lambda row: number(row, "tws"), label, finish, ax, style)
+
+
+def against_firing_rate(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Latency and energy against the firing rate: additions done over those of inputs that always spike.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a sweep over traces. A trace's rate is ``tops / tops_dense``, the least of any machine, as
+        some add zeros too.
+    ax, style, returns, raises
+        As :func:`against_tws`.
+    """
+    shown = finished(rows)
+    rates: dict[Any, float] = {}
+    for row in shown:
+        dense = number(row, "tops_dense")
+        rate = 100 * number(row, "tops") / dense if dense else 0.0
+        trace = trace_of(row)
+        rates[trace] = min(rate, rates.get(trace, rate))
+    series = series_of(shown, apart=("trace",))
+
+    def finish(axis: Axes) -> None:
+        axis.set_xlim(0, 1.08 * max(rates.values()) or 1)
+
+    return _both(series, lambda row: rates[trace_of(row)], "Firing rate (%)", finish, ax, style)
+
+
+def against_array_size(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Latency and energy against the size of the array, a line for each machine and other swept values.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a sweep over ``array.rows``, ``array.cols`` or both.
+    ax, style, returns, raises
+        As :func:`against_tws`.
+    """
+    shown = finished(rows)
+    keys = [key for key in SIZES if key in shown[0]]
+    if not keys:
+        raise FigureError("no such column, nor array.cols", field="array.rows")
+    sizes = sorted(
+        {tuple(number(row, key) for key in keys) for row in shown}, key=lambda size: (np.prod(size), size)
+    )
+    place = {size: float(index) for index, size in enumerate(sizes)}
+    one = "Array rows" if keys == ["array.rows"] else "Array columns"
+    names = ["×".join(f"{side:g}" for side in size) for size in sizes]
+    steep = sum(map(len, names)) > 24
+
+    def finish(axis: Axes) -> None:
+        axis.set_xticks(range(len(sizes)), names, rotation=45 if steep else 0)
+        axis.set_xlim(-0.4, len(sizes) - 0.6)
+
+    return _both(
+        series_of(shown, apart=SIZES),
+        lambda row: place[tuple(row[key] for key in keys)],
+        "Array (rows×columns)" if len(keys) == 2 else one,
+        finish,
+        ax,
+        style,
+    )
+
+
+def _both(
+    series: dict[str, list[Row]], x: Callable[[Row], float], label: str, finish: Callable[[Axes], None],
+    ax: Given, style: Style,
+) -> tuple[Figure, tuple[Axes, Axes]]:  # fmt: skip
+    """Draw latency and energy against ``x`` of a row, a line a series."""
+    _check_count(series)
+    rows = [row for members in series.values() for row in members]
+    with panels(ax, style, height=1.6, count=2) as (figure, axes):
+        handles: list[Any] = []
+        for axis, column, unit, per in (
+            (axes[0], "seconds", "s", 1.0),
+            (axes[1], "energy_pj", "J", PJ_PER_J),
+        ):
+            divisor, prefixed = scale((value / per for value in numbers(rows, column)), unit)
+            drawn = []
+            for index, members in enumerate(series.values()):
+                points = sorted((x(row), number(row, column) / per / divisor) for row in members)
+                drawn += axis.plot(*zip(*points, strict=True), **series_look(index))
+            handles = drawn
+            axis.set_xlabel(label)
+            axis.set_ylabel(f"{'Latency' if unit == 's' else 'Energy'} ({prefixed})")
+            axis.grid()
+            finish(axis)
+            _fit(axis, (value / per / divisor for value in numbers(rows, column)))
+        legend(figure, axes, ax is None, handles, [plain(name) for name in series])
+    return figure, (axes[0], axes[1])
+
+
+def _fit(axis: Axes, values: Iterable[float]) -> None:
+    """Let the vertical axis begin at zero, or make it logarithmic where values are far apart."""
+    found = list(values)
+    low, high = min(found), max(found)
+    if low > 0 and high / low >= LOG_FROM:
+        axis.set_yscale("log")
+        axis.set_ylim(*decades(low, high))
+        axis.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_ylim(0, 1.08 * high or 1)
+
+
+def _check_count(series: dict[str, list[Row]]) -> None:
+    if len(series) > MAX_SERIES:
+        raise FigureError(
+            f"{len(series)} lines, more than {MAX_SERIES}, cannot be told apart; give fewer rows"
+        )
+
+
+def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Latency and energy of every point, and of each trace the front that no point beats in both.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of a sweep.
+    ax : Axes, optional
+    style, returns, raises
+        As :func:`against_tws`; one Axes. Points of the front, if few, are named by their swept values.
+    """
+    shown = finished(rows)
+    keys = brief(grid_keys(shown))
+    series = series_of(shown, apart=keys)
+    _check_count(series)
+    seconds, unit_s = scale(numbers(shown, "seconds"), "s")
+    pj, unit_j = scale((value / PJ_PER_J for value in numbers(shown, "energy_pj")), "J")
+    pj *= PJ_PER_J
+    fronts: dict[Any, list[Row]] = {}
+    for row in pareto_front([{**row, _TRACE: trace_of(row)} for row in shown], each=_TRACE):
+        fronts.setdefault(row[_TRACE], []).append(row)
+    named = next(iter(fronts.values())) if keys and len(fronts) == 1 else []
+    named = named if len(named) <= MAX_NOTES else []
+    with panels(ax, style, height=2.2) as (figure, axes):
+        axis = axes[0]
+        handles: list[Any] = []
+        labels = [plain(name) for name in series]
+        for index, members in enumerate(series.values()):
+            look = series_look(index) | {"linestyle": ""}
+            handles += axis.plot(*_places(members, seconds, pj), **look)
+        for index, front in enumerate(fronts.values()):
+            line = axis.step(
+                *_places(front, seconds, pj), where="post", color="black", lw=0.7, ls="--", **_RING
+            )
+            if index == 0:
+                handles += line
+                labels.append("front")
+        for letter, point in zip("abcdefgh", named, strict=False):
+            place = (number(point, "seconds") / seconds, number(point, "energy_pj") / pj)
+            axis.annotate(letter, place, (4, 4), textcoords="offset points")
+            handles.append(Line2D([], [], ls="", marker=f"${letter}$", color="black", markeredgewidth=0))
+            labels.append(plain(", ".join(f"{name} {point[key]}" for key, name in keys.items())))
+        axis.set_xlabel(f"Latency ({unit_s})")
+        axis.set_ylabel(f"Energy ({unit_j})")
+        axis.margins(0.1)
+        axis.grid()
+        legend(figure, axes, ax is None, handles, labels)
+    return figure, axis
+
+
+def _places(rows: Rows, seconds: float, pj: float) -> tuple[Any, Any]:
+    return np.divide(numbers(rows, "seconds"), seconds), np.divide(numbers(rows, "energy_pj"), pj)

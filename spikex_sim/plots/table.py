@@ -1,0 +1,102 @@
+"""Columns of rows as numbers, and what of them goes into a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from spikex_sim.errors import FigureError
+from spikex_sim.sweeps.table import MEASURES
+from spikex_sim.units import prefix_of
+
+Row = Mapping[str, Any]
+"""Column to value."""
+Rows = Sequence[Row]
+TOTAL = "total"
+_OWN = {"trace", "arch", "error", *MEASURES}
+
+
+def cell(row: Row, column: str) -> Any:
+    """Value of a column; :class:`FigureError` if there is no such column."""
+    if column not in row:
+        raise FigureError("no such column", field=column)
+    return row[column]
+
+
+def number(row: Row, column: str) -> float:
+    """Value of a column as a number; :class:`FigureError` if it is not a finite one, 0 or more."""
+    value = cell(row, column)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise FigureError(f"must be a number of 0 or more, not {str(value)!r:.40}", field=column)
+    return value
+
+
+def numbers(rows: Rows, column: str) -> list[float]:
+    """A column as numbers."""
+    return [number(row, column) for row in rows]
+
+
+def working(rows: Rows) -> Rows:
+    """Layers that take time; pooling takes none."""
+    found = [row for row in rows if number(row, "cycles")]
+    if not found:
+        raise FigureError("no layer takes any cycles", field="cycles")
+    return found
+
+
+def finished(rows: Rows) -> Rows:
+    """Points of a sweep that were run."""
+    found = [row for row in rows if not row.get("error")]
+    if not found:
+        raise FigureError("no point is finished")
+    return found
+
+
+def trace_of(row: Row) -> str:
+    """What tells a trace from another one: its hash, in rows without one its name."""
+    return str(row.get("trace_sha256") or cell(row, "trace"))
+
+
+def grid_keys(rows: Rows) -> list[str]:
+    """Keys that a sweep varied, as far as they differ among these rows."""
+    return [key for key in rows[0] if key not in _OWN and len({str(row.get(key)) for row in rows}) > 1]
+
+
+def series_of(rows: Rows, apart: Iterable[str]) -> dict[str, list[Row]]:
+    """Sort rows into series by accelerator, trace and every swept key but those ``apart``.
+
+    Names only say what differs: ``spikex, cols 16``. Traces of the same name have their hashes' beginning.
+    """
+    keys = [key for key in ("arch", "trace", *grid_keys(rows)) if key not in apart]
+    hashes: dict[str, set[str]] = {}
+    for row in rows:
+        hashes.setdefault(str(cell(row, "trace")), set()).add(trace_of(row))
+
+    def value(row: Row, key: str) -> str:
+        shown = str(cell(row, key))
+        return f"{shown} {trace_of(row)[:6]}" if key == "trace" and len(hashes[shown]) > 1 else shown
+
+    varied = brief([key for key in keys if len({value(row, key) for row in rows}) > 1])
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        name = ", ".join(f"{label} {value(row, key)}".strip() for key, label in varied.items())
+        found.setdefault(name or str(cell(row, "arch")), []).append(row)
+    return found
+
+
+def brief(keys: Sequence[str]) -> dict[str, str]:
+    """Shortest ends of dotted keys that tell them apart; none for what names itself."""
+    found = {}
+    for key in keys:
+        parts = key.split(".")
+        ends = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+        others = [other for other in keys if other != key]
+        own = [end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)]
+        found[key] = "" if key in ("arch", "trace") else own[0]
+    return found
+
+
+def scale(values: Iterable[float], unit: str) -> tuple[float, str]:
+    """Divisor and unit with metric prefix that make the largest value readable."""
+    return prefix_of(max(values, default=0.0), unit)
