@@ -255,6 +255,7 @@ ELSEWHERE = {
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
+    *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
 }
 
 

@@ -222,6 +222,7 @@ def test_presets_plugins_and_networks_are_named() -> None:
         "concepts.md",
         "configuration.md",
         "extending.md",
+        "figures.md",
         "studies.md",
         "sweeps.md",
         "timeline.md",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from spikex_sim import plots
 from spikex_sim.__main__ import main
@@ -119,9 +121,10 @@ def test_figure_has_its_width_units_and_a_legend(name: str, count: int) -> None:
 def test_nothing_is_cut_off(name: str, count: int) -> None:
     draw, rows = FUNCTIONS[name]
     figure, _ = draw(rows, style=plots.columns(count))
-    box = figure.get_tightbbox()
-    assert box.x0 >= -0.02 and box.x1 <= figure.get_figwidth() + 0.02
-    assert box.y0 >= -0.02 and box.y1 <= figure.get_figheight() + 0.02
+    pixels = imread(io.BytesIO(plots.file_bytes(figure, "png")))[..., :3]
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    assert all((edge == 1).all() for edge in edges)
+    assert pixels.shape[1] == pytest.approx(300 * figure.get_figwidth(), abs=1)
 
 
 def hashes() -> list[str]:
