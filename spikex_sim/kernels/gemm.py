@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikex_sim.activations import Activations
 from spikex_sim.gemm import GemmSchedule
 from spikex_sim.geometry import Geometry, corner
-from spikex_sim.kernels.passes import fire
+from spikex_sim.kernels.passes import fire, neuron_arguments, weights_by_tap
 from spikex_sim.spec.workload import Neuron
 from spikex_sim.tags import WindowedSpikes
 
@@ -29,25 +29,18 @@ def execute_gemm(
     potential_bits: int,
 ) -> tuple[NDArray[np.uint8], int]:
     """Run every fold of a schedule on spikes; see :func:`spikex_sim.kernels.passes.execute`."""
-    channels = len(weight)
-    fired = np.zeros((schedule.geometry.positions, spikes.timesteps, channels), np.uint8)
-    number: Any = np.int64 if neuron.datapath == "int" else np.float32
-    leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
-    adds = _execute(
+    fired = np.zeros((schedule.geometry.positions, spikes.timesteps, len(weight)), np.uint8)
+    arguments: tuple[Any, ...] = (
         schedule.geometry,
         spikes.times,
         spikes.pointers,
         schedule.points,
         schedule.passes,
         schedule.folds,
-        np.ascontiguousarray(weight.reshape(channels, -1).T).astype(number),
-        np.zeros(channels, number) if bias is None else bias.astype(number),
-        number(neuron.threshold),
-        number(leak),
-        1 << (potential_bits - 1),
-        neuron.reset == "subtract",
+        *neuron_arguments(weight, bias, neuron, potential_bits),
         fired,
     )
+    adds = _execute(*arguments)
     return np.packbits(fired.transpose(2, 0, 1), axis=-1), int(adds)
 
 
@@ -61,15 +54,14 @@ def execute_ann(
     int64 or float32 array ``[M, P]``, int
         Weighted sums without bias, and the number of multiplications of a non-zero activation.
     """
-    channels = len(weight)
     number: Any = np.int64 if datapath == "int" else np.float32
-    sums = np.zeros((schedule.geometry.positions, channels), number)
+    sums = np.zeros((schedule.geometry.positions, len(weight)), number)
     products = _multiply(
         schedule.geometry,
         activations.values,
         schedule.passes,
         schedule.folds,
-        np.ascontiguousarray(weight.reshape(channels, -1).T).astype(number),
+        weights_by_tap(weight, number),
         sums,
     )
     return sums.T, int(products)

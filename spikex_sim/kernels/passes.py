@@ -51,12 +51,8 @@ def execute(
     uint8 array ``[M, P, ceil(T/8)]``, int
         Output spikes packed along time, and the number of additions executed.
     """
-    channels = len(weight)
-    fired = np.zeros((schedule.geometry.positions, spikes.timesteps, channels), np.uint8)
-    number: Any = np.int64 if neuron.datapath == "int" else np.float32
-    leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
-    by_tap = np.ascontiguousarray(weight.reshape(channels, -1).T).astype(number)
-    adds = _execute(
+    fired = np.zeros((schedule.geometry.positions, spikes.timesteps, len(weight)), np.uint8)
+    arguments: tuple[Any, ...] = (
         schedule.geometry,
         spikes.times,
         spikes.pointers,
@@ -64,15 +60,33 @@ def execute(
         schedule.batch_columns,
         schedule.position,
         schedule.window,
-        by_tap,
-        np.zeros(channels, number) if bias is None else bias.astype(number),
+        *neuron_arguments(weight, bias, neuron, potential_bits),
+        fired,
+    )
+    adds = _execute(*arguments)
+    return np.packbits(fired.transpose(2, 0, 1), axis=-1), int(adds)
+
+
+def neuron_arguments(
+    weight: NDArray[Any], bias: NDArray[Any] | None, neuron: Neuron, potential_bits: int
+) -> tuple[Any, ...]:
+    """What kernels take of a layer: weights by tap, bias, threshold, leak, saturation limit, soft reset."""
+    number: Any = np.int64 if neuron.datapath == "int" else np.float32
+    leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
+    return (
+        weights_by_tap(weight, number),
+        np.zeros(len(weight), number) if bias is None else bias.astype(number),
         number(neuron.threshold),
         number(leak),
         1 << (potential_bits - 1),
         neuron.reset == "subtract",
-        fired,
     )
-    return np.packbits(fired.transpose(2, 0, 1), axis=-1), int(adds)
+
+
+def weights_by_tap(weight: NDArray[Any], number: Any) -> NDArray[Any]:
+    """Weights ``[M, ...]`` as ``[K, M]`` of a kernel's number type."""
+    by_tap: NDArray[Any] = np.ascontiguousarray(weight.reshape(len(weight), -1).T).astype(number)
+    return by_tap
 
 
 @njit(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,7 @@ class _Group:
             read = np.maximum(np.maximum(filters, ifmap), state)
         return read, self._output_bits + sum(self._state_writes.values())
 
-    @property
+    @cached_property
     def _output_bits(self) -> PerStep:
         return self.chunks.outputs * self.needs.word
 
@@ -176,20 +177,20 @@ class _Group:
             levels[self.residency.psums] += psums * self.widths.psum
         return levels
 
-    @property
+    @cached_property
     def _state_reads(self) -> dict[str, PerStep]:
         """Bits of potentials and partial sums that the array reads, by where they live."""
         return self._by_level(self.chunks.potential_reads, self.chunks.psum_reads)
 
-    @property
+    @cached_property
     def _state_writes(self) -> dict[str, PerStep]:
         return self._by_level(self.chunks.outputs, self.chunks.psum_writes)
 
-    @property
+    @cached_property
     def _filter_fetch(self) -> PerStep:
         return self._filter_moves(self.residency.glb_filter)
 
-    @property
+    @cached_property
     def _filter_load(self) -> PerStep:
         return self._filter_moves(self.residency.lbuf_filter)
 
@@ -200,7 +201,7 @@ class _Group:
         bits[0] = self.schedule.geometry.taps * self.lanes * self.widths.weight
         return bits
 
-    @property
+    @cached_property
     def _ifmap_load(self) -> PerStep:
         """Distinct words that a chunk sees; a stationary ifmap comes with the fold's first chunk."""
         chunks, loads = self.chunks, self.chunks.loads_ifmap
@@ -212,7 +213,7 @@ class _Group:
         )
         return bits
 
-    @property
+    @cached_property
     def _ifmap_fetch(self) -> PerStep:
         if self.residency.glb_ifmap == "layer":
             return np.zeros(len(self.chunks), np.int64)

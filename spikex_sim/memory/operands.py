@@ -95,16 +95,19 @@ def choose_residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) ->
         return GemmResidency(
             "group", "group", "layer", inner if needs.potentials else None, inner if needs.psums else None
         )
-    room = {"lbuf": lbuf.part_bits("psum") if lbuf.bytes else 0, "glb": glb.part_bits("psum")}
-
-    inner_levels: tuple[Level, ...] = ("lbuf", "glb")
+    room: dict[Level, int] = {
+        "lbuf": lbuf.part_bits("psum") if lbuf.bytes else 0,
+        "glb": glb.part_bits("psum"),
+    }
 
     def settle(bits: int) -> Level | None:
-        for level in inner_levels:
-            if bits <= room[level] and bits:
+        if not bits:
+            return None
+        for level, free in room.items():
+            if bits <= free:
                 room[level] -= bits
                 return level
-        return "dram" if bits else None
+        return "dram"
 
     potentials = settle(needs.potentials)
     in_glb = needs.group_filter <= glb.half_bits("filter")
