@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from spikex_sim.errors import (
         ConfigError,
         EnergyTableError,
+        FigureError,
         OutputError,
         SpikexError,
         TraceError,
@@ -38,6 +39,7 @@ _HOMES = {
     "ConfigError": "errors",
     "DynamicRow": "studies.dynamic",
     "EnergyTableError": "errors",
+    "FigureError": "errors",
     "Layer": "spec.workload",
     "Neuron": "spec.workload",
     "OutputError": "errors",
@@ -64,6 +66,7 @@ __all__ = [
     "ConfigError",
     "DynamicRow",
     "EnergyTableError",
+    "FigureError",
     "Layer",
     "Neuron",
     "OutputError",

@@ -21,6 +21,7 @@ from spikex_sim.kernels.survey import survey
 from spikex_sim.memory.engine import Durations
 from spikex_sim.memory.gemm import gemm_moves, gemm_traffic
 from spikex_sim.memory.group import Widths
+from spikex_sim.memory.residency import APART, Handover
 from spikex_sim.memory.serial import serial_moves, serial_traffic
 from spikex_sim.memory.steps import Moves, durations_of, undisturbed
 from spikex_sim.memory.traffic import Traffic, ntwu_moves, traffic_of
@@ -30,7 +31,13 @@ from spikex_sim.spec.workload import Neuron
 
 
 @singledispatch
-def lay_out(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:  # noqa: ARG001
+def lay_out(
+    schedule: Any,
+    inputs: Any,  # noqa: ARG001
+    widths: Widths,  # noqa: ARG001
+    arch: Accelerator,  # noqa: ARG001
+    handover: Handover = APART,  # noqa: ARG001
+) -> tuple[Traffic, Durations]:
     """Count what a schedule moves and computes, and the cycles of each of its steps.
 
     Parameters
@@ -43,12 +50,20 @@ def lay_out(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> tu
         Bits per weight, partial sum and potential.
     arch : Accelerator
         Buffers, ports and array.
+    handover : Handover
+        What the layers around have in the GLB; schedules that cannot use it leave it aside.
     """
     raise TypeError(f"no costs are known for a {type(schedule).__name__}")
 
 
 @singledispatch
-def itemise(schedule: Any, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:  # noqa: ARG001
+def itemise(
+    schedule: Any,
+    inputs: Any,  # noqa: ARG001
+    widths: Widths,  # noqa: ARG001
+    arch: Accelerator,
+    handover: Handover = APART,  # noqa: ARG001
+) -> dict[str, Moves]:
     """Tell apart by tensor what each step that :func:`lay_out` finds moves; arguments as there.
 
     Raises
@@ -77,35 +92,63 @@ def execute(
 
 
 @lay_out.register
-def _(schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
-    traffic = traffic_of(schedule, inputs, survey(schedule, inputs), widths, arch)
+def _(
+    schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator, handover: Handover = APART
+) -> tuple[Traffic, Durations]:
+    traffic = traffic_of(schedule, inputs, survey(schedule, inputs), widths, arch, handover)
     return traffic, durations_of(traffic.steps, arch)
 
 
 @lay_out.register
-def _(schedule: GemmSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
+def _(
+    schedule: GemmSchedule,
+    inputs: Any,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover = APART,  # noqa: ARG001
+) -> tuple[Traffic, Durations]:
     traffic = gemm_traffic(schedule, inputs, widths, arch)
     return traffic, durations_of(traffic.steps, arch) if schedule.waits else undisturbed(traffic.steps)
 
 
 @lay_out.register
-def _(schedule: SerialSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> tuple[Traffic, Durations]:
+def _(
+    schedule: SerialSchedule,
+    inputs: Any,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover = APART,  # noqa: ARG001
+) -> tuple[Traffic, Durations]:
     traffic = serial_traffic(schedule, inputs, widths, arch)
     return traffic, durations_of(traffic.steps, arch)
 
 
 @itemise.register
-def _(schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
-    return ntwu_moves(schedule, inputs, survey(schedule, inputs), widths, arch)
+def _(
+    schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator, handover: Handover = APART
+) -> dict[str, Moves]:
+    return ntwu_moves(schedule, inputs, survey(schedule, inputs), widths, arch, handover)
 
 
 @itemise.register
-def _(schedule: GemmSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:  # noqa: ARG001
+def _(
+    schedule: GemmSchedule,
+    inputs: Any,  # noqa: ARG001
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover = APART,  # noqa: ARG001
+) -> dict[str, Moves]:
     return gemm_moves(schedule, widths, arch)
 
 
 @itemise.register
-def _(schedule: SerialSchedule, inputs: Any, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
+def _(
+    schedule: SerialSchedule,
+    inputs: Any,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover = APART,  # noqa: ARG001
+) -> dict[str, Moves]:
     return serial_moves(schedule, inputs, widths, arch)
 
 

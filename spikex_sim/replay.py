@@ -20,6 +20,7 @@ from spikex_sim.issue import execute, lay_out
 from spikex_sim.kernels.gemm import execute_ann
 from spikex_sim.memory.engine import Durations, Ends, MemoryEngine, attribute_stalls
 from spikex_sim.memory.group import Widths, widths_of
+from spikex_sim.memory.residency import Handover
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.registry import plugin
 from spikex_sim.results import LayerResult, sum_if_known, sum_of
@@ -47,6 +48,19 @@ class Flow:
         self.stages, self.trace, self.sample = stages, trace, sample
         self.computed: Signal | None = None
         self.mismatched: int | None = None
+        self.kept = False
+        """Whether the last layer's output is still in the GLB."""
+
+    def handover(self, index: int, arch: Accelerator) -> Handover:
+        """What the layers around one have in the GLB; outputs stay for what takes them as they are."""
+        after = index + 1
+        wanted = (
+            arch.memory.glb.keep_ofmap
+            and after < len(self.stages)
+            and after not in self.trace.inputs
+            and not self.stages[after].layer.is_pool
+        )
+        return Handover(input_kept=self.kept, output_wanted=wanted)
 
     def enter(self, index: int, *, compare: bool = True) -> Signal | None:
         """What enters a layer: recorded spikes, else what the predecessor produced, if that is known.
@@ -72,6 +86,7 @@ class LayerCost:
     schedule: AnySchedule
     inputs: WindowedSpikes | Activations
     widths: Widths
+    handover: Handover
     traffic: Traffic
     durations: Durations
     ends: Ends
@@ -158,7 +173,7 @@ class LayerRunner:
             energy_pj, cycles = 0.0, 0
             try:
                 for flow, values in zip(flows, known, strict=True):
-                    cost = self._cost(flow.stages[index], values, flow.trace.timesteps, tws)
+                    cost = self._cost(flow, index, values, tws)
                     energy_pj += cost.energy.total_pj
                     cycles += cost.cycles
             except ConfigError as exc:
@@ -176,7 +191,8 @@ class LayerRunner:
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
         return sorted({scheduler.window_size(tws, timesteps, self.arch) for tws in tried})
 
-    def _cost(self, stage: Stage, values: Signal, timesteps: int, tws: int) -> LayerCost:
+    def _cost(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerCost:
+        stage, timesteps = flow.stages[index], flow.trace.timesteps
         layer = stage.layer
         assert layer.neuron is not None
         widths = widths_of(layer.neuron.datapath, self.arch)
@@ -185,17 +201,19 @@ class LayerRunner:
         if not self.is_ann:
             inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
-        traffic, durations = lay_out(schedule, inputs, widths, self.arch)
+        handover = flow.handover(index, self.arch)
+        traffic, durations = lay_out(schedule, inputs, widths, self.arch, handover)
         ends = self.engine.run(durations)
         energy = self.energies.energy(
             traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
         )
-        return LayerCost(schedule, inputs, widths, traffic, durations, ends, energy)
+        return LayerCost(schedule, inputs, widths, handover, traffic, durations, ends, energy)
 
     def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, tws: int) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
-        cost = self._cost(stage, values, flow.trace.timesteps, tws)
+        cost = self._cost(flow, index, values, tws)
+        flow.kept = cost.traffic.output_kept
         if self.observe is not None:
             self.observe(TimedLayer(layer, index, sample, self.arch, cost))
         flow.computed = None
@@ -259,7 +277,7 @@ class LayerRunner:
     def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
         layer = flow.stages[index].layer
-        flow.computed = values
+        flow.computed, flow.kept = values, False
         if self.is_ann and values is not None:
             flow.computed = pooled(layer, values)
         elif layer.kind == "maxpool" and values is not None:

@@ -72,7 +72,7 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
             where=arch.name,
         )
     found = []
-    for tensor, moves in itemise(cost.schedule, cost.inputs, cost.widths, arch).items():
+    for tensor, moves in itemise(cost.schedule, cost.inputs, cost.widths, arch, cost.handover).items():
         for level in levels:
             for activity, direction in ACTIVITIES[level]:
                 bits: PerStep = getattr(moves, activity)

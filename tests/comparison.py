@@ -9,6 +9,8 @@ import pytest
 import naive_cost
 from pipeline import Run, oracle_config, run
 from spikex_sim.errors import ConfigError
+from spikex_sim.issue import APART
+from spikex_sim.memory.residency import Handover
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 
@@ -16,6 +18,7 @@ STEP_COLUMNS = {
     "fetch_bits": "f_bits",
     "load_bits": "l_bits",
     "store_bits": "s_bits",
+    "writeback_bits": "w_bits",
     "array_cycles": "array_cycles",
     "lbuf_read_bits": "lbuf_read_bits",
     "lbuf_write_bits": "lbuf_write_bits",
@@ -26,9 +29,7 @@ DURATION_COLUMNS = {"fetch": "f", "load": "l", "compute": "c", "store": "s", "wr
 def package_costs(done: Run) -> dict[str, Any]:
     """What the package says, in the oracle's words."""
     operations, traffic, residency = done.traffic.operations, done.traffic, done.traffic.residency
-    steps = {theirs: getattr(traffic.steps, ours).tolist() for ours, theirs in STEP_COLUMNS.items()} | {
-        "w_bits": traffic.steps.store_bits.tolist()
-    }
+    steps = {theirs: getattr(traffic.steps, ours).tolist() for ours, theirs in STEP_COLUMNS.items()}
     durations = {theirs: getattr(done.durations, ours).tolist() for ours, theirs in DURATION_COLUMNS.items()}
     ends = zip(*(getattr(done.ends, name).tolist() for name in DURATION_COLUMNS), strict=True)
     return {
@@ -40,6 +41,7 @@ def package_costs(done: Run) -> dict[str, Any]:
             "glb_ifmap": residency.glb_ifmap,
             "lbuf_filter": residency.lbuf_filter,
         },
+        "output_kept": {"kept": True, "sent": False}[residency.glb_ofmap],
         "batches": operations.batches,
         "ntwus": operations.ntwus,
         "streamed_taps": operations.streamed_taps,
@@ -62,21 +64,28 @@ def oracle_costs(want: dict[str, Any]) -> dict[str, Any]:
     return {**want, "comparisons": want["lif_updates"], "steps": columns}
 
 
-def assert_costs(workload: Workload, base: str, keys: dict[str, Any]) -> Run | None:
+def assert_costs(
+    workload: Workload, base: str, keys: dict[str, Any], handover: Handover = APART
+) -> Run | None:
     """Compare all costs; None where both say that a buffer is too small."""
     arch = load_accelerator(base, keys)
     refused = None
     try:
-        want = naive_cost.cost(workload.layer, workload.spikes, oracle_config(arch), workload.biased)
+        want = naive_cost.cost(
+            workload.layer, workload.spikes, oracle_config(arch), workload.biased,
+            input_kept=handover.input_kept, output_may_be_kept=handover.output_wanted,
+        )  # fmt: skip
     except ValueError as exc:
         refused = exc
     if refused is not None:
         with pytest.raises(ConfigError, match=r"the smallest that works is \d+ B"):
-            run(workload, arch)
+            run(workload, arch, handover=handover)
         return None
-    done = run(workload, arch)
+    done = run(workload, arch, handover=handover)
     got = package_costs(done)
     expected = oracle_costs(want)
+    if handover.input_kept:  # the package names the ifmap that nobody loads
+        expected["scopes"] = {**want["scopes"], "glb_ifmap": "kept"}
     assert got.keys() == expected.keys()
     for key, value in expected.items():
         assert got[key] == value, key

@@ -122,7 +122,7 @@ def configurations(draw: st.DrawFn, workload: Workload, machine: str) -> dict[st
     """Overrides of the preset of a machine: "systolic", "sata" or "ann"."""
     keys: dict[str, Any] = {
         "dataflow": draw(st.sampled_from(DATAFLOWS[machine])),
-        "zero_gating": draw(st.booleans()),
+        "zero_gating": draw(st.sampled_from(["auto", False, True])),
         "weight_bits": 8,
         "psum_bits": draw(st.sampled_from([24, 24, 17])),
         "potential_bits": draw(st.sampled_from([16, 16, 9, 5])),

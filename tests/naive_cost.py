@@ -15,7 +15,13 @@ from naive_time import Ledger, recurrence, set_durations, stalls_of
 
 
 def cost(
-    layer: Layer, spikes: Bools, config: Mapping[str, Any] | None = None, weight_bias_nonzero: bool = False
+    layer: Layer,
+    spikes: Bools,
+    config: Mapping[str, Any] | None = None,
+    weight_bias_nonzero: bool = False,
+    *,
+    input_kept: bool = False,
+    output_may_be_kept: bool = False,
 ) -> dict[str, Any]:
     """Everything that one convolutional or linear layer costs (§2 to §5, PTB of §7).
 
@@ -29,12 +35,16 @@ def cost(
         What differs from `DEFAULTS`.
     weight_bias_nonzero
         Whether the layer's bias has a non-zero entry.
+    input_kept
+        Whether the layer before left this input in the GLB (``memory.glb.keep_ofmap``).
+    output_may_be_kept
+        Whether the GLB keeps the output if it fits (``memory.glb.keep_ofmap``, and the next layer takes it).
 
     Returns
     -------
     dict
-        ``mode, positions_per_set, windows_per_block, scopes, batches, ntwus, streamed_taps, accumulations,
-        lif_updates, compute_cycles, cycles, stalls, pe_busy_cycles, accesses, steps, ends``.
+        ``mode, positions_per_set, windows_per_block, scopes, output_kept, batches, ntwus, streamed_taps,
+        accumulations, lif_updates, compute_cycles, cycles, stalls, pe_busy_cycles, accesses, steps, ends``.
 
     Raises
     ------
@@ -55,7 +65,13 @@ def cost(
     # "Active for g" is the union over its tiles; it is the same for every g.
     group_weights = problem.weight_words(len(set().union(*(tile.filter_channels() for tile in tiles))))
 
-    ledger = Ledger()
+    # What the layer stores: the spike bits of every column issued, and every tag.
+    columns_issued = sum(len(batch.columns) for tile in tiles for batch in tile.batches)
+    stored = problem.M * (columns_issued * tws + problem.P * problem.windows)
+    # `tile: layer` is a machine in which everything fits.
+    output_kept = output_may_be_kept and (room is None or stored <= room)
+
+    ledger = Ledger(output_kept=output_kept)
     batches = streamed_taps = accumulations = lif_updates = pe_busy = 0
 
     for first_row in range(0, problem.M, problem.rows):  # row group g
@@ -86,6 +102,8 @@ def cost(
                         ifmap, tags = problem.layer_ifmap_bits(tiles)
                 elif first_of_tile:
                     ifmap, tags = problem.layer_ifmap_bits([tile])
+                if input_kept:  # it is there already
+                    ifmap = tags = 0
                 ledger.move("dram", "glb", "ifmap", ifmap)
                 ledger.move("dram", "glb", "tag", tags)
 
@@ -104,7 +122,7 @@ def cost(
             for batch in tile.batches:
                 columns = len(batch.columns)
                 batches += 1
-                accumulations += rho * batch.spike_bits
+                slots = 0
                 update_cycles, potential_reads, potential_writes = problem.update(batch, last)
                 updates = rho * columns * tws
                 lif_updates += updates
@@ -118,7 +136,9 @@ def cost(
                     # §4 counts of the array, per chunk.
                     count = len(chunk.streamed)
                     streamed_taps += count
-                    integration = problem.integration(batch, chunk.streamed)
+                    chunk_slots = problem.integration_slots(batch, chunk.streamed)
+                    slots += chunk_slots
+                    integration = problem.integration(chunk_slots)
                     batch_cycles += integration
                     step["array_cycles"] = integration
                     weight_reads = rho * weight_bits * count
@@ -140,24 +160,29 @@ def cost(
                 ledger.write("lbuf", "ofmap", updates)  # one spike bit per update
                 step["lbuf_read_bits"] += read_bits
                 step["lbuf_write_bits"] += write_bits + updates
-                accumulated = rho * batch.spike_bits * problem.psum_bits
+                additions = rho * problem.additions(batch, slots)
+                accumulations += additions
+                accumulated = additions * problem.psum_bits
                 ledger.read("rf", "psum", accumulated + updates * (problem.psum_bits + potential_bits))
                 ledger.write("rf", "psum", accumulated + updates * potential_bits)
                 pe_busy += rho * columns * batch_cycles
 
                 tags = rho * columns
+                if problem.skew == "batch":
+                    step["array_cycles"] += problem.crossing(rho, columns)
                 if batch is tile.batches[-1]:
                     # §4: an end token crosses the array once per tile; §5: the skipped windows' zero tags.
-                    widest = max(len(other.columns) for other in tile.batches)
-                    step["array_cycles"] += (rho - 1) + (widest - 1)
+                    if problem.skew == "tile":
+                        widest = max(len(other.columns) for other in tile.batches)
+                        step["array_cycles"] += problem.crossing(rho, widest)
                     tags += rho * untouched
                 ledger.send(updates, tags, at_most)
 
     # Outgoing tags enter the LBUF before they leave it: the tag unit writes them, outside of c.
-    outgoing = ledger.accesses["dram"]["tag"]["write_bits"]
-    ledger.write("lbuf", "tag", outgoing)
+    ledger.write("lbuf", "tag", ledger.sent_tags)
 
     steps = ledger.steps
+    assert sum(step["s_bits"] for step in steps) == stored
     for step in steps:
         if room is not None and step["w_bits"] > room:
             raise ValueError("the outputs of a single step do not fit the GLB's ofmap half")
@@ -168,6 +193,7 @@ def cost(
         "positions_per_set": size,
         "windows_per_block": z,
         "scopes": scopes,
+        "output_kept": output_kept,
         "batches": batches,
         "ntwus": len(problem.active) * problem.M,
         "streamed_taps": streamed_taps,

@@ -385,7 +385,7 @@ class Machine:
         problem = self.problem
         slots = len(rows) * len(taps) * len(channels)
         added = slots
-        if problem.config["zero_gating"]:
+        if problem.config["zero_gating"] is True:  # "auto": not gated
             added = sum(1 for row in rows for tap in taps if problem.operand(row, tap)) * len(channels)
         self.counts["pe cycles"] += slots
         self.counts["accumulations"] += added

@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 DEFAULTS: dict[str, Any] = {
     "scheduler": "systolic",  # or "sata"
     "dataflow": "os",  # "os", "ws", "is"; SATA also "tick_batch"
-    "zero_gating": False,
+    "zero_gating": "auto",  # or True, False
     "activation_bits": 1,  # 8: an ANN
     "lif_sharing": 1,
     "cycles_model": "overlapped",  # or "published"

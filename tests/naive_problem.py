@@ -25,7 +25,10 @@ DEFAULTS: dict[str, Any] = {
     "stream": "tap",
     "stsap": False,
     "accumulators_per_pe": 1,
+    "update_cycles": 1,
     "leak_catchup_cycles": 1,
+    "skew": "tile",  # or "batch", "none"
+    "zero_gating": "auto",  # or True, False
     "potential_bits": 16,
     "weight_bits": 8,
     "psum_bits": 24,
@@ -130,6 +133,11 @@ class Problem:
             raise ValueError("unknown scheduler or stream")
         if config["stsap"] and not self.ptb:
             raise ValueError("stsap belongs to PTB (§7)")
+        self.skew = config["skew"]
+        if self.skew not in ("tile", "batch", "none"):
+            raise ValueError("unknown skew")
+        # A PE adds only where the spike bit is set (§4), unless told not to look.
+        self.adds_zeros = {"auto": False, True: False, False: True}[config["zero_gating"]]
         floating = layer["neuron"]["datapath"] == "float"
         self.weight_bits, self.potential_bits, self.psum_bits = (
             32 if floating else int(config[key]) for key in ("weight_bits", "potential_bits", "psum_bits")
@@ -365,8 +373,8 @@ class Problem:
 
     # ------------------------------------------------------------------ §4 the array
 
-    def integration(self, batch: Batch, streamed: list[Tap]) -> int:
-        """Cycles in which the streamed taps occupy the accumulators (§4; `stsap` of §7)."""
+    def integration_slots(self, batch: Batch, streamed: list[Tap]) -> int:
+        """Slots in which the taps are streamed: one each (§4), or fewer where they are packed (§7)."""
         slots: list[set[int]] = []  # columns taken by the taps packed into a slot
         for tap in streamed:
             columns = batch.hits.get(tap, set())
@@ -375,7 +383,19 @@ class Problem:
                 slots.append(set(columns))
             else:
                 free |= columns
-        return len(slots) * ceil_div(self.tws, int(self.config["accumulators_per_pe"]))
+        return len(slots)
+
+    def integration(self, slots: int) -> int:
+        """Cycles in which so many slots occupy the accumulators (§4)."""
+        return slots * ceil_div(self.tws, int(self.config["accumulators_per_pe"]))
+
+    def additions(self, batch: Batch, slots: int) -> int:
+        """Additions of a batch per row: of set spike bits, or one per column, slot and time point."""
+        return len(batch.columns) * slots * self.tws if self.adds_zeros else batch.spike_bits
+
+    def crossing(self, rho: int, columns: int) -> int:
+        """Cycles in which an end token crosses the PEs in use (§4)."""
+        return (rho - 1) + (columns - 1)
 
     def update(self, batch: Batch, last: dict[int, int]) -> tuple[int, int, int]:
         """Cycles of the update phase, potential reads and potential writes, per row (§4).
@@ -386,7 +406,7 @@ class Problem:
         reads = writes = 0
         here = set(batch.columns)
         for p, w in batch.columns:
-            cycles[p] = cycles.get(p, 0) + self.tws
+            cycles[p] = cycles.get(p, 0) + self.tws * int(self.config["update_cycles"])
             if p in last:  # skipped windows owed; a neuron that has not been active owes nothing
                 cycles[p] += int(self.config["leak_catchup_cycles"]) * (w - last[p] - 1)
             if (p, w - 1) not in here:  # a maximal run of adjacent windows starts: one write, one read

@@ -101,7 +101,8 @@ def set_durations(step: dict[str, int], config: Mapping[str, Any]) -> None:
 class Ledger:
     """The steps of a layer and its bits per level, tensor and direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, output_kept: bool = False) -> None:
+        self.output_kept, self.sent_tags = output_kept, 0
         self.steps: list[dict[str, int]] = []
         self.accesses = {
             level: {tensor: {"read_bits": 0, "write_bits": 0} for tensor in TENSORS} for level in LEVELS
@@ -129,13 +130,18 @@ class Ledger:
         self.steps[-1][f"{activity}_bits"] += bits
 
     def send(self, ofmap: int, tags: int, at_most: int | None) -> None:
-        """Send outputs from the LBUF to DRAM: this step as much as it may, extra steps the rest (§5)."""
+        """Send outputs from the LBUF to DRAM: this step as much as it may, extra steps the rest (§5).
+
+        Outputs that are kept go no farther than the GLB.
+        """
+        self.sent_tags += tags
         if at_most == 0 and ofmap + tags:
             raise ValueError("the LBUF's ofmap half holds nothing")
         while True:
             now_ofmap = ofmap if at_most is None else min(ofmap, at_most)
             now_tags = tags if at_most is None else min(tags, at_most - now_ofmap)
-            for source, target in (("lbuf", "glb"), ("glb", "dram")):
+            way = [("lbuf", "glb")] if self.output_kept else [("lbuf", "glb"), ("glb", "dram")]
+            for source, target in way:
                 self.move(source, target, "ofmap", now_ofmap)
                 self.move(source, target, "tag", now_tags)
             ofmap, tags = ofmap - now_ofmap, tags - now_tags

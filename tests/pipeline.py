@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.accounting import Stalls
 from spikex_sim.dispatch import Schedule
-from spikex_sim.issue import execute
+from spikex_sim.issue import APART, execute
 from spikex_sim.kernels.survey import Survey, survey
 from spikex_sim.memory.engine import Durations, Ends, attribute_stalls
 from spikex_sim.memory.group import Widths, widths_of
+from spikex_sim.memory.residency import Handover
 from spikex_sim.memory.steps import durations_of
 from spikex_sim.memory.traffic import Traffic, traffic_of
 from spikex_sim.registry import plugin
@@ -53,11 +54,11 @@ def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Schedule, Window
     return scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch), spikes
 
 
-def run(workload: Workload, arch: Accelerator, engine: str = "fast") -> Run:
+def run(workload: Workload, arch: Accelerator, engine: str = "fast", handover: Handover = APART) -> Run:
     """Cost one layer."""
     schedule, spikes = schedule_of(workload, arch)
     found = survey(schedule, spikes)
-    traffic = traffic_of(schedule, spikes, found, widths(workload, arch), arch)
+    traffic = traffic_of(schedule, spikes, found, widths(workload, arch), arch, handover)
     durations = durations_of(traffic.steps, arch)
     ends = plugin("engines", engine).run(durations)
     return Run(schedule, spikes, found, traffic, durations, ends, attribute_stalls(durations, ends))
@@ -79,8 +80,9 @@ def outputs(
 def oracle_config(arch: Accelerator) -> dict[str, Any]:
     """Return an accelerator's settings in the form that `naive_cost.cost` takes."""
     dram, glb, lbuf = arch.memory.dram, arch.memory.glb, arch.memory.lbuf
-    same = ("scheduler", "dispatch", "tws", "stream", "stsap", "accumulators_per_pe", "leak_catchup_cycles",
-            "potential_bits", "weight_bits", "psum_bits")  # fmt: skip
+    same = ("scheduler", "dispatch", "tws", "stream", "stsap", "accumulators_per_pe", "update_cycles",
+            "leak_catchup_cycles", "skew", "zero_gating", "potential_bits", "weight_bits",
+            "psum_bits")  # fmt: skip
     return {
         **{key: getattr(arch, key) for key in same},
         "array": {"rows": arch.array.rows, "cols": arch.array.cols},

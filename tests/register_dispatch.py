@@ -28,6 +28,7 @@ class Counters:
     ntwus: int = 0
     streamed_taps: int = 0
     accumulations: int = 0
+    spikes_added: int = 0
     lif_updates: int = 0
     weight_words_read: int = 0
     spike_bits_read: int = 0
@@ -253,14 +254,21 @@ class Sequencer:
     """Turns the batches of a row group into wavefronts, reading the LBUF as it issues them."""
 
     def __init__(
-        self, lbuf: LocalBuffer, channels: range, bias: Sequence[Number] | None, tws: int, catchup_cycles: int
+        self,
+        lbuf: LocalBuffer,
+        channels: range,
+        bias: Sequence[Number] | None,
+        tws: int,
+        update_cycles: int,
+        catchup_cycles: int,
     ) -> None:
-        self.lbuf, self.channels, self.tws, self.catchup_cycles = lbuf, channels, tws, catchup_cycles
+        self.lbuf, self.channels, self.tws = lbuf, channels, tws
+        self.update_cycles, self.catchup_cycles = update_cycles, catchup_cycles
         self.bias = [() if bias is None else (bias[m],) for m in channels]
         self.last_window: dict[int, int] = {}  # per position, over all tiles of the row group
 
     def program(self, batches: Sequence[Batch], width: int) -> Iterator[Wavefront]:
-        """Yield the wavefronts of a tile whose widest batch has `width` columns."""
+        """Yield the wavefronts of batches that follow back to back, the widest of them of `width` columns."""
         counters = self.lbuf.counters
         for batch in batches:
             counters.batches += 1
@@ -317,5 +325,7 @@ class Sequencer:
                     yield column, IDLE
             free = 0 if self.catchup_cycles else owed  # catch-up without a cycle rides on the first update
             for j in range(self.tws):
+                for _ in range(self.update_cycles - 1):  # the potential is there in the last of them
+                    yield column, IDLE
                 yield column, UpdateOp(p, w, load, source, free, j, store and j == self.tws - 1)
                 load, free = Load.KEEP, 0

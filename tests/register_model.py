@@ -23,6 +23,10 @@ of ``columns of the tile - 1 - c`` registers, the usual output triangle of a sys
 a row thus work in step, and a potential that one column leaves behind can be taken up by any column of its
 row in the next cycle, be it in this batch or the one after it: "bypassed without a bubble" (Section 4). The
 last LIF update of a tile falls into the cycle before the end token reaches the last PE.
+
+With ``skew: batch`` the array drains after every batch: the end token crosses the PEs that the batch uses
+before the first token of the next batch enters. ``skew: none`` has no counterpart in registers: PEs that
+start one after the other also end one after the other.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class RegisterResult:
     ntwus: int
     streamed_taps: int
     accumulations: int
+    spikes_added: int
     lif_updates: int
     weight_words_read: int
     spike_bits_read: int
@@ -133,9 +138,9 @@ class PE:
         self.ended = False
 
     def configure(self, depth: int) -> None:
-        """Set the depth of the deskew line for a tile; nothing may be left of the tile before."""
+        """Set the depth of the deskew line for a run; nothing may be left of the run before."""
         if self.token is not None or any(self.deskew) or self.row_out or self.column_out:
-            raise RuntimeError("a tile starts in an array that still works")
+            raise RuntimeError("a run starts in an array that still works")
         self.deskew = deque([None] * depth)
         self.ended = False
 
@@ -184,16 +189,20 @@ class PE:
             self.array.counters.weight_register_writes += len(left.values)
 
     def _integrate(self, token: ColumnToken) -> None:
-        """Serve the next time points of the spike word: one accumulator each."""
+        """Serve the next time points of the spike word: one accumulator each.
+
+        Without a gate a PE adds zero where there is no spike.
+        """
         counters, last = self.array.counters, min(self.served + self.array.accumulators, self.array.tws)
-        if token.word is not None:
-            weight = self.weights[token.select]
-            for j in range(self.served, last):
-                if token.word[j]:
-                    counters.psum_rf_reads += 1
-                    counters.accumulations += 1
-                    counters.psum_rf_writes += 1
-                    self.sums[j] = self.sums[j] + weight
+        for j in range(self.served, last):
+            spike = token.word is not None and token.word[j]
+            if spike or not self.array.zero_gating:
+                counters.psum_rf_reads += 1
+                counters.accumulations += 1
+                counters.psum_rf_writes += 1
+                counters.spikes_added += spike
+                addend = self.weights[token.select] if spike else self.array.neuron.zero
+                self.sums[j] = self.sums[j] + addend
         self.served = last
 
     def _read_out(self, op: UpdateOp) -> tuple[UpdateOp, Number]:
@@ -241,8 +250,11 @@ class Array:
         neuron: Neuron,
         lbuf: LocalBuffer,
         outputs: Bits,
+        *,
+        zero_gating: bool,
     ) -> None:
         self.tws, self.accumulators, self.neuron, self.lbuf = tws, accumulators, neuron, lbuf
+        self.zero_gating = zero_gating
         self.counters, self.outputs = lbuf.counters, outputs  # outputs: [M, P, T]
         self.channels = range(0)
         self.pes = [[PE(self, r, c) for c in range(cols)] for r in range(rows)]
@@ -256,8 +268,8 @@ class Array:
         if time < self.outputs.shape[2]:
             self.outputs[channel, position, time] = spike
 
-    def run_tile(self, channels: range, width: int, program: Iterator[Wavefront]) -> int:
-        """Return the cycles from the first token in PE (0, 0) to the end token in the last PE in use."""
+    def run(self, channels: range, width: int, program: Iterator[Wavefront]) -> int:
+        """Run a tile or a batch: cycles from the first token in PE (0, 0) to the end token in the last PE."""
         self.channels = channels
         for row in self.pes:
             for pe in row:
@@ -311,7 +323,10 @@ def run_layer(
     cols: int,
     stream: str = "tap",
     accumulators_per_pe: int = 1,
+    update_cycles: int = 1,
     leak_catchup_cycles: int = 1,
+    skew: str = "tile",
+    zero_gating: bool = True,
     potential_bits: int = 16,
     tiles: Sequence[Tile] | None = None,
     stsap: bool = False,
@@ -325,7 +340,10 @@ def run_layer(
     weight : [M, C, E, E] (linear: [M, N])
     bias : [M], optional
     scheduler : "spikex" (Section 3) or "ptb" (Section 7)
-    tws, rows, cols, stream, accumulators_per_pe, leak_catchup_cycles, potential_bits : knobs of Sections 1-4
+    tws, rows, cols, stream, accumulators_per_pe, update_cycles, leak_catchup_cycles, potential_bits : knobs
+        of Sections 1-4
+    skew : "tile" or "batch", after which of them the array drains
+    zero_gating : whether PEs add only where the spike bit is set
     tiles : positions and windows of each tile, in the order in which every row group runs them; windows of
         one position must come in ascending order. By default one tile per row group.
     stsap : PTB only; integer datapath only, for packing changes the order of additions
@@ -338,6 +356,8 @@ def run_layer(
     neuron = Neuron(layer["neuron"], potential_bits)
     if scheduler not in {"spikex", "ptb"} or stream not in {"tap", "channel", "all"}:
         raise ValueError(f"unknown scheduler {scheduler!r} or stream {stream!r}")
+    if skew not in {"tile", "batch"}:
+        raise ValueError(f"registers know no skew {skew!r}")
     if stsap and (scheduler != "ptb" or not neuron.integer):
         raise ValueError("stsap needs the PTB scheduler and the integer datapath")
     spikes = np.asarray(spikes, dtype=np.bool_)
@@ -351,19 +371,21 @@ def run_layer(
     weights = [[neuron.number(w) for w in row] for row in weight.reshape(n_channels, n_taps)]
     lbuf = LocalBuffer(weights, words, counters)
     outputs = np.zeros((n_channels, n_positions, spikes.shape[-1]), dtype=np.bool_)
-    array = Array(rows, cols, tws, accumulators_per_pe, neuron, lbuf, outputs)
+    array = Array(rows, cols, tws, accumulators_per_pe, neuron, lbuf, outputs, zero_gating=zero_gating)
     dispatcher = Dispatcher(lbuf.tags, silence_is_free, scheduler, stream, cols, n_taps // len(spikes), stsap)
     biases = None if bias is None else [neuron.number(b) for b in bias]
     tile_cycles = []
     for first in range(0, n_channels, rows):  # row groups
         channels = range(first, min(first + rows, n_channels))
-        sequencer = Sequencer(lbuf, channels, biases, tws, leak_catchup_cycles)
+        sequencer = Sequencer(lbuf, channels, biases, tws, update_cycles, leak_catchup_cycles)
         for tile in [(range(n_positions), range(n_windows))] if tiles is None else tiles:
             batches = dispatcher.batches(tile)
             counters.ntwus += len(channels) * int(dispatcher.active[np.ix_(tile[0], tile[1])].sum())
-            width = max((len(batch.columns) for batch in batches), default=0)
             # an empty tile has nothing to run, not even an end token
-            program = sequencer.program(batches, width)
-            tile_cycles.append(array.run_tile(channels, width, program) if batches else 0)
+            runs = [[batch] for batch in batches] if skew == "batch" else [batches] if batches else []
+            tile_cycles.append(0)
+            for run in runs:
+                width = max(len(batch.columns) for batch in run)
+                tile_cycles[-1] += array.run(channels, width, sequencer.program(run, width))
     outputs = outputs.reshape(n_channels, *side, spikes.shape[-1])
     return RegisterResult(outputs, dispatcher.mode, sum(tile_cycles), tile_cycles, **vars(counters))

@@ -220,13 +220,18 @@ def buffers(draw: st.DrawFn, workload: Workload, tws: int, rows: int, cols: int)
 
 
 @st.composite
-def arrays(draw: st.DrawFn) -> dict[str, Any]:
+def arrays(
+    draw: st.DrawFn, skews: tuple[str, ...] = ("tile", "tile", "tile", "batch", "none")
+) -> dict[str, Any]:
     """Array shapes and the knobs of the PEs; output channels seldom fill the rows evenly."""
     return {
         "array.rows": draw(st.integers(1, 5)),
         "array.cols": draw(st.integers(1, 6)),
         "accumulators_per_pe": draw(st.sampled_from([1, 1, 2, 3, 40])),
+        "update_cycles": draw(st.sampled_from([1, 1, 1, 2, 5, 64])),
         "leak_catchup_cycles": draw(st.sampled_from([1, 1, 0, 3])),
+        "skew": draw(st.sampled_from(skews)),
+        "zero_gating": draw(st.sampled_from(["auto", "auto", "auto", True, False])),
         "stream": draw(st.sampled_from(["tap", "tap", "channel", "all"])),
     }
 

@@ -43,7 +43,7 @@ class Sata(Scheduler):
         dataflow: GemmDataflow = "ws" if arch.dataflow == "ws" else "os"
         keys: dict[str, Any] = {
             "points": spikes.timesteps if batched else 1,
-            "zero_gating": arch.zero_gating,
+            "zero_gating": arch.gates_zeros(by_nature=False),
             "keeps_filters": batched,
             "silence_is_free": silence_is_free,
             "lif_sharing": 1 if published else arch.lif_sharing,

@@ -49,6 +49,6 @@ class Systolic(Scheduler):
             spikes.timesteps,
             positions_per_pass=geometry.positions if whole or cuts.positions == "auto" else cuts.positions,
             times_per_pass=spikes.timesteps if whole or cuts.windows == "auto" else cuts.windows,
-            zero_gating=arch.zero_gating,
+            zero_gating=arch.gates_zeros(by_nature=False),
             silence_is_free=silence_is_free,
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, plot, studies, sweep, trace
+from spikex_sim.cli import energy, plot, reproduce, studies, sweep, trace
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -37,6 +37,7 @@ app.add_typer(energy.app, name="energy")
 
 app.command()(sweep.sweep)
 app.command()(plot.plot)
+app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 

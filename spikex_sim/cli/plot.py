@@ -1,4 +1,4 @@
-"""Command that draws figures of what run, compare and sweep wrote: plot."""
+"""Command that draws figures of what run, compare, sweep and reproduce wrote: plot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def plot(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder that run, compare or sweep wrote with --out; or a trace file.", metavar="DIR"
+            help="Folder that run, compare, sweep or reproduce wrote with --out; or a trace file.",
+            metavar="DIR",
         ),
     ],
     figures: Annotated[

@@ -91,6 +91,8 @@ class PePower:
     leakage_mw: float | None = None
 
 
+SCRATCHPAD_PORT_BITS = 8
+"""Port of a register file that is a scratchpad: one weight."""
 SCRATCHPAD_BYTES = {"spikes": 9, "weights": 9, "potentials": 8}
 """SATA's scratchpads (Section III-A); their power is split among the uses by capacity."""
 
@@ -255,16 +257,21 @@ class _Found:
             found = self.table.sram(capacity_bytes, width_bits, self.arch.energy.device)
         except EnergyTableError as exc:
             raise EnergyTableError(str(exc), where=self.arch.name, field=f"memory.{level}") from None
-        self.leakage_mw[level] += found.leakage_mw
+        self.leakage_mw[level] = self.leakage_mw.get(level, 0.0) + found.leakage_mw
         return AccessEnergy(
             found.read_pj / width_bits, found.write_pj / width_bits, self._from(name, found.provenance)
         )
 
     def registers(self) -> AccessEnergy:
+        capacity_bytes = self.arch.memory.rf.bytes
         if self.table.has("scratchpad"):
             return AccessEnergy(0.0, 0.0, self._from("rf", self.table.only("scratchpad").provenance))
-        found = self.table.logic("register", 1)
-        return AccessEnergy(found.energy_pj, found.energy_pj, self._from("rf", found.provenance))
+        if capacity_bytes:
+            found = self.sram("rf", "rf", capacity_bytes, SCRATCHPAD_PORT_BITS)
+            self.leakage_mw["rf"] *= self.arch.array.rows * self.arch.array.cols
+            return found
+        register = self.table.logic("register", 1)
+        return AccessEnergy(register.energy_pj, register.energy_pj, self._from("rf", register.provenance))
 
     def int_logic(self) -> LogicEnergy:
         accumulate = self._only("accumulate")

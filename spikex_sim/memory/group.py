@@ -62,7 +62,7 @@ def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
     adjacent = np.zeros(len(order), dtype=bool)
     adjacent[1:] = same_neuron[1:] & (w[1:] == w[:-1] + 1)
     first_of_neuron = np.flatnonzero(~same_neuron)
-    cycles = schedule.tws + arch.leak_catchup_cycles * owed[order]
+    cycles = schedule.tws * arch.update_cycles + arch.leak_catchup_cycles * owed[order]
     update = np.zeros(schedule.batches, dtype=np.int64)
     if len(order):
         np.maximum.at(update, b[first_of_neuron], np.add.reduceat(cycles, first_of_neuron))
@@ -135,17 +135,18 @@ class GroupTraffic:
         chunks, schedule, batches = self.chunks, self.schedule, self.batches
         issued = chunks.batch >= 0
         last_of_batch = _last_of_run(chunks.batch) & issued
-        last_of_tile = _last_of_run(chunks.tile)
         b = chunks.batch
 
         def at_end(values: PerStep) -> PerStep:
             return np.where(last_of_batch, values[b], 0) if len(values) else np.zeros(len(b), np.int64)
 
-        integration = self._integration_cycles
-        widest = np.zeros(len(schedule.tiles), dtype=np.int64)
-        np.maximum.at(widest, schedule.tile_of_batch, batches.columns)
-        skew = np.where(widest > 0, self.rows - 1 + widest - 1, 0)
-        array = integration + at_end(batches.update_cycles) + np.where(last_of_tile, skew[chunks.tile], 0)
+        array = self._integration_cycles + at_end(batches.update_cycles)
+        if self.arch.skew == "batch":
+            array += at_end(self._drain(batches.columns))
+        elif self.arch.skew == "tile":
+            widest = np.zeros(len(schedule.tiles), dtype=np.int64)
+            np.maximum.at(widest, schedule.tile_of_batch, batches.columns)
+            array += np.where(_last_of_run(chunks.tile), self._drain(widest)[chunks.tile], 0)
         columns = np.where(issued, batches.columns[b], 0) if len(batches.columns) else np.zeros_like(b)
         potential = self.rows * self.widths.potential
         output = self.rows * at_end(batches.columns)
@@ -157,7 +158,7 @@ class GroupTraffic:
             fetch_bits=_total(self._fetched()),
             load_bits=_total(self._loaded()),
             store_bits=sent,
-            writeback_bits=sent,
+            writeback_bits=self._written_back(sent),
             array_cycles=array,
             lbuf_read_bits=self.rows * self.widths.weight * chunks.taps
             + schedule.tws * chunks.hits
@@ -167,12 +168,34 @@ class GroupTraffic:
         )
         return self._split_outputs(steps), self._operations(), int(array.sum())
 
+    def _drain(self, columns: PerStep) -> PerStep:
+        """Cycles until the last PE in use is done; none where no column is."""
+        return np.where(columns > 0, self.rows - 1 + columns - 1, 0)
+
     @cached_property
-    def _integration_cycles(self) -> PerStep:
-        per_tap = -(-self.schedule.tws // self.arch.accumulators_per_pe)
+    def _slots(self) -> PerStep:
+        """Integration slots: streamed taps, or groups of them (StSAP)."""
         if self.schedule.packs_taps:
-            return count_slots(self.schedule, self.spikes, self.chunks) * per_tap
-        return self.chunks.taps * per_tap
+            return count_slots(self.schedule, self.spikes, self.chunks)
+        return self.chunks.taps
+
+    @property
+    def _integration_cycles(self) -> PerStep:
+        return self._slots * -(-self.schedule.tws // self.arch.accumulators_per_pe)
+
+    @property
+    def additions(self) -> int:
+        """Weights that are added."""
+        return self.rows * int(self.found.spikes.sum())
+
+    @property
+    def _accumulations(self) -> int:
+        """Additions executed: of weights alone, or of zeros too in every slot without a spike."""
+        if self.arch.gates_zeros(by_nature=True):
+            return self.additions
+        issued = self.chunks.batch >= 0
+        columns = self.batches.columns[self.chunks.batch[issued]]
+        return self.rows * self.schedule.tws * int((columns * self._slots[issued]).sum())
 
     @property
     def _skipped_per_tile(self) -> PerStep:
@@ -243,11 +266,15 @@ class GroupTraffic:
                 np.where(first, fetched[tensor][source], 0),
                 np.where(first, loaded[tensor][source], 0),
                 out,
-                out,
+                self._written_back(out),
             )
             for tensor, out in leaves.items()
         }
-        return found | {"ofmap": Moves(nothing, nothing, spikes, spikes)}
+        return found | {"ofmap": Moves(nothing, nothing, spikes, self._written_back(spikes))}
+
+    def _written_back(self, stored: PerStep) -> PerStep:
+        """GLB to DRAM: what was stored, or nothing where it stays."""
+        return stored if self.residency.glb_ofmap == "sent" else np.zeros_like(stored)
 
     def _split_outputs(self, steps: Steps) -> Steps:
         """Outputs and tags that exceed the ofmap halves follow in steps of their own."""
@@ -267,7 +294,7 @@ class GroupTraffic:
         expanded["tile"] = steps.tile[source]
         expanded["batch"] = np.where(first, steps.batch[source], -1)
         expanded["store_bits"] = np.minimum(half, steps.store_bits[source] - sent_before)
-        expanded["writeback_bits"] = expanded["store_bits"]
+        expanded["writeback_bits"] = self._written_back(expanded["store_bits"])
         return Steps(**expanded)
 
     def _operations(self) -> Operations:
@@ -282,7 +309,7 @@ class GroupTraffic:
             ntwus=rows * int(schedule.active.sum()),
             batches=schedule.batches,
             streamed_taps=int(chunks.taps.sum()),
-            accumulations=rows * int(self.found.spikes.sum()),
+            accumulations=self._accumulations,
             lif_updates=updates,
             comparisons=updates,
             leak_catchups=rows * int(batches.catchups.sum()),
@@ -295,7 +322,7 @@ class GroupTraffic:
         schedule, batches, chunks, widths = self.schedule, self.batches, self.chunks, self.widths
         rows, tws = self.rows, schedule.tws
         columns = int(batches.columns.sum())
-        adds = rows * int(self.found.spikes.sum())
+        adds = self._accumulations
         updates = rows * columns * tws
         column_taps = int((batches.columns[chunks.batch] * chunks.taps).sum()) if columns else 0
 
@@ -327,7 +354,8 @@ class GroupTraffic:
         for tensor, bits in outputs.items():
             log.write("lbuf", tensor, bits)
             log.move("lbuf", "glb", tensor, bits)
-            log.move("glb", "dram", tensor, bits)
+            if self.residency.glb_ofmap == "sent":
+                log.move("glb", "dram", tensor, bits)
 
 
 def _total(parts: dict[str, PerStep]) -> PerStep:

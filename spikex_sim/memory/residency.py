@@ -46,6 +46,26 @@ def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
 
 
 @dataclass(frozen=True)
+class Handover:
+    """How spikes pass between layers by way of the GLB (``memory.glb.keep_ofmap``).
+
+    Attributes
+    ----------
+    input_kept : bool
+        The GLB holds the ifmap, because the layer before left it there.
+    output_wanted : bool
+        The next layer takes the ofmap as it is.
+    """
+
+    input_kept: bool = False
+    output_wanted: bool = False
+
+
+APART = Handover()
+"""Layers by themselves: spikes come from DRAM and go there."""
+
+
+@dataclass(frozen=True)
 class Residency:
     """Scope of each tensor at each level: how long a load is good for.
 
@@ -53,19 +73,22 @@ class Residency:
     ----------
     glb_filter : {"group", "tile", "step"}
         Loaded once per row group, per tile, or with each step.
-    glb_ifmap : {"layer", "tile"}
-        Loaded once per layer, or per tile of every row group.
+    glb_ifmap : {"layer", "tile", "kept"}
+        Loaded once per layer, or per tile of every row group, or not at all: the layer before left it there.
+    glb_ofmap : {"sent", "kept"}
+        Written to DRAM, or left for the next layer.
     lbuf_filter : {"group", "step"}
         Loaded once per row group, or with each step.
     """
 
     glb_filter: Literal["group", "tile", "step"]
-    glb_ifmap: Literal["layer", "tile"]
+    glb_ifmap: Literal["layer", "tile", "kept"]
+    glb_ofmap: Literal["sent", "kept"]
     lbuf_filter: Literal["group", "step"]
 
 
 def choose_residency(
-    schedule: Schedule, blocks: Blocks, channel_filter_bits: int, arch: Accelerator
+    schedule: Schedule, blocks: Blocks, channel_filter_bits: int, arch: Accelerator, handover: Handover
 ) -> Residency:
     """Choose the widest scope that fits, once per layer.
 
@@ -77,10 +100,14 @@ def choose_residency(
         Bits of one input channel's filter for a full row group, ``E_h * E_w * min(rows, M) * weight bits``.
     arch : Accelerator
         Buffers and partitions.
+    handover : Handover
+        What the layers around have in the GLB.
     """
-    if schedule.shape.fits_all:
-        return Residency("group", "layer", "group")
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    stays = handover.output_wanted and stored_bits(schedule) <= glb.half_bits("ofmap")
+    glb_ofmap: Literal["sent", "kept"] = "kept" if stays else "sent"
+    if schedule.shape.fits_all:
+        return Residency("group", "kept" if handover.input_kept else "layer", glb_ofmap, "group")
     glb_filter_half = glb.half_bits("filter")
     group_bits = int(blocks.filters.any(axis=0).sum()) * channel_filter_bits
     tile_bits = int(blocks.filters.sum(axis=1).max()) * channel_filter_bits
@@ -90,9 +117,21 @@ def choose_residency(
         glb_filter = "group"
     elif tile_bits <= glb_filter_half:
         glb_filter = "tile"
+    glb_ifmap: Literal["layer", "tile", "kept"] = "tile"
+    if handover.input_kept:
+        glb_ifmap = "kept"
+    elif spmb_bits <= glb.half_bits("ifmap"):
+        glb_ifmap = "layer"
     in_lbuf = glb_filter == "group" and group_bits <= lbuf.half_bits("filter")
     return Residency(
         glb_filter=glb_filter,
-        glb_ifmap="layer" if spmb_bits <= glb.half_bits("ifmap") else "tile",
+        glb_ifmap=glb_ifmap,
+        glb_ofmap=glb_ofmap,
         lbuf_filter="group" if in_lbuf else "step",
     )
+
+
+def stored_bits(schedule: Schedule) -> int:
+    """Bits of a layer's outputs as they are stored: spikes of what is issued, tags of all."""
+    issued, units = len(schedule.position), schedule.geometry.positions * schedule.windows
+    return schedule.groups.out_channels * (issued * schedule.tws + units)

@@ -12,7 +12,7 @@ from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
-from spikex_sim.memory.residency import Blocks, Residency, blocks_of, choose_residency
+from spikex_sim.memory.residency import APART, Blocks, Handover, Residency, blocks_of, choose_residency
 from spikex_sim.memory.steps import Moves, Steps, check_number, joined, joined_moves
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
@@ -38,6 +38,8 @@ class Traffic:
         Weights that executing the schedule adds: what the output spikes need.
     mapping : dict
         Loop order, sizes and residency, as in ``results.json``.
+    output_kept : bool
+        Whether the outputs stay in the GLB for the next layer.
     """
 
     steps: Steps
@@ -47,10 +49,16 @@ class Traffic:
     compute_cycles: int
     additions: int
     mapping: dict[str, Any]
+    output_kept: bool = False
 
 
 def traffic_of(
-    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+    schedule: Schedule,
+    spikes: WindowedSpikes,
+    found: Survey,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover = APART,
 ) -> Traffic:
     """Lay a schedule over the memory hierarchy.
 
@@ -62,26 +70,30 @@ def traffic_of(
         Bits per weight, partial sum and potential.
     arch : Accelerator
         Buffers, ports and array.
+    handover : Handover
+        What the layers around have in the GLB.
 
     Raises
     ------
     ConfigError
         If a buffer cannot hold even a single tap, naming the smallest that works.
     """
-    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch)
+    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch, handover)
     sizes = schedule.groups.sizes
     log = AccessLog()
     per_size: dict[int, tuple[Steps, Operations, int]] = {}
+    additions: dict[int, int] = {}
     groups = []
     for index, rows in enumerate(sizes):
         if rows not in per_size:
             part = part_of(rows)
             per_size[rows] = part.build()
+            additions[rows] = part.additions
             part.count(log, sizes.count(rows))
         check_number(len(sizes) * len(per_size[rows][0]), f"{len(sizes)} row groups", arch)
         groups.append(_with_layer_loads(per_size[rows][0], index, schedule, blocks, residency))
-    spmb_loads = 1 if residency.glb_ifmap == "layer" else len(sizes)
-    _count_spmb(log, blocks, schedule.tws, spmb_loads)
+    spmb_loads = {"layer": 1, "tile": len(sizes), "kept": 0}
+    _count_spmb(log, blocks, schedule.tws, spmb_loads[residency.glb_ifmap])
     operations = sum((per_size[rows][1] for rows in sizes), Operations())
     return Traffic(
         steps=joined(groups),
@@ -89,16 +101,22 @@ def traffic_of(
         operations=operations,
         residency=residency,
         compute_cycles=sum(per_size[rows][2] for rows in sizes),
-        additions=operations.accumulations,
+        additions=sum(additions[rows] for rows in sizes),
         mapping=_describe(schedule, residency),
+        output_kept=residency.glb_ofmap == "kept",
     )
 
 
 def ntwu_moves(
-    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+    schedule: Schedule,
+    spikes: WindowedSpikes,
+    found: Survey,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover,
 ) -> dict[str, Moves]:
     """Bits that each step of :func:`traffic_of` moves, by tensor."""
-    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch)
+    blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch, handover)
     sizes = schedule.groups.sizes
     built = {rows: part_of(rows).moves() for rows in set(sizes)}
     moves = joined_moves([built[rows] for rows in sizes])
@@ -110,12 +128,17 @@ def ntwu_moves(
 
 
 def _layout(
-    schedule: Schedule, spikes: WindowedSpikes, found: Survey, widths: Widths, arch: Accelerator
+    schedule: Schedule,
+    spikes: WindowedSpikes,
+    found: Survey,
+    widths: Widths,
+    arch: Accelerator,
+    handover: Handover,
 ) -> tuple[Blocks, Residency, Callable[[int], GroupTraffic]]:
     """What moves, for how long it stays, and the steps of a group of so many rows."""
     blocks = blocks_of(schedule, spikes)
     channel_filter_bits = schedule.geometry.filter_taps * schedule.groups.sizes[0] * widths.weight
-    residency = choose_residency(schedule, blocks, channel_filter_bits, arch)
+    residency = choose_residency(schedule, blocks, channel_filter_bits, arch, handover)
     batches = batch_counts(schedule, arch)
 
     def part_of(rows: int) -> GroupTraffic:
@@ -134,7 +157,10 @@ def _describe(schedule: Schedule, residency: Residency) -> dict[str, Any]:
         "tiles": len(schedule.tiles) * len(schedule.groups.sizes),
         "row_groups": len(schedule.groups.sizes),
         "glb_filter": f"per {residency.glb_filter}",
-        "glb_ifmap": f"per {residency.glb_ifmap}",
+        "glb_ifmap": "kept from the layer before"
+        if residency.glb_ifmap == "kept"
+        else f"per {residency.glb_ifmap}",
+        "glb_ofmap": "kept for the next layer" if residency.glb_ofmap == "kept" else "sent to DRAM",
         "lbuf_filter": f"per {residency.lbuf_filter}",
         "lbuf_ifmap": "per step",
     }

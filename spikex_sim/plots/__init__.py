@@ -16,11 +16,22 @@ from spikex_sim.plots.layers import (
     utilization,
 )
 from spikex_sim.plots.machines import comparison
+from spikex_sim.plots.paper import (
+    PAPER_FIGURES,
+    paper_fig5,
+    paper_fig9,
+    paper_fig10,
+    paper_fig11,
+    paper_fig12,
+    paper_fig13,
+    tornado,
+)
 from spikex_sim.plots.spikes import raster, spike_rows
 from spikex_sim.plots.style import columns, file_bytes
 from spikex_sim.plots.sweeps import against_array_size, against_firing_rate, against_tws, pareto
 
 __all__ = [
+    "PAPER_FIGURES",
     "against_array_size",
     "against_firing_rate",
     "against_tws",
@@ -29,11 +40,18 @@ __all__ = [
     "energy_by_component",
     "energy_by_tensor",
     "file_bytes",
+    "paper_fig5",
+    "paper_fig9",
+    "paper_fig10",
+    "paper_fig11",
+    "paper_fig12",
+    "paper_fig13",
     "pareto",
     "raster",
     "roofline",
     "roofline_rows",
     "spike_rows",
     "stalls",
+    "tornado",
     "utilization",
 ]

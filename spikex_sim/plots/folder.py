@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from spikex_sim.errors import FigureError
 from spikex_sim.plots import layers, machines, spikes, sweeps
+from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
 from spikex_sim.trace.store import load_trace
@@ -22,9 +24,14 @@ from spikex_sim.trace.store import load_trace
 RESULTS, LAYERS, ACCESSES, SWEEP = "results.json", "layers.csv", "accesses.csv", "sweep.csv"
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "comparison", "tws",
-    "firing-rate", "array-size", "pareto", "raster",
+    "firing-rate", "array-size", "pareto", "raster", *PAPER_FIGURES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
+TEXTS = {
+    "name", "layer", "trace", "arch", "error", "network", "variant", "configuration", "parameter", "value",
+    "chosen", "figure",
+}  # fmt: skip
+"""Columns that are text, whatever they look like."""
 TRACES = (".npz", ".h5", ".hdf5")
 
 
@@ -63,7 +70,7 @@ class Drawing:
 
 
 def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
-    """Figures that a result folder, a folder of them, a sweep folder or a trace file stands for.
+    """Figures that a folder of a run, of runs, of a sweep or of the paper's studies, or a trace permits.
 
     Parameters
     ----------
@@ -89,13 +96,14 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         found += _of_run(path)
     if (path / SWEEP).is_file():
         found += _of_sweep(path / SWEEP)
+    found += _of_studies(path)
     children = [child for child in path.iterdir() if (child / RESULTS).is_file()]
     if children and not found:
         found += _of_runs(path, sorted(children, key=_natural))
     if not found:
         raise FigureError(
-            f"holds no results: neither {RESULTS} nor {SWEEP}, nor folders with {RESULTS}; "
-            "run, compare and sweep write them with --out",
+            f"holds no results: neither {RESULTS} nor {SWEEP}, nor folders with {RESULTS}, nor fig9.csv or "
+            "the like; run, compare, sweep and reproduce write them with --out",
             where=str(path),
         )
     return found
@@ -117,10 +125,11 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
     rows = read_rows(file)
     place = str(file)
     several = len({trace_of(row) for row in rows}) > 1
-    numeric = any(isinstance(row.get("tws"), int) for row in rows)
+    sizes = {row.get("tws") for row in rows if isinstance(row.get("tws"), int)}
     sized = any(key in rows[0] for key in sweeps.SIZES)
-    no_tws = "" if numeric else "tws was not swept"
-    yield Drawing("tws", lambda: rows, sweeps.against_tws, place, no_tws)
+    no_tws = "" if sizes else "tws was not swept"
+    one_tws = "one window size only" if len(sizes) == 1 else no_tws
+    yield Drawing("tws", lambda: rows, sweeps.against_tws, place, one_tws)
     yield Drawing(
         "firing-rate", lambda: rows, sweeps.against_firing_rate, place, "" if several else "one trace only"
     )
@@ -130,6 +139,13 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
     )  # fmt: skip
     yield Drawing("utilization", lambda: rows, layers.utilization, place, no_tws)
     yield Drawing("pareto", lambda: rows, sweeps.pareto, place)
+
+
+def _of_studies(path: Path) -> Iterator[Drawing]:
+    for name, draw in PAPER_FIGURES.items():
+        file = path / f"{name}.csv"
+        if file.is_file():
+            yield Drawing(name, partial(read_rows, file), draw, str(file))
 
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
@@ -187,9 +203,8 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
             raise FigureError(
                 f"line {index} has {len(line)} cells, the header {len(header)}", where=str(file)
             )
-    texts = {"name", "layer", "trace", "arch", "error"}
     return [
-        {name: text if name in texts else _value(text) for name, text in zip(header, line, strict=True)}
+        {name: text if name in TEXTS else _value(text) for name, text in zip(header, line, strict=True)}
         for line in cells
     ]
 

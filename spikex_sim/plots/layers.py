@@ -12,12 +12,12 @@ from matplotlib.ticker import NullFormatter
 
 from spikex_sim.accounting import TENSORS
 from spikex_sim.errors import FigureError
+from spikex_sim.plots.bars import bar_heights, patches, stack
 from spikex_sim.plots.style import (
     LONGEST_NAME,
     Given,
     Look,
     Style,
-    bar_heights,
     decades,
     legend,
     panels,
@@ -41,22 +41,22 @@ from spikex_sim.units import PJ_PER_J
 COMPONENTS = {
     "energy_dram_pj": Look("DRAM", "#0072B2", ""),
     "energy_glb_pj": Look("GLB", "#56B4E9", "////"),
-    "energy_lbuf_pj": Look("LBUF", "#E69F00", "\\\\\\\\"),
+    "energy_lbuf_pj": Look("LBUF", "#F0E442", "\\\\\\\\"),
     "energy_rf_pj": Look("RF", "#009E73", "...."),
-    "energy_alu_pj": Look("ALU", "#F0E442", ""),
+    "energy_alu_pj": Look("ALU", "#E69F00", ""),
 }
 TENSOR_LOOKS = {
     "filter": Look("weights", "#0072B2", ""),
     "ifmap": Look("input spikes", "#56B4E9", "////"),
-    "ofmap": Look("output spikes", "#E69F00", "\\\\\\\\"),
+    "ofmap": Look("output spikes", "#F0E442", "\\\\\\\\"),
     "psum": Look("potentials", "#009E73", "...."),
-    "tag": Look("tags", "#F0E442", ""),
+    "tag": Look("tags", "#E69F00", ""),
 }
 STALLS = {
     "compute_cycles": Look("array", "#DDDDDD", ""),
     "stall_dram_cycles": Look("DRAM", "#0072B2", ""),
     "stall_glb_cycles": Look("GLB", "#56B4E9", "////"),
-    "stall_lbuf_cycles": Look("LBUF", "#E69F00", "\\\\\\\\"),
+    "stall_lbuf_cycles": Look("LBUF", "#F0E442", "\\\\\\\\"),
     "stall_drain_cycles": Look("drain", "#D55E00", "xxxx"),
 }
 MAX_NAMED = 7
@@ -127,7 +127,7 @@ def _energies(
         for axis, labels, shown in ((axes[0], names, parts), (axes[1], [TOTAL], totals)):
             largest = max(map(sum, zip(*shown.values(), strict=True)))
             divisor, unit = scale([largest / PJ_PER_J], "J")
-            _stack(axis, labels, shown, looks, divisor * PJ_PER_J)
+            stack(axis, labels, shown, looks, divisor * PJ_PER_J)
             axis.set_xlabel(f"{what} ({unit})")
         _name(figure, axes, ax is None, looks)
     return figure, (axes[0], axes[1])
@@ -150,7 +150,7 @@ def stalls(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     shares = dict(zip(STALLS, 100 * cycles / cycles.sum(axis=0), strict=True))
     names = [*(cell(row, "name") for row in shown), TOTAL]
     with panels(ax, style, height=bar_heights(len(names)) + 0.55) as (figure, axes):
-        _stack(axes[0], names, shares, STALLS, 1.0)
+        stack(axes[0], names, shares, STALLS, 1.0)
         axes[0].set_xlim(0, 100)
         axes[0].axhline(len(names) - 1.5, color="black", lw=0.6)
         axes[0].set_xlabel("Share of cycles (%)")
@@ -158,26 +158,8 @@ def stalls(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     return figure, axes[0]
 
 
-def _stack(
-    axis: Axes, names: Sequence[str], parts: Mapping[str, Any], looks: Mapping[str, Look], divisor: float
-) -> None:
-    left = np.zeros(len(names))
-    places = np.arange(len(names))
-    for part, look in looks.items():
-        widths = np.asarray(parts[part], float) / divisor
-        axis.barh(places, widths, 0.75, left, label=look.label, color=look.color, hatch=look.hatch,
-                  edgecolor="black", linewidth=0)  # fmt: skip
-        left += widths
-    axis.set_yticks(places, [short(name) for name in names])
-    axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.set_xlim(0, 1.03 * max(left) or 1)
-    axis.tick_params(axis="y", length=0)
-    axis.grid(axis="x")
-
-
 def _name(figure: Figure, axes: Sequence[Axes], own: bool, looks: Mapping[str, Look]) -> None:
-    handles, _ = axes[0].get_legend_handles_labels()
-    legend(figure, axes, own, handles, [look.label for look in looks.values()])
+    legend(figure, axes, own, patches(looks.values()), [look.label for look in looks.values()])
 
 
 def utilization(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:

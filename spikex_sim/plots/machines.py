@@ -8,12 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikex_sim.errors import FigureError
-from spikex_sim.plots.style import HATCHES, WIDE_IN, Given, Style, legend, panels, short
+from spikex_sim.plots.style import FILLS, HATCHES, WIDE_IN, Given, Style, legend, panels, short
 from spikex_sim.plots.table import Rows, cell, number
 
 MEASURES = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
 LOG_FROM = 30
-COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#F0E442", "#D55E00", "#CC79A7")
 MAX_RUNS = len(HATCHES)
 
 
@@ -55,7 +54,7 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         steep = len(rows) > (4 if figure.get_figwidth() >= WIDE_IN else 3)
         for index, heights in enumerate(ratios):
             at = places + (index - (len(rows) - 1) / 2) * width
-            bars = axis.bar(at, heights, width, color=COLORS[index], hatch=HATCHES[index],
+            bars = axis.bar(at, heights, width, color=FILLS[index], hatch=HATCHES[index],
                             edgecolor="black", linewidth=0.4)  # fmt: skip
             handles.append(bars)
             shown = [f"{height:.3g}" for height in heights]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -34,6 +35,11 @@ LINES = ("-", "--", ":", "-.")
 MAX_SERIES = len(MARKERS) * len(LINES)
 """Most series that markers, colours and lines tell apart."""
 HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
+FILLS = ("#0072B2", "#56B4E9", "#F0E442", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
+"""Colours of bars, in an order in which neighbours differ in grey too."""
+NOTE_COLOR = "#555555"
+NOTE_SIZE = 5.5
+NOTE_ROW_IN = 0.12
 
 Style = str | os.PathLike[str] | Mapping[str, Any] | None
 """Matplotlib style that is laid over the package's: a name, a file or settings."""
@@ -72,7 +78,13 @@ def styled(style: Style = None) -> Iterator[None]:
 
 @contextmanager
 def panels(
-    ax: Given, style: Style, *, height: float, count: int = 1, ratios: Sequence[float] | None = None
+    ax: Given,
+    style: Style,
+    *,
+    height: float,
+    count: int = 1,
+    ratios: Sequence[float] | None = None,
+    across: int = 1,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Open axes to draw into, in style.
 
@@ -88,6 +100,8 @@ def panels(
         Panels.
     ratios : sequence of float, optional
         Heights of panels below each other; without, panels are equal, side by side where there is room.
+    across : int
+        Panels that belong together: they share a row, and where there is room a column of a row of groups.
     """
     with styled(style):
         if ax is not None:
@@ -100,11 +114,11 @@ def panels(
             return
         width = rcParams["figure.figsize"][0]
         aside = ratios is None and width >= WIDE_IN
-        tall = height * (1 if ratios or aside else count)
-        figure = Figure(figsize=(width, tall))
-        shape = (1, count) if aside else (count, 1)
+        groups = count // across
+        shape = (across, groups) if aside else (groups, across)
+        figure = Figure(figsize=(width, height * (1 if ratios else shape[0])))
         grid = figure.subplots(*shape, squeeze=False, height_ratios=ratios)
-        yield figure, list(grid.flat)
+        yield figure, list((grid.T if aside else grid).flat)
         figure.draw_without_rendering()  # ticks are made when drawn first: they shall have this style
 
 
@@ -115,19 +129,41 @@ def legend(
     if not own:
         axes[0].legend(handles, labels)
         return
-    fits = int(figure.get_figwidth() * 17 / (max(map(len, labels)) + 6))
-    rows = -(-len(labels) // max(1, fits))
+    letters = figure.get_figwidth() * 17
+    for rows in range(1, len(labels) + 1):
+        ncols = -(-len(labels) // rows)
+        if sum(max(map(len, column)) + 7 for column in np.array_split(labels, ncols)) <= letters:
+            break
     figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
-    figure.legend(handles, labels, loc="outside upper center", ncols=-(-len(labels) // rows))
+    figure.legend(handles, labels, loc="outside upper center", ncols=ncols)
+
+
+def note(figure: Figure, axes: Sequence[Axes], own: bool, text: str) -> None:
+    """Say something in passing: below a figure of its own, which grows, else above the last axes given."""
+    if not text:
+        return
+    look: dict[str, Any] = {"size": NOTE_SIZE, "color": NOTE_COLOR}
+    if not own:
+        axes[-1].text(1, 1.01, text, transform=axes[-1].transAxes, ha="right", va="bottom", **look)
+        return
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 22))
+    figure.set_figheight(figure.get_figheight() + NOTE_ROW_IN * len(lines))
+    figure.supxlabel("\n".join(lines), **look)
+
+
+def leftmost(axis: Axes) -> bool:
+    """Whether nothing is to the left of an axis that it could share its labels with."""
+    place = axis.get_subplotspec()
+    return place is None or place.is_first_col()
 
 
 def series_look(index: int) -> dict[str, Any]:
-    """Colour, marker and line of a series; no two share all three."""
+    """Colour, marker and line of a series; no two share marker and line."""
     color = rcParams["axes.prop_cycle"].by_key()["color"]
     return {
         "color": color[index % len(color)],
         "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": LINES[index // len(MARKERS) % len(LINES)],
+        "linestyle": LINES[(index % len(MARKERS) + index // len(MARKERS)) % len(LINES)],
         "markeredgecolor": "white",
         "markeredgewidth": 0.4,
     }
@@ -157,11 +193,6 @@ def _has_glyph(letter: str) -> bool:
 def decades(low: float, high: float) -> tuple[float, float]:
     """Powers of ten around two positive values: limits of a logarithmic axis that has labels for certain."""
     return float(10 ** np.floor(np.log10(low))), float(10 ** np.ceil(np.log10(high)))
-
-
-def bar_heights(count: int) -> float:
-    """Inches that horizontal bars need, less a bar as they become many."""
-    return count * float(np.interp(count, [20, 60], [0.17, 0.115]))
 
 
 def file_bytes(figure: Figure, form: str) -> bytes:

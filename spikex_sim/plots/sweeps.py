@@ -77,7 +77,9 @@ def against_tws(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
 
 
 def against_firing_rate(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
-    """Latency and energy against the firing rate: additions done over those of inputs that always spike.
+    """Latency and energy against the spikes that a synapse carries at a time point, on average.
+
+    This is the firing rate of the inputs, each weighted by its fan-out; synapses from padding never spike.
 
     Parameters
     ----------
@@ -99,7 +101,9 @@ def against_firing_rate(rows: Rows, ax: Given = None, style: Style = None) -> tu
     def finish(axis: Axes) -> None:
         axis.set_xlim(0, 1.08 * max(rates.values()) or 1)
 
-    return _both(series, lambda row: rates[trace_of(row)], "Firing rate (%)", finish, ax, style)
+    return _both(
+        series, lambda row: rates[trace_of(row)], "Spikes per synapse and time point (%)", finish, ax, style
+    )
 
 
 def against_array_size(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
@@ -161,12 +165,12 @@ def _both(
             axis.set_ylabel(f"{'Latency' if unit == 's' else 'Energy'} ({prefixed})")
             axis.grid()
             finish(axis)
-            _fit(axis, (value / per / divisor for value in numbers(rows, column)))
+            fit_values(axis, (value / per / divisor for value in numbers(rows, column)))
         legend(figure, axes, ax is None, handles, [plain(name) for name in series])
     return figure, (axes[0], axes[1])
 
 
-def _fit(axis: Axes, values: Iterable[float]) -> None:
+def fit_values(axis: Axes, values: Iterable[float]) -> None:
     """Let the vertical axis begin at zero, or make it logarithmic where values are far apart."""
     found = list(values)
     low, high = min(found), max(found)
@@ -225,8 +229,10 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         for letter, point in zip("abcdefgh", named, strict=False):
             place = (number(point, "seconds") / seconds, number(point, "energy_pj") / pj)
             axis.annotate(letter, place, (4, 4), textcoords="offset points")
-            handles.append(Line2D([], [], ls="", marker=f"${letter}$", color="black", markeredgewidth=0))
-            labels.append(plain(", ".join(f"{name} {point[key]}" for key, name in keys.items())))
+            handles.append(Line2D([], [], ls=""))
+            labels.append(
+                plain(f"{letter}: {', '.join(f'{name} {point[key]}' for key, name in keys.items())}")
+            )
         axis.set_xlabel(f"Latency ({unit_s})")
         axis.set_ylabel(f"Energy ({unit_j})")
         axis.margins(0.1)

@@ -92,6 +92,10 @@ class Glb(_Buffer):
                                 "bits", ge=1, le=1 << 16)  # fmt: skip
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
     partition: Partition = Partition(ifmap=0.3, filter=0.6, ofmap=0.1, psum=0.0)
+    keep_ofmap: bool = knob(
+        False,
+        "outputs that fit half of the ofmap part stay for the next layer, past DRAM (spikex, ptb)",
+    )
     separate: Separate | None = knob(
         None,
         "ifmap, filter and ofmap memories of their own, each charged by itself, and timed by itself where "
@@ -133,12 +137,22 @@ class Lbuf(_Buffer):
     partition: Partition = Partition(ifmap=0.25, filter=0.5, ofmap=0.05, psum=0.2)
 
 
+class Rf(_Spec):
+    """Register file of a PE."""
+
+    bytes: int = knob(
+        0, "0: registers; else a scratchpad with an 8-bit port, whose energies take their place", "B",
+        ge=0, le=1 << 20,
+    )  # fmt: skip
+
+
 class Memory(_Spec):
-    """DRAM, GLB and LBUF; the register files are part of the PEs."""
+    """DRAM, GLB, LBUF, and the register files of the PEs."""
 
     dram: Dram = Dram()
     glb: Glb = Glb()
     lbuf: Lbuf = Lbuf()
+    rf: Rf = Rf()
 
 
 class Mapping(_Spec):
@@ -195,7 +209,11 @@ class Accelerator(_Spec):
         1, "1: spikes; more: one pass of an ANN with activations of that width (scheduler systolic only)",
         "bits", ge=1, le=8,
     )  # fmt: skip
-    zero_gating: bool = knob(False, "no addition where the spike is zero; cycles stay (systolic, sata)")
+    zero_gating: bool | Literal["auto"] = knob(
+        "auto",
+        "no addition where the spike is zero; cycles stay. auto: gated for spikex and ptb, not for systolic "
+        "and sata (spinalflow adds spikes alone)",
+    )
     lif_sharing: int = knob(1, "output channels that share a LIF unit, C#n (scheduler sata only)", "channels",
                             ge=1, le=4096)  # fmt: skip
     cycles_model: Literal["overlapped", "published"] = knob(
@@ -204,6 +222,11 @@ class Accelerator(_Spec):
     )
     clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
+    update_cycles: int = knob(1, "update-and-fire cycles per time point (spikex, ptb)", "cycles", ge=1, le=64)
+    skew: Literal["tile", "batch", "none"] = knob(
+        "tile",
+        "when the array drains: after a tile, after every batch, or behind what follows (spikex, ptb)",
+    )
     leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
     potential_bits: int = knob(16, "width at which int potentials saturate", "bits", ge=2, le=32)
     psum_bits: int = knob(24, "width of an int partial sum in the RF", "bits", ge=2, le=64)
@@ -234,6 +257,10 @@ class Accelerator(_Spec):
         if not sizes:
             raise ValueError("a list of window sizes needs one per layer")
         return value
+
+    def gates_zeros(self, *, by_nature: bool) -> bool:
+        """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
+        return by_nature if self.zero_gating == "auto" else self.zero_gating
 
     @property
     def clock_hz(self) -> Fraction:

@@ -40,6 +40,7 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"tws": 3, "array.rows": 3, "array.cols": 2, "mapping.positions": 2, "mapping.windows": 3},
     {"tws": 5, "array.cols": 1, "mapping.tile": "layer", "stream": "channel"},
     {"tws": 13, "stream": "all", "accumulators_per_pe": 2},
+    {"tws": 2, "array.rows": 3, "array.cols": 4, "update_cycles": 3, "skew": "batch", "zero_gating": False},
 )
 """Overrides that every scheduler should be tried with."""
 

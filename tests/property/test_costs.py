@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -11,10 +13,14 @@ from comparison import assert_costs
 from examples import examples
 from networks import described, forward, full, random_weights, small_network, trace_of
 from pipeline import oracle_config
+from spikex_sim.memory.residency import Handover
 from spikex_sim.registry import plugin_names
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator
-from strategies import make_spikes, overrides, workloads
+from strategies import PLENTY, level, make_spikes, overrides, prefixed, workloads
+
+HANDOVERS = st.builds(Handover, input_kept=st.booleans(), output_wanted=st.booleans())
+"""What the layers around have in the GLB."""
 
 
 @pytest.mark.parametrize("base", ["spikex", "ptb"])
@@ -22,14 +28,18 @@ from strategies import make_spikes, overrides, workloads
 @given(data=st.data())
 def test_costs_equal_the_oracles(base: str, data: st.DataObject) -> None:
     workload = data.draw(workloads())
-    done = assert_costs(workload, base, data.draw(overrides(workload, base)))
+    keys = data.draw(overrides(workload, base))
+    handover = data.draw(st.one_of(st.just(Handover()), HANDOVERS))
+    done = assert_costs(workload, base, keys, handover)
     if done is None:
         event("a buffer is too small")
         return
     residency = done.traffic.residency
     event(f"GLB filters per {residency.glb_filter}, LBUF filters per {residency.lbuf_filter}")
     event(f"GLB ifmap per {residency.glb_ifmap}")
+    event(f"GLB ofmap {residency.glb_ofmap}")
     event(f"mode {done.schedule.mode}")
+    event(f"update_cycles {keys['update_cycles']}, skew {keys['skew']}, zero_gating {keys['zero_gating']}")
     batch = done.traffic.steps.batch
     event(f"extra output steps: {bool((batch[1:][batch[:-1] >= 0] < 0).any())}")
     event(
@@ -43,23 +53,58 @@ def test_costs_equal_the_oracles(base: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_costs_of_tiny_layers_equal_the_oracles(base: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(largest_map=4, longest=10))
-    assert_costs(workload, base, data.draw(overrides(workload, base)))
+    assert_costs(workload, base, data.draw(overrides(workload, base)), data.draw(HANDOVERS))
 
 
+@pytest.mark.parametrize("base", ["spikex", "ptb"])
+@examples(30)
+@given(data=st.data())
+def test_outputs_stay_where_they_fit_to_the_bit(base: str, data: st.DataObject) -> None:
+    workload = data.draw(workloads(largest_map=4, longest=10))
+    keys = data.draw(overrides(workload, base)) | {"mapping.tile": "auto"}
+    ample = level(ifmap=PLENTY, filter=PLENTY, ofmap=PLENTY, psum=PLENTY)
+    keys |= prefixed("memory.glb", ample) | prefixed("memory.lbuf", ample)
+    sent = assert_costs(workload, base, keys)
+    assert sent is not None
+    stored = int(sent.traffic.steps.store_bits.sum())
+    several = int(sent.traffic.steps.store_bits.max()) < stored
+    for room in (stored, stored - several):
+        keys |= prefixed("memory.glb", ample | level(ifmap=PLENTY, filter=PLENTY, ofmap=room, psum=PLENTY))
+        done = assert_costs(workload, base, keys, Handover(output_wanted=True))
+        assert done is not None
+        assert (done.traffic.residency.glb_ofmap == "kept") == (room >= stored)
+        assert done.traffic.steps.store_bits.sum() == stored
+    event(f"one bit too many is tried: {several}")
+
+
+KNOBS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "slow updates": {"update_cycles": 3, "skew": "batch", "zero_gating": False},
+    "outputs stay": {"skew": "none", "memory.glb.keep_ofmap": True},
+}
+
+
+@pytest.mark.parametrize("knobs", KNOBS)
 @pytest.mark.parametrize("engine", plugin_names("engines"))
 @pytest.mark.parametrize("datapath", ["int", "float"])
 @pytest.mark.parametrize("base", ["spikex", "ptb"])
-def test_the_simulator_reports_the_oracles_costs(base: str, datapath: str, engine: str) -> None:
+def test_the_simulator_reports_the_oracles_costs(base: str, datapath: str, engine: str, knobs: str) -> None:
+    keys = {"tws": 3, **KNOBS[knobs]}
+    stay = keys.get("memory.glb.keep_ofmap", False)
     layers, spikes = small_network(datapath), make_spikes((2, 6, 6, 17), "medium", 5)
     weights = random_weights(layers, 6)
     entering = [spikes, *forward(layers, spikes, weights)]
-    result = simulate(trace_of(layers, spikes, weights), base, tws=3, engine=engine)
-    config = oracle_config(load_accelerator(base, {"tws": 3}))
+    result = simulate(trace_of(layers, spikes, weights), base, engine=engine, overrides=keys)
+    config = oracle_config(load_accelerator(base, keys))
     cycles = 0
     for layer, spec, spikes_in, got in zip(layers, described(layers), entering, result.layers, strict=False):
         if layer["kind"] == "maxpool":
             continue
-        want = naive_cost.cost(full(layer), spikes_in.reshape(*spec.input_shape, 17), config)
+        want = naive_cost.cost(
+            full(layer), spikes_in.reshape(*spec.input_shape, 17), config,
+            input_kept=stay and layer["name"] == "fc", output_may_be_kept=stay and layer["name"] == "conv2",
+        )  # fmt: skip
+        assert want["output_kept"] == (stay and layer["name"] == "conv2")
         for key in ("mode", "cycles", "compute_cycles", "batches", "ntwus", "streamed_taps", "accumulations"):
             assert getattr(got, key) == want[key], key
         assert (got.lif_updates, got.steps) == (want["lif_updates"], len(want["steps"]))
@@ -67,9 +112,10 @@ def test_the_simulator_reports_the_oracles_costs(base: str, datapath: str, engin
         assert dict(got.accesses) == want["accesses"]
         assert got.utilization == want["pe_busy_cycles"] / (want["cycles"] * 64)
         assert got.add_utilization == want["accumulations"] / (want["cycles"] * 64)
-        assert {key: got.mapping[key] for key in want["scopes"]} == {
-            key: f"per {scope}" for key, scope in want["scopes"].items()
-        }
+        scopes = {key: f"per {scope}" for key, scope in want["scopes"].items()}
+        if stay and layer["name"] == "fc":
+            del scopes["glb_ifmap"]  # nobody loads it
+        assert {key: got.mapping[key] for key in scopes} == scopes
         assert got.input_spikes == spikes_in.sum()
         cycles += want["cycles"]
     assert result.totals.cycles == cycles

@@ -20,6 +20,7 @@ from pipeline import run
 from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.energy.model import EnergyModel
 from spikex_sim.errors import ConfigError
+from spikex_sim.memory.residency import Handover
 from spikex_sim.memory.steps import Steps, durations_of
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator
@@ -157,6 +158,32 @@ def test_faster_memories_cost_no_cycle_and_no_bit(scheduler: str, engine: str, d
     assert fast.traffic.accesses == slow.traffic.accesses
     for part in fields(slow.ends):
         assert (getattr(fast.ends, part.name) <= getattr(slow.ends, part.name)).all(), part.name
+
+
+@pytest.mark.parametrize("scheduler", ["spikex", "ptb"])
+@examples(40)
+@given(data=st.data())
+def test_what_stays_in_the_glb_makes_nothing_later(scheduler: str, data: st.DataObject) -> None:
+    drawn = costs(data, scheduler)
+    if drawn is None:
+        return
+    workload, keys, moved = drawn
+    stays = Handover(input_kept=True, output_wanted=True)
+    kept = run(workload, load_accelerator(scheduler, keys), handover=stays)
+    for part in fields(moved.ends):
+        assert (getattr(kept.ends, part.name) <= getattr(moved.ends, part.name)).all(), part.name
+    before, after = moved.traffic.accesses, kept.traffic.accesses
+    for level in ("lbuf", "rf"):
+        assert after[level] == before[level]
+    assert after.read_bits("dram", "filter") == before.read_bits("dram", "filter")
+    assert kept.traffic.steps.fetch_bits.sum() == after.read_bits("dram", "filter")
+    if kept.traffic.output_kept:
+        assert kept.traffic.steps.writeback_bits.sum() == 0
+        assert not any(bits["write_bits"] for bits in after["dram"].values())
+    else:
+        np.testing.assert_array_equal(kept.traffic.steps.writeback_bits, moved.traffic.steps.writeback_bits)
+    np.testing.assert_array_equal(kept.traffic.steps.store_bits, moved.traffic.steps.store_bits)
+    np.testing.assert_array_equal(kept.traffic.steps.load_bits, moved.traffic.steps.load_bits)
 
 
 @pytest.mark.parametrize("base", ["spikex", "ptb"])

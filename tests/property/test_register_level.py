@@ -30,7 +30,10 @@ def observed(workload: Workload, done: Run, arch: Accelerator) -> RegisterResult
         cols=arch.array.cols,
         stream=arch.stream,
         accumulators_per_pe=arch.accumulators_per_pe,
+        update_cycles=arch.update_cycles,
         leak_catchup_cycles=arch.leak_catchup_cycles,
+        skew=arch.skew,
+        zero_gating=arch.zero_gating is not False,
         potential_bits=arch.potential_bits,
         tiles=[(range(p0, p1), range(w0, w1)) for p0, p1, w0, w1 in done.schedule.tiles.tolist()],
         stsap=arch.stsap,
@@ -105,8 +108,12 @@ def assert_same(workload: Workload, base: str, keys: dict[str, Any]) -> Run:
         assert got[key] == value, key
     spikes, adds = outputs(workload, arch, done.schedule, done.spikes)
     np.testing.assert_array_equal(spikes, result.outputs)
-    assert adds == result.accumulations
+    assert adds == result.spikes_added
     return done
+
+
+DRAINING = ("tile", "tile", "batch")
+"""Skews that an array of registers can have: without any (``none``) it cannot end."""
 
 
 @st.composite
@@ -123,7 +130,8 @@ def tilings(draw: st.DrawFn) -> dict[str, Any]:
 @given(data=st.data())
 def test_the_array_does_what_the_registers_do(base: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(largest_map=4, longest=14))
-    keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays()), **data.draw(tilings())}
+    keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays(DRAINING))}
+    keys |= data.draw(tilings())
     keys["potential_bits"] = data.draw(st.sampled_from([16, 16, 7, 3]))
     done = assert_same(workload, base, keys)
     event(f"mode {done.schedule.mode}")
@@ -135,7 +143,8 @@ def test_the_array_does_what_the_registers_do(base: str, data: st.DataObject) ->
 @given(data=st.data())
 def test_packed_taps_share_slots_as_in_the_registers(data: st.DataObject) -> None:
     workload = data.draw(workloads("int", largest_map=4, longest=14))
-    keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays()), **data.draw(tilings())}
+    keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays(DRAINING))}
+    keys |= data.draw(tilings())
     done = assert_same(workload, "ptb", {**keys, "stsap": True})
     unpacked = run(workload, load_accelerator("ptb", keys)).traffic.compute_cycles
     assert done.traffic.compute_cycles <= unpacked
@@ -146,19 +155,22 @@ def test_packed_taps_share_slots_as_in_the_registers(data: st.DataObject) -> Non
 CONV = {"name": "conv", "kind": "conv", "in_channels": 2, "out_channels": 5, "kernel": [3, 2],
         "stride": [1, 2], "padding": 1, "in_height": 4, "in_width": 3,
         "neuron": {"threshold": 40, "leak_shift": 3, "reset": "zero", "datapath": "int"}}  # fmt: skip
+SLOW = {"update_cycles": 3, "skew": "batch", "zero_gating": False}
 
 
 @pytest.mark.parametrize(
     "tiling", [{}, {"mapping.positions": 3, "mapping.windows": 2}], ids=["auto", "small"]
 )
+@pytest.mark.parametrize("others", [{}, SLOW], ids=["defaults", "slow"])
 @pytest.mark.parametrize("accumulators", [1, 2])
 @pytest.mark.parametrize("stream", ["tap", "channel", "all"])
 @pytest.mark.parametrize("dispatch", ["ptb", "ptb with stsap", "spikex"])
 def test_every_combination_of_knobs(
-    dispatch: str, stream: str, accumulators: int, tiling: dict[str, Any]
+    dispatch: str, stream: str, accumulators: int, others: dict[str, Any], tiling: dict[str, Any]
 ) -> None:
     spikes = make_spikes((2, 4, 3, 11), "sparse", 7) | make_spikes((2, 4, 3, 11), "bursty", 8)
     weight = np.random.default_rng(9).integers(-100, 100, (5, 2, 3, 2)).astype(np.int8)
     keys = {"tws": 3, "array.rows": 2, "array.cols": 3, "stream": stream, "accumulators_per_pe": accumulators}
     base, *packed = dispatch.split(" with ")
-    assert_same(Workload(CONV, spikes, weight), base, keys | tiling | dict.fromkeys(packed, True))
+    keys |= others | tiling | dict.fromkeys(packed, True)
+    assert_same(Workload(CONV, spikes, weight), base, keys)

@@ -32,7 +32,7 @@ def observed(workload: Workload, keys: dict[str, Any], machine: str, passes: lis
         rows=keys["array.rows"],
         cols=keys["array.cols"],
         potential_bits=16,
-        zero_gating=keys["zero_gating"],
+        zero_gating=keys["zero_gating"] is True,  # auto: zeros are added
         ann=machine == "ann",
         passes=passes,
     )
@@ -87,7 +87,7 @@ def settings(draw: st.DrawFn, machine: str) -> dict[str, Any]:
     """Array, dataflow, gating; one pass or several."""
     keys: dict[str, Any] = draw(shapes()) | {
         "dataflow": draw(st.sampled_from(DATAFLOWS[machine])),
-        "zero_gating": draw(st.booleans()),
+        "zero_gating": draw(st.sampled_from(["auto", False, True])),
     }
     if machine == "systolic" and draw(st.booleans()):
         keys["mapping.positions"] = draw(st.integers(1, 9))

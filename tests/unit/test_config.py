@@ -38,6 +38,10 @@ PUBLISHED = {
     "weight_bits": 8,
     "accumulators_per_pe": 1,
     "mapping.tile": "auto",
+    "update_cycles": 1,
+    "skew": "tile",
+    "memory.glb.keep_ofmap": False,
+    "memory.rf.bytes": 0,
 }
 
 # A dense array keeps potentials and partial sums in the GLB.
@@ -79,6 +83,8 @@ OTHER: dict[str, Any] = {
     "cycles_model": "published",
     "clock_mhz": 250.5,
     "accumulators_per_pe": 2,
+    "update_cycles": 64,
+    "skew": "none",
     "leak_catchup_cycles": 0,
     "potential_bits": 12,
     "psum_bits": 20,
@@ -101,6 +107,7 @@ OTHER: dict[str, Any] = {
     "memory.glb.partition.filter": 0.2,
     "memory.glb.partition.ofmap": 0.05,
     "memory.glb.partition.psum": 0.01,
+    "memory.glb.keep_ofmap": True,
     "memory.glb.separate": Separate(ifmap=16384, filter=34816, ofmap=4096),
     "memory.lbuf.bytes": 4096,
     "memory.lbuf.port_bits": 32,
@@ -109,6 +116,7 @@ OTHER: dict[str, Any] = {
     "memory.lbuf.partition.filter": 0.1,
     "memory.lbuf.partition.ofmap": 0.04,
     "memory.lbuf.partition.psum": 0.02,
+    "memory.rf.bytes": 64,
     "energy.table": "elsewhere",
     "energy.device": "lstp",
 }
@@ -130,7 +138,7 @@ class TestPresets:
     def test_dense_arrays(self, dataflow: str) -> None:
         arch = sx.load_accelerator(f"systolic-{dataflow}")
         assert (arch.scheduler, arch.dataflow, arch.activation_bits) == ("systolic", dataflow, 1)
-        assert not arch.zero_gating
+        assert arch.zero_gating == "auto"  # that is, zeros are added
 
     def test_the_ann_is_the_dense_array_with_wider_operands(self) -> None:
         wider = {"name": "ann", "activation_bits": 8}

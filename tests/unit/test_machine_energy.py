@@ -1,4 +1,4 @@
-"""Energies of dense arrays, ANNs, SATA and the time-serial array by hand, and bad values of their keys."""
+"""Energies of every machine by hand, registers or scratchpads, and bad values of their keys."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ def memory(table: str, device: str, size: int, width: int) -> tuple[float, float
     return float(row["read_pj"]) / width, float(row["write_pj"]) / width, float(row["leakage_mw"])
 
 
+def scratchpad(data: dict[str, Any]) -> tuple[float, float, float]:
+    """pJ of a bit read and of a bit written, and mW of leakage, of a PE's register file."""
+    config = data["config"]
+    return memory("default", config["energy"]["device"], config["memory"]["rf"]["bytes"], 8)
+
+
 def dram(table: str, kind: str) -> float:
     """pJ of a bit."""
     (row,) = (row for row in lines(table, "dram.csv") if row["component"] == kind)
@@ -110,13 +116,15 @@ def default_table(data: dict[str, Any], layer: dict[str, Any], datapath: str) ->
         "int": (("accumulate", 32), ("comparator", 16), ("leak", 16), ("int_multiply", 8)),
         "float": (("float_add", 32), ("comparator", 32), ("float_multiply", 32), ("float_multiply", 32)),
     }[datapath]
-    register = operation("default", "register", 1)
+    read = write = operation("default", "register", 1)
+    if data["config"]["memory"]["rf"]["bytes"]:
+        read, write, _ = scratchpad(data)
     return {
         "alu": layer["accumulations"] * operation("default", *add)
         + layer["multiplications"] * operation("default", *multiply)
         + layer["comparisons"] * operation("default", *compare)
         + layer["lif_updates"] * operation("default", *leak),
-        "rf": moved(layer, "rf", register, register),
+        "rf": moved(layer, "rf", read, write),
     }
 
 
@@ -142,9 +150,12 @@ def assert_energy(data: dict[str, Any], logic: Callable[..., dict[str, float]], 
         assert layer["energy_on_chip_pj"] == pytest.approx(sum(energy[part] for part in INSIDE))
         assert sum(layer["energy_by_use_pj"].values()) == pytest.approx(sum(energy.values()))
         leaked = {name: mw * layer["seconds"] * 1e9 for name, mw in leakage_mw.items()}  # 1 mJ is 1e9 pJ
+        pes = data["config"]["array"]["rows"] * data["config"]["array"]["cols"]
         if data["config"]["energy"]["table"] == "sata":
-            pes = data["config"]["array"]["rows"] * data["config"]["array"]["cols"]
             leaked["pe"] = pes * (6.2e-5 + 8.4e-5 + 5.23e-4) * layer["seconds"] * 1e9
+        elif data["config"]["memory"]["rf"]["bytes"]:  # one in every PE
+            _, _, mw = scratchpad(data)
+            leaked["rf"] = pes * mw * layer["seconds"] * 1e9
         assert layer["leakage_pj"] == pytest.approx(leaked)
         assert min(layer["accumulations"], layer["comparisons"], layer["seconds"]) > 0
         totals = {part: totals[part] + energy[part] for part in totals}
@@ -166,6 +177,13 @@ class TestDefaultTable:
             ("ann", {"dataflow": "ws", "zero_gating": True, "activation_bits": 4}),
             ("spinalflow", {}),
             ("spinalflow", {"energy.device": "lop", "memory.lbuf.port_bits": 256}),
+            ("spikex", {}),
+            ("ptb", {"zero_gating": False}),
+            ("spikex", {"memory.rf.bytes": 64}),
+            ("spikex", {"memory.rf.bytes": 512, "array.rows": 3, "array.cols": 5, "energy.device": "lop"}),
+            ("ptb", {"memory.rf.bytes": 128, "energy.device": "lstp", "zero_gating": False}),
+            ("systolic-os", {"memory.rf.bytes": 256, "memory.lbuf.bytes": 0}),
+            ("sata-on-spikex", {"memory.rf.bytes": 64}),
         ],
     )
     def test_counts_times_the_table(self, arch: str, overrides: dict[str, Any], datapath: str) -> None:
@@ -174,6 +192,30 @@ class TestDefaultTable:
         (lbuf,) = {layer["energy_pj"]["lbuf"] > 0 for layer in data["layers"]}
         assert lbuf == (overrides.get("memory.lbuf.bytes") != 0)
         assert "pe" not in data["totals"]["leakage_pj"]
+        assert ("rf" in data["totals"]["leakage_pj"]) == ("memory.rf.bytes" in overrides)
+
+    @pytest.mark.parametrize("arch", ["spikex", "ptb"])
+    def test_scratchpads_change_energies_alone(self, arch: str) -> None:
+        registers, scratchpads = (
+            sx.simulate(a_trace(), arch, overrides={"memory.rf.bytes": size}) for size in (0, 64)
+        )
+        assert registers.totals.energy.leakage.keys() == {"glb", "lbuf"}
+        assert scratchpads.totals.energy.leakage.keys() == {"glb", "lbuf", "rf"}
+        for before, after in zip(registers.layers, scratchpads.layers, strict=True):
+            assert (after.cycles, after.stalls, after.steps) == (before.cycles, before.stalls, before.steps)
+            assert (after.accesses, after.operations) == (before.accesses, before.operations)
+            for part in ("alu", "lbuf", "glb", "dram"):
+                assert after.energy.components[part] == before.energy.components[part]
+            for level in ("glb", "lbuf"):
+                assert after.energy.leakage[level] == before.energy.leakage[level]
+
+    def test_a_scratchpad_between_two_rows_is_interpolated(self) -> None:
+        sizes = (64, 90, 128)
+        runs = [sx.simulate(a_trace(), overrides={"memory.rf.bytes": size}).totals.energy for size in sizes]
+        energies = [energy.components["rf"] for energy in runs]
+        assert energies == sorted(energies) and len(set(energies)) == 3
+        share = math.log(90 / 64) / math.log(128 / 64)
+        assert energies[1] == pytest.approx(energies[0] + share * (energies[2] - energies[0]))
 
     @pytest.mark.parametrize("arch", ["systolic-ws", "sata-on-spikex", "spinalflow"])
     def test_separate_memories_are_charged_at_their_own_capacity(self, arch: str) -> None:

@@ -41,6 +41,13 @@ WEIGHTS = [
     np.random.default_rng(2).integers(-9, 12, (5, 81)).astype(np.int8),
 ]
 TRACE = sx.Trace.from_arrays(LAYERS, SPIKES, weights=WEIGHTS, name="small")
+CHAIN = sx.Trace.from_arrays(
+    [LAYERS[0], {**LAYERS[2], "in_channels": 324}],
+    SPIKES,
+    weights=[WEIGHTS[0], np.random.default_rng(2).integers(-9, 12, (5, 324)).astype(np.int8)],
+    name="chain",
+)
+"""Layers between which spikes may stay in the GLB."""
 ONCE = sx.Trace.from_arrays(
     LAYERS[:1], SPIKES & (np.cumsum(SPIKES, axis=-1) == 1), weights=WEIGHTS[:1], name="once"
 )
@@ -54,6 +61,10 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "spikex-small": ("spikex", SMALL),
     "spikex-split": ("spikex", TINY_OUTPUTS),
     "spikex-layer": ("spikex", {"mapping.tile": "layer"}),
+    "spikex-knobs": ("spikex", {"update_cycles": 3, "skew": "batch", "zero_gating": False}),
+    "spikex-kept": ("spikex", {"memory.glb.keep_ofmap": True, "skew": "none"}),
+    "spikex-kept-split": ("spikex", {"memory.glb.keep_ofmap": True, **TINY_OUTPUTS}),
+    "ptb-kept": ("ptb", {"memory.glb.keep_ofmap": True}),
     "ptb": ("ptb", {}),
     "ptb-stsap-small": ("ptb-stsap", SMALL),
     "systolic-os": ("systolic-os", {}),
@@ -73,6 +84,8 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def trace_for(name: str) -> sx.Trace:
+    if "-kept" in name:
+        return CHAIN
     return ONCE if name.startswith("spinalflow") else TRACE
 
 
@@ -179,6 +192,12 @@ class TestTimeline:
     def test_chosen_layers_stay_where_they_are(self) -> None:
         whole, chosen = (slices(timeline("spikex", names=names)[0]) for names in (None, ["last"]))
         assert chosen == [event for event in whole if " last " in f" {event['name']} "]
+
+
+def test_outputs_stay_in_the_runs_that_say_so() -> None:
+    for name in RUNS:
+        stays = [layer.mapping.get("glb_ofmap", "").startswith("kept") for layer in recorded(name)[1].layers]
+        assert stays[0] == ("-kept" in name) and not any(stays[1:]), name
 
 
 class TestAccesses:

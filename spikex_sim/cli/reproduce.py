@@ -1,0 +1,169 @@
+"""Command that runs the SpikeX paper's studies again: reproduce."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikex_sim.cli.options import Out, split_names, wrote
+from spikex_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spikex_sim.reproduction.measures import Trend
+    from spikex_sim.reproduction.scorecard import Line
+
+FIGURES = ("fig5", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
+NAMES = (*FIGURES, "tornado", "all")
+
+
+def reproduce(
+    figures: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Of {', '.join(NAMES)}; default: all, which leaves out tornado.", metavar="FIGURE..."
+        ),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Of pdf, png and svg, separated by commas.", metavar="F1,F2,...")
+    ] = "pdf",
+    columns: Annotated[
+        int, typer.Option("--columns", help="Columns of a page that a figure spans.", metavar="1|2")
+    ] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", help="Processes, for tornado.", min=1)] = 1,
+    out: Out = None,
+) -> None:
+    """Run the SpikeX paper's studies, and lay them beside what was published.
+
+    On the presets spikex-paper and ptb-paper. With --out also the rows (CSV) and a drawing of each figure.
+    tornado moves every parameter that the paper leaves open through its range; it takes minutes.
+
+    Example: spikex-sim reproduce fig9 fig12 --out results/paper
+    """
+    chosen = _chosen(figures or ["all"])
+    from spikex_sim.cli import show
+    from spikex_sim.plots.style import FORMATS
+    from spikex_sim.plots.style import columns as columns_style
+
+    show.log_to_terminal()
+    forms = tuple(dict.fromkeys(split_names(formats, "--format")))
+    for form in forms:
+        if form not in FORMATS:
+            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+    style = columns_style(columns)
+    from spikex_sim.files import check_writable, csv_text, write_files
+
+    if out is not None:
+        check_writable(out)
+    from spikex_sim.reproduction.measures import trends
+    from spikex_sim.reproduction.scorecard import markdown, scorecard
+
+    tables = _run(chosen, jobs)
+    lines = scorecard(tables)
+    lines = lines if set(FIGURES) <= set(chosen) else [line for line in lines if line.row.figure in chosen]
+    told = trends(tables)
+    _show_lines(lines)
+    _show_trends(told)
+    if "tables" in tables:
+        _show_networks(tables["tables"])
+    if "tornado" in tables:
+        _show_tornado(tables["tornado"])
+    if out is None:
+        return
+    from spikex_sim.plots.paper import PAPER_FIGURES
+    from spikex_sim.plots.style import file_bytes
+
+    contents: dict[str, str | bytes] = {f"{name}.csv": csv_text(rows) for name, rows in tables.items()}
+    if lines:
+        contents["scorecard.csv"] = csv_text([line.to_row() for line in lines])
+        contents["scorecard.md"] = markdown(lines, told)
+    for name, rows in tables.items():
+        if name in PAPER_FIGURES:
+            figure, _ = PAPER_FIGURES[name](rows, None, style)
+            contents |= {f"{name}.{form}": file_bytes(figure, form) for form in forms}
+    wrote(write_files(out, contents))
+
+
+def _chosen(figures: list[str]) -> list[str]:
+    for name in figures:
+        if name not in NAMES:
+            raise ConfigError(f"{name!r:.40} is none of {', '.join(NAMES)}", where="reproduce")
+    named = {*figures} | ({*FIGURES} if "all" in figures else set())
+    return [name for name in NAMES if name in named and name != "all"]
+
+
+def _run(chosen: list[str], jobs: int) -> dict[str, list[dict[str, Any]]]:
+    """Rows of every study, with a progress bar."""
+    from spikex_sim.cli import show
+    from spikex_sim.reproduction import setting
+    from spikex_sim.reproduction.studies import STUDIES, Machines
+    from spikex_sim.reproduction.tables import table_ii
+
+    machines = Machines.of_presets()
+    found = {}
+    for name in chosen:
+        with show.progress_bar(name) as progress:
+            if name in STUDIES:
+                found[name] = STUDIES[name](machines, progress)
+            elif name == "tables":
+                found[name] = table_ii()
+            else:
+                found[name] = setting.tornado(setting.of_preset(), setting.evaluator(jobs), progress)
+    return found
+
+
+def _show_lines(lines: list[Line]) -> None:
+    from spikex_sim.cli import show
+    from spikex_sim.reproduction.scorecard import summary
+
+    if not lines:
+        return
+    made = show.table(
+        "Published and measured", "row", "condition", "published", "measured", "ratio", "", left=2
+    )
+    for line in lines:
+        made.add_row(
+            line.row.id,
+            line.row.condition,
+            f"{line.row.value:g}",
+            "" if line.measured is None else f"{line.measured:.4g}",
+            "" if line.ratio is None else f"{line.ratio:.2f}",
+            line.status,
+        )
+    made.caption = f"{summary(lines)}."
+    show.put(made)
+
+
+def _show_trends(trends: list[Trend]) -> None:
+    from spikex_sim.cli import show
+
+    if not trends:
+        return
+    made = show.table("Trends", "trend", "figure", "measured", "shows", left=2)
+    for trend in trends:
+        made.add_row(trend.says, trend.figure, trend.found, "yes" if trend.holds else "NO")
+    show.put(made)
+
+
+def _show_networks(rows: list[dict[str, Any]]) -> None:
+    from spikex_sim.cli import show
+
+    made = show.table("Table II", *(name.replace("_", " ") for name in rows[0]), left=1)
+    for row in rows:
+        made.add_row(*(str(value) for value in row.values()))
+    show.put(made)
+
+
+def _show_tornado(rows: list[dict[str, Any]]) -> None:
+    from spikex_sim.cli import show
+
+    figures = list(dict.fromkeys(row["figure"] for row in rows))
+    made = show.table(
+        "Mean |ln(measured / published)| when one parameter moves", "parameter", "value", *figures, left=2
+    )
+    for at in range(0, len(rows), len(figures)):
+        some = rows[at : at + len(figures)]
+        mark = " *" if some[0]["value"] == some[0]["chosen"] else ""
+        made.add_row(some[0]["parameter"], some[0]["value"] + mark, *(f"{row['error']:.3f}" for row in some))
+    made.caption = "* as in the presets spikex-paper and ptb-paper"
+    show.put(made)

@@ -1,0 +1,121 @@
+"""The scorecard: every published number beside ours, with its ratio, its command and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spikex_sim.reproduction.measures import MEASURES, Tables, Trend, measured
+from spikex_sim.reproduction.published import Published, published
+from spikex_sim.reproduction.setting import is_close
+
+WAITING = "waits for hardware-aware training"
+REASONS: dict[str, str] = {}
+"""Rows, or the beginnings of their names, to what explains their distance."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the scorecard.
+
+    Attributes
+    ----------
+    row : Published
+        What was published.
+    measured : float or None
+        Our number; None if its study was not run, or there is none yet.
+    """
+
+    row: Published
+    measured: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Measured over published."""
+        return None if self.measured is None else self.measured / self.row.value
+
+    @property
+    def status(self) -> str:
+        """Whether the row is within 25 %, and why there is no number otherwise."""
+        if self.row.id not in MEASURES:
+            return WAITING
+        if self.ratio is None:
+            return "not run"
+        return "within 25 %" if is_close(self.ratio) else "outside"
+
+    @property
+    def command(self) -> str:
+        """What measures it."""
+        return f"spikex-sim reproduce {self.row.figure}"
+
+    @property
+    def reason(self) -> str:
+        """Why it is where it is."""
+        found = [text for start, text in REASONS.items() if self.row.id.startswith(start)]
+        return found[0] if found and self.status == "outside" else ""
+
+    def to_row(self) -> dict[str, Any]:
+        """As in ``scorecard.csv``."""
+        return {
+            "id": self.row.id,
+            "source": self.row.source,
+            "quantity": self.row.quantity,
+            "condition": self.row.condition,
+            "unit": self.row.unit,
+            "published": self.row.value,
+            "measured": "" if self.measured is None else f"{self.measured:.6g}",
+            "ratio": "" if self.ratio is None else f"{self.ratio:.4f}",
+            "status": self.status,
+            "command": self.command,
+            "reason": self.reason,
+        }
+
+
+def scorecard(tables: Tables) -> list[Line]:
+    """All published rows, those of the studies that were run with their numbers."""
+    return [Line(row, measured(row.id, tables)) for row in published()]
+
+
+def summary(lines: Sequence[Line]) -> str:
+    """How many rows are near, of those that are measured; and how many wait."""
+    done = [line for line in lines if line.ratio is not None]
+    near = sum(line.status == "within 25 %" for line in done)
+    waiting = sum(line.status == WAITING for line in lines)
+    return f"{near} of {len(done)} measured rows within 25 % of the published value; {waiting} wait"
+
+
+def markdown(lines: Sequence[Line], trends: Sequence[Trend]) -> str:
+    """Scorecard and trends as Markdown tables."""
+    text = [
+        "| row | published | measured | ratio | | command |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| `{line.row.id}`: {line.row.quantity}, {line.row.condition} ({line.row.source}) | "
+            f"{line.row.value:g}{_unit(line.row)} | {_number(line.measured)} | {_number(line.ratio)} | "
+            f"{line.status} | `{line.command}` |"
+            for line in lines
+        ),
+        "",
+        f"{summary(lines)}.",
+    ]
+    reasons = dict.fromkeys(line.reason for line in lines if line.reason)
+    if reasons:
+        text += ["", "Why rows are outside:", ""]
+        for reason in reasons:
+            names = ", ".join(f"`{line.row.id}`" for line in lines if line.reason == reason)
+            text.append(f"- {names}: {reason}")
+    text += ["", "| trend | figure | measured | shows |", "|---|---|---|---|"]
+    text += [
+        f"| {trend.says} | {trend.figure} | {trend.found} | {'yes' if trend.holds else 'NO'} |"
+        for trend in trends
+    ]
+    return "\n".join(text) + "\n"
+
+
+def _unit(row: Published) -> str:
+    return {"percent": " %", "ratio": " x"}.get(row.unit, "")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
