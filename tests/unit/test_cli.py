@@ -255,6 +255,7 @@ ELSEWHERE = {
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
+    *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
     *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
 }
 

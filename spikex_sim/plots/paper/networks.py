@@ -41,14 +41,15 @@ BASELINE = "PTB"
 CONFIGURATIONS = {"PTB": "", "PTB+HT": "ht", "PTB+HT+HAS": "has", "SpikeX": "", "SpikeX+HT+HAS": "all"}
 """What is compared, and how its published ratios are called."""
 MEASURES = {"energy_pj": "energy", "seconds": "latency"}
-ROOM = 1.28
-"""Length of an axis over that of the longest bar, for the number at its end."""
+ROOM = 1.36
+"""Length of an axis over that of the longest bar, for the numbers on the right."""
 
 
 def paper_fig13(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
     """Energy and latency of each network over those of PTB, stacked by layer (Fig. 13).
 
-    A configuration without rows is left out, and named below the figure. Diamonds are published totals.
+    Numbers on the right are the bars' lengths; diamonds are published totals. A configuration without rows
+    is left out, and named below the figure.
 
     Parameters
     ----------
@@ -132,23 +133,18 @@ def _ends(
     axis: Axes, names: list[str], found: dict[str, Any], parts: dict[str, list[float]], base: float,
     measure: str, suffix: str,
 ) -> None:  # fmt: skip
-    """Write at every bar's end what part of the baseline it is, and mark what was published."""
+    """Write beside every bar what part of the baseline it is, and mark what was published."""
     totals = np.sum(list(parts.values()), axis=0) / base
-    look: dict[str, Any] = {
-        "xytext": (4, 0), "textcoords": "offset points", "va": "center_baseline", "size": NOTE_SIZE,
-        "bbox": {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"},
-    }  # fmt: skip
-    longest = max(*totals, 1.0)
+    look: dict[str, Any] = {"va": "center_baseline", "size": NOTE_SIZE}
+    column = axis.get_yaxis_transform()
     axis.axvline(1, color="black", lw=0.6, zorder=0)
     for y, (name, total) in enumerate(zip(names, totals, strict=True)):
         if name not in found:
-            axis.annotate("no rows yet", (0, y), color=NOTE_COLOR, **look)
+            axis.text(0.02, y, "no rows yet", color=NOTE_COLOR, transform=column, **look)
             continue
         ratio = published_value(f"fig13-{CONFIGURATIONS[name]}-{measure}-{suffix}")
-        end = total
         if ratio:
             axis.plot([1 / ratio], [y], zorder=3, **PUBLISHED)
-            end = max(total, 1 / ratio)
         text = f"1/{1 / total:.3g}" if 0 < total < 0.995 else f"{total:.3g}"
-        axis.annotate(text, (end, y), **look)
-    axis.set_xlim(0, ROOM * longest)
+        axis.text(1, y, text, ha="right", transform=column, **look)
+    axis.set_xlim(0, ROOM * max(*totals, 1.0))

@@ -63,11 +63,10 @@ def paper_fig9(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         raise FigureError(f"{len(sizes)} lines, more than {MAX_SERIES}, cannot be told apart", field="tws")
     with panels(ax, style, height=1.6, count=2) as (figure, axes):
         handles: list[Any] = []
-        marked = False
         for axis, column, name in ((axes[0], "energy_pj", "energy"), (axes[1], "seconds", "latency")):
             largest = max(numbers(rows, column)) or 1.0
             rate_axis(axis, (100 * rate for rate in numbers(rows, "rate")))
-            handles, drawn = [], []
+            handles, drawn, marked = [], [], 0
             for index, size in enumerate(sizes):
                 found = {row["rate"]: number(row, column) / largest for row in rows if row["tws"] == size}
                 points = [(100 * rate, found[rate]) for rate in sorted(found)]
@@ -79,8 +78,9 @@ def paper_fig9(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
                     left = found[FIG9_ENDS[0]] * (1 - saved / 100)
                     drawn.append(left)
                     look |= OPEN | {"markeredgecolor": look["color"]}
-                    axis.plot([100 * FIG9_ENDS[1] / 1.25], [left], **look)
-                    marked = True
+                    beside = 1.18 + 0.08 * marked  # so that they do not cover each other
+                    axis.plot([100 * FIG9_ENDS[1] / beside], [left], **look)
+                    marked += 1
             axis.set_ylabel(f"{name.capitalize()}, of the largest (×)")
             axis.grid()
             fit_values(axis, drawn)
