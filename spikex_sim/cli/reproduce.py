@@ -114,21 +114,22 @@ def _run(chosen: list[str], jobs: int) -> dict[str, list[dict[str, Any]]]:
 
 def _show_lines(lines: list[Line]) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.reproduction.scorecard import summary
+    from spikex_sim.reproduction.scorecard import WAITING, summary
 
     if not lines:
         return
     made = show.table(
-        "Published and measured", "row", "condition", "published", "measured", "ratio", "", left=2
+        "Published and measured", "row", "condition", "published", "measured", "ratio", "near", left=2
     )
+    near = {"within 25 %": "yes", "outside": "no", WAITING: "waits"}
     for line in lines:
         made.add_row(
             line.row.id,
-            line.row.condition,
+            line.row.condition.replace("DVS-Gesture", "DVS"),
             f"{line.row.value:g}",
             "" if line.measured is None else f"{line.measured:.4g}",
             "" if line.ratio is None else f"{line.ratio:.2f}",
-            line.status,
+            near.get(line.status, line.status),
         )
     made.caption = f"{summary(lines)}."
     show.put(made)
@@ -139,10 +140,10 @@ def _show_trends(trends: list[Trend]) -> None:
 
     if not trends:
         return
-    made = show.table("Trends", "trend", "figure", "measured", "shows", left=2)
+    show.say("Trends")
     for trend in trends:
-        made.add_row(trend.says, trend.figure, trend.found, "yes" if trend.holds else "NO")
-    show.put(made)
+        show.say(f"{'yes' if trend.holds else 'NO ':3} {trend.figure:5} {trend.says}: {trend.found}")
+    show.say("")
 
 
 def _show_networks(rows: list[dict[str, Any]]) -> None:

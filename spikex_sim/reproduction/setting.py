@@ -301,7 +301,7 @@ def evaluator(jobs: int) -> Evaluate:
     def evaluate(settings: list[Setting]) -> list[Fit]:
         keys = [tuple(setting[parameter.name] for parameter in PARAMETERS) for setting in settings]
         new = {key: setting for key, setting in zip(keys, settings, strict=True) if key not in known}
-        fits = Parallel(n_jobs=jobs)(delayed(fit)(setting) for setting in new.values())
+        fits = Parallel(n_jobs=jobs, max_nbytes=None)(delayed(fit)(setting) for setting in new.values())
         known.update(zip(new, fits, strict=True))
         return [known[key] for key in keys]
 

@@ -1,0 +1,416 @@
+"""Figures of the paper show the rows of its studies, and beside them what was published."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn_texts import drawn_texts, misplaced
+from matplotlib.figure import Figure
+
+from spikex_sim import plots
+from spikex_sim.__main__ import main
+from spikex_sim.errors import FigureError
+from spikex_sim.plots.folder import drawings_of
+from spikex_sim.plots.paper import PAPER_FIGURES
+
+Rows = list[dict[str, Any]]
+NETWORKS = {
+    "dvs-gesture-medium": ["conv1", "conv2", "conv3", "conv4", "fc1", "fc2"],
+    "dvs-gesture-large": ["conv1", "conv2", "conv3", "fc1", "fc2"],
+    "nmnist": ["conv1", "conv2", "conv3", "fc"],
+}
+CONFIGURATIONS = {"PTB": 1.0, "PTB+HT": 0.12, "PTB+HT+HAS": 0.1, "SpikeX": 0.8, "SpikeX+HT+HAS": 0.05}
+COMPONENTS = {"alu": 0.36, "rf": 0.4, "lbuf": 0.12, "glb": 0.08, "dram": 0.04}
+USES = {"weights": 0.4, "spikes": 0.2, "potentials": 0.04}
+
+
+def costs(scale: float) -> dict[str, Any]:
+    return {"cycles": int(1e6 * scale), "seconds": 2e-3 * scale, "energy_pj": 5e6 * scale}
+
+
+def energies(shares: dict[str, float], pj: float) -> dict[str, float]:
+    return {f"energy_{part}_pj": share * pj for part, share in shares.items()}
+
+
+def fig5(*variants: str) -> Rows:
+    return [
+        {"network": network, "variant": variant, "layer": layer, "tws": tws,
+         "density": 0.03 * (at + 1) * tws**0.5 * (0.1 if variant == "ht" else 1),
+         "neurons_below_10_percent": f"{95 - at}" if tws == 1 else ""}
+        for network, layers in NETWORKS.items()
+        for variant in variants
+        for tws in (1, 2, 4, 8, 16)
+        for at, layer in enumerate(layers)
+    ]  # fmt: skip
+
+
+def fig9(*rates: float) -> Rows:
+    return [
+        {"rate": r, "tws": tws, **costs((r + 2e-4) * (1 + tws / 10))} for r in rates for tws in (2, 3, 5, 10)
+    ]
+
+
+def fig10(*rates: float) -> Rows:
+    return [
+        {"rate": rate, "arch": arch, "tws": 4, **costs(scale * rate**0.9)}
+        for rate in rates
+        for arch, scale in (("spikex-paper", 1.0), ("ptb-paper", 1.3 * (0.05 / rate) ** 0.25))
+    ]
+
+
+def fig12(*cases: tuple[str, str]) -> Rows:
+    return [
+        {"network": network, "layer": layer, "tws": tws, "energy_pj": pj, **energies(COMPONENTS | USES, pj)}
+        for tws in (4, 8)
+        for pj, (network, layer) in enumerate(cases, 1)
+    ]
+
+
+def fig13(*configurations: str) -> Rows:
+    return [
+        {"network": network, "configuration": name, "layer": layer, **costs(CONFIGURATIONS[name] * (at + 1))}
+        for network, layers in NETWORKS.items()
+        for name in configurations
+        for at, layer in enumerate(layers)
+    ]
+
+
+def tornado(*parameters: str) -> Rows:
+    """The n-th parameter moves errors by the more the smaller n is, down and up."""
+    chosen = {"fig9": 0.4, "fig10": 0.2, "fig12": 0.6}
+    return [
+        {"parameter": name, "value": value, "chosen": "b", "figure": figure, "rows": 8,
+         "error": error + step / (at + 1), "chosen_error": error}
+        for at, name in enumerate(parameters)
+        for value, step in (("a", -0.05), ("b", 0.0), ("c", 0.2))
+        for figure, error in chosen.items()
+    ]  # fmt: skip
+
+
+ROWS: dict[str, Rows] = {
+    "fig5": fig5("base", "ht"),
+    "fig9": fig9(0.005, 0.0025, 0.001, 0.0005, 0.00025, 0.0001),
+    "fig10": fig10(0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001),
+    "fig11": [{"tws": tws, **costs(tws), **energies(COMPONENTS, 1e6 / tws)} for tws in (1, 2, 4, 8, 16)],
+    "fig12": fig12(("nmnist", "fc")),
+    "fig13": fig13(*CONFIGURATIONS),
+    "tornado": tornado("clock, MHz", "zero spikes in a streamed slot spare the addition", "kind of DRAM"),
+}
+LONG = "backbone.layer3.0.downsample.$conv$_1"
+ODD: dict[str, tuple[str, Rows]] = {
+    "one variant": ("fig5", fig5("base")),
+    "variant of one network": ("fig5", [r for r in ROWS["fig5"] if r["variant"] == "base" or r["network"] == "nmnist"]),
+    "long layer names": ("fig5", [r | {"layer": f"{r['layer']}.{LONG}"} for r in ROWS["fig5"]]),
+    "silent layers": ("fig5", [r | {"density": 0.0} for r in ROWS["fig5"]]),
+    "no quiet neurons": ("fig5", [r | {"neurons_below_10_percent": None} for r in ROWS["fig5"]]),
+    "one rate": ("fig9", fig9(0.001)),
+    "rate of zero": ("fig9", fig9(0.0, 0.005)),
+    "many rates": ("fig9", fig9(*(1e-4 * 1.2**k for k in range(20)))),
+    "five decades": ("fig9", [r | {"seconds": 10 ** -(5 * at / 23)} for at, r in enumerate(ROWS["fig9"])]),
+    "no energy": ("fig9", [r | {"energy_pj": 0.0} for r in ROWS["fig9"]]),
+    "one rate of two machines": ("fig10", fig10(0.0001)),
+    "one machine": ("fig10", [r for r in ROWS["fig10"] if r["arch"] == "ptb-paper"]),
+    "no latency": ("fig10", [r | {"seconds": 0.0} for r in ROWS["fig10"]]),
+    "one window size": ("fig11", ROWS["fig11"][:1]),
+    "nothing used": ("fig11", [{key: 0 if key != "tws" else n for key in r} | {"tws": n} for n, r in enumerate(ROWS["fig11"], 1)]),
+    "five layers": ("fig12", fig12(*((n, layer) for n, layers in NETWORKS.items() for layer in layers[-2:]))),
+    "unpublished window": ("fig12", [r | {"tws": 16} for r in ROWS["fig12"][:1]]),
+    "unknown network": ("fig12", fig12((LONG, LONG))),
+    "only PTB and SpikeX": ("fig13", fig13("PTB", "SpikeX")),
+    "trained for one network": ("fig13", [r for r in ROWS["fig13"] if "HT" not in r["configuration"] or r["network"] == "nmnist"]),
+    "one network": ("fig13", [r for r in ROWS["fig13"] if r["network"] == "nmnist"]),
+    "much worse": ("fig13", [r | {"seconds": 1e5 * r["seconds"] ** (r["configuration"] == "SpikeX")} for r in ROWS["fig13"]]),
+    "many layers": ("fig13", [r | {"layer": f"{r['layer']} {part}"} for r in ROWS["fig13"] for part in range(4)]),
+    "thirty parameters": ("tornado", tornado(*(f"{n} {LONG} of something long" for n in range(30)))),
+    "long values": ("tornado", [r | {"value": f"{r['value']}/{LONG}"} for r in ROWS["tornado"]]),
+    "nothing matters": ("tornado", [r | {"error": 0.3, "chosen_error": 0.3} for r in ROWS["tornado"]]),
+    "one figure": ("tornado", [r for r in ROWS["tornado"] if r["figure"] == "fig12"]),
+}  # fmt: skip
+
+
+def axes_of(ax: Any) -> list[Any]:
+    return list(ax) if isinstance(ax, tuple) else [ax]
+
+
+def draw(name: str, rows: Rows, columns: int = 1) -> tuple[Figure, list[Any]]:
+    figure, ax = PAPER_FIGURES[name](rows, style=plots.columns(columns))
+    return figure, axes_of(ax)
+
+
+def shown(figure: Figure) -> str:
+    return "\n".join(text for text, _ in drawn_texts(figure))
+
+
+def points(line: Any) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in zip(*line.get_data(), strict=True)]
+
+
+def widths(axis: Any) -> list[list[float]]:
+    return [[bar.get_width() for bar in part] for part in axis.containers]
+
+
+# --- every figure ----------------------------------------------------------------------------------
+
+
+def test_every_figure_is_tried_and_exported() -> None:
+    assert set(ROWS) == set(PAPER_FIGURES) == {name for name, _ in ODD.values()}
+    names = {f"paper_{name}" if name != "tornado" else name for name in PAPER_FIGURES}
+    assert names < set(plots.__all__)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("name", ROWS)
+def test_labels_have_units_and_lie_apart_on_the_canvas(name: str, columns: int) -> None:
+    figure, axes = draw(name, ROWS[name], columns)
+    assert figure.get_figwidth() == {1: 3.5, 2: 7.16}[columns]
+    labels = {label for axis in axes for label in (axis.get_xlabel(), axis.get_ylabel()) if label}
+    assert labels and all(re.search(r"\(.+\)$", label) for label in labels), labels
+    assert len(figure.legends) == 1
+    assert misplaced(figure) == []
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("case", ODD)
+def test_odd_rows_can_be_drawn(case: str, columns: int) -> None:
+    name, rows = ODD[case]
+    assert misplaced(draw(name, rows, columns)[0]) == []
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_figure_is_drawn_into_given_axes(name: str) -> None:
+    count = len(draw(name, ROWS[name])[1])
+    figure = Figure()
+    given = figure.subplots(1, count, squeeze=False)[0]
+    returned, ax = PAPER_FIGURES[name](ROWS[name], ax=given if count > 1 else given[0])
+    assert returned is figure and axes_of(ax) == list(given)
+    with pytest.raises(FigureError, match="ax: this figure has"):
+        PAPER_FIGURES[name](ROWS[name], ax=figure.subplots(1, count + 1))
+
+
+def hashes() -> list[str]:
+    files = [plots.file_bytes(draw(name, rows)[0], "svg") for name, rows in ROWS.items()]
+    return [sha256(file).hexdigest() for file in files]
+
+
+def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
+    script = "import matplotlib, test_plots_paper\nmatplotlib.rcParams['font.size'] = 20\nprint(*test_plots_paper.hashes())"
+    folder = Path(__file__).parent
+    path = os.pathsep.join([str(folder), str(folder.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+        timeout=300,
+    )  # fmt: skip
+    once = hashes()
+    assert once == hashes() == done.stdout.split()
+    assert len(set(once)) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_fonts_are_inside_the_file(name: str) -> None:
+    pdf = plots.file_bytes(draw(name, ROWS[name])[0], "pdf")
+    assert b"FontFile2" in pdf and b"/Type3" not in pdf and b"CreationDate" not in pdf
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "message"),
+    [
+        *((name, [], "there are no rows") for name in ROWS),
+        *((name, [{}], "[a-z_]+: no such column") for name in ROWS),
+        *((name, [*rows, rows[0]], "[a-z]+: two rows of ") for name, rows in ROWS.items()),
+        ("fig5", [ROWS["fig5"][0] | {"variant": "pruned"}], "variant: 'pruned' is none of base, ht"),
+        ("fig5", [ROWS["fig5"][0] | {"density": None}], "density: must be a number of 0 or more"),
+        ("fig5", [ROWS["fig5"][0] | {"neurons_below_10_percent": "few"}], "neurons_below_10_percent: must be a number"),
+        ("fig5", [ROWS["fig5"][0] | {"tws": n} for n in range(1, 9)], "tws: 8 window sizes, more than 7"),
+        ("fig9", [ROWS["fig9"][0] | {"rate": "high"}], "rate: must be a number"),
+        ("fig9", [ROWS["fig9"][0] | {"tws": n} for n in range(30)], "tws: 30 lines, more than 28"),
+        ("fig9", [ROWS["fig9"][0] | {"seconds": float("nan")}], "seconds: must be a number"),
+        ("fig10", [ROWS["fig10"][0] | {"arch": "sata"}], "arch: must be one SpikeX and one PTB, not also 'sata'"),
+        ("fig10", [r | {"arch": f"ptb{n}"} for n, r in enumerate(ROWS["fig10"])], "not also 'ptb1'"),
+        ("fig11", [ROWS["fig11"][0] | {"energy_rf_pj": -1}], "energy_rf_pj: must be a number of 0 or more"),
+        ("fig12", [ROWS["fig12"][0] | {"energy_spikes_pj": ""}], "energy_spikes_pj: must be a number"),
+        ("fig13", fig13("SpikeX"), "configuration: DVS-Gesture Medium has no rows of PTB"),
+        ("fig13", [ROWS["fig13"][0] | {"configuration": "GPU"}], "configuration: 'GPU' is none of PTB"),
+        ("fig13", ROWS["fig13"][:-1], "layer: N-MNIST: SpikeX[+]HT[+]HAS has not the layers of PTB"),
+        ("tornado", ROWS["tornado"][:-1] + [ROWS["tornado"][-1] | {"error": True}], "error: must be a number"),
+        ("tornado", [r for r in ROWS["tornado"] if (r["parameter"], r["figure"]) != ("clock, MHz", "fig9")],
+         "figure: clock, MHz has no rows of fig9"),
+    ],
+)  # fmt: skip
+def test_wrong_rows_are_one_line(name: str, rows: Rows, message: str) -> None:
+    with pytest.raises(FigureError, match=message) as caught:
+        draw(name, rows)
+    assert "\n" not in str(caught.value)
+
+
+# --- what each shows -------------------------------------------------------------------------------
+
+
+def test_densities_by_layer_window_and_variant() -> None:
+    figure, axes = draw("fig5", ROWS["fig5"])
+    assert [axis.get_title("left") for axis in axes] == ["DVS-Gesture Medium", "DVS-Gesture Large", "N-MNIST"]
+    marks = [line for line in axes[2].lines if line.get_marker() == "o"]
+    assert [line.get_markerfacecolor() for line in marks] == [marks[0].get_color(), "white"]
+    np.testing.assert_allclose([y for _, y in points(marks[0])], [3, 6, 9, 12])
+    np.testing.assert_allclose([y for _, y in points(marks[1])], [0.3, 0.6, 0.9, 1.2])
+    quiet = [point for line in axes[2].lines if line.get_marker() == "_" for point in points(line)]
+    assert sorted(y for _, y in quiet) == [92, 92, 93, 93, 94, 94, 95, 95]
+    assert "no rows yet" not in shown(figure)
+
+
+def test_missing_variants_are_named() -> None:
+    assert "no rows yet: with HT\n" in shown(draw("fig5", fig5("base"))[0]) + "\n"
+    name, rows = ODD["variant of one network"]
+    assert "no rows yet: with HT (DVS-Gesture Medium, DVS-Gesture Large)" in shown(draw(name, rows)[0])
+    figure = Figure()
+    plots.paper_fig5(fig5("base"), ax=figure.subplots(1, 3))
+    assert "no rows yet: with HT" in shown(figure)
+    assert "no rows yet: SpikeX" in shown(draw(*ODD["one machine"])[0])
+
+
+def test_rates_are_relative_to_the_largest_and_carry_the_published_reduction() -> None:
+    rows = ROWS["fig9"]
+    _, (energy, latency) = draw("fig9", rows)
+    for axis, column, saved in ((energy, "energy_pj", 46.6), (latency, "seconds", 93.9)):
+        largest = max(row[column] for row in rows)
+        line, open_mark = axis.lines[:2]
+        mine = sorted((100 * row["rate"], row[column] / largest) for row in rows if row["tws"] == 2)
+        np.testing.assert_allclose(points(line), mine)
+        assert points(open_mark)[0][1] == pytest.approx(mine[-1][1] * (1 - saved / 100))
+        assert len(axis.lines) == 8
+    _, axes = draw("fig9", fig9(0.001))
+    assert len(axes[0].lines) == 4
+
+
+def test_ratio_of_the_machines_stands_above_the_ends() -> None:
+    figure, (axis,) = draw("fig10", ROWS["fig10"])
+    assert axis.get_title("left") == "6.15× (published 7.11×)"
+    assert axis.get_title("right") == "1.3× (published 1.3×)"
+    figure, (axis,) = draw("fig10", fig10(0.02, 0.01))
+    assert axis.get_title("left") == "1.94×" and "published" not in shown(figure)
+
+
+def test_energy_and_latency_by_window_size() -> None:
+    _, (axis,) = draw("fig11", ROWS["fig11"])
+    heights = [[bar.get_height() for bar in part] for part in axis.containers]
+    np.testing.assert_allclose(
+        heights, [[share / tws for tws in (1, 2, 4, 8, 16)] for share in COMPONENTS.values()]
+    )
+    np.testing.assert_allclose([y for _, y in points(axis.lines[0])], np.array([1, 2, 4, 8, 16]) / 16)
+
+
+def test_shares_stand_beside_the_published_ones() -> None:
+    _, axes = draw("fig12", ROWS["fig12"])
+    assert [axis.get_title("left") for axis in axes] == [
+        "TWS 4, by component",
+        "TWS 4, by use",
+        "TWS 8, by use",
+    ]
+    names = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert names == ["published", "N-MNIST fc"]
+    np.testing.assert_allclose(widths(axes[0]), [[38, 36], [39.5, 40], [13.4, 12], [7.3, 8], [1.7, 4]])
+    np.testing.assert_allclose(widths(axes[1]), [[40.1, 40], [21.9, 20], [0, 4], [38, 36]])
+    np.testing.assert_allclose(widths(axes[2]), [[36.19, 40], [30.65, 20], [0, 4], [33.16, 36]])
+    _, axes = draw(*ODD["five layers"])
+    assert [text.get_text() for text in axes[0].get_yticklabels()][-1] == "all"
+    _, axes = draw(*ODD["unpublished window"])
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == ["N-MNIST fc"]
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_networks_are_relative_to_ptb(columns: int) -> None:
+    figure, axes = draw("fig13", ROWS["fig13"], columns)
+    assert len(axes) == 6
+    assert [axis.get_xlabel() for axis in axes] == ["Energy / PTB (×)", "Latency / PTB (×)"] * 3
+    totals = np.sum(widths(axes[5]), axis=0)
+    np.testing.assert_allclose(totals, list(CONFIGURATIONS.values()))
+    diamonds = [points(line)[0] for line in axes[5].lines if line.get_marker() == "D"]
+    np.testing.assert_allclose(diamonds, [(1 / 1.85, 1), (1 / 4.17, 2), (1 / 7.25, 4)])
+    assert shown(figure).count("1/8.33") == 6
+    assert "no rows yet" not in shown(figure)
+
+
+def test_missing_configurations_are_named() -> None:
+    figure, axes = draw("fig13", fig13("PTB", "SpikeX"))
+    assert "no rows yet: PTB+HT, PTB+HT+HAS, SpikeX+HT+HAS" in shown(figure)
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == ["PTB", "SpikeX"]
+    figure, _ = draw(*ODD["trained for one network"])
+    assert shown(figure).count("no rows yet") == 12
+
+
+def test_tornado_is_sorted_by_swing() -> None:
+    _, axes = draw("tornado", list(reversed(tornado("most", "some", "least"))))
+    assert [axis.get_title("left") for axis in axes] == ["Fig. 9", "Fig. 10", "Fig. 12"]
+    assert [text.get_text() for text in axes[0].get_yticklabels()] == ["most", "some", "least"]
+    bars = [(part[0].get_x(), part[0].get_width()) for part in axes[1].containers]
+    np.testing.assert_allclose(
+        bars,
+        [(0.15, 0.05), (0.2, 0.2), (0.175, 0.025), (0.2, 0.1), (0.2 - 0.05 / 3, 0.05 / 3), (0.2, 0.2 / 3)],
+    )
+    assert [text.get_text() for text in axes[1].texts] == ["a", "c"] * 3
+    assert all({x for x, _ in points(line)} == {0.2} for line in axes[1].lines)
+
+
+def test_tornado_leaves_out_what_moves_least() -> None:
+    rows = tornado(*(f"p{n}" for n in range(30)))
+    for columns, kept in ((1, 10), (2, 24)):
+        figure, axes = draw("tornado", rows, columns)
+        assert [text.get_text() for text in axes[0].get_yticklabels()] == [f"p{n}" for n in range(kept)]
+        assert f"left out: {30 - kept} parameters" in shown(figure)
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def save(rows: Rows, file: Path) -> None:
+    with file.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the command ``reproduce`` leaves it."""
+    folder = tmp_path_factory.mktemp("paper")
+    for name, rows in ROWS.items():
+        save(rows, folder / f"{name}.csv")
+    save([{"network": "nmnist", "layer": "fc"}], folder / "tables.csv")
+    return folder
+
+
+def test_rows_from_a_file_draw_the_same(studies: Path) -> None:
+    for drawing in drawings_of(studies):
+        figure, _ = draw(drawing.name, ROWS[drawing.name])
+        style = plots.columns(1)
+        assert drawing.files(("svg",), style) == {f"{drawing.name}.svg": plots.file_bytes(figure, "svg")}
+
+
+def test_values_of_parameters_stay_as_they_are_written(tmp_path: Path) -> None:
+    rows = [row | {"value": {"a": "1e3", "b": "500.0", "c": "0"}[row["value"]]} for row in ROWS["tornado"]]
+    save(rows, tmp_path / "tornado.csv")
+    (drawing,) = drawings_of(tmp_path)
+    assert [row["value"] for row in drawing.rows()] == [row["value"] for row in rows]
+
+
+def test_command_draws_studies(studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["plot", str(studies), "--figure", "fig9", "--figure", "tornado", "--out", str(tmp_path)]) == 0
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"fig9.pdf", "tornado.pdf"}
+    shutil.copytree(studies, tmp_path / "wrong")
+    (tmp_path / "wrong/fig9.csv").write_text("rate,tws\n0.1,4\n")
+    assert main(["plot", str(tmp_path / "wrong"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "fig9.csv: energy_pj: no such column" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
