@@ -17,13 +17,13 @@ _GLB = (
     "that several samples share in the LBUF"
 )
 _SPIKES = (
-    "the layer has 10 outputs and its input is 5 % dense. Partial sums and potentials, 27 % of the energy, are "
-    "a use of their own here; the paper has none for them"
+    "the layer has 10 outputs and its input is 5 % dense. Partial sums and potentials, 27 % of the energy, "
+    "are a use of their own here; the paper has none for them"
 )
 REASONS: dict[str, str] = {
     "fig10-high": (
-        "no gain, although 1.0 is within 25 % of 1.3: at 5 % every window of every neuron is active, and both "
-        "machines issue the same batches"
+        "no gain, although 1.0 is within 25 % of 1.3: at 5 % every window of every neuron is active, and "
+        "both machines issue the same batches"
     ),
     "fig12-glb": _GLB,
     "fig12-rf": _GLB,
