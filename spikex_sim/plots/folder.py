@@ -27,11 +27,12 @@ NAMES = (
     "firing-rate", "array-size", "pareto", "raster", *PAPER_FIGURES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
-TEXTS = {
-    "name", "layer", "trace", "arch", "error", "network", "variant", "configuration", "parameter", "value",
-    "chosen", "figure",
-}  # fmt: skip
+TEXTS = frozenset({"name", "layer", "trace", "arch", "error"})
 """Columns that are text, whatever they look like."""
+STUDY_TEXTS = frozenset(
+    {"network", "variant", "configuration", "layer", "arch", "parameter", "value", "chosen", "figure"}
+)
+"""The same of the paper's studies, in which errors are numbers."""
 TRACES = (".npz", ".h5", ".hdf5")
 
 
@@ -145,7 +146,7 @@ def _of_studies(path: Path) -> Iterator[Drawing]:
     for name, draw in PAPER_FIGURES.items():
         file = path / f"{name}.csv"
         if file.is_file():
-            yield Drawing(name, partial(read_rows, file), draw, str(file))
+            yield Drawing(name, partial(read_rows, file, STUDY_TEXTS), draw, str(file))
 
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
@@ -182,7 +183,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
+def read_rows(file: Path, texts: frozenset[str] = TEXTS) -> list[dict[str, Any]]:
     """Read a CSV file that a run or sweep wrote; numbers become numbers, empty cells None.
 
     Raises
@@ -204,7 +205,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
                 f"line {index} has {len(line)} cells, the header {len(header)}", where=str(file)
             )
     return [
-        {name: text if name in TEXTS else _value(text) for name, text in zip(header, line, strict=True)}
+        {name: text if name in texts else _value(text) for name, text in zip(header, line, strict=True)}
         for line in cells
     ]
 

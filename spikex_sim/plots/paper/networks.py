@@ -148,3 +148,4 @@ def _ends(
         text = f"1/{1 / total:.3g}" if 0 < total < 0.995 else f"{total:.3g}"
         axis.text(1, y, text, ha="right", transform=column, **look)
     axis.set_xlim(0, ROOM * max(*totals, 1.0))
+    axis.locator_params(axis="x", nbins=4)
