@@ -104,8 +104,8 @@ def choose_residency(
         What the layers around have in the GLB.
     """
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    stays = handover.output_wanted and stored_bits(schedule) <= glb.half_bits("ofmap")
-    glb_ofmap: Literal["sent", "kept"] = "kept" if stays else "sent"
+    fits = schedule.shape.fits_all or stored_bits(schedule) <= glb.half_bits("ofmap")
+    glb_ofmap: Literal["sent", "kept"] = "kept" if handover.output_wanted and fits else "sent"
     if schedule.shape.fits_all:
         return Residency("group", "kept" if handover.input_kept else "layer", glb_ofmap, "group")
     glb_filter_half = glb.half_bits("filter")

@@ -11,6 +11,9 @@ from matplotlib.patches import Patch
 
 from spikex_sim.plots.style import Look, short
 
+LEAST_EDGED = 0.005
+"""Part of the longest bar from which a part has an edge, which would hide a smaller one."""
+
 
 def patches(looks: Iterable[Look]) -> list[Patch]:
     """Name parts in a legend."""
@@ -28,9 +31,10 @@ def stack(
     """Draw a horizontal bar a name, made of parts, which are divided by ``divisor``."""
     left = np.zeros(len(names))
     places = np.arange(len(names))
+    longest = max(map(sum, zip(*(parts[part] for part in looks), strict=True))) / divisor
     for part, look in looks.items():
         widths = np.asarray(parts[part], float) / divisor
-        edges = [0.4 if width else 0.0 for width in widths]  # no line where there is no part
+        edges = [0.4 if width > LEAST_EDGED * longest else 0.0 for width in widths]
         axis.barh(places, widths, 0.75, left, color=look.color, hatch=look.hatch,
                   edgecolor="black", linewidth=edges)  # fmt: skip
         left += widths

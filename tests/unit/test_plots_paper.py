@@ -358,6 +358,7 @@ def test_missing_configurations_are_named() -> None:
     figure, axes = draw("fig13", fig13("PTB", "SpikeX"))
     assert "no rows yet: PTB+HT, PTB+HT+HAS, SpikeX+HT+HAS" in shown(figure)
     assert [text.get_text() for text in axes[0].get_yticklabels()] == ["PTB", "SpikeX"]
+    assert "\npublished" not in shown(figure)
     figure, _ = draw(*ODD["trained for one network"])
     assert shown(figure).count("no rows yet") == 12
 

@@ -108,8 +108,12 @@ def paper_fig13(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
                 axis.tick_params(labelleft=leftmost(axis))
                 if column == "energy_pj":
                     axis.set_title(network_name(network), loc="left")
-        handles = [*patches(looks.values()), Line2D([], [], **PUBLISHED)]
-        legend(figure, axes, ax is None, handles, [*(look.label for look in looks.values()), "published"])
+        handles: list[Any] = [*patches(looks.values())]
+        labels = [look.label for look in looks.values()]
+        if any(line.get_marker() == PUBLISHED["marker"] for axis in axes for line in axis.lines):
+            handles.append(Line2D([], [], **PUBLISHED))
+            labels.append("published")
+        legend(figure, axes, ax is None, handles, labels)
         note(figure, axes, ax is None, awaited(CONFIGURATIONS, names))
     return figure, tuple(axes)
 

@@ -37,7 +37,9 @@ SHOWN = {False: 10, True: 24}
 NAME_LETTERS = 26
 """Letters of a line of a parameter's name."""
 ROW_IN = 0.22
-VALUE_LETTERS = 20
+VALUE_LETTERS = (20, 12, 8)
+"""Letters of a value that are shown: the most that leave the bars their share of the axis."""
+LEAST_SHARE = 0.3
 GAP_POINTS = 2.0
 BETTER, WORSE = Look("less error", FILLS[0], HATCHES[0]), Look("more error", FILLS[4], HATCHES[1])
 
@@ -174,7 +176,7 @@ def _bars(axis: Axes, spans: Sequence[Span]) -> list[Ends]:
 
 def _beside(axis: Axes, text: str, x: float, y: int, side: int) -> Annotation:
     made = axis.annotate(
-        short(text, VALUE_LETTERS), (x, y), (side * GAP_POINTS, 0), textcoords="offset points",
+        short(text), (x, y), (side * GAP_POINTS, 0), textcoords="offset points",
         ha="left" if side > 0 else "right", va="center_baseline", size=NOTE_SIZE - 0.3,
     )  # fmt: skip
     made.set_in_layout(False)  # room is made for it inside the axes
@@ -182,23 +184,44 @@ def _beside(axis: Axes, text: str, x: float, y: int, side: int) -> Annotation:
 
 
 def _make_room(axis: Axes, texts_of: Sequence[Ends], spans: Sequence[Span]) -> None:
-    """Choose limits in which the texts at both ends of every bar lie inside the axes."""
-    wide = axis.get_window_extent().width
-    gap = 3 * GAP_POINTS / 72 * axis.figure.dpi
+    """Choose limits in which the texts at the ends of bars lie inside the axes; shorten them if need be."""
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    gap = 3 * GAP_POINTS / 72 * figure.dpi
 
     def space(text: Annotation | None) -> float:
         return gap if text is None else text.get_window_extent().width + gap
 
-    ends = [
-        (span.low, space(left), span.high, space(right))
-        for span, (left, right) in zip(spans, texts_of, strict=True)
-    ]
-    least, most = 0.0, wide / (max(span.high for span in spans) - min(span.low for span in spans) or 1.0)
+    wide = axis.get_window_extent().width
+    low, high = min(span.low for span in spans), max(span.high for span in spans)
+    for letters in VALUE_LETTERS:
+        for (left, right), span in zip(texts_of, spans, strict=True):
+            if left is not None and right is not None:
+                left.set_text(short(span.at_low, letters))
+                right.set_text(short(span.at_high, letters))
+        spaces = [(space(left), space(right)) for left, right in texts_of]
+        scale, limits = _fitting(wide, spans, spaces)
+        if (high - low) * scale >= LEAST_SHARE * wide:
+            break
+    axis.set_xlim(*limits)
+    axis.set_xticks([tick for tick in axis.get_xticks() if max(0, limits[0]) <= tick <= limits[1]])
+
+
+def _fitting(
+    wide: float, spans: Sequence[Span], spaces: Sequence[tuple[float, float]]
+) -> tuple[float, tuple[float, float]]:
+    """Pixels of a unit, and limits of an axis, in which bars fit with the spaces at their ends."""
+
+    def limits(scale: float) -> tuple[float, float]:
+        return (
+            min(span.low - left / scale for span, (left, _) in zip(spans, spaces, strict=True)),
+            max(span.high + right / scale for span, (_, right) in zip(spans, spaces, strict=True)),
+        )
+
+    least = 1e-9
+    most = wide / (max(span.high for span in spans) - min(span.low for span in spans) or 1.0)
     for _ in range(60):
         scale = (least + most) / 2
-        left = min(low * scale - room for low, room, _, _ in ends)
-        right = max(high * scale + room for _, _, high, room in ends)
-        least, most = (scale, most) if right - left <= wide else (least, scale)
-    left = min(low - room / least for low, room, _, _ in ends)
-    right = max(high + room / least for _, _, high, room in ends)
-    axis.set_xlim(left, right)
+        left, right = limits(scale)
+        least, most = (scale, most) if (right - left) * scale <= wide else (least, scale)
+    return least, limits(least)
