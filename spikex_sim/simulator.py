@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -179,12 +180,15 @@ def _run_small() -> None:
 def versions() -> dict[str, str]:
     """Versions of this package and of what it computes with."""
     found = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
-    for name in ("spikex_sim", "simpy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return found | {name: _installed(name) for name in ("spikex_sim", "simpy")}
+
+
+@lru_cache
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[Trace]:

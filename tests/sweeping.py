@@ -19,7 +19,7 @@ from command import environment
 from distribution import install
 
 PLUGIN = '''
-import os, signal, time
+import os, signal, threading, time
 from spikex_sim.accelerators.spikex import SpikeX
 from spikex_sim.errors import UnsupportedError
 
@@ -39,6 +39,9 @@ class Watched(SpikeX):
         if point in os.environ.get("WATCHED_BUG", "").split():
             raise ZeroDivisionError("a bug\\nin two lines")
         return super().schedule(layer, spikes, silence_is_free, potential_bits, arch)
+
+if os.environ.get("WATCHED_THREAD"):  # beside which no worker is forked
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
 '''
 LAYER = {"name": "fc", "kind": "linear", "in_channels": 20, "out_channels": 9,
          "neuron": {"threshold": 20, "leak_shift": 3}}  # fmt: skip

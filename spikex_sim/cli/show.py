@@ -20,6 +20,8 @@ from spikex_sim.units import joules, with_prefix
 
 ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
 """Headings of :func:`energy_cells`."""
+SWEEP_ROWS = 50
+"""Rows of a sweep that are printed."""
 console = Console(highlight=False, soft_wrap=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
@@ -243,7 +245,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
 
 
 def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
-    """Print a sweep, a row a point; an asterisk marks the best of a column."""
+    """Print a sweep, a row a point, or of a long one the best; an asterisk marks the best of a column."""
     scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
@@ -259,7 +261,9 @@ def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
         ("edp_js", lambda value: f"{value:.3g}"),
     )
     best = {name: min(row[name] for row in rows) for name, _ in measures}
-    for row in rows:
+    many = len(rows) > SWEEP_ROWS
+    shown = sorted(rows, key=lambda row: row["edp_js"])[:SWEEP_ROWS] if many else rows
+    for row in shown:
         cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
@@ -269,4 +273,6 @@ def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
             stalled,
         )
     made.caption = "* smallest of its column"
+    if many:
+        made.caption += f" of {len(rows)} points; here the {SWEEP_ROWS} of least EDP, sweep.csv has all"
     put(made)

@@ -14,6 +14,8 @@ import typer
 from spikex_sim.cli.options import Settings, Tws, default_trace, parse_settings, split_names, wrote
 from spikex_sim.errors import ConfigError, SpikexError
 
+REDRAW_SECONDS = 0.1
+
 
 def sweep(
     trace_paths: Annotated[
@@ -147,17 +149,22 @@ def _sweep_bar() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("{task.fields[pace]}", markup=False),
         console=show.errors,
         transient=True,
+        auto_refresh=False,  # by a thread, beside which no worker could be forked
     )
     with bar:
         task = bar.add_task("reading", total=None, pace="")
-        start, stored = 0.0, 0
+        start, drawn, stored = 0.0, 0.0, 0
 
         def report(what: str, done: int, total: int) -> None:
-            nonlocal start, stored
+            nonlocal start, drawn, stored
+            now = time.monotonic()
             if not start:
-                start, stored = time.monotonic(), done
-            text = pace(done - stored, total - done, time.monotonic() - start)
+                start, stored = now, done
+            text = pace(done - stored, total - done, now - start)
             bar.update(task, description=what, completed=done, total=total, pace=text)
+            if now - drawn > REDRAW_SECONDS or done == total:
+                drawn = now
+                bar.refresh()
 
         yield report
 

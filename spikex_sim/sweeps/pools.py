@@ -6,17 +6,23 @@ Each gives outcomes as they arrive and takes the next point only when it can be 
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +53,18 @@ class Spooled:
 
     path: Path
 
-    def write(self, trace: Trace) -> None:
-        """Write the trace as it is, with its hash and origin."""
-        self.path.write_bytes(pickle.dumps([trace], protocol=pickle.HIGHEST_PROTOCOL))
+    def write(self, samples: Sequence[Trace]) -> None:
+        """Write traces as they are, with hash and origin."""
+        self.path.write_bytes(pickle.dumps(list(samples), protocol=pickle.HIGHEST_PROTOCOL))
 
     def read(self) -> list[Trace]:
         """Read it in another process."""
         found: list[Trace] = pickle.loads(self.path.read_bytes())
         return found
+
+
+Source = Path | Spooled | Sequence[Trace]
+"""Where a worker has a trace from: a file or folder, or memory that it shares."""
 
 
 def in_process(points: Iterable[Point], traces: Sequence[Sequence[Trace]]) -> Iterator[Outcome]:
@@ -63,46 +73,53 @@ def in_process(points: Iterable[Point], traces: Sequence[Sequence[Trace]]) -> It
         yield run_point(point, traces[point.source])
 
 
-def in_processes(points: Iterable[Point], files: Sequence[Path | Spooled], jobs: int) -> Iterator[Outcome]:
+def in_processes(
+    points: Iterable[Point], traces: Sequence[Sequence[Trace]], files: Sequence[Path | None], jobs: int
+) -> Iterator[Outcome]:
     """Run points in processes on this machine.
 
     Parameters
     ----------
     points : iterable of Point
-        Taken one by one, from any thread.
-    files : sequence of Path or Spooled
-        Trace files or folders by ``Point.source``; each worker reads one when it first needs it.
+        Taken one by one.
+    traces : sequence of sequence of Trace
+        Loaded traces by ``Point.source``.
+    files : sequence of Path or None
+        Where they were loaded from, if from a file or folder.
     jobs : int
         Processes, at least 2.
 
     Notes
     -----
+    Where that is safe, on Linux in a process without threads, workers are forks of this process, which have
+    all modules and traces at once. Elsewhere joblib's loky starts them, and each reads a trace when it first
+    needs it.
+
     A worker that is killed, by lack of memory say, takes the others with it. What was in flight is then run
     alone, one point after the other, so that the one that is to blame fails and no other does.
     """
-    from joblib.externals.loky import get_reusable_executor
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     waiting = iter(points)
-    try:
+    with ExitStack() as stack:
+        crew: Callable[[], AbstractContextManager[Executor]]
+        if sys.platform == "linux" and threading.active_count() == 1:
+            crew = partial(_forks, traces, jobs)
+        else:
+            crew = partial(_starts, stack.enter_context(_files(traces, files)), jobs)
         while True:
             flying: dict[str, Point] = {}
             try:
-                for outcome in _workers(_noted(waiting, flying), files, jobs):
+                for outcome in _worked(_noted(waiting, flying), crew, 2 * jobs):
                     del flying[outcome.key]
                     yield outcome
-            except TerminatedWorkerError:
+            except BrokenProcessPool:
                 log.warning("a worker process was killed; going on without it")
             else:
                 return
             for point in flying.values():
                 try:
-                    yield from _workers([point], files, jobs)
-                except TerminatedWorkerError:
+                    yield from _worked([point], crew, 1)
+                except BrokenProcessPool:
                     yield Outcome(point.key, error="its process was killed; did it need too much memory?")
-    finally:
-        # Workers that live on would keep traces, energy tables and the working folder of this sweep.
-        get_reusable_executor(max_workers=jobs).shutdown(wait=True, kill_workers=True)
 
 
 def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], address: str) -> Iterator[Outcome]:
@@ -188,39 +205,83 @@ def _noted(points: Iterator[Point], flying: dict[str, Point]) -> Iterator[Point]
         yield point
 
 
-def _workers(points: Iterable[Point], files: Sequence[Path | Spooled], jobs: int) -> Iterator[Outcome]:
-    from joblib import Parallel, delayed
+def _worked(
+    points: Iterable[Point], crew: Callable[[], AbstractContextManager[Executor]], most: int
+) -> Iterator[Outcome]:
+    """Outcomes as they arrive, with so many points on their way at a time."""
+    with crew() as executor:
+        flying: set[Future[Outcome]] = set()
+        for point in points:
+            with _interrupts_held():  # from workers, which the first one starts
+                flying.add(executor.submit(_run, point))
+            if len(flying) == most:
+                yield from _landed(flying)
+        while flying:
+            yield from _landed(flying)
 
-    run, parent = delayed(_run_from_file), os.getpid()
-    pool = Parallel(jobs, backend="loky", batch_size=1, return_as="generator_unordered", max_nbytes=None)
-    with _interrupts_ignored():  # by the workers, which start here
-        arriving = pool(run(point, files[point.source], parent) for point in points)
+
+def _landed(flying: set[Future[Outcome]]) -> Iterator[Outcome]:
+    done, _ = wait(flying, return_when=FIRST_COMPLETED)
+    flying -= done
+    for future in done:
+        yield future.result()
+
+
+@contextmanager
+def _forks(traces: Sequence[Sequence[Trace]], jobs: int) -> Iterator[Executor]:
+    others = multiprocessing.active_children()
+    executor = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("fork"), initializer=_begin, initargs=(os.getpid(), traces)
+    )
     try:
-        for outcome in arriving:  # noqa: UP028 ("yield from" would close it outside of what follows)
-            yield outcome
+        yield executor
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.kill()
+        raise
     finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about what is given up
-            arriving.close()
+        executor.shutdown(cancel_futures=True)
 
 
-def _run_from_file(point: Point, file: Path | Spooled, parent: int) -> Outcome:
-    _follow(parent)
+@contextmanager
+def _starts(files: Sequence[Path | Spooled], jobs: int) -> Iterator[Executor]:
+    from joblib.externals.loky import get_reusable_executor
+
+    resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
+    executor = get_reusable_executor(
+        max_workers=jobs, initializer=_begin, initargs=(os.getpid(), files), reuse=False
+    )
     try:
-        samples = _read(file)
-    except Exception as exc:
-        return Outcome(point.key, error=one_line(exc))
-    return run_elsewhere(point, samples)
+        yield executor
+    finally:
+        # Workers that live on would keep traces, energy tables and the working folder of this sweep.
+        executor.shutdown(wait=True, kill_workers=True)
 
 
-@lru_cache(maxsize=1)
-def _read(file: Path | Spooled) -> list[Trace]:
-    return file.read() if isinstance(file, Spooled) else as_traces(file)
+@contextmanager
+def _files(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) -> Iterator[list[Path | Spooled]]:
+    """Where workers can read the traces; those that were made in memory are written for them."""
+    with ExitStack() as stack:
+        found: list[Path | Spooled] = []
+        for samples, file in zip(traces, files, strict=True):
+            if file is not None:
+                found.append(file.absolute())
+                continue
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spikex-sweep-"))
+            spooled = Spooled(Path(folder, "trace"))
+            spooled.write(samples)
+            found.append(spooled)
+        yield found
 
 
-@lru_cache(maxsize=1)
-def _follow(parent: int) -> None:
-    """Leave Ctrl-C to the process that runs the sweep, and end when that is gone, however it went."""
+_sources: list[Source] = []
+"""Of a worker process; set when it begins."""
+
+
+def _begin(parent: int, sources: Sequence[Source]) -> None:
+    """Make a worker ready; it leaves Ctrl-C to the sweep's process, and ends when that is gone, however."""
+    _sources[:] = sources
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -231,14 +292,28 @@ def _follow(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _run(point: Point) -> Outcome:
+    source = _sources[point.source]
+    try:
+        samples = _read(source) if isinstance(source, Path | Spooled) else source
+    except Exception as exc:
+        return Outcome(point.key, error=one_line(exc))
+    return run_elsewhere(point, samples)
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path | Spooled) -> list[Trace]:
+    return file.read() if isinstance(file, Spooled) else as_traces(file)
+
+
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes that start meanwhile ignore Ctrl-C for good; only the main thread can arrange that."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end; processes that start meanwhile never hear of it."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

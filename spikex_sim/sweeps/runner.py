@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.sweeps import pools
 from spikex_sim.sweeps.grid import Axis, check_count, points
-from spikex_sim.sweeps.pools import Spooled
 from spikex_sim.sweeps.store import SweepStore
 from spikex_sim.sweeps.table import MEASURES, Row, check_parquet, labels_of, row_of, write_table
 from spikex_sim.sweeps.work import Outcome, Point, point_key
@@ -174,24 +172,8 @@ def _outcomes(
     if jobs < 2:
         yield from pools.in_process(waiting, loaded)
         return
-    with _files(traces) as files:
-        yield from pools.in_processes(waiting, files, jobs)
-
-
-@contextmanager
-def _files(traces: Sequence[TraceLike]) -> Iterator[list[Path | Spooled]]:
-    """Where workers can read the traces; those that were made in memory are written for them."""
-    with ExitStack() as stack:
-        files: list[Path | Spooled] = []
-        for item in traces:
-            if isinstance(item, Trace):
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spikex-sweep-"))
-                spooled = Spooled(Path(folder, "trace"))
-                spooled.write(item)
-                files.append(spooled)
-            else:
-                files.append(Path(item).absolute())
-        yield files
+    files = [None if isinstance(item, Trace) else Path(item) for item in traces]
+    yield from pools.in_processes(waiting, loaded, files, jobs)
 
 
 def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:

@@ -128,6 +128,10 @@ def _energy(part: str) -> Callable[[RunResult], float]:
     return lambda run: run.totals.energy.components[part]
 
 
+def _leakage(part: str) -> Callable[[RunResult], float]:
+    return lambda run: run.totals.energy.leakage.get(part, 0.0)
+
+
 MEASURES: dict[str, Callable[[RunResult], Any]] = {
     "layer_tws": lambda run: "/".join(str(layer.tws) for layer in run.layers if layer.tws),
     "cycles": lambda run: run.totals.cycles,
@@ -156,9 +160,7 @@ MEASURES: dict[str, Callable[[RunResult], Any]] = {
         )
     },
     **{f"energy_{part}_pj": _energy(part) for part in COMPONENTS},
-    "leakage_glb_pj": lambda run: run.totals.energy.leakage["glb"],
-    "leakage_lbuf_pj": lambda run: run.totals.energy.leakage["lbuf"],
-    "leakage_pe_pj": lambda run: run.totals.energy.leakage.get("pe", 0.0),
+    **{f"leakage_{part}_pj": _leakage(part) for part in ("glb", "lbuf", "rf", "pe")},
     "engine": lambda run: run.engine,
     "trace_sha256": lambda run: run.trace["sha256"],
 }

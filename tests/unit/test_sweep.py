@@ -134,6 +134,7 @@ class TestPoints:
                 totals = sx.simulate(a_layer(), arch).totals
                 assert row["estimate_pj"] == totals.estimate_pj
                 assert row["leakage_pe_pj"] == totals.energy.leakage.get("pe", 0)
+                assert row["leakage_rf_pj"] == totals.energy.leakage.get("rf", 0)
         assert [row["leakage_pe_pj"] > 0 for row in rows] == [False, True, False]
         assert [row["estimate_pj"] is None for row in rows] == [False, False, True]
 

@@ -7,7 +7,10 @@ import random
 import resource
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -46,18 +49,37 @@ def wait_for(condition: object) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def another_thread() -> Iterator[None]:
+    """A thread beside which no worker is forked."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+started = pytest.mark.parametrize("thread", ["", "1"], ids=["forked", "started"])
+"""Workers are forks, or are started with a thread in the sweep's process."""
+
+
 class TestProcesses:
-    def test_the_same_table_from_files_and_from_memory(self, tmp_path: Path) -> None:
+    @started
+    def test_the_same_table_from_files_and_from_memory(self, tmp_path: Path, thread: str) -> None:
         for seed, name in enumerate(["one", "two"]):
             sx.save_trace(a_layer(seed, name), tmp_path / f"{name}.npz")
         files = [str(tmp_path / "one.npz"), tmp_path / "two.npz"]
         traces = [sx.load_trace(file) for file in files]
         grid = {"tws": [5, 2], "array.rows": [8, 4]}
         alone = sx.sweep(traces, grid, arch=["ptb", "spikex"])
-        assert sx.sweep(files, grid, arch=["ptb", "spikex"], jobs=2, out=tmp_path / "out") == alone
-        assert sx.sweep([traces[0], files[1]], grid, arch=["ptb", "spikex"], jobs=2) == alone
         made = [a_layer(), a_layer(1, "two")]
-        assert sx.sweep(made, grid, jobs=2) == sx.sweep(made, grid)
+        with another_thread() if thread else nullcontext():
+            assert sx.sweep(files, grid, arch=["ptb", "spikex"], jobs=2, out=tmp_path / "out") == alone
+            assert sx.sweep([traces[0], files[1]], grid, arch=["ptb", "spikex"], jobs=2) == alone
+            assert sx.sweep(made, grid, jobs=2) == sx.sweep(made, grid)
         assert files_under(tmp_path / "out") == ["sweep.csv", "sweep.sqlite"]
 
     @pytest.mark.parametrize("jobs", [0, -1, 1.5, True, "2", None, 10**6])
@@ -71,7 +93,8 @@ class TestProcesses:
         def change(what: str, done: int, total: int) -> None:
             sx.save_trace(a_layer(1), tmp_path / "t.npz")
 
-        rows = sx.sweep(tmp_path / "t.npz", {"tws": [1, 2]}, jobs=2, progress=change)
+        with another_thread():  # so that workers read the file
+            rows = sx.sweep(tmp_path / "t.npz", {"tws": [1, 2]}, jobs=2, progress=change)
         assert all("not those the sweep began with" in row["error"] for row in rows)
 
 
@@ -111,9 +134,10 @@ class TestFailures:
         code, out, err = watched.finish(WATCHED_FAIL="1-1-1")
         assert code == 2 and "1 of 1 points failed" in err and len(out.splitlines()) == 1
 
-    def test_only_a_point_that_kills_its_process_fails(self, tmp_path: Path) -> None:
+    @started
+    def test_only_a_point_that_kills_its_process_fails(self, tmp_path: Path, thread: str) -> None:
         watched = Watched(tmp_path, 2, 2, 3)
-        code, _, err = watched.finish("--jobs", 2, WATCHED_DIE="1-2-1")
+        code, _, err = watched.finish("--jobs", 2, WATCHED_DIE="1-2-1", WATCHED_THREAD=thread)
         assert code == 2 and "1 of 12 points failed" in err
         errors = [row["error"] for row in watched.rows() if row["error"]]
         assert errors == ["its process was killed; did it need too much memory?"]
@@ -127,13 +151,14 @@ class TestFailures:
 
 
 class TestInterrupted:
+    @started
     @pytest.mark.parametrize("when", ["workers start", "points run"])
-    def test_by_ctrl_c(self, tmp_path: Path, when: str) -> None:
+    def test_by_ctrl_c(self, tmp_path: Path, when: str, thread: str) -> None:
         watched = Watched(tmp_path, 4, 5, 5)
-        running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05")
-        if when == "workers start":
-            wait_for(lambda: len(running_below(running.pid)) > 3)
-            time.sleep(0.1)
+        running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
+        if when == "workers start":  # loky has a process of its own besides
+            wait_for(lambda: len(running_below(running.pid)) > (3 if thread else 1))
+            time.sleep(0.1 if thread else 0)
         else:
             wait_for(lambda: len(watched.stored()) > 5)
         os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to all processes
