@@ -265,6 +265,11 @@ class _Found:
     def registers(self) -> AccessEnergy:
         capacity_bytes = self.arch.memory.rf.bytes
         if self.table.has("scratchpad"):
+            if capacity_bytes:
+                raise EnergyTableError(
+                    "must be 0 with this energy table, which has the energies of a PE's scratchpads",
+                    where=self.arch.name, field="memory.rf.bytes",
+                )  # fmt: skip
             return AccessEnergy(0.0, 0.0, self._from("rf", self.table.only("scratchpad").provenance))
         if capacity_bytes:
             found = self.sram("rf", "rf", capacity_bytes, SCRATCHPAD_PORT_BITS)

@@ -258,6 +258,13 @@ class Accelerator(_Spec):
             raise ValueError("a list of window sizes needs one per layer")
         return value
 
+    @field_validator("zero_gating", mode="before")
+    @classmethod
+    def _gating_is_known(cls, value: Any) -> Any:
+        if value != "auto" and not isinstance(value, bool):
+            raise ValueError("must be true, false or auto")
+        return value
+
     def gates_zeros(self, *, by_nature: bool) -> bool:
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating

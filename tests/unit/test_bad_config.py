@@ -87,9 +87,9 @@ VALUES = {
     ("skew", "row"): ("'tile', 'batch' or 'none'", "not 'row'"),
     ("skew", "no"): ("'none'", "not False"),
     ("skew", "null"): ("'none'",),
-    ("zero_gating", "maybe"): ("not 'maybe'",),
+    ("zero_gating", "maybe"): ("true, false or auto", "not 'maybe'"),
     ("zero_gating", "1"): ("not 1",),
-    ("zero_gating", "null"): ("boolean",),
+    ("zero_gating", "null"): ("true, false or auto",),
     ("memory.glb.keep_ofmap", "maybe"): ("boolean", "not 'maybe'"),
     ("memory.glb.keep_ofmap", "auto"): ("boolean", "not 'auto'"),
     ("memory.glb.keep_ofmap", "1"): ("boolean", "not 1"),
@@ -203,6 +203,8 @@ NAMES = {
         ["--set", "memory.lbuf.bytes=200", "--set", "mapping.tile=layer"], "run", ("200 B", "smallest row")),
     "an RF outside the energy table": (
         ["--set", "memory.rf.bytes=63"], "run", ("memory.rf: ", "63 B x 8 bit", "smallest row", "is 64 B x")),
+    "an RF where the energy table has its own": (
+        ["--arch", "sata", "--set", "memory.rf.bytes=64"], "run", ("memory.rf.bytes", "must be 0", "scratchpads")),
     "a port outside the energy table": (["--set", "memory.lbuf.port_bits=48"], "run", ("48 bit", "64")),
     "a grid without values": (["--grid", "tws="], "sweep", ("--grid", "KEY=V1,V2")),
     "a grid without a key": (["--grid", "=1,2"], "sweep", ("--grid", "KEY=V1,V2")),

@@ -338,6 +338,19 @@ class TestPareto:
         ]
 
 
+class TestPrinted:
+    def test_of_a_long_sweep_the_best(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        sx.save_trace(a_layer(), tmp_path / "t.npz")
+        columns = ",".join(map(str, range(1, 9)))
+        grid = ("--grid", f"array.rows={columns}", "--grid", f"array.cols={columns}")
+        printed = succeed(capsys, "sweep", tmp_path / "t.npz", *grid, "--out", tmp_path / "out").out
+        table = rows_of(tmp_path / "out")
+        assert len(table) == 64 and "of 64 points; here the 50 of least EDP" in printed
+        found = [tuple(line.split()[1:3]) for line in printed.splitlines() if line.startswith("spikex ")]
+        best = sorted(table, key=lambda row: float(row["edp_js"]))[:50]
+        assert found[:50] == [(row["array.rows"], row["array.cols"]) for row in best]
+
+
 class TestParquet:
     def test_the_same_table(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         pandas = pytest.importorskip("pandas")
