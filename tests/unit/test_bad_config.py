@@ -204,7 +204,7 @@ NAMES = {
     "an RF outside the energy table": (
         ["--set", "memory.rf.bytes=63"], "run", ("memory.rf: ", "63 B x 8 bit", "smallest row", "is 64 B x")),
     "an RF where the energy table has its own": (
-        ["--arch", "sata", "--set", "memory.rf.bytes=64"], "run", ("memory.rf.bytes", "must be 0", "scratchpads")),
+        ["--arch", "sata", "--set", "memory.rf.bytes=64"], "run", ("memory.rf.bytes", "must be 0")),
     "a port outside the energy table": (["--set", "memory.lbuf.port_bits=48"], "run", ("48 bit", "64")),
     "a grid without values": (["--grid", "tws="], "sweep", ("--grid", "KEY=V1,V2")),
     "a grid without a key": (["--grid", "=1,2"], "sweep", ("--grid", "KEY=V1,V2")),
