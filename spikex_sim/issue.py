@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from spikex_sim.dispatch import Schedule
 from spikex_sim.errors import UnsupportedError
 from spikex_sim.gemm import GemmSchedule
-from spikex_sim.kernels.gemm import execute_gemm
-from spikex_sim.kernels.passes import execute as execute_batches
+from spikex_sim.kernels.passes import execute as execute_issued
 from spikex_sim.kernels.survey import survey
 from spikex_sim.memory.engine import Durations
 from spikex_sim.memory.gemm import gemm_moves, gemm_traffic
@@ -152,6 +151,5 @@ def _(
     return serial_moves(schedule, inputs, widths, arch)
 
 
-execute.register(Schedule, execute_batches)
-execute.register(SerialSchedule, execute_batches)
-execute.register(GemmSchedule, execute_gemm)
+for kind in (Schedule, SerialSchedule, GemmSchedule):
+    execute.register(kind, execute_issued)

@@ -1,4 +1,4 @@
-"""Executes the folds of a dense array: partial sums grow tap fold by tap fold, whole ones make neurons fire.
+"""Executes the folds of a dense array on activations, where partial sums grow tap fold by tap fold.
 
 The channel groups issue the same folds one after the other; here their output channels are the lanes of
 the innermost loop. Sums add the taps in ascending order, whatever the dataflow.
@@ -15,33 +15,6 @@ from numpy.typing import NDArray
 from spikex_sim.activations import Activations
 from spikex_sim.gemm import GemmSchedule
 from spikex_sim.geometry import Geometry, corner
-from spikex_sim.kernels.passes import fire, neuron_arguments, weights_by_tap
-from spikex_sim.spec.workload import Neuron
-from spikex_sim.tags import WindowedSpikes
-
-
-def execute_gemm(
-    schedule: GemmSchedule,
-    spikes: WindowedSpikes,
-    weight: NDArray[Any],
-    bias: NDArray[Any] | None,
-    neuron: Neuron,
-    potential_bits: int,
-) -> tuple[NDArray[np.uint8], int]:
-    """Run every fold of a schedule on spikes; see :func:`spikex_sim.kernels.passes.execute`."""
-    fired = np.zeros((schedule.geometry.positions, spikes.timesteps, len(weight)), np.uint8)
-    arguments: tuple[Any, ...] = (
-        schedule.geometry,
-        spikes.times,
-        spikes.pointers,
-        schedule.points,
-        schedule.passes,
-        schedule.folds,
-        *neuron_arguments(weight, bias, neuron, potential_bits),
-        fired,
-    )
-    adds = _execute(*arguments)
-    return np.packbits(fired.transpose(2, 0, 1), axis=-1), int(adds)
 
 
 def execute_ann(
@@ -61,7 +34,7 @@ def execute_ann(
         activations.values,
         schedule.passes,
         schedule.folds,
-        weights_by_tap(weight, number),
+        np.ascontiguousarray(weight.reshape(len(weight), -1).T).astype(number),
         sums,
     )
     return sums.T, int(products)
@@ -77,58 +50,6 @@ def _input_of(geometry: Geometry, position: int, tap: int) -> int:
     if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
         return -1
     return ((tap // filter_taps) * geometry.in_height + y) * geometry.in_width + x
-
-
-@njit(cache=True)
-def _execute(
-    geometry: Geometry,
-    times: NDArray[np.int32],
-    pointers: NDArray[np.int64],
-    points: int,
-    passes: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    weight: NDArray[Any],
-    bias: NDArray[Any],
-    threshold: Any,
-    leak: Any,
-    limit: int,
-    soft: bool,
-    fired: NDArray[np.uint8],
-) -> int:
-    taps, lanes = weight.shape
-    potential = np.zeros((len(fired), lanes), weight.dtype)
-    largest = 0
-    for p in range(len(passes)):
-        largest = max(largest, (passes[p, 1] - passes[p, 0]) * (passes[p, 3] - passes[p, 2]))
-    psum = np.zeros((largest * points, lanes), weight.dtype)
-    adds = 0
-    for f in range(len(folds)):
-        first_p, size, first_t = (
-            passes[folds[f, 0], 0],
-            passes[folds[f, 0], 1] - passes[folds[f, 0], 0],
-            passes[folds[f, 0], 2],
-        )
-        r0, r1, k0, k1 = folds[f, 1], folds[f, 2], folds[f, 3], folds[f, 4]
-        if k0 == 0:
-            psum[r0 * points : r1 * points] = 0
-        for r in range(r0, r1):
-            window = first_t + r // size
-            for k in range(k0, k1):
-                n = _input_of(geometry, first_p + r % size, k)
-                if n < 0:
-                    continue
-                for event in range(pointers[n, window], pointers[n, window + 1]):
-                    row = r * points + times[event] - window * points
-                    for m in range(lanes):
-                        psum[row, m] += weight[k, m]
-                    adds += lanes
-        if k1 == taps:
-            for r in range(r0, r1):
-                p, t = first_p + r % size, (first_t + r // size) * points
-                for point in range(points):
-                    fire(potential[p], psum[r * points + point], bias, threshold, leak, limit, soft,
-                         fired[p, t + point])  # fmt: skip
-    return adds
 
 
 @njit(cache=True)
