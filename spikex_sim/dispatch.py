@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.geometry import Geometry
@@ -121,15 +122,14 @@ class Schedule:
         Parameters
         ----------
         pack : callable
-            Takes the first and last-plus-one position and window of a tile and packs it.
+            Takes the first and last-plus-one position and window of a tile and packs it; :class:`Runs` pack
+            all tiles at once.
         geometry, groups, spikes, shape, mode, active, stream, tailored, packs_taps
             See the class; ``spikes`` gives the windows.
         """
         tiles = cut_tiles(geometry.positions, spikes.windows, shape)
-        packings = [pack(*tile) for tile in tiles.tolist()]
-        columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
-        starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
-        placed = list(zip(packings, tiles, strict=True))
+        issue = pack.layer(tiles) if isinstance(pack, Runs) else _tile_by_tile(tiles, pack)
+        tile_batches, batch_columns, position, window = issue
         return cls(
             geometry=geometry,
             groups=groups,
@@ -138,10 +138,10 @@ class Schedule:
             mode=mode,
             shape=shape,
             tiles=tiles,
-            tile_batches=np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
-            batch_columns=np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
-            position=np.concatenate([packing.position + tile[0] for packing, tile in placed]),
-            window=np.concatenate([packing.window + tile[2] for packing, tile in placed]),
+            tile_batches=tile_batches,
+            batch_columns=batch_columns,
+            position=position,
+            window=window,
             active=active,
             stream=stream,
             tailored=tailored,
@@ -224,6 +224,88 @@ def pack_by_window(active: NDArray[np.bool_], cols: int) -> Packing:
     return Packing(position, window, np.arange(0, len(position), cols))
 
 
+@dataclass(frozen=True)
+class Runs:
+    """Packs the chosen NTWUs of tiles in runs of ``cols``, as :func:`pack_by_position` or by window.
+
+    Attributes
+    ----------
+    chosen : bool array ``[P, N_TW]``
+        NTWUs to issue.
+    cols : int
+        Columns of the array.
+    by_window : bool
+        By window, then position; else the windows of each position.
+    """
+
+    chosen: NDArray[np.bool_]
+    cols: int
+    by_window: bool
+
+    def __call__(self, p0: int, p1: int, w0: int, w1: int) -> Packing:
+        """Pack one tile."""
+        return (pack_by_window if self.by_window else pack_by_position)(self.chosen[p0:p1, w0:w1], self.cols)
+
+    def layer(self, tiles: NDArray[np.int64]) -> Issue:
+        """Pack all tiles of a layer."""
+        return Issue(*_pack_runs(self.chosen, tiles, self.cols, self.by_window))
+
+
+class Issue(NamedTuple):
+    """What a layer issues in which order; see :class:`Schedule`."""
+
+    tile_batches: NDArray[np.int64]
+    batch_columns: NDArray[np.int64]
+    position: NDArray[np.int64]
+    window: NDArray[np.int64]
+
+
+def _tile_by_tile(tiles: NDArray[np.int64], pack: Callable[[int, int, int, int], Packing]) -> Issue:
+    packings = [pack(*tile) for tile in tiles.tolist()]
+    columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
+    starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
+    placed = list(zip(packings, tiles, strict=True))
+    return Issue(
+        tile_batches=np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
+        batch_columns=np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
+        position=np.concatenate([packing.position + tile[0] for packing, tile in placed]),
+        window=np.concatenate([packing.window + tile[2] for packing, tile in placed]),
+    )
+
+
+@njit(cache=True)
+def _pack_runs(
+    chosen: NDArray[np.bool_], tiles: NDArray[np.int64], cols: int, by_window: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    total = int(np.sum(chosen))
+    position = np.empty(total, np.int64)
+    window = np.empty(total, np.int64)
+    starts = np.empty(total + 1, np.int64)
+    tile_batches = np.zeros(len(tiles) + 1, np.int64)
+    count = batches = 0
+    for tile in range(len(tiles)):
+        p0, p1, w0, w1 = tiles[tile]
+        outer, inner = (w1 - w0, p1 - p0) if by_window else (p1 - p0, w1 - w0)
+        run = 0
+        for i in range(outer):
+            if not by_window:
+                run = 0
+            for j in range(inner):
+                p, w = (p0 + j, w0 + i) if by_window else (p0 + i, w0 + j)
+                if not chosen[p, w]:
+                    continue
+                if run % cols == 0:
+                    starts[batches] = count
+                    batches += 1
+                position[count] = p
+                window[count] = w
+                count += 1
+                run += 1
+        tile_batches[tile + 1] = batches
+    starts[batches] = count
+    return tile_batches, starts[: batches + 1].copy(), position, window
+
+
 class AgileDispatch:
     """SpikeX: temporal mode where a neuron fills the columns by itself, else spatial (Section 3)."""
 
@@ -256,15 +338,10 @@ class SpatialDispatch(AgileDispatch):
 
 def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int64]:
     """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside."""
-    p0 = np.arange(0, positions, shape.positions)
-    w0 = np.arange(0, windows, shape.windows)
-    first_p, first_w = (grid.ravel() for grid in np.meshgrid(p0, w0, indexing="ij"))
-    return np.stack(
-        [
-            first_p,
-            np.minimum(first_p + shape.positions, positions),
-            first_w,
-            np.minimum(first_w + shape.windows, windows),
-        ],
-        axis=1,
-    ).astype(np.int64)
+    sets, blocks = -(-positions // shape.positions), -(-windows // shape.windows)
+    tiles = np.empty((sets, blocks, 4), np.int64)
+    tiles[..., 0] = (np.arange(sets) * shape.positions)[:, None]
+    tiles[..., 1] = np.minimum(tiles[..., 0] + shape.positions, positions)
+    tiles[..., 2] = np.arange(blocks) * shape.windows
+    tiles[..., 3] = np.minimum(tiles[..., 2] + shape.windows, windows)
+    return tiles.reshape(-1, 4)

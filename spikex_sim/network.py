@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.dispatch import RowGroups, Schedule, TileShape, pack_by_window
+from spikex_sim.dispatch import RowGroups, Runs, Schedule, TileShape
 from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import geometry_of
 from spikex_sim.kernels.passes import execute
@@ -135,7 +135,7 @@ def _calibrate(
         RowGroups(1, layer.out_channels),
         spikes,
         TileShape(geometry.positions, spikes.windows, fits_all=True),
-        lambda *_tile: pack_by_window(active, CALIBRATION_COLUMNS),
+        Runs(active, CALIBRATION_COLUMNS, by_window=True),
         mode="spatial",
         active=active,
         stream="tap",

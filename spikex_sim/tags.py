@@ -7,6 +7,7 @@ Time point, time window (TW), time block (TB), the whole horizon (TS) and spatio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numba import njit
@@ -30,29 +31,45 @@ class WindowedSpikes:
         ``T``, ``TWS`` and ``N_TW = ceil(T / TWS)``; the last window is padded with silence.
     times : int32 array
         Time points of all spikes, sorted by input neuron, then time.
-    pointers : int64 array ``[N, N_TW + 1]``
-        ``times[pointers[n, w]:pointers[n, w + 1]]`` are the spikes of input ``n`` in window ``w``; the
-        tag of any run of windows is set iff the pointers at its ends differ.
+    starts : int64 array ``[N + 1]``
+        ``times[starts[n]:starts[n + 1]]`` are the spikes of input ``n``: ``channel * pixels + pixel``.
+    tags : uint8 array ``[pixels, N_TW, C]``
+        1 where an input spikes in a window; the channels of a pixel lie side by side.
+    counts : int32 array ``[pixels, N_TW]``
+        Spikes of all channels of a pixel in a window.
     """
 
     timesteps: int
     tws: int
     windows: int
     times: NDArray[np.int32]
-    pointers: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    tags: NDArray[np.uint8]
+    counts: NDArray[np.int32]
+
+    def per_input(self) -> NDArray[np.int64]:
+        """Spikes per input neuron, ``[N]``."""
+        return np.diff(self.starts)
+
+    def per_window(self) -> NDArray[np.int64]:
+        """Spikes per input neuron and time window, ``[N, N_TW]``."""
+        inputs = np.repeat(np.arange(len(self.starts) - 1), self.per_input())
+        found = np.bincount(inputs * self.windows + self.times // self.tws, minlength=self.tags.size)
+        return found.reshape(-1, self.windows)
 
     def window_tags(self) -> NDArray[np.bool_]:
         """Tags per input neuron and time window, ``[N, N_TW]``."""
-        return np.diff(self.pointers, axis=1) > 0
+        return self.tags.transpose(2, 0, 1).reshape(-1, self.windows) > 0
 
     def block_tags(self, windows_per_block: int) -> NDArray[np.bool_]:
         """Tags per input neuron and time block, ``[N, ceil(N_TW / windows_per_block)]``."""
-        edges = np.append(np.arange(0, self.windows, windows_per_block), self.windows)
-        return np.diff(self.pointers[:, edges], axis=1) > 0
+        return np.logical_or.reduceat(
+            self.window_tags(), np.arange(0, self.windows, windows_per_block), axis=1
+        )
 
     def stride_tags(self) -> NDArray[np.bool_]:
         """Tags per input neuron over the whole horizon, ``[N]``."""
-        return self.pointers[:, -1] > self.pointers[:, 0]
+        return self.per_input() > 0
 
 
 def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpikes:
@@ -60,56 +77,54 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
 
     Parameters
     ----------
-    packed : uint8 array ``[..., ceil(T/8)]``
-        Bit-packed spikes of one sample; leading axes are flattened into input neurons.
+    packed : uint8 array ``[C, ..., ceil(T/8)]``
+        Bit-packed spikes of one sample, channels first; axes between are the pixels of a map.
     timesteps, tws : int
         ``T`` and ``TWS``, time points.
     """
-    flat = packed.reshape(-1, packed.shape[-1])
+    channels, pixels = len(packed), prod(packed.shape[1:-1])
     windows = -(-timesteps // tws)
-    if len(flat) * (windows + 1) * 8 > MAX_INDEX_BYTES:
+    if pixels * windows * (channels + 4) > MAX_INDEX_BYTES:
         raise ConfigError(
-            f"{tws} makes {windows} windows of {len(flat)} inputs, an index of more than "
+            f"{tws} makes {windows} windows of {channels * pixels} inputs, an index of more than "
             f"{MAX_INDEX_BYTES >> 30} GiB; choose larger windows or replay fewer time points",
             field="tws",
         )
-    times, pointers = _index_spikes(flat, timesteps, tws, windows)
-    return WindowedSpikes(timesteps, tws, windows, times, pointers)
+    flat = np.ascontiguousarray(packed.reshape(channels, pixels, -1))
+    most = int(np.bitwise_count(flat).sum(dtype=np.int64))
+    return WindowedSpikes(timesteps, tws, windows, *_index_spikes(flat, most, timesteps, tws, windows))
+
+
+LEADING = np.array([8, *(8 - byte.bit_length() for byte in range(1, 256))], np.int64)
+"""Zero bits before the first set bit of a byte."""
 
 
 @njit(cache=True)
 def _index_spikes(
-    packed: NDArray[np.uint8], timesteps: int, tws: int, windows: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    neurons, length = packed.shape
-    total = 0
-    for n in range(neurons):
-        for byte in packed[n]:
-            bits = byte
-            while bits:
-                bits &= bits - 1
-                total += 1
-    times = np.empty(total, np.int32)
-    pointers = np.empty((neurons, windows + 1), np.int64)
+    packed: NDArray[np.uint8], most: int, timesteps: int, tws: int, windows: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
+    channels, pixels, length = packed.shape
+    times = np.empty(most, np.int32)
+    starts = np.zeros(channels * pixels + 1, np.int64)
+    tags = np.zeros((pixels, windows, channels), np.uint8)
+    counts = np.zeros((pixels, windows), np.int32)
+    window_of = np.arange(length * 8) // tws
     end = 0
-    for n in range(neurons):
-        window = 0
-        pointers[n, 0] = end
-        for index in range(length):
-            byte = packed[n, index]
-            if byte == 0:
-                continue
-            for bit in range(8):
-                t = index * 8 + bit
-                if (byte >> (7 - bit)) & 1 and t < timesteps:
-                    while t >= (window + 1) * tws:
-                        window += 1
-                        pointers[n, window] = end
-                    times[end] = t
-                    end += 1
-        for rest in range(window + 1, windows + 1):
-            pointers[n, rest] = end
-    return times, pointers
+    for channel in range(channels):
+        for pixel in range(pixels):
+            for index in range(length):
+                byte = packed[channel, pixel, index]
+                while byte != 0:
+                    bit = LEADING[byte]
+                    byte = byte & np.uint8(127 >> bit)
+                    t = index * 8 + bit
+                    if t < timesteps:
+                        times[end] = t
+                        end += 1
+                        tags[pixel, window_of[t], channel] = 1
+                        counts[pixel, window_of[t]] += 1
+            starts[channel * pixels + pixel + 1] = end
+    return times[:end], starts, tags, counts
 
 
 def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np.bool_]:
@@ -117,26 +132,28 @@ def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np
 
     The output channels at one position share their receptive field and hence this tag (Section 2).
     """
-    by_channel = spikes.window_tags().reshape(geometry.channels, -1, spikes.windows)
-    active: NDArray[np.bool_] = _dilate(geometry, np.logical_or.reduce(by_channel, axis=0))
+    active: NDArray[np.bool_] = _dilate(geometry, spikes.counts)
     return active
 
 
 @njit(cache=True)
-def _dilate(geometry: Geometry, tags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _dilate(geometry: Geometry, counts: NDArray[np.int32]) -> NDArray[np.bool_]:
     positions = geometry.out_height * geometry.out_width
-    active = np.zeros((positions, tags.shape[1]), np.bool_)
+    active = np.zeros((positions, counts.shape[1]), np.bool_)
     for p in range(positions):
         y0, x0 = corner(geometry, p)
         for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
             for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
-                active[p] |= tags[y * geometry.in_width + x]
+                row = counts[y * geometry.in_width + x]
+                own = active[p]
+                for w in range(len(own)):
+                    own[w] |= row[w] > 0
     return active
 
 
 @njit(cache=True)
 def spmb_tags(
-    geometry: Geometry, pointers: NDArray[np.int64], tiles: NDArray[np.int64]
+    geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int32], tiles: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Tags of the SP-MBs of every tile, and the receptive-field pixels a tile has in each channel.
 
@@ -144,7 +161,7 @@ def spmb_tags(
     ----------
     geometry : Geometry
         The convolution.
-    pointers : int64 array ``[N, N_TW + 1]``
+    tags, counts
         See :class:`WindowedSpikes`.
     tiles : int64 array ``[tiles, 4]``
         First and last-plus-one position, first and last-plus-one window.
@@ -171,10 +188,11 @@ def spmb_tags(
                         members[count] = pixel
                         count += 1
         pixels[tile] = count
-        for channel in range(geometry.channels):
-            for pixel in members[:count]:
-                row = pointers[channel * area + pixel]
-                if row[tiles[tile, 3]] > row[tiles[tile, 2]]:
-                    active[tile, channel] = True
-                    break
+        own = active[tile]
+        for pixel in members[:count]:
+            for w in range(tiles[tile, 2], tiles[tile, 3]):
+                if counts[pixel, w] > 0:
+                    row = tags[pixel, w]
+                    for channel in range(len(row)):
+                        own[channel] |= row[channel] > 0
     return active, pixels

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim import geometry, tags
+from spikex_sim import dispatch, geometry, tags
 from spikex_sim.kernels import lif, passes, slots, survey
-from spikex_sim.memory import chunks, fast
+from spikex_sim.memory import chunks, fast, group
 
 log = logging.getLogger("spikex_sim")
 
@@ -23,10 +23,12 @@ KERNELS = (
     tags._index_spikes,
     tags._dilate,
     tags.spmb_tags,
+    dispatch._pack_runs,
     geometry.set_pixels,
     survey._survey,
     passes._execute,
     slots._count_slots,
+    group._batch_counts,
     chunks._cut,
     fast._recurrence,
 )
@@ -60,7 +62,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     """
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
-    modules = (geometry, tags, lif, passes, slots, survey, chunks, fast)
+    modules = (dispatch, geometry, tags, lif, passes, slots, survey, chunks, fast, group)
     newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]
     if all(cached):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.dispatch import Packing, RowGroups, Schedule, pack_by_position
+from spikex_sim.dispatch import RowGroups, Runs, Schedule
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
 from spikex_sim.spec.arch import Accelerator
@@ -35,15 +35,12 @@ class ParallelTimeBatching(Scheduler):
             geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
         )
 
-        def pack(p0: int, p1: int, w0: int, w1: int) -> Packing:
-            return pack_by_position(np.ones((p1 - p0, w1 - w0), dtype=bool), arch.array.cols)
-
         return Schedule.of(
             geometry,
             groups,
             spikes,
             shape,
-            pack,
+            Runs(np.ones_like(active), arch.array.cols, by_window=False),
             mode=None,
             active=active if silence_is_free else np.ones_like(active),
             stream=arch.stream,

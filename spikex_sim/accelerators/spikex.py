@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.dispatch import DispatchPolicy, Packing, RowGroups, Schedule, TileView
+from spikex_sim.dispatch import AgileDispatch, DispatchPolicy, Packing, RowGroups, Runs, Schedule, TileView
 from spikex_sim.geometry import geometry_of
 from spikex_sim.memory.mapping import choose_tiles
 from spikex_sim.registry import plugin
@@ -43,10 +43,12 @@ class SpikeX(Scheduler):
             fill_columns=mode == "temporal",
         )
 
-        def pack(p0: int, p1: int, w0: int, w1: int) -> Packing:
+        def pack_tile(p0: int, p1: int, w0: int, w1: int) -> Packing:
             tile = TileView(active[p0:p1, w0:w1], p0, w0, geometry, spikes)
             return policy.pack(tile, arch.array.cols, mode)
 
+        in_runs = type(policy).pack is AgileDispatch.pack
+        pack = Runs(active, arch.array.cols, by_window=mode != "temporal") if in_runs else pack_tile
         return Schedule.of(
             geometry, groups, spikes, shape, pack, mode=mode, active=active, stream=arch.stream, tailored=True
         )

@@ -37,7 +37,7 @@ class SpinalFlow(Scheduler):
         UnsupportedError
             If an input spikes more than once.
         """
-        per_input = spikes.pointers[:, -1] - spikes.pointers[:, 0]
+        per_input = spikes.per_input()
         repeated = int((per_input > 1).sum())
         if repeated:
             raise UnsupportedError(
@@ -46,7 +46,7 @@ class SpinalFlow(Scheduler):
                 where=arch.name,
             )
         geometry = geometry_of(layer)
-        counts, points = field_spikes(geometry, spikes.times, spikes.pointers, spikes.timesteps)
+        counts, points = field_spikes(geometry, spikes.times, spikes.starts, spikes.timesteps)
         if not silence_is_free:
             points = np.full_like(points, spikes.timesteps)
         assert layer.neuron is not None

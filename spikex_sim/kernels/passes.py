@@ -67,7 +67,7 @@ def execute(
         spikes.timesteps,
         spikes.tws,
         spikes.times,
-        spikes.pointers,
+        spikes.starts,
         issued,
         weights_in_reach(weight, geometry),
         np.tile(biases, geometry.positions),
@@ -107,7 +107,7 @@ def weights_in_reach(weight: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
 
 @njit(cache=True)
 def _sort_by_time(
-    channels: int, times: NDArray[np.int32], pointers: NDArray[np.int64], timesteps: int
+    channels: int, times: NDArray[np.int32], spike_starts: NDArray[np.int64], timesteps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Channel and pixel of spikes by time point, ascending: ``inputs[starts[t]:starts[t + 1]]``."""
     starts = np.zeros(timesteps + 1, np.int64)
@@ -117,11 +117,11 @@ def _sort_by_time(
         starts[t + 1] += starts[t]
     inputs = np.empty((len(times), 2), np.int32)
     free = starts.copy()
-    area, windows = len(pointers) // channels, pointers.shape[1] - 1
+    area = (len(spike_starts) - 1) // channels
     for channel in range(channels):
         for pixel in range(area):
             n = channel * area + pixel
-            for event in range(pointers[n, 0], pointers[n, windows]):
+            for event in range(spike_starts[n], spike_starts[n + 1]):
                 t = times[event]
                 inputs[free[t], 0] = channel
                 inputs[free[t], 1] = pixel
@@ -169,7 +169,7 @@ def _execute(
     timesteps: int,
     tws: int,
     times: NDArray[np.int32],
-    pointers: NDArray[np.int64],
+    spike_starts: NDArray[np.int64],
     issued: NDArray[np.bool_],
     weight: NDArray[Any],
     bias: NDArray[Any],
@@ -180,7 +180,7 @@ def _execute(
 ) -> tuple[NDArray[np.uint8], int]:
     windows, positions = issued.shape
     lanes = len(bias) // positions
-    starts, inputs = _sort_by_time(geometry.channels, times, pointers, timesteps)
+    starts, inputs = _sort_by_time(geometry.channels, times, spike_starts, timesteps)
     rows, columns = _reach(geometry)
     y_of = np.arange(len(rows) * len(columns)) // len(columns)
     potential = np.zeros(positions * lanes, bias.dtype)

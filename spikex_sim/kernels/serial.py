@@ -11,7 +11,7 @@ from spikex_sim.geometry import Geometry, corner
 
 @njit(cache=True)
 def field_spikes(
-    geometry: Geometry, times: NDArray[np.int32], pointers: NDArray[np.int64], timesteps: int
+    geometry: Geometry, times: NDArray[np.int32], starts: NDArray[np.int64], timesteps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Spikes, and time points with a spike, in the receptive field of each output position.
 
@@ -19,7 +19,7 @@ def field_spikes(
     ----------
     geometry : Geometry
         Sizes of the layer.
-    times, pointers
+    times, starts
         See :class:`~spikex_sim.tags.WindowedSpikes`.
     timesteps : int
         Time points ``T``.
@@ -30,7 +30,6 @@ def field_spikes(
     """
     positions = geometry.out_height * geometry.out_width
     area = geometry.in_height * geometry.in_width
-    last = pointers.shape[1] - 1
     spikes = np.zeros(positions, np.int64)
     points = np.zeros(positions, np.int64)
     seen = np.full(timesteps, -1, np.int64)
@@ -40,7 +39,7 @@ def field_spikes(
             for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
                 for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
                     n = channel * area + y * geometry.in_width + x
-                    for event in range(pointers[n, 0], pointers[n, last]):
+                    for event in range(starts[n], starts[n + 1]):
                         spikes[p] += 1
                         if seen[times[event]] != p:
                             seen[times[event]] = p
@@ -49,13 +48,12 @@ def field_spikes(
 
 
 @njit(cache=True)
-def row_spikes(geometry: Geometry, pointers: NDArray[np.int64]) -> NDArray[np.int64]:
+def row_spikes(geometry: Geometry, starts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Spikes in the map rows that each row of output positions sees, ``[R_h]``."""
-    last = pointers.shape[1] - 1
     area = geometry.in_height * geometry.in_width
     in_row = np.zeros(geometry.in_height, np.int64)
-    for n in range(len(pointers)):
-        in_row[(n % area) // geometry.in_width] += pointers[n, last] - pointers[n, 0]
+    for n in range(len(starts) - 1):
+        in_row[(n % area) // geometry.in_width] += starts[n + 1] - starts[n]
     found = np.zeros(geometry.out_height, np.int64)
     for row in range(geometry.out_height):
         y0 = row * geometry.stride_h - geometry.pad_h

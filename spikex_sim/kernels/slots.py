@@ -45,7 +45,7 @@ def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> N
     """
     return _count_slots(
         schedule.geometry,
-        spikes.pointers,
+        spikes.tags,
         schedule.batch_columns,
         schedule.position,
         schedule.window,
@@ -61,7 +61,7 @@ def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> N
 @njit(cache=True)
 def _count_slots(
     geometry: Geometry,
-    pointers: NDArray[np.int64],
+    tags: NDArray[np.uint8],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
@@ -73,7 +73,6 @@ def _count_slots(
     last_tap: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     slots = np.zeros(len(batch), np.int64)
-    area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
     taken = np.zeros((geometry.channels * filter_taps, widest), np.bool_)
@@ -91,11 +90,11 @@ def _count_slots(
                     y, x = corner(geometry, position[start + col])
                     y += tap // geometry.kernel_w
                     x += tap % geometry.kernel_w
-                    if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
-                        row = pointers[channel * area + y * geometry.in_width + x]
-                        if row[window[start + col] + 1] > row[window[start + col]]:
-                            mask[tap, col] = True
-                            active = True
+                    if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
+                        continue
+                    if tags[y * geometry.in_width + x, window[start + col], channel] > 0:
+                        mask[tap, col] = True
+                        active = True
             for tap in range(first_tap[part], last_tap[part]):
                 if not (mask[tap].any() or stream == ALL or (stream == CHANNEL and active)):
                     continue

@@ -45,7 +45,8 @@ def survey(schedule: Schedule, spikes: WindowedSpikes) -> Survey:
     return Survey(
         *_survey(
             schedule.geometry,
-            spikes.pointers,
+            spikes.tags,
+            spikes.counts,
             schedule.batch_columns,
             schedule.position,
             schedule.window,
@@ -114,14 +115,14 @@ def touch_pixels(
 @njit(cache=True)
 def _survey(
     geometry: Geometry,
-    pointers: NDArray[np.int64],
+    tags: NDArray[np.uint8],
+    counts: NDArray[np.int32],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     stream: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
     batches = len(batch_columns) - 1
-    area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
     taps = np.zeros((batches, geometry.channels), np.int32)
@@ -129,32 +130,43 @@ def _survey(
     words = np.zeros((batches, geometry.channels), np.int32)
     touched = np.zeros(batches, np.int64)
     spikes = np.zeros(batches, np.int64)
-    stamp = np.full((area, widest), -1, np.int64)
+    stamp = np.full((geometry.in_height * geometry.in_width, widest), -1, np.int64)
     pixel = np.empty((widest, filter_taps), np.int64)
     fresh = np.empty((widest, filter_taps), np.bool_)
+    union = np.zeros(geometry.channels, np.uint8)
     for b in range(batches):
         start, stop = batch_columns[b], batch_columns[b + 1]
         touched[b] = touch_pixels(geometry, position[start:stop], window[start:stop], stamp, b, pixel, fresh)
-        for channel in range(geometry.channels):
-            base = channel * area
-            streamed = 0
-            for tap in range(filter_taps):
-                hit = 0
-                for col in range(stop - start):
-                    if pixel[col, tap] < 0:
-                        continue
-                    n = base + pixel[col, tap]
-                    w = window[start + col]
-                    count = pointers[n, w + 1] - pointers[n, w]
-                    if count > 0:
-                        hit += 1
-                        spikes[b] += count
-                        if fresh[col, tap]:
-                            words[b, channel] += 1
-                if hit > 0:
-                    streamed += 1
-                    hits[b, channel] += hit
-            if stream == ALL or (stream == CHANNEL and streamed > 0):
-                streamed = filter_taps
-            taps[b, channel] = streamed
+        for tap in range(filter_taps):
+            streams = False
+            for col in range(stop - start):
+                place, w = pixel[col, tap], window[start + col]
+                if place < 0 or counts[place, w] == 0:
+                    continue
+                spikes[b] += counts[place, w]
+                if not streams:
+                    union[:] = 0
+                    streams = True
+                _add(tags[place, w], hits[b], union)
+                if fresh[col, tap]:
+                    _add(tags[place, w], words[b], union)
+            if streams:
+                own = taps[b]
+                for channel in range(len(union)):
+                    own[channel] += union[channel]
+    if stream == ALL:
+        taps[:] = filter_taps
+    elif stream == CHANNEL:
+        for b in range(batches):
+            for channel in range(geometry.channels):
+                if taps[b, channel] > 0:
+                    taps[b, channel] = filter_taps
     return taps, hits, words, touched, spikes
+
+
+@njit(cache=True)
+def _add(tags: NDArray[np.uint8], count: NDArray[np.int32], union: NDArray[np.uint8]) -> None:
+    """Count the tags of a word's channels, and add them to a union."""
+    for channel in range(len(tags)):
+        count[channel] += tags[channel]
+        union[channel] |= tags[channel]

@@ -88,7 +88,7 @@ def cut_chunks(
     """
     arguments = (
         schedule.geometry,
-        spikes.pointers,
+        spikes.tags,
         schedule.tile_batches,
         schedule.batch_columns,
         schedule.position,
@@ -122,7 +122,7 @@ def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
 @njit(cache=True)
 def _cut(
     geometry: Geometry,
-    pointers: NDArray[np.int64],
+    tags: NDArray[np.uint8],
     tile_batches: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
@@ -180,7 +180,7 @@ def _cut(
                     filled = False
                 if not alone:
                     count, filter_bits, ifmap_bits = _cut_channel(
-                        geometry, pointers, position[batch_columns[b] : batch_columns[b + 1]],
+                        geometry, tags, position[batch_columns[b] : batch_columns[b + 1]],
                         window[batch_columns[b] : batch_columns[b + 1]], tws, stream, streams,
                         own_filter > 0, own_tags > 0, tile, b, channel, tap_filter_bits, filter_capacity,
                         ifmap_capacity, stamp, runs, rows, count,
@@ -212,7 +212,7 @@ def _cut(
 @njit(cache=True)
 def _cut_channel(
     geometry: Geometry,
-    pointers: NDArray[np.int64],
+    tags: NDArray[np.uint8],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     tws: int,
@@ -236,7 +236,6 @@ def _cut_channel(
     A word that several taps need is moved once in every run that touches it: ``stamp`` remembers the run
     that touched a (pixel, window) last, ``runs`` numbers them across calls.
     """
-    area = geometry.in_height * geometry.in_width
     filter_taps = geometry.kernel_h * geometry.kernel_w
     columns = len(position)
     slot = np.empty(columns, np.int64)
@@ -256,8 +255,7 @@ def _cut_channel(
             if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
                 continue
             pixel = y * geometry.in_width + x
-            n = channel * area + pixel
-            tagged = pointers[n, window[col] + 1] > pointers[n, window[col]]
+            tagged = tags[pixel, window[col], channel] > 0
             if tagged:
                 hit += 1
             if stamp[pixel, slot[col]] != runs[0]:

@@ -285,7 +285,7 @@ def _operations(
         counts = (inputs.values > 0).astype(np.int64)
         ntwus = 0
     else:
-        counts = inputs.pointers[:, -1] - inputs.pointers[:, 0]
+        counts = inputs.per_input()
         ntwus = channels * geometry.positions * inputs.windows
         if schedule.silence_is_free:
             ntwus = channels * int(receptive_activity(geometry, inputs).sum())

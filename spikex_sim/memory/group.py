@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.accounting import AccessLog, Operations
@@ -52,31 +53,50 @@ class BatchCounts:
 
 def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
     """Update phase and potential traffic of every batch (Section 4)."""
-    skipped = schedule.skipped_windows()
-    batch, position, window = schedule.batch_of_column, schedule.position, schedule.window
-    owed = np.maximum(skipped, 0)
-    order = np.lexsort((window, position, batch))
-    b, p, w = batch[order], position[order], window[order]
-    same_neuron = np.zeros(len(order), dtype=bool)
-    same_neuron[1:] = (b[1:] == b[:-1]) & (p[1:] == p[:-1])
-    adjacent = np.zeros(len(order), dtype=bool)
-    adjacent[1:] = same_neuron[1:] & (w[1:] == w[:-1] + 1)
-    first_of_neuron = np.flatnonzero(~same_neuron)
-    cycles = schedule.tws * arch.update_cycles + arch.leak_catchup_cycles * owed[order]
-    update = np.zeros(schedule.batches, dtype=np.int64)
-    if len(order):
-        np.maximum.at(update, b[first_of_neuron], np.add.reduceat(cycles, first_of_neuron))
-
-    def per_batch(chosen: NDArray[np.bool_]) -> PerStep:
-        return np.bincount(b[chosen], minlength=schedule.batches)
-
-    return BatchCounts(
-        columns=schedule.columns,
-        update_cycles=update,
-        catchups=np.bincount(batch, weights=owed, minlength=schedule.batches).astype(np.int64),
-        potential_reads=per_batch(~adjacent & (skipped[order] >= 0)),
-        potential_writes=per_batch(~adjacent),
+    counts = _batch_counts(
+        schedule.geometry.positions,
+        schedule.batch_columns,
+        schedule.position,
+        schedule.window,
+        schedule.tws * arch.update_cycles,
+        arch.leak_catchup_cycles,
     )
+    return BatchCounts(schedule.columns, *counts)
+
+
+@njit(cache=True)
+def _batch_counts(
+    positions: int,
+    batch_columns: NDArray[np.int64],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    update_cycles: int,
+    catchup_cycles: int,
+) -> tuple[PerStep, PerStep, PerStep, PerStep]:
+    batches = len(batch_columns) - 1
+    update = np.zeros(batches, np.int64)
+    catchups = np.zeros(batches, np.int64)
+    reads = np.zeros(batches, np.int64)
+    writes = np.zeros(batches, np.int64)
+    last_batch = np.full(positions, -1, np.int64)
+    last_window = np.zeros(positions, np.int64)
+    spent = np.zeros(positions, np.int64)
+    for b in range(batches):
+        for column in range(batch_columns[b], batch_columns[b + 1]):
+            p, w = position[column], window[column]
+            before, skipped = last_batch[p], w - last_window[p] - 1
+            owed = skipped if before >= 0 else 0
+            if before != b:
+                spent[p] = 0
+            if before != b or skipped > 0:  # else the potential is still in the column beside
+                writes[b] += 1
+                reads[b] += before >= 0
+            spent[p] += update_cycles + catchup_cycles * owed
+            update[b] = max(update[b], spent[p])
+            catchups[b] += owed
+            last_batch[p] = b
+            last_window[p] = w
+    return update, catchups, reads, writes
 
 
 def fit_chunks(

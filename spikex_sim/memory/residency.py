@@ -34,7 +34,7 @@ class Blocks:
 
 def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
     """Find the SP-MBs and filters that move; only active ones where the schedule is tailored."""
-    active, pixels = spmb_tags(schedule.geometry, spikes.pointers, schedule.tiles)
+    active, pixels = spmb_tags(schedule.geometry, spikes.tags, spikes.counts, schedule.tiles)
     words = pixels * (schedule.tiles[:, 3] - schedule.tiles[:, 2])
     if not schedule.tailored:
         everything = np.ones_like(active)

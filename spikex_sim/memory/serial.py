@@ -107,10 +107,10 @@ def _layout(
     schedule: SerialSchedule, spikes: WindowedSpikes, widths: Widths, arch: Accelerator
 ) -> tuple[SerialResidency, int, Callable[[int], _Group]]:
     """For how long loads are good, the bits of all spikes, and the steps of a group of so many channels."""
-    entry_bits = _bits_for(len(spikes.pointers)) + _bits_for(spikes.timesteps)
+    entry_bits = _bits_for(len(spikes.starts) - 1) + _bits_for(spikes.timesteps)
     stamp_bits = _bits_for(spikes.timesteps + 1)
-    rows = row_spikes(schedule.geometry, spikes.pointers) * entry_bits
-    layer_bits = int((spikes.pointers[:, -1] - spikes.pointers[:, 0]).sum()) * entry_bits
+    rows = row_spikes(schedule.geometry, spikes.starts) * entry_bits
+    layer_bits = len(spikes.times) * entry_bits
     residency = _residency(schedule, widths, layer_bits, int(rows.max()), arch)
 
     def part_of(channels: int) -> _Group:

@@ -59,7 +59,7 @@ def spike_rows(
     return [
         {
             "neuron": int(neuron),
-            "times": windowed.times[windowed.pointers[neuron, 0] : windowed.pointers[neuron, -1]].tolist(),
+            "times": windowed.times[windowed.starts[neuron] : windowed.starts[neuron + 1]].tolist(),
             "windows": np.flatnonzero(tags[neuron]).tolist(),
             "timesteps": trace.timesteps,
             "tws": tws,

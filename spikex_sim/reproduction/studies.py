@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from spikex_sim.energy.model import COMPONENTS
 from spikex_sim.replay import Progress, TimedLayer
 from spikex_sim.reproduction.workloads import NETWORKS, bernoulli_layer, recorded_network
@@ -76,7 +74,7 @@ def fig5(machines: Machines, progress: Progress) -> Rows:
 def _density(network: str, tws: int, timed: TimedLayer) -> dict[str, Any]:
     spikes = timed.cost.inputs
     assert isinstance(spikes, WindowedSpikes)
-    per_window = np.diff(spikes.pointers, axis=1)
+    per_window = spikes.per_window()
     below = ""
     if tws == 1:
         below = f"{100 * float((per_window.sum(axis=1) < 0.1 * spikes.timesteps).mean()):.4g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -269,22 +270,24 @@ class Accelerator(_Spec):
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating
 
-    @property
+    @cached_property
     def clock_hz(self) -> Fraction:
         """Clock frequency, exact."""
         return Fraction(str(self.clock_mhz)) * 1_000_000
 
-    @property
+    @cached_property
     def dram_bits_per_cycle(self) -> Fraction:
         """DRAM bandwidth in bits per clock cycle, exact."""
         return Fraction(str(self.memory.dram.bandwidth_gb_s)) * 8_000_000_000 / self.clock_hz
 
 
+@lru_cache(maxsize=1024)
 def half_bits(capacity_bytes: int, share: float) -> int:
     """Bits of one half of a double-buffered partition, rounded down (Section 5)."""
     return int(capacity_bytes * 8 * Fraction(str(share)) / 2)
 
 
+@lru_cache(maxsize=1024)
 def part_bits(capacity_bytes: int, share: float) -> int:
     """Bits of a partition that is not double-buffered, rounded down (Section 5)."""
     return int(capacity_bytes * 8 * Fraction(str(share)))

@@ -124,7 +124,7 @@ def test_compute_and_stalls_are_the_cycles(scheduler: str, data: st.DataObject) 
 @given(workloads(largest_map=6, longest=20), st.data())
 def test_every_spike_is_in_the_index_once(workload: Workload, data: st.DataObject) -> None:
     done = run(workload, load_accelerator("spikex", {"tws": data.draw(st.integers(1, workload.timesteps))}))
-    counts = np.diff(done.spikes.pointers, axis=1)
+    counts = done.spikes.per_window()
     assert counts.sum() == len(done.spikes.times) == workload.spikes.sum()
     times = [np.flatnonzero(row) for row in workload.spikes.reshape(-1, workload.timesteps)]
     np.testing.assert_array_equal(done.spikes.times, np.concatenate(times))

@@ -11,12 +11,13 @@ from spikex_sim.tags import WindowedSpikes, receptive_activity, spmb_tags, windo
 pytestmark = pytest.mark.kernels
 
 
-def windowed(times: list[list[int]], timesteps: int, tws: int) -> WindowedSpikes:
-    """Spikes of some neurons, each given by its time points."""
+def windowed(times: list[list[int]], timesteps: int, tws: int, channels: int = 0) -> WindowedSpikes:
+    """Spikes of some neurons, each given by its time points; each is a channel if there are not fewer."""
     spikes = np.zeros((len(times), timesteps), bool)
     for neuron, points in enumerate(times):
         spikes[neuron, points] = True
-    return window_spikes(np.packbits(spikes, axis=-1), timesteps, tws)
+    packed = np.packbits(spikes, axis=-1)
+    return window_spikes(packed.reshape(channels or len(times), -1, packed.shape[-1]), timesteps, tws)
 
 
 def test_time_points_windows_blocks_and_the_horizon() -> None:
@@ -24,7 +25,9 @@ def test_time_points_windows_blocks_and_the_horizon() -> None:
     spikes = windowed([[0, 3, 9], [], [4, 7]], 10, 4)
     assert spikes.windows == 3
     assert spikes.times.tolist() == [0, 3, 9, 4, 7]
-    assert spikes.pointers.tolist() == [[0, 2, 2, 3], [3, 3, 3, 3], [3, 3, 5, 5]]
+    assert spikes.starts.tolist() == [0, 3, 3, 5]
+    assert spikes.per_window().tolist() == [[2, 0, 1], [0, 0, 0], [0, 2, 0]]
+    assert spikes.counts.tolist() == [[2, 2, 1]]
     assert spikes.window_tags().tolist() == [[True, False, True], [False] * 3, [False, True, False]]
     assert spikes.block_tags(2).tolist() == [[True, True], [False, False], [True, False]]
     assert spikes.stride_tags().tolist() == [True, False, True]
@@ -44,8 +47,8 @@ def test_the_first_and_the_last_time_point(timesteps: int, tws: int) -> None:
 def test_bits_beyond_the_horizon_are_no_spikes() -> None:
     # The packed byte holds bits 5 to 7 after T = 5.
     spikes = window_spikes(np.array([[0b00001111]], np.uint8), 5, 2)
-    assert spikes.pointers.tolist() == [[0, 0, 0, 1]]
-    assert spikes.times[0] == 4
+    assert spikes.per_window().tolist() == [[0, 0, 1]]
+    assert spikes.times.tolist() == [4]
 
 
 # One 3x3 map; 2x2 filter, stride 1, a padding of 1 on the left and right only: output 2x4.
@@ -56,7 +59,7 @@ def test_activity_of_receptive_fields() -> None:
     times: list[list[int]] = [[] for _ in range(18)]
     times[2] = [0]  # channel 0, pixel (0, 2)
     times[9 + 7] = [3]  # channel 1, pixel (2, 1)
-    active = receptive_activity(GEOMETRY, windowed(times, 4, 2))
+    active = receptive_activity(GEOMETRY, windowed(times, 4, 2, 2))
     # Output (r, c) sees rows r, r + 1 and columns c - 1, c: pixel (0, 2) is seen by (0, 2) and (0, 3);
     # pixel (2, 1) by (1, 1) and (1, 2).
     assert np.argwhere(active[:, 0]).ravel().tolist() == [2, 3]
@@ -82,9 +85,9 @@ def test_tags_of_spmbs() -> None:
     times: list[list[int]] = [[] for _ in range(18)]
     times[0] = [3]  # channel 0, pixel (0, 0), window 1
     times[9 + 8] = [0]  # channel 1, pixel (2, 2), window 0
-    spikes = windowed(times, 4, 2)
+    spikes = windowed(times, 4, 2, 2)
     tiles = np.array([[0, 4, 0, 1], [0, 4, 1, 2], [4, 8, 0, 1], [4, 8, 0, 2], [0, 8, 0, 2]])
-    active, pixels = spmb_tags(GEOMETRY, spikes.pointers, tiles)
+    active, pixels = spmb_tags(GEOMETRY, spikes.tags, spikes.counts, tiles)
     # Positions 0 to 3 see rows 0 and 1, positions 4 to 7 rows 1 and 2.
     assert active.tolist() == [[False, False], [True, False], [False, True], [False, True], [True, True]]
     assert pixels.tolist() == [6, 6, 6, 6, 9]
