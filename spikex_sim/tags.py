@@ -35,7 +35,7 @@ class WindowedSpikes:
         ``times[starts[n]:starts[n + 1]]`` are the spikes of input ``n``: ``channel * pixels + pixel``.
     tags : uint8 array ``[pixels, N_TW, C]``
         1 where an input spikes in a window; the channels of a pixel lie side by side.
-    counts : int32 array ``[pixels, N_TW]``
+    counts : int64 array ``[pixels, N_TW]``
         Spikes of all channels of a pixel in a window.
     """
 
@@ -45,7 +45,7 @@ class WindowedSpikes:
     times: NDArray[np.int32]
     starts: NDArray[np.int64]
     tags: NDArray[np.uint8]
-    counts: NDArray[np.int32]
+    counts: NDArray[np.int64]
 
     def per_input(self) -> NDArray[np.int64]:
         """Spikes per input neuron, ``[N]``."""
@@ -84,7 +84,7 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
     """
     channels, pixels = len(packed), prod(packed.shape[1:-1])
     windows = -(-timesteps // tws)
-    if pixels * windows * (channels + 4) > MAX_INDEX_BYTES:
+    if pixels * windows * (channels + 8) > MAX_INDEX_BYTES:
         raise ConfigError(
             f"{tws} makes {windows} windows of {channels * pixels} inputs, an index of more than "
             f"{MAX_INDEX_BYTES >> 30} GiB; choose larger windows or replay fewer time points",
@@ -102,12 +102,12 @@ LEADING = np.array([8, *(8 - byte.bit_length() for byte in range(1, 256))], np.i
 @njit(cache=True)
 def _index_spikes(
     packed: NDArray[np.uint8], most: int, timesteps: int, tws: int, windows: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
     channels, pixels, length = packed.shape
     times = np.empty(most, np.int32)
     starts = np.zeros(channels * pixels + 1, np.int64)
     tags = np.zeros((pixels, windows, channels), np.uint8)
-    counts = np.zeros((pixels, windows), np.int32)
+    counts = np.zeros((pixels, windows), np.int64)
     window_of = np.arange(length * 8) // tws
     end = 0
     for channel in range(channels):
@@ -137,7 +137,7 @@ def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np
 
 
 @njit(cache=True)
-def _dilate(geometry: Geometry, counts: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _dilate(geometry: Geometry, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     positions = geometry.out_height * geometry.out_width
     active = np.zeros((positions, counts.shape[1]), np.bool_)
     for p in range(positions):
@@ -153,7 +153,7 @@ def _dilate(geometry: Geometry, counts: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 @njit(cache=True)
 def spmb_tags(
-    geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int32], tiles: NDArray[np.int64]
+    geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int64], tiles: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Tags of the SP-MBs of every tile, and the receptive-field pixels a tile has in each channel.
 

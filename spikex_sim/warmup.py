@@ -15,7 +15,7 @@ import numpy as np
 
 from spikex_sim import dispatch, geometry, tags
 from spikex_sim.kernels import lif, passes, slots, survey
-from spikex_sim.memory import chunks, fast, group
+from spikex_sim.memory import chunks, fast, group, steps
 
 log = logging.getLogger("spikex_sim")
 
@@ -29,6 +29,9 @@ KERNELS = (
     passes._execute,
     slots._count_slots,
     group._batch_counts,
+    group._lay_steps,
+    group._sum_chunks,
+    steps._cycles,
     chunks._cut,
     fast._recurrence,
 )
@@ -62,7 +65,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     """
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
-    modules = (dispatch, geometry, tags, lif, passes, slots, survey, chunks, fast, group)
+    modules = (dispatch, geometry, tags, lif, passes, slots, survey, chunks, fast, group, steps)
     newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]
     if all(cached):

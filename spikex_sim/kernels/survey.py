@@ -116,7 +116,7 @@ def touch_pixels(
 def _survey(
     geometry: Geometry,
     tags: NDArray[np.uint8],
-    counts: NDArray[np.int32],
+    counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],

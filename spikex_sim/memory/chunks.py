@@ -28,43 +28,44 @@ FIELDS = (
     "words",
     "tags",
 )
+TILE, BATCH, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = map(
+    FIELDS.index, ("tile", "batch", "taps", "hits", "filter_taps", "words", "tags")
+)
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """Chunks of one row group in order, as columns of int64.
+    """Chunks of one row group in order.
 
     Attributes
     ----------
-    tile, batch : int64 array
-        Where the chunk belongs; ``batch`` is -1 for the one step of an empty tile.
-    first_channel, last_channel : int64 array
-        Input channels, last excluded; members are those that move or stream something.
-    first_tap, last_tap : int64 array
-        Filter positions, last excluded; less than the whole filter where a channel had to be cut.
-    taps, hits : int64 array
-        Streamed taps and (column, tap) pairs with a set tag.
-    filter_taps : int64 array
-        Taps whose weights the chunk needs in the LBUF, for each row.
-    words, tags : int64 array
-        Input words with a set tag and tag bits that move to the LBUF.
+    table : int64 array ``[chunks, fields]``
+        A row a chunk, a column for each of :data:`FIELDS`:
+
+        - ``tile``, ``batch``: where the chunk belongs; ``batch`` is -1 for the one step of an empty tile;
+        - ``first_channel``, ``last_channel``: input channels, last excluded; members are those that move or
+          stream something;
+        - ``first_tap``, ``last_tap``: filter positions, last excluded; less than the whole filter where a
+          channel had to be cut;
+        - ``taps``, ``hits``: streamed taps, and (column, tap) pairs with a set tag;
+        - ``filter_taps``: taps whose weights the chunk needs in the LBUF, for each row;
+        - ``words``, ``tags``: input words with a set tag and tag bits that move to the LBUF.
     need_filter_bits, need_ifmap_bits : int
         Largest single tap that did not fit; 0 where all did.
     """
 
-    tile: NDArray[np.int64]
-    batch: NDArray[np.int64]
-    first_channel: NDArray[np.int64]
-    last_channel: NDArray[np.int64]
-    first_tap: NDArray[np.int64]
-    last_tap: NDArray[np.int64]
-    taps: NDArray[np.int64]
-    hits: NDArray[np.int64]
-    filter_taps: NDArray[np.int64]
-    words: NDArray[np.int64]
-    tags: NDArray[np.int64]
+    table: NDArray[np.int64]
     need_filter_bits: int
     need_ifmap_bits: int
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getattr__(self, name: str) -> NDArray[np.int64]:
+        if name not in FIELDS:
+            raise AttributeError(name)
+        column: NDArray[np.int64] = self.table[:, FIELDS.index(name)]
+        return column
 
 
 def cut_chunks(
@@ -104,16 +105,18 @@ def cut_chunks(
         filter_capacity_bits,
         ifmap_capacity_bits,
     )
-    count, need_filter, need_ifmap = _cut(*arguments, np.empty((0, len(FIELDS)), np.int64))
-    rows = np.empty((count, len(FIELDS)), np.int64)
-    _cut(*arguments, rows)
-    columns = {name: np.ascontiguousarray(rows[:, i]) for i, name in enumerate(FIELDS)}
-    return Chunks(**columns, need_filter_bits=int(need_filter), need_ifmap_bits=int(need_ifmap))
+    guess = 2 * schedule.batches + len(schedule.tiles)
+    table = np.empty((guess, len(FIELDS)), np.int64)
+    count, need_filter, need_ifmap = _cut(*arguments, table)
+    if count > guess:
+        table = np.empty((count, len(FIELDS)), np.int64)
+        _cut(*arguments, table)
+    return Chunks(table[:count], int(need_filter), int(need_ifmap))
 
 
 @njit(cache=True)
 def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
-    if len(rows) > 0:
+    if count < len(rows):
         for field in range(len(values)):
             rows[count, field] = values[field]
     return count + 1
@@ -139,7 +142,7 @@ def _cut(
     ifmap_capacity: int,
     rows: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Fill ``rows`` (or only count them if it is empty); also the largest tap that does not fit."""
+    """Fill ``rows`` as far as they go, and count; also the largest tap that does not fit."""
     channels = geometry.channels
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)

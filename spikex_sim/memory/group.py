@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -13,7 +14,18 @@ from spikex_sim.accounting import AccessLog, Operations
 from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.slots import count_slots
 from spikex_sim.kernels.survey import Survey
-from spikex_sim.memory.chunks import UNLIMITED, Chunks, cut_chunks
+from spikex_sim.memory.chunks import (
+    BATCH,
+    FILTER_TAPS,
+    HITS,
+    TAGS,
+    TAPS,
+    TILE,
+    UNLIMITED,
+    WORDS,
+    Chunks,
+    cut_chunks,
+)  # fmt: skip
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
 from spikex_sim.memory.steps import Moves, PerStep, Steps
@@ -152,45 +164,35 @@ class GroupTraffic:
 
     def build(self) -> tuple[Steps, Operations, int]:
         """Steps of one such group, its operations and its compute cycles."""
-        chunks, schedule, batches = self.chunks, self.schedule, self.batches
-        issued = chunks.batch >= 0
-        last_of_batch = _last_of_run(chunks.batch) & issued
-        b = chunks.batch
+        steps = self._steps()
+        return steps, self._operations(), int(steps.array_cycles.sum())
 
-        def at_end(values: PerStep) -> PerStep:
-            return np.where(last_of_batch, values[b], 0) if len(values) else np.zeros(len(b), np.int64)
+    def _steps(self) -> Steps:
+        """Lay chunks out; outputs and tags that exceed the ofmap halves follow in steps of their own."""
+        schedule, batches, residency = self.schedule, self.batches, self.residency
+        lbuf_half, glb_half = UNLIMITED, UNLIMITED
+        if not schedule.shape.fits_all:
+            lbuf_half = self.arch.memory.lbuf.half_bits("ofmap")
+            glb_half = self.arch.memory.glb.half_bits("ofmap")
+            if lbuf_half < 1:
+                raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
+        arguments = (
+            self.chunks.table, self._slots, self._cycles_per_slot, batches.columns, batches.update_cycles,
+            batches.potential_reads, batches.potential_writes, self._tile_words, self._tile_filter_taps,
+            self._group_filter_taps, self._skipped_per_tile, self.rows, self.widths.weight,
+            self.widths.potential, schedule.tws, SKEWS.index(self.arch.skew),
+            SCOPES.index(residency.glb_filter), residency.lbuf_filter == "group",
+            residency.glb_ofmap == "sent", lbuf_half,
+        )  # fmt: skip
+        steps = Steps(*_lay_steps(*arguments))
+        sent = int(steps.store_bits.max())
+        if sent > glb_half:
+            raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
+        return steps
 
-        array = self._integration_cycles + at_end(batches.update_cycles)
-        if self.arch.skew == "batch":
-            array += at_end(self._drain(batches.columns))
-        elif self.arch.skew == "tile":
-            widest = np.zeros(len(schedule.tiles), dtype=np.int64)
-            np.maximum.at(widest, schedule.tile_of_batch, batches.columns)
-            array += np.where(_last_of_run(chunks.tile), self._drain(widest)[chunks.tile], 0)
-        columns = np.where(issued, batches.columns[b], 0) if len(batches.columns) else np.zeros_like(b)
-        potential = self.rows * self.widths.potential
-        output = self.rows * at_end(batches.columns)
-        sent = _total(self._sent())
-        steps = Steps(
-            group=np.zeros_like(b),
-            tile=chunks.tile,
-            batch=b,
-            fetch_bits=_total(self._fetched()),
-            load_bits=_total(self._loaded()),
-            store_bits=sent,
-            writeback_bits=self._written_back(sent),
-            array_cycles=array,
-            lbuf_read_bits=self.rows * self.widths.weight * chunks.taps
-            + schedule.tws * chunks.hits
-            + columns * chunks.taps
-            + potential * at_end(batches.potential_reads),
-            lbuf_write_bits=output * schedule.tws + potential * at_end(batches.potential_writes),
-        )
-        return self._split_outputs(steps), self._operations(), int(array.sum())
-
-    def _drain(self, columns: PerStep) -> PerStep:
-        """Cycles until the last PE in use is done; none where no column is."""
-        return np.where(columns > 0, self.rows - 1 + columns - 1, 0)
+    @cached_property
+    def _sums(self) -> _Sums:
+        return _Sums(*_sum_chunks(self.chunks.table, self.batches.columns, self._slots))
 
     @cached_property
     def _slots(self) -> PerStep:
@@ -200,8 +202,8 @@ class GroupTraffic:
         return self.chunks.taps
 
     @property
-    def _integration_cycles(self) -> PerStep:
-        return self._slots * -(-self.schedule.tws // self.arch.accumulators_per_pe)
+    def _cycles_per_slot(self) -> int:
+        return -(-self.schedule.tws // self.arch.accumulators_per_pe)
 
     @property
     def additions(self) -> int:
@@ -213,25 +215,31 @@ class GroupTraffic:
         """Additions executed: of weights alone, or of zeros too in every slot without a spike."""
         if self.arch.gates_zeros(by_nature=True):
             return self.additions
-        issued = self.chunks.batch >= 0
-        columns = self.batches.columns[self.chunks.batch[issued]]
-        return self.rows * self.schedule.tws * int((columns * self._slots[issued]).sum())
+        return self.rows * self.schedule.tws * self._sums.column_slots
 
-    @property
+    @cached_property
     def _skipped_per_tile(self) -> PerStep:
         """NTWUs per row that a tile skips; their outputs are zero tags."""
         tiles = self.schedule.tiles
         columns_before = self.schedule.batch_columns[self.schedule.tile_batches]
         return (tiles[:, 1] - tiles[:, 0]) * (tiles[:, 3] - tiles[:, 2]) - np.diff(columns_before)
 
-    @property
+    @cached_property
     def _group_filter_taps(self) -> int:
         return int(self.blocks.filters.any(axis=0).sum()) * self.schedule.geometry.filter_taps
 
-    @property
+    @cached_property
     def _tile_filter_taps(self) -> PerStep:
         taps: PerStep = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
         return taps
+
+    @cached_property
+    def _tile_words(self) -> PerStep:
+        """Words that a tile's first step brings to the GLB."""
+        if self.residency.glb_ifmap != "tile":
+            return np.zeros(len(self.schedule.tiles), np.int64)
+        words: PerStep = self.blocks.spmb.sum(axis=1) * self.blocks.words
+        return words
 
     def _fetched(self) -> dict[str, PerStep]:
         """DRAM to GLB, by tensor: each load belongs to the first step of its scope."""
@@ -245,10 +253,7 @@ class GroupTraffic:
         else:
             bits = np.zeros(len(tile), dtype=np.int64)
             bits[0] = self._group_filter_taps * tap_bits
-        words = np.zeros(len(tile), dtype=np.int64)
-        if self.residency.glb_ifmap == "tile":
-            spmb = self.blocks.spmb.sum(axis=1) * self.blocks.words
-            words = np.where(first_of_tile, spmb[tile], 0)
+        words = np.where(first_of_tile, self._tile_words[tile], 0)
         return {"filter": bits, "ifmap": words * self.schedule.tws, "tag": words}
 
     def _loaded(self) -> dict[str, PerStep]:
@@ -296,72 +301,45 @@ class GroupTraffic:
         """GLB to DRAM: what was stored, or nothing where it stays."""
         return stored if self.residency.glb_ofmap == "sent" else np.zeros_like(stored)
 
-    def _split_outputs(self, steps: Steps) -> Steps:
-        """Outputs and tags that exceed the ofmap halves follow in steps of their own."""
-        if self.schedule.shape.fits_all:
-            return steps
-        glb, lbuf = self.arch.memory.glb, self.arch.memory.lbuf
-        half = lbuf.half_bits("ofmap")
-        if half < 1:
-            raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
-        sent = min(half, int(steps.store_bits.max()))
-        if sent > glb.half_bits("ofmap"):
-            raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
-        source, first, sent_before = _pieces(steps.store_bits, half)
-        if len(source) == len(steps):
-            return steps
-        expanded = {f.name: np.where(first, getattr(steps, f.name)[source], 0) for f in fields(Steps)}
-        expanded["tile"] = steps.tile[source]
-        expanded["batch"] = np.where(first, steps.batch[source], -1)
-        expanded["store_bits"] = np.minimum(half, steps.store_bits[source] - sent_before)
-        expanded["writeback_bits"] = self._written_back(expanded["store_bits"])
-        return Steps(**expanded)
-
     def _operations(self) -> Operations:
-        schedule, batches, rows = self.schedule, self.batches, self.rows
-        geometry, chunks = schedule.geometry, self.chunks
-        issued = chunks.batch >= 0
-        integration = np.bincount(
-            chunks.batch[issued], weights=self._integration_cycles[issued], minlength=schedule.batches
-        ).astype(np.int64)
-        updates = rows * int(batches.columns.sum()) * schedule.tws
+        schedule, batches, rows, sums = self.schedule, self.batches, self.rows, self._sums
+        geometry = schedule.geometry
+        updates = rows * len(schedule.position) * schedule.tws
+        busy = sums.column_slots * self._cycles_per_slot + int(batches.columns @ batches.update_cycles)
         return Operations(
-            ntwus=rows * int(schedule.active.sum()),
+            ntwus=rows * int(np.count_nonzero(schedule.active)),
             batches=schedule.batches,
-            streamed_taps=int(chunks.taps.sum()),
+            streamed_taps=sums.taps,
             accumulations=self._accumulations,
             lif_updates=updates,
             comparisons=updates,
             leak_catchups=rows * int(batches.catchups.sum()),
             dense_accumulations=rows * geometry.positions * geometry.taps * self.spikes.timesteps,
-            pe_cycles=rows * int((batches.columns * (integration + batches.update_cycles)).sum()),
+            pe_cycles=rows * busy,
         )
 
     def count(self, log: AccessLog, times: int) -> None:
         """Log the accesses of ``times`` such groups."""
-        schedule, batches, chunks, widths = self.schedule, self.batches, self.chunks, self.widths
+        schedule, batches, widths, sums = self.schedule, self.batches, self.widths, self._sums
         rows, tws = self.rows, schedule.tws
-        columns = int(batches.columns.sum())
+        columns = len(schedule.position)
         adds = self._accumulations
         updates = rows * columns * tws
-        column_taps = int((batches.columns[chunks.batch] * chunks.taps).sum()) if columns else 0
+        potential = times * rows * widths.potential
+        tap_bits = rows * widths.weight * times
 
-        def total(values: PerStep) -> int:
-            return int(values.sum()) * times
-
-        log.read("lbuf", "filter", total(chunks.taps) * rows * widths.weight)
-        log.read("lbuf", "ifmap", total(chunks.hits) * tws)
-        log.read("lbuf", "tag", column_taps * times)
-        log.read("lbuf", "psum", total(batches.potential_reads) * rows * widths.potential)
-        log.write("lbuf", "psum", total(batches.potential_writes) * rows * widths.potential)
-        log.write("rf", "filter", column_taps * times * rows * widths.weight)
+        log.read("lbuf", "filter", sums.taps * tap_bits)
+        log.read("lbuf", "ifmap", sums.hits * times * tws)
+        log.read("lbuf", "tag", sums.column_taps * times)
+        log.read("lbuf", "psum", int(batches.potential_reads.sum()) * potential)
+        log.write("lbuf", "psum", int(batches.potential_writes.sum()) * potential)
+        log.write("rf", "filter", sums.column_taps * tap_bits)
         log.read("rf", "psum", (adds * widths.psum + updates * (widths.psum + widths.potential)) * times)
         log.write("rf", "psum", (adds * widths.psum + updates * widths.potential) * times)
 
-        log.move("glb", "lbuf", "ifmap", total(chunks.words) * tws)
-        log.move("glb", "lbuf", "tag", total(chunks.tags))
-        tap_bits = rows * widths.weight * times
-        group_taps, step_taps = self._group_filter_taps, int(chunks.filter_taps.sum())
+        log.move("glb", "lbuf", "ifmap", sums.words * times * tws)
+        log.move("glb", "lbuf", "tag", sums.tags * times)
+        group_taps, step_taps = self._group_filter_taps, sums.filter_taps
         to_lbuf = {"group": group_taps, "step": step_taps}
         to_glb = {"group": group_taps, "tile": int(self._tile_filter_taps.sum()), "step": step_taps}
         log.move("glb", "lbuf", "filter", to_lbuf[self.residency.lbuf_filter] * tap_bits)
@@ -376,6 +354,130 @@ class GroupTraffic:
             log.move("lbuf", "glb", tensor, bits)
             if self.residency.glb_ofmap == "sent":
                 log.move("glb", "dram", tensor, bits)
+
+
+SKEWS = ("none", "batch", "tile")
+SCOPES = ("group", "tile", "step")
+
+
+class _Sums(NamedTuple):
+    """Sums over the chunks of a group."""
+
+    taps: int
+    hits: int
+    words: int
+    tags: int
+    filter_taps: int
+    column_taps: int
+    column_slots: int
+
+
+@njit(cache=True)
+def _lay_steps(
+    table: NDArray[np.int64],
+    slots: PerStep,
+    cycles_per_slot: int,
+    columns: PerStep,
+    update_cycles: PerStep,
+    potential_reads: PerStep,
+    potential_writes: PerStep,
+    tile_words: PerStep,
+    tile_filter_taps: PerStep,
+    group_filter_taps: int,
+    skipped: PerStep,
+    rows: int,
+    weight_bits: int,
+    potential_bits: int,
+    tws: int,
+    skew: int,
+    glb_filter: int,
+    lbuf_holds_group: bool,
+    to_dram: bool,
+    half: int,
+) -> NDArray[np.int64]:
+    """Steps of a group, a column each; every transfer belongs to the first or last step of its scope."""
+    chunks = len(table)
+    sent = _sent_bits(table, columns, skipped, rows, tws)
+    laid = np.zeros((10, np.sum(np.maximum(1, (sent - 1) // half + 1))), np.int64)
+    tap_bits, potential = rows * weight_bits, rows * potential_bits
+    widest = step = 0
+    for i in range(chunks):
+        tile, b = table[i, TILE], table[i, BATCH]
+        starts_tile = i == 0 or table[i - 1, TILE] != tile
+        ends_tile = i == chunks - 1 or table[i + 1, TILE] != tile
+        ends_batch = b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b)
+        own = columns[b] if b >= 0 else 0
+        widest = own if starts_tile else max(widest, own)
+        filter_bits = table[i, FILTER_TAPS] * tap_bits
+        group_bits = group_filter_taps * tap_bits if i == 0 else 0
+
+        array = slots[i] * cycles_per_slot
+        read = tap_bits * table[i, TAPS] + tws * table[i, HITS] + own * table[i, TAPS]
+        written = 0
+        if ends_batch:
+            array += update_cycles[b]
+            read += potential * potential_reads[b]
+            written = rows * own * tws + potential * potential_writes[b]
+        if skew == 1 and ends_batch and own > 0:
+            array += rows + own - 2
+        if skew == 2 and ends_tile and widest > 0:
+            array += rows + widest - 2
+        fetched = tile_words[tile] * (tws + 1) if starts_tile else 0
+        if glb_filter == 0:
+            fetched += group_bits
+        elif glb_filter == 1:
+            fetched += tile_filter_taps[tile] * tap_bits if starts_tile else 0
+        else:
+            fetched += filter_bits
+        loaded = group_bits if lbuf_holds_group else filter_bits
+        loaded += table[i, WORDS] * tws + table[i, TAGS]
+
+        laid[3, step], laid[4, step] = fetched, loaded
+        laid[7, step], laid[8, step], laid[9, step] = array, read, written
+        first = step
+        left = sent[i]
+        while step == first or left > 0:
+            out = min(half, left)
+            laid[1, step] = tile
+            laid[2, step] = b if step == first else -1
+            laid[5, step] = out
+            laid[6, step] = out if to_dram else 0
+            left -= out
+            step += 1
+    return laid
+
+
+@njit(cache=True)
+def _sent_bits(
+    table: NDArray[np.int64], columns: PerStep, skipped: PerStep, rows: int, tws: int
+) -> NDArray[np.int64]:
+    """Outputs and tags that leave after each chunk: of its batch, and zero tags of its tile."""
+    chunks = len(table)
+    sent = np.zeros(chunks, np.int64)
+    for i in range(chunks):
+        tile, b = table[i, TILE], table[i, BATCH]
+        if b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b):
+            sent[i] += rows * columns[b] * (tws + 1)
+        if i == chunks - 1 or table[i + 1, TILE] != tile:
+            sent[i] += rows * skipped[tile]
+    return sent
+
+
+@njit(cache=True)
+def _sum_chunks(
+    table: NDArray[np.int64], columns: PerStep, slots: PerStep
+) -> tuple[int, int, int, int, int, int, int]:
+    taps = hits = words = tags = filter_taps = column_taps = column_slots = 0
+    for i in range(len(table)):
+        own = columns[table[i, BATCH]] if table[i, BATCH] >= 0 else 0
+        taps += table[i, TAPS]
+        hits += table[i, HITS]
+        words += table[i, WORDS]
+        tags += table[i, TAGS]
+        filter_taps += table[i, FILTER_TAPS]
+        column_taps += own * table[i, TAPS]
+        column_slots += own * slots[i]
+    return taps, hits, words, tags, filter_taps, column_taps, column_slots
 
 
 def _total(parts: dict[str, PerStep]) -> PerStep:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError
@@ -16,6 +16,7 @@ from spikex_sim.spec.arch import Accelerator
 PerStep = NDArray[np.int64]
 """One number for each step (or chunk, batch, tile)."""
 
+INT64_MAX = int(np.iinfo(np.int64).max)
 MAX_STEPS = 1 << 25
 """Most steps of one layer; about 200 bytes each."""
 LONGEST_CYCLES = 1 << 62
@@ -53,8 +54,16 @@ class Steps:
         return len(self.tile)
 
 
+def repeated(steps: Steps, times: int, first_group: int) -> Steps:
+    """Steps of several groups that do the same, numbered from ``first_group``."""
+    made = {f.name: np.tile(getattr(steps, f.name), times) for f in fields(Steps) if f.name != "group"}
+    return Steps(group=np.repeat(np.arange(first_group, first_group + times), len(steps)), **made)
+
+
 def joined(groups: list[Steps]) -> Steps:
     """Steps of several groups, one after the other."""
+    if len(groups) == 1:
+        return groups[0]
     return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})
 
 
@@ -111,29 +120,41 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     edge_latency = memory.lbuf.latency_cycles if memory.lbuf.bytes else memory.glb.latency_cycles
     edge_rate = Fraction(memory.lbuf.port_bits if memory.lbuf.bytes else memory.glb.array_port_bits)
 
-    def cycles(rate: Fraction, latency: int) -> Callable[[PerStep], PerStep]:
-        def of(bits: PerStep) -> PerStep:
-            exact = bits.astype(object) if _overflows(bits, rate) else bits
-            whole = -(-exact * rate.denominator // rate.numerator)
+    def cycles(bits: PerStep, rate: Fraction, latency: int) -> PerStep:
+        if not bits.any():
+            return np.zeros(len(bits), np.int64)
+        if _overflows(bits, rate):
+            whole = -(-bits.astype(object) * rate.denominator // rate.numerator)
             spent = np.where(bits > 0, whole + latency, 0)
             return np.minimum(spent, LONGEST_CYCLES).astype(np.int64)
+        found: PerStep = _cycles(bits, rate.numerator, rate.denominator, latency)
+        return found
 
-        return of
-
-    dram = cycles(dram_rate, memory.dram.latency_cycles)
-    port = cycles(port_rate, memory.glb.latency_cycles)
-    edge = cycles(edge_rate, edge_latency)
-    array_side = np.maximum(edge(steps.lbuf_read_bits), edge(steps.lbuf_write_bits))
+    array_side = np.maximum(
+        cycles(steps.lbuf_read_bits, edge_rate, edge_latency),
+        cycles(steps.lbuf_write_bits, edge_rate, edge_latency),
+    )
     durations = Durations(
-        fetch=dram(steps.fetch_bits),
-        load=port(steps.load_bits),
+        fetch=cycles(steps.fetch_bits, dram_rate, memory.dram.latency_cycles),
+        load=cycles(steps.load_bits, port_rate, memory.glb.latency_cycles),
         compute=np.maximum(steps.array_cycles, array_side),
-        store=port(steps.store_bits),
-        writeback=dram(steps.writeback_bits),
+        store=cycles(steps.store_bits, port_rate, memory.glb.latency_cycles),
+        writeback=cycles(steps.writeback_bits, dram_rate, memory.dram.latency_cycles),
         array=steps.array_cycles,
     )
     _check_range(durations, arch)
     return durations
+
+
+@njit(cache=True)
+def _cycles(bits: PerStep, numerator: int, denominator: int, latency: int) -> PerStep:
+    """Cycles of transfers at ``numerator / denominator`` bits per cycle; products fit int64."""
+    spent = np.zeros(len(bits), np.int64)
+    for step in range(len(bits)):
+        if bits[step] > 0:
+            whole = (bits[step] * denominator + numerator - 1) // numerator
+            spent[step] = min(whole + latency, LONGEST_CYCLES)
+    return spent
 
 
 def undisturbed(steps: Steps) -> Durations:
@@ -144,6 +165,9 @@ def undisturbed(steps: Steps) -> Durations:
 
 def _check_range(durations: Durations, arch: Accelerator) -> None:
     """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
+    longest = max(int(getattr(durations, field.name).max(initial=0)) for field in fields(Durations))
+    if longest * len(fields(Durations)) * len(durations.array) <= LONGEST_CYCLES:
+        return
     total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
     if total > LONGEST_CYCLES:
         raise ConfigError(
@@ -157,4 +181,4 @@ def _check_range(durations: Durations, arch: Accelerator) -> None:
 def _overflows(bits: PerStep, rate: Fraction) -> bool:
     """Whether ``bits * rate.denominator`` leaves int64; then Python's integers take over."""
     most = int(bits.max(initial=0))
-    return most * rate.denominator > np.iinfo(np.int64).max
+    return most * rate.denominator + rate.numerator > INT64_MAX

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import APART, Blocks, Handover, Residency, blocks_of, choose_residency
-from spikex_sim.memory.steps import Moves, Steps, check_number, joined, joined_moves
+from spikex_sim.memory.steps import Moves, Steps, check_number, joined, joined_moves, repeated
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -80,28 +78,31 @@ def traffic_of(
     """
     blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch, handover)
     sizes = schedule.groups.sizes
-    log = AccessLog()
-    per_size: dict[int, tuple[Steps, Operations, int]] = {}
-    additions: dict[int, int] = {}
-    groups = []
-    for index, rows in enumerate(sizes):
-        if rows not in per_size:
-            part = part_of(rows)
-            per_size[rows] = part.build()
-            additions[rows] = part.additions
-            part.count(log, sizes.count(rows))
-        check_number(len(sizes) * len(per_size[rows][0]), f"{len(sizes)} row groups", arch)
-        groups.append(_with_layer_loads(per_size[rows][0], index, schedule, blocks, residency))
-    spmb_loads = {"layer": 1, "tile": len(sizes), "kept": 0}
-    _count_spmb(log, blocks, schedule.tws, spmb_loads[residency.glb_ifmap])
-    operations = sum((per_size[rows][1] for rows in sizes), Operations())
+    log, groups, counted = AccessLog(), [], Operations()
+    compute_cycles = additions = 0
+    for rows in dict.fromkeys(sizes):
+        times, part = sizes.count(rows), part_of(rows)
+        steps, operations, cycles = part.build()
+        check_number(len(sizes) * len(steps), f"{len(sizes)} row groups", arch)
+        part.count(log, times)
+        groups.append(repeated(steps, times, sizes.index(rows)))
+        counted += operations.times(times)
+        compute_cycles += cycles * times
+        additions += part.additions * times
+    together = joined(groups)
+    words = int((blocks.spmb.sum(axis=1) * blocks.words).sum())
+    if residency.glb_ifmap == "layer":
+        together.fetch_bits[0] += words * (schedule.tws + 1)
+    loads = {"layer": 1, "tile": len(sizes), "kept": 0}[residency.glb_ifmap]
+    log.move("dram", "glb", "ifmap", words * loads * schedule.tws)
+    log.move("dram", "glb", "tag", words * loads)
     return Traffic(
-        steps=joined(groups),
+        steps=together,
         accesses=log.freeze(),
-        operations=operations,
+        operations=counted,
         residency=residency,
-        compute_cycles=sum(per_size[rows][2] for rows in sizes),
-        additions=sum(additions[rows] for rows in sizes),
+        compute_cycles=compute_cycles,
+        additions=additions,
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
     )
@@ -164,22 +165,3 @@ def _describe(schedule: Schedule, residency: Residency) -> dict[str, Any]:
         "lbuf_filter": f"per {residency.lbuf_filter}",
         "lbuf_ifmap": "per step",
     }
-
-
-def _count_spmb(log: AccessLog, blocks: Blocks, tws: int, loads: int) -> None:
-    words = int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * loads
-    log.move("dram", "glb", "ifmap", words * tws)
-    log.move("dram", "glb", "tag", words)
-
-
-def _with_layer_loads(
-    steps: Steps, group: int, schedule: Schedule, blocks: Blocks, residency: Residency
-) -> Steps:
-    """Number the group and let its first step load what belongs to the layer."""
-    changed: dict[str, Any] = {f.name: getattr(steps, f.name) for f in fields(Steps)}
-    changed["group"] = np.full(len(steps), group, dtype=np.int64)
-    if residency.glb_ifmap == "layer" and group == 0:
-        fetch = steps.fetch_bits.copy()
-        fetch[0] += int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
-        changed["fetch_bits"] = fetch
-    return Steps(**changed)

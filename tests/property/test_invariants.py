@@ -291,7 +291,14 @@ def test_counters_are_int64(scheduler: str, data: st.DataObject) -> None:
     if drawn is None:
         return
     done = drawn[2]
-    narrow = {"active": np.bool_, "times": np.int32, "taps": np.int32, "hits": np.int32, "words": np.int32}
+    narrow = {
+        "active": np.bool_,
+        "tags": np.uint8,
+        "times": np.int32,
+        "taps": np.int32,
+        "hits": np.int32,
+        "words": np.int32,
+    }
     for record in (done.schedule, done.spikes, done.found, done.traffic.steps, done.durations, done.ends):
         for name, array in arrays_in(record).items():
             assert array.dtype == narrow.get(name, np.int64), (type(record).__name__, name)
