@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,16 +69,16 @@ class Accesses(Mapping[str, dict[str, dict[str, int]]]):
 
     def rows(self) -> Iterator[tuple[str, str, int, int]]:
         """Yield (level, tensor, bits read, bits written) in a fixed order."""
-        for level in LEVELS:
-            for tensor in TENSORS:
-                yield level, tensor, self.read_bits(level, tensor), self.write_bits(level, tensor)
+        for level, by_tensor in zip(LEVELS, self.bits.tolist(), strict=True):
+            for tensor, (read, written) in zip(TENSORS, by_tensor, strict=True):
+                yield level, tensor, read, written
 
 
 class AccessLog:
     """Collects the accesses of a layer; :meth:`freeze` makes them immutable."""
 
     def __init__(self) -> None:
-        self._bits = _empty()
+        self._bits = dict.fromkeys(product(LEVELS, TENSORS, (READ, WRITE)), 0)
 
     def read(self, level: str, tensor: str, bits: int) -> None:
         """Count ``bits`` of ``tensor`` read from ``level``."""
@@ -95,11 +96,11 @@ class AccessLog:
     def _add(self, level: str, tensor: str, direction: int, bits: int) -> None:
         if bits < 0:
             raise OverflowError(f"{level} {tensor}: {bits} bits cannot be moved")
-        self._bits[LEVELS.index(level), TENSORS.index(tensor), direction] += bits
+        self._bits[level, tensor, direction] += bits
 
     def freeze(self) -> Accesses:
         """Return what was counted so far."""
-        return Accesses(self._bits.copy())
+        return Accesses(np.array(list(self._bits.values()), np.int64).reshape(len(LEVELS), len(TENSORS), 2))
 
 
 @dataclass(frozen=True)

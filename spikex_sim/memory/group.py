@@ -28,7 +28,7 @@ from spikex_sim.memory.chunks import (
 )  # fmt: skip
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
-from spikex_sim.memory.steps import Moves, PerStep, Steps
+from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -162,13 +162,8 @@ class GroupTraffic:
     arch: Accelerator
     rows: int
 
-    def build(self) -> tuple[Steps, Operations, int]:
-        """Steps of one such group, its operations and its compute cycles."""
-        steps = self._steps()
-        return steps, self._operations(), int(steps.array_cycles.sum())
-
-    def _steps(self) -> Steps:
-        """Lay chunks out; outputs and tags that exceed the ofmap halves follow in steps of their own."""
+    def steps(self, times: int, first_group: int) -> Steps:
+        """Steps of ``times`` such groups; outputs beyond the ofmap halves follow in steps of their own."""
         schedule, batches, residency = self.schedule, self.batches, self.residency
         lbuf_half, glb_half = UNLIMITED, UNLIMITED
         if not schedule.shape.fits_all:
@@ -176,18 +171,23 @@ class GroupTraffic:
             glb_half = self.arch.memory.glb.half_bits("ofmap")
             if lbuf_half < 1:
                 raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
+        sent = _sent_bits(self.chunks.table, batches.columns, self._skipped_per_tile, self.rows, schedule.tws)
+        pieces = np.maximum(1, (sent - 1) // lbuf_half + 1)
+        groups = len(schedule.groups.sizes)
+        check_number(groups * int(pieces.sum()), f"{groups} row groups", self.arch)
         arguments = (
-            self.chunks.table, self._slots, self._cycles_per_slot, batches.columns, batches.update_cycles,
+            self.chunks.table, sent, pieces, self._slots, self._cycles_per_slot, batches.columns,
+            batches.update_cycles,
             batches.potential_reads, batches.potential_writes, self._tile_words, self._tile_filter_taps,
-            self._group_filter_taps, self._skipped_per_tile, self.rows, self.widths.weight,
+            self._group_filter_taps, self.rows, self.widths.weight,
             self.widths.potential, schedule.tws, SKEWS.index(self.arch.skew),
             SCOPES.index(residency.glb_filter), residency.lbuf_filter == "group",
-            residency.glb_ofmap == "sent", lbuf_half,
+            residency.glb_ofmap == "sent", lbuf_half, times, first_group,
         )  # fmt: skip
         steps = Steps(*_lay_steps(*arguments))
-        sent = int(steps.store_bits.max())
-        if sent > glb_half:
-            raise too_small("glb", "ofmap", self.arch, sent, "the outputs of one step")
+        largest = int(steps.store_bits.max())
+        if largest > glb_half:
+            raise too_small("glb", "ofmap", self.arch, largest, "the outputs of one step")
         return steps
 
     @cached_property
@@ -301,7 +301,8 @@ class GroupTraffic:
         """GLB to DRAM: what was stored, or nothing where it stays."""
         return stored if self.residency.glb_ofmap == "sent" else np.zeros_like(stored)
 
-    def _operations(self) -> Operations:
+    def operations(self) -> Operations:
+        """What the array does in one such group."""
         schedule, batches, rows, sums = self.schedule, self.batches, self.rows, self._sums
         geometry = schedule.geometry
         updates = rows * len(schedule.position) * schedule.tws
@@ -375,6 +376,8 @@ class _Sums(NamedTuple):
 @njit(cache=True)
 def _lay_steps(
     table: NDArray[np.int64],
+    sent: PerStep,
+    pieces: PerStep,
     slots: PerStep,
     cycles_per_slot: int,
     columns: PerStep,
@@ -384,7 +387,6 @@ def _lay_steps(
     tile_words: PerStep,
     tile_filter_taps: PerStep,
     group_filter_taps: int,
-    skipped: PerStep,
     rows: int,
     weight_bits: int,
     potential_bits: int,
@@ -394,11 +396,13 @@ def _lay_steps(
     lbuf_holds_group: bool,
     to_dram: bool,
     half: int,
+    times: int,
+    first_group: int,
 ) -> NDArray[np.int64]:
-    """Steps of a group, a column each; every transfer belongs to the first or last step of its scope."""
+    """Steps of equal groups, a column each; transfers belong to the first or last step of their scope."""
     chunks = len(table)
-    sent = _sent_bits(table, columns, skipped, rows, tws)
-    laid = np.zeros((10, np.sum(np.maximum(1, (sent - 1) // half + 1))), np.int64)
+    steps = np.sum(pieces)
+    laid = np.zeros((10, times * steps), np.int64)
     tap_bits, potential = rows * weight_bits, rows * potential_bits
     widest = step = 0
     for i in range(chunks):
@@ -434,16 +438,17 @@ def _lay_steps(
 
         laid[3, step], laid[4, step] = fetched, loaded
         laid[7, step], laid[8, step], laid[9, step] = array, read, written
-        first = step
-        left = sent[i]
-        while step == first or left > 0:
-            out = min(half, left)
+        for piece in range(pieces[i]):
+            out = min(half, sent[i] - piece * half)
             laid[1, step] = tile
-            laid[2, step] = b if step == first else -1
+            laid[2, step] = b if piece == 0 else -1
             laid[5, step] = out
             laid[6, step] = out if to_dram else 0
-            left -= out
             step += 1
+    for other in range(1, times):
+        laid[:, other * steps : (other + 1) * steps] = laid[:, :steps]
+    for group in range(times):
+        laid[0, group * steps : (group + 1) * steps] = first_group + group
     return laid
 
 

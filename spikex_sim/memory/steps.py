@@ -54,12 +54,6 @@ class Steps:
         return len(self.tile)
 
 
-def repeated(steps: Steps, times: int, first_group: int) -> Steps:
-    """Steps of several groups that do the same, numbered from ``first_group``."""
-    made = {f.name: np.tile(getattr(steps, f.name), times) for f in fields(Steps) if f.name != "group"}
-    return Steps(group=np.repeat(np.arange(first_group, first_group + times), len(steps)), **made)
-
-
 def joined(groups: list[Steps]) -> Steps:
     """Steps of several groups, one after the other."""
     if len(groups) == 1:
@@ -121,9 +115,10 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     edge_rate = Fraction(memory.lbuf.port_bits if memory.lbuf.bytes else memory.glb.array_port_bits)
 
     def cycles(bits: PerStep, rate: Fraction, latency: int) -> PerStep:
-        if not bits.any():
+        most = int(bits.max(initial=0))
+        if most == 0:
             return np.zeros(len(bits), np.int64)
-        if _overflows(bits, rate):
+        if most * rate.denominator + rate.numerator > INT64_MAX:  # then Python's integers take over
             whole = -(-bits.astype(object) * rate.denominator // rate.numerator)
             spent = np.where(bits > 0, whole + latency, 0)
             return np.minimum(spent, LONGEST_CYCLES).astype(np.int64)
@@ -163,10 +158,19 @@ def undisturbed(steps: Steps) -> Durations:
     return Durations(nothing, nothing, steps.array_cycles, nothing, nothing, array=steps.array_cycles)
 
 
+@njit(cache=True)
+def _are_short(f: PerStep, l: PerStep, c: PerStep, s: PerStep, w: PerStep, array: PerStep) -> bool:  # noqa: E741
+    """Whether no activity takes so long that all in sequence could exceed the limit."""
+    most = LONGEST_CYCLES // (6 * max(1, len(f)))
+    longest = 0
+    for i in range(len(f)):
+        longest = max(longest, f[i], l[i], c[i], s[i], w[i], array[i])
+    return longest <= most
+
+
 def _check_range(durations: Durations, arch: Accelerator) -> None:
     """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
-    longest = max(int(getattr(durations, field.name).max(initial=0)) for field in fields(Durations))
-    if longest * len(fields(Durations)) * len(durations.array) <= LONGEST_CYCLES:
+    if _are_short(*(getattr(durations, field.name) for field in fields(Durations))):
         return
     total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
     if total > LONGEST_CYCLES:
@@ -176,9 +180,3 @@ def _check_range(durations: Durations, arch: Accelerator) -> None:
             where=arch.name,
             field="memory",
         )
-
-
-def _overflows(bits: PerStep, rate: Fraction) -> bool:
-    """Whether ``bits * rate.denominator`` leaves int64; then Python's integers take over."""
-    most = int(bits.max(initial=0))
-    return most * rate.denominator + rate.numerator > INT64_MAX

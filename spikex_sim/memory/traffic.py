@@ -11,7 +11,7 @@ from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import APART, Blocks, Handover, Residency, blocks_of, choose_residency
-from spikex_sim.memory.steps import Moves, Steps, check_number, joined, joined_moves, repeated
+from spikex_sim.memory.steps import Moves, Steps, joined, joined_moves
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -82,12 +82,11 @@ def traffic_of(
     compute_cycles = additions = 0
     for rows in dict.fromkeys(sizes):
         times, part = sizes.count(rows), part_of(rows)
-        steps, operations, cycles = part.build()
-        check_number(len(sizes) * len(steps), f"{len(sizes)} row groups", arch)
+        steps = part.steps(times, sizes.index(rows))
         part.count(log, times)
-        groups.append(repeated(steps, times, sizes.index(rows)))
-        counted += operations.times(times)
-        compute_cycles += cycles * times
+        groups.append(steps)
+        counted += part.operations().times(times)
+        compute_cycles += int(steps.array_cycles.sum())
         additions += part.additions * times
     together = joined(groups)
     words = int((blocks.spmb.sum(axis=1) * blocks.words).sum())
