@@ -134,9 +134,12 @@ def _survey(
     pixel = np.empty((widest, filter_taps), np.int64)
     fresh = np.empty((widest, filter_taps), np.bool_)
     union = np.zeros(geometry.channels, np.uint8)
+    flat_tags, flat_hits, flat_words, flat_taps = tags.ravel(), hits.ravel(), words.ravel(), taps.ravel()
+    channels, windows = np.uintp(geometry.channels), tags.shape[1]
     for b in range(batches):
         start, stop = batch_columns[b], batch_columns[b + 1]
         touched[b] = touch_pixels(geometry, position[start:stop], window[start:stop], stamp, b, pixel, fresh)
+        own = np.uintp(b * geometry.channels)  # indices are unsigned: a sign would have to be looked at
         for tap in range(filter_taps):
             streams = False
             for col in range(stop - start):
@@ -144,16 +147,19 @@ def _survey(
                 if place < 0 or counts[place, w] == 0:
                     continue
                 spikes[b] += counts[place, w]
-                if not streams:
-                    union[:] = 0
-                    streams = True
-                _add(tags[place, w], hits[b], union)
+                streams = True
+                word = np.uintp((place * windows + w) * geometry.channels)
+                for channel in range(channels):
+                    tag = flat_tags[word + channel]
+                    flat_hits[own + channel] += tag
+                    union[channel] |= tag
                 if fresh[col, tap]:
-                    _add(tags[place, w], words[b], union)
+                    for channel in range(channels):
+                        flat_words[own + channel] += flat_tags[word + channel]
             if streams:
-                own = taps[b]
-                for channel in range(len(union)):
-                    own[channel] += union[channel]
+                for channel in range(channels):
+                    flat_taps[own + channel] += union[channel]
+                    union[channel] = 0
     if stream == ALL:
         taps[:] = filter_taps
     elif stream == CHANNEL:
@@ -162,11 +168,3 @@ def _survey(
                 if taps[b, channel] > 0:
                     taps[b, channel] = filter_taps
     return taps, hits, words, touched, spikes
-
-
-@njit(cache=True)
-def _add(tags: NDArray[np.uint8], count: NDArray[np.int32], union: NDArray[np.uint8]) -> None:
-    """Count the tags of a word's channels, and add them to a union."""
-    for channel in range(len(tags)):
-        count[channel] += tags[channel]
-        union[channel] |= tags[channel]
