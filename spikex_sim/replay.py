@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
@@ -151,11 +151,14 @@ class LayerRunner:
         if flows[0].stages[index].layer.is_pool:
             return [self._pool(flow, index, values) for flow, values in zip(flows, entered, strict=True)]
         known = [values for values in entered if values is not None]
+        costs: Iterable[LayerCost]
         if tws == "auto":
-            tws = self._best_tws(flows, index, known, progress)
+            costs = self._best_costs(flows, index, known, progress)
+        else:
+            costs = (self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True))
         return [
-            self._integrate(flow, index, sample, values, tws)
-            for sample, (flow, values) in enumerate(zip(flows, known, strict=True))
+            self._integrate(flow, index, sample, values, cost)
+            for sample, (flow, values, cost) in enumerate(zip(flows, known, costs, strict=True))
         ]
 
     def _activations(self, flow: Flow, index: int, entered: Signal | None) -> Signal | None:
@@ -164,26 +167,28 @@ class LayerRunner:
             return entered
         return spike_counts(entered, self.arch.activation_bits)
 
-    def _best_tws(self, flows: list[Flow], index: int, known: list[Signal], progress: Progress) -> int:
-        """Window size with the smallest EDP over all samples; ties go to the smaller (Section 7)."""
-        edps: dict[int, float] = {}
+    def _best_costs(
+        self, flows: list[Flow], index: int, known: list[Signal], progress: Progress
+    ) -> list[LayerCost]:
+        """Costs at the window size of the smallest EDP over all samples, ties to the smaller (Section 7)."""
+        best: tuple[float, list[LayerCost]] | None = None
         refused: SpikexError | None = None
         for tws in self._candidates(flows[0].trace.timesteps):
             progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
-            energy_pj, cycles = 0.0, 0
             try:
-                for flow, values in zip(flows, known, strict=True):
-                    cost = self._cost(flow, index, values, tws)
-                    energy_pj += cost.energy.total_pj
-                    cycles += cost.cycles
+                costs = [
+                    self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True)
+                ]
             except ConfigError as exc:
                 refused = refused or exc
                 continue
-            edps[tws] = energy_pj * cycles
-        if not edps:
+            edp = sum(cost.energy.total_pj for cost in costs) * sum(cost.cycles for cost in costs)
+            if best is None or edp < best[0]:
+                best = edp, costs
+        if best is None:
             assert refused is not None
             raise refused
-        return min(edps, key=edps.__getitem__)
+        return best[1]
 
     def _candidates(self, timesteps: int) -> list[int]:
         """Window sizes that make a difference on this accelerator."""
@@ -209,10 +214,9 @@ class LayerRunner:
         )
         return LayerCost(schedule, inputs, widths, handover, traffic, durations, ends, energy)
 
-    def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, tws: int) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
-        cost = self._cost(flow, index, values, tws)
         flow.kept = cost.traffic.output_kept
         if self.observe is not None:
             self.observe(TimedLayer(layer, index, sample, self.arch, cost))

@@ -46,6 +46,7 @@ def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> N
     return _count_slots(
         schedule.geometry,
         spikes.tags,
+        spikes.counts,
         schedule.batch_columns,
         schedule.position,
         schedule.window,
@@ -62,6 +63,7 @@ def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> N
 def _count_slots(
     geometry: Geometry,
     tags: NDArray[np.uint8],
+    counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
@@ -75,35 +77,101 @@ def _count_slots(
     slots = np.zeros(len(batch), np.int64)
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
-    taken = np.zeros((geometry.channels * filter_taps, widest), np.bool_)
-    mask = np.zeros((filter_taps, widest), np.bool_)
+    words = (widest + 63) // 64  # columns are bits
+    taken = np.zeros((words, geometry.channels * filter_taps), np.uint64)
+    mask = np.zeros((words, filter_taps * geometry.channels), np.uint64)
+    lowest = np.zeros(widest, np.int64)  # slot of which a column is free; below it is taken
     for part in range(len(batch)):
         if batch[part] < 0:
             continue
         start, stop = batch_columns[batch[part]], batch_columns[batch[part] + 1]
+        channels = first_channel[part], last_channel[part]
+        _mark(geometry, tags, counts, position[start:stop], window[start:stop], channels, mask)
         used = 0
-        for channel in range(first_channel[part], last_channel[part]):
-            active = False
-            mask[:] = False
-            for tap in range(filter_taps):
-                for col in range(stop - start):
-                    y, x = corner(geometry, position[start + col])
-                    y += tap // geometry.kernel_w
-                    x += tap % geometry.kernel_w
-                    if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
-                        continue
-                    if tags[y * geometry.in_width + x, window[start + col], channel] > 0:
-                        mask[tap, col] = True
-                        active = True
+        lowest[:] = 0
+        for channel in range(channels[0], channels[1]):
+            active = stream == ALL
+            if stream == CHANNEL:
+                for tap in range(filter_taps):
+                    for word in range(words):
+                        active |= mask[word, tap * geometry.channels + channel] != 0
             for tap in range(first_tap[part], last_tap[part]):
-                if not (mask[tap].any() or stream == ALL or (stream == CHANNEL and active)):
-                    continue
-                slot = 0
-                while slot < used and (taken[slot] & mask[tap]).any():
+                own = tap * geometry.channels + channel
+                slot = _first_open(mask, own, lowest, stop - start)
+                if slot < 0:
+                    if not active:
+                        continue
+                    slot = 0
+                while slot < used and _overlap(taken, slot, mask, own):
                     slot += 1
                 if slot == used:
-                    taken[used] = False
+                    taken[:, used] = 0
                     used += 1
-                taken[slot] |= mask[tap]
+                for word in range(words):
+                    taken[word, slot] |= mask[word, own]
+                for col in range(stop - start):
+                    if _has(mask, own, col):
+                        while lowest[col] < used and _has(taken, lowest[col], col):
+                            lowest[col] += 1
         slots[part] = used
     return slots
+
+
+@njit(cache=True)
+def _mark(
+    geometry: Geometry,
+    tags: NDArray[np.uint8],
+    counts: NDArray[np.int64],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    channels: tuple[int, int],
+    mask: NDArray[np.uint64],
+) -> None:
+    """Set the bits of columns whose tap has a tag: ``mask[word, tap * C + channel]``."""
+    windows, width = counts.shape[1], geometry.channels
+    flat = tags.ravel()
+    number = np.uintp(channels[1] - channels[0])
+    for tap in range(geometry.kernel_h * geometry.kernel_w):
+        first = tap * width + channels[0]
+        mask[:, first : tap * width + channels[1]] = 0
+        for col in range(len(position)):
+            y, x = corner(geometry, position[col])
+            y += tap // geometry.kernel_w
+            x += tap % geometry.kernel_w
+            if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
+                continue
+            pixel = y * geometry.in_width + x
+            if counts[pixel, window[col]] == 0:
+                continue
+            row = mask[col // 64]
+            own, bit = np.uintp(first), np.uint64(col % 64)
+            tagged = np.uintp((pixel * windows + window[col]) * width + channels[0])
+            for channel in range(number):  # unsigned: a sign would have to be looked at
+                row[own + channel] |= np.uint64(flat[tagged + channel]) << bit
+
+
+@njit(cache=True)
+def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64], columns: int) -> int:
+    """First slot that may be free in all columns of a tap; -1 if it has none."""
+    slot = -1
+    for word in range(len(mask)):
+        if mask[word, own] == 0:
+            continue
+        for col in range(64 * word, min(64 * word + 64, columns)):
+            if _has(mask, own, col):
+                slot = max(slot, lowest[col])
+    return slot
+
+
+@njit(cache=True)
+def _has(bits: NDArray[np.uint64], own: int, col: int) -> bool:
+    found: bool = bits[col // 64, own] >> np.uint64(col % 64) & np.uint64(1) != 0
+    return found
+
+
+@njit(cache=True)
+def _overlap(a: NDArray[np.uint64], slot: int, b: NDArray[np.uint64], own: int) -> bool:
+    found = False
+    for word in range(len(a)):
+        found |= a[word, slot] & b[word, own] != 0
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,25 @@ def parse_yaml(text: str, where: str) -> Any:
 
 def preset_names() -> list[str]:
     """Names of the accelerator presets that ship with the package."""
-    folder = resources.files("spikex_sim.spec") / "presets"
-    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return list(_preset_names())
+
+
+@lru_cache
+def _preset_names() -> tuple[str, ...]:
+    names = (item.name for item in (resources.files("spikex_sim.spec") / "presets").iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+@lru_cache
+def _preset_data(name: str) -> Any:
+    """What the file of a preset says; not to be changed."""
+    text = (resources.files("spikex_sim.spec") / "presets" / f"{name}.yaml").read_text("utf-8")
+    return parse_yaml(text, f"preset {name}")
+
+
+@lru_cache
+def _preset(name: str) -> Accelerator:
+    return _built(name, {})
 
 
 def load_accelerator(
@@ -88,6 +106,12 @@ def load_accelerator(
     ConfigError
         Naming file and key.
     """
+    if not overrides and isinstance(arch, str) and arch in _preset_names():
+        return _preset(arch)
+    return _built(arch, overrides)
+
+
+def _built(arch: str | Path | Accelerator, overrides: Mapping[str, Any] | None) -> Accelerator:
     if isinstance(arch, Accelerator):
         if not overrides:
             return arch
@@ -110,12 +134,9 @@ def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
         raise ConfigError("bases refer to each other", where=arch, field="base")
     presets = preset_names()
     if arch in presets:
-        where = f"preset {arch}"
-        text = (resources.files("spikex_sim.spec") / "presets" / f"{arch}.yaml").read_text("utf-8")
+        where, data = f"preset {arch}", dict(_preset_data(arch))
     else:
-        where = arch
-        text = _read_file(arch, presets)
-    data = parse_yaml(text, where)
+        where, data = arch, parse_yaml(_read_file(arch, presets), arch)
     if not isinstance(data, dict):
         raise ConfigError("must be a mapping of keys to values", where=where)
     data.setdefault("name", Path(arch).stem[:MAX_NAME])

@@ -1,0 +1,286 @@
+"""Measure everything in one run, write it as JSON, and compare it with the saved run.
+
+    make bench            # into results/bench, compared with docs/performance.json
+    make bench SAVE=1     # and saved there, with docs/performance.md
+
+Every figure is a ratio of two things that are timed in turn, or an exponent. A ratio that is more than 10 %
+worse than in the saved run ends the command with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"  # one thread each side, before anything starts its own
+
+import spikex_sim as sx  # noqa: E402
+from benchmarks import page, scalesim_run, workloads  # noqa: E402
+from benchmarks.timing import exponent, medians  # noqa: E402
+from spikex_sim.simulator import versions  # noqa: E402
+from spikex_sim.trace.model import Trace  # noqa: E402
+
+SAVED = workloads.ROOT / "docs" / "performance.json"
+WORSE = 1.1
+"""How much worse than in the saved run a ratio may be."""
+CLOSED_LOOP = ("N-MNIST", "DVS-Gesture Large")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes
+    ----------
+    name, versus : str
+        What was timed, and against what.
+    value : float or None
+        The ratio or exponent; None where it could not be measured.
+    target : float or None
+        What it should be, at most, or at least with ``more``.
+    more : bool
+        Whether more is better.
+    details : str
+        The times behind it, or why there are none.
+    """
+
+    name: str
+    versus: str
+    value: float | None
+    target: float | None
+    details: str
+    more: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without target or value."""
+        if self.value is None or self.target is None:
+            return None
+        return self.value >= self.target if self.more else self.value <= self.target
+
+
+def ms(seconds: float) -> str:
+    """Milliseconds, three digits."""
+    return f"{seconds * 1e3:.3g} ms"
+
+
+def against_dense(folder: Path, repeats: int) -> Iterator[Row]:
+    """Closed loop, costs only and event engine against a dense forward pass."""
+    for name in CLOSED_LOOP:
+        trace = workloads.recorded(name, folder)
+        rows = ((f"{name}, closed loop", 1.0), (f"{name}, costs only", 0.3))
+        reason = "the recording is not at hand" if trace is None else ""
+        if not reason and find_spec("torch") is None:
+            reason = "PyTorch is not installed"
+        if trace is None or reason:
+            yield from (Row(row, "dense PyTorch forward", None, target, reason) for row, target in rows)
+            continue
+        from benchmarks.dense import forward
+
+        costs = workloads.without_weights(trace)
+        works = (lambda t=trace: sx.simulate(t), lambda c=costs: sx.simulate(c), forward(trace))
+        whole, only, dense = medians(works, repeats)
+        for (row, target), taken in zip(rows, (whole, only), strict=True):
+            details = f"{ms(taken)} / {ms(dense)}"
+            yield Row(row, "dense PyTorch forward", taken / dense, target, details)
+        fast, event = medians(
+            (lambda t=trace: sx.simulate(t), lambda t=trace: sx.simulate(t, engine="event")),
+            max(3, repeats // 5), in_a_row=1,
+        )  # fmt: skip
+        yield Row(f"{name}, event engine", "fast engine", event / fast, 50, f"{ms(event)} / {ms(fast)}")
+
+
+def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
+    """Simulated cycles a second of a dense array."""
+    name, versus = "cycles a second, dense array", "SCALE-Sim 3.0.0"
+    if find_spec("scalesim") is None:
+        yield Row(name, versus, None, 1000, "SCALE-Sim is not installed", more=True)
+        return
+    scalesim_run.prepare(folder)
+    traces = scalesim_run.traces()
+    works = (
+        lambda: [sx.simulate(trace, "systolic-os") for trace in traces],
+        lambda: scalesim_run.run(folder),
+        lambda: scalesim_run.idle(folder),
+    )
+    ours, theirs, imports = medians(works, max(3, repeats // 5), in_a_row=1)
+    details = (
+        f"{ms(ours)}, {ms(theirs - imports)} without its {ms(imports)} of imports; the same layers and cycles"
+    )
+    yield Row(name, versus, (theirs - imports) / ours, 1000, details, more=True)
+    # Few steps of a short network are mostly the start of each layer; all time points of the real one are not.
+    trace = workloads.recorded("N-MNIST", folder)
+    if trace is not None:
+        cycles = sum(sx.simulate(one, "systolic-os").totals.compute_cycles for one in traces)
+        costs = workloads.without_weights(trace)
+        (taken,) = medians((lambda: sx.simulate(costs, "systolic-os"),), repeats)
+        longer = sx.simulate(costs, "systolic-os").totals.compute_cycles
+        rate, slow = longer / taken, cycles / (theirs - imports)
+        details = f"{rate:,.0f} / {slow:,.0f} cycles a second; N-MNIST, all 30 time points"
+        yield Row(f"{name}, T=30", versus, rate / slow, 1000, details, more=True)
+
+
+def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
+    """Recorded VGG-9 layers, start from a cold shell, and memory."""
+    trace = workloads.recorded("VGG-9 layers", folder)
+    name, versus = "VGG-9 recorded layers, PTB with StSAP", "0.2 s"
+    if trace is None:
+        yield Row(name, versus, None, 1.0, "the recording is not at hand")
+    else:
+        (taken,) = medians((lambda: sx.simulate(trace, "ptb-stsap"),), max(3, repeats // 5))
+        yield Row(name, versus, taken / 0.2, 1.0, ms(taken))
+
+    def shell(*words: str) -> Callable[[], object]:
+        command = [sys.executable, *words]
+        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+    run = shell("-m", "spikex_sim", "run", "--tws", "4")
+    cold, numba = medians((run, shell("-c", "import numba")), max(5, repeats // 3), in_a_row=1)
+    yield Row("spikex-sim run, cold shell", "import numba", cold / numba, 2.5, f"{ms(cold)} / {ms(numba)}")
+    if workloads.recorded("DVS-Gesture Large", folder) is None:
+        yield Row("peak memory, DVS-Gesture Large", "300 MB", None, 1.0, "the recording is not at hand")
+    else:
+        script = (
+            "import sys, spikex_sim as sx\n"
+            "from spikex_sim.simulator import simulate\n"
+            "def peak():\n"
+            "    lines = open('/proc/self/status').read().splitlines()\n"
+            "    return int(next(line for line in lines if line.startswith('VmHWM')).split()[1]) / 1000\n"
+            "before = peak(); simulate(sx.load_trace(sys.argv[1])); print(peak() - before, before)"
+        )
+        command = [sys.executable, "-c", script, str(folder / "dvs-gesture-large.npz")]
+        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        more, before = map(float, found)
+        details = f"{more:.0f} MB above {before:.0f} MB of interpreter and imports"
+        yield Row("peak memory, DVS-Gesture Large", "300 MB", more / 300, 1.0, details)
+
+
+def scaling(repeats: int) -> Iterator[Row]:
+    """Exponents of the time against what a run consists of."""
+
+    def series(
+        name: str, sizes: list[Any], make: Callable[[Any], tuple[Trace, dict[str, Any]]],
+        measure: Callable[[Any], float] = float, target: float | None = None,
+    ) -> Row:  # fmt: skip
+        made = [make(size) for size in sizes]
+        works = [lambda t=trace, o=options: sx.simulate(t, **o) for trace, options in made]
+        taken = medians(works, repeats)
+        pairs = ", ".join(f"{size}: {ms(one)}" for size, one in zip(sizes, taken, strict=True))
+        return Row(name, "exponent", exponent([measure(size) for size in sizes], taken), target, pairs)
+
+    repeats = max(3, repeats // 3)
+    yield series("input spikes, by rate", [0.01, 0.02, 0.04, 0.08, 0.16, 0.32],
+                 lambda rate: (workloads.conv_layer(rate, 100), {}), target=1.1)  # fmt: skip
+    yield series("time points", [50, 100, 200, 400], lambda steps: (workloads.conv_layer(0.05, steps), {}))
+    layer = workloads.conv_layer(0.05, 128)
+    yield series("window size", [2, 4, 8, 16], lambda tws: (layer, {"tws": tws}))
+    yield series("PEs, square array", [8, 16, 32, 64, 128],
+                 lambda side: (layer, {"overrides": {"array.rows": side, "array.cols": side,
+                                                     "mapping.tile": "layer"}}),
+                 lambda side: float(side * side))  # fmt: skip
+    yield series("channels in and out", [16, 32, 64, 128],
+                 lambda channels: (workloads.conv_layer(0.05, 50, channels=channels, side=8), {}),
+                 lambda channels: float(channels * channels))  # fmt: skip
+
+
+def throughput(folder: Path, repeats: int) -> Iterator[Row]:
+    """A batch against one sample, and the largest network on the largest array."""
+    trace = workloads.recorded("N-MNIST", folder)
+    if trace is not None:
+        batch = [trace] * 16
+        many, one = medians((lambda: sx.simulate(batch), lambda: sx.simulate(trace)), max(3, repeats // 5))
+        details = f"{16 / many:.0f} samples a second, {1 / one:.0f} one by one"
+        yield Row("16 samples of N-MNIST in a run", "16 runs", many / (16 * one), None, details)
+    network = workloads.generated("resnet18-tinyimagenet", 4)
+    options: dict[str, Any] = {"overrides": {"array.rows": 128, "array.cols": 128, "mapping.tile": "layer"}}
+    (taken,) = medians((lambda: sx.simulate(network, tws=4, **options),), 3)
+    neurons = sum(layer.out_channels * layer.out_height * layer.out_width for layer in network.layers)
+    yield Row("ResNet-18, 64x64 pixels, T=4, 128x128 PEs", "1 s", taken, None,
+              f"{ms(taken)}, {neurons:,} neurons, costs only")  # fmt: skip
+
+
+def machine() -> dict[str, str]:
+    """What it was measured on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
+        model = names[0] if names else model
+    return {"cpu": model, "cores": str(os.cpu_count()), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def commit() -> str:
+    """Commit of the working tree, marked where it has changes."""
+    command = ["git", "-C", str(workloads.ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def worse(rows: list[dict[str, Any]], saved: list[dict[str, Any]]) -> list[str]:
+    """Figures that are more than 10 % worse than the saved ones."""
+    before = {row["name"]: row["value"] for row in saved}
+    found = []
+    for row in rows:
+        value, old = row["value"], before.get(row["name"])
+        if value is None or not old or value <= 0 or row["versus"] == "exponent":
+            continue
+        factor = old / value if row["more"] else value / old
+        if factor > WORSE:
+            found.append(f"{row['name']}: {value:.3g}, was {old:.3g}")
+    return found
+
+
+def main() -> int:
+    """Measure, print, compare and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"))
+    parser.add_argument("--repeats", type=int, default=25)
+    parser.add_argument("--save", action="store_true", help="replace docs/performance.json and .md")
+    given = parser.parse_args()
+    sx.simulate(workloads.conv_layer(0.05, 20))  # kernels
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in (
+            against_dense(folder, given.repeats), against_scalesim(folder, given.repeats),
+            against_limits(folder, given.repeats), scaling(given.repeats), throughput(folder, given.repeats),
+        ):  # fmt: skip
+            for row in part:
+                rows.append(asdict(row) | {"met": row.met})
+                print(page.line(rows[-1]), flush=True)
+    found = {"commit": commit(), "machine": machine(), "versions": versions() | _others(), "rows": rows}
+    saved = json.loads(SAVED.read_text())["rows"] if SAVED.exists() else []
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1) + "\n"
+    (given.out / "bench.json").write_text(text)
+    if given.save:
+        SAVED.write_text(text)
+        page.PAGE.write_text(page.markdown(found))
+        return 0
+    slower = worse(rows, saved)
+    for item in slower:
+        print(f"worse than the saved run by more than 10 %: {item}")
+    return 1 if slower else 0
+
+
+def _others() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "scalesim") if find_spec(name)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
