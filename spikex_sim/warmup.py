@@ -30,10 +30,7 @@ KERNELS = (
     slots._count_slots,
     group._batch_counts,
     group._lay_steps,
-    group._sent_bits,
-    group._sum_chunks,
     steps._cycles,
-    steps._are_short,
     chunks._cut,
     fast._recurrence,
 )

@@ -171,7 +171,7 @@ class GroupTraffic:
             glb_half = self.arch.memory.glb.half_bits("ofmap")
             if lbuf_half < 1:
                 raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
-        sent = _sent_bits(self.chunks.table, batches.columns, self._skipped_per_tile, self.rows, schedule.tws)
+        sent = _total(self._sent())
         pieces = np.maximum(1, (sent - 1) // lbuf_half + 1)
         groups = len(schedule.groups.sizes)
         check_number(groups * int(pieces.sum()), f"{groups} row groups", self.arch)
@@ -192,7 +192,20 @@ class GroupTraffic:
 
     @cached_property
     def _sums(self) -> _Sums:
-        return _Sums(*_sum_chunks(self.chunks.table, self.batches.columns, self._slots))
+        table = self.chunks.table
+        taps, hits, filter_taps, words, tags = table[:, TAPS:].sum(axis=0).tolist()
+        columns = self._columns
+        return _Sums(
+            taps, hits, words, tags, filter_taps, int(columns @ table[:, TAPS]), int(columns @ self._slots)
+        )
+
+    @cached_property
+    def _columns(self) -> PerStep:
+        """Columns in use of each chunk's batch."""
+        found = np.zeros(len(self.chunks), np.int64)
+        issued = self.chunks.batch >= 0
+        found[issued] = self.batches.columns[self.chunks.batch[issued]]
+        return found
 
     @cached_property
     def _slots(self) -> PerStep:
@@ -267,10 +280,8 @@ class GroupTraffic:
 
     def _sent(self) -> dict[str, PerStep]:
         """LBUF to GLB to DRAM, by tensor, before the outputs are split."""
-        b, tile = self.chunks.batch, self.chunks.tile
-        columns = self.batches.columns
-        ends = _last_of_run(b) & (b >= 0)
-        output = self.rows * np.where(ends, columns[b], 0) if len(columns) else np.zeros(len(b), np.int64)
+        tile = self.chunks.tile
+        output = self.rows * np.where(_last_of_run(self.chunks.batch), self._columns, 0)
         zero_tags = self.rows * np.where(_last_of_run(tile), self._skipped_per_tile[tile], 0)
         return {"ofmap": output * self.schedule.tws, "tag": output + zero_tags}
 
@@ -445,44 +456,14 @@ def _lay_steps(
             laid[5, step] = out
             laid[6, step] = out if to_dram else 0
             step += 1
-    for other in range(1, times):
-        laid[:, other * steps : (other + 1) * steps] = laid[:, :steps]
+    for field in range(10):
+        row = laid[field]
+        for k in range(steps, times * steps):
+            row[k] = row[k - steps]
     for group in range(times):
-        laid[0, group * steps : (group + 1) * steps] = first_group + group
+        for k in range(group * steps, (group + 1) * steps):
+            laid[0, k] = first_group + group
     return laid
-
-
-@njit(cache=True)
-def _sent_bits(
-    table: NDArray[np.int64], columns: PerStep, skipped: PerStep, rows: int, tws: int
-) -> NDArray[np.int64]:
-    """Outputs and tags that leave after each chunk: of its batch, and zero tags of its tile."""
-    chunks = len(table)
-    sent = np.zeros(chunks, np.int64)
-    for i in range(chunks):
-        tile, b = table[i, TILE], table[i, BATCH]
-        if b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b):
-            sent[i] += rows * columns[b] * (tws + 1)
-        if i == chunks - 1 or table[i + 1, TILE] != tile:
-            sent[i] += rows * skipped[tile]
-    return sent
-
-
-@njit(cache=True)
-def _sum_chunks(
-    table: NDArray[np.int64], columns: PerStep, slots: PerStep
-) -> tuple[int, int, int, int, int, int, int]:
-    taps = hits = words = tags = filter_taps = column_taps = column_slots = 0
-    for i in range(len(table)):
-        own = columns[table[i, BATCH]] if table[i, BATCH] >= 0 else 0
-        taps += table[i, TAPS]
-        hits += table[i, HITS]
-        words += table[i, WORDS]
-        tags += table[i, TAGS]
-        filter_taps += table[i, FILTER_TAPS]
-        column_taps += own * table[i, TAPS]
-        column_slots += own * slots[i]
-    return taps, hits, words, tags, filter_taps, column_taps, column_slots
 
 
 def _total(parts: dict[str, PerStep]) -> PerStep:

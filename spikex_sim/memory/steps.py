@@ -158,19 +158,10 @@ def undisturbed(steps: Steps) -> Durations:
     return Durations(nothing, nothing, steps.array_cycles, nothing, nothing, array=steps.array_cycles)
 
 
-@njit(cache=True)
-def _are_short(f: PerStep, l: PerStep, c: PerStep, s: PerStep, w: PerStep, array: PerStep) -> bool:  # noqa: E741
-    """Whether no activity takes so long that all in sequence could exceed the limit."""
-    most = LONGEST_CYCLES // (6 * max(1, len(f)))
-    longest = 0
-    for i in range(len(f)):
-        longest = max(longest, f[i], l[i], c[i], s[i], w[i], array[i])
-    return longest <= most
-
-
 def _check_range(durations: Durations, arch: Accelerator) -> None:
     """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
-    if _are_short(*(getattr(durations, field.name) for field in fields(Durations))):
+    longest = max(int(getattr(durations, field.name).max(initial=0)) for field in fields(Durations))
+    if longest * len(fields(Durations)) * len(durations.array) <= LONGEST_CYCLES:
         return
     total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
     if total > LONGEST_CYCLES:
