@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
+SAVE ?=
 TWS ?= 2,4,8
 ARCH ?= spikex,ptb
 TRACE ?=
@@ -13,13 +15,14 @@ FIGURES ?= results/figures
 COLUMNS ?= 1
 RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep figures test test-slow test-kernels coverage lint format traces clean
+.PHONY: help sweep figures test test-slow test-kernels coverage lint format traces clean bench
 
 help:
 	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
 	@echo "make figures        a small study of the packaged trace, and its figures in results/figures [COLUMNS=2]"
 	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
 	@echo "make test-slow      tests that take minutes or download something"
+	@echo "make bench          ratios against PyTorch and SCALE-Sim, compared with the saved run [SAVE=1]"
 	@echo "make lint           ruff, mypy, import-linter"
 	@echo "make coverage       fast tests without JIT, with coverage"
 	@echo "make traces         regenerate traces/ and the embedded trace"
@@ -68,6 +71,15 @@ test-slow: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[digits]'
 	$(BIN)/python -m pytest -m slow
 
+# An environment of its own: SCALE-Sim wants an older numpy.
+$(BENCH)/.ready: $(VENV)/bin/python setup.cfg
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench: $(BENCH)/.ready
+	PYTHONPATH=scripts $(BENCH)/bin/python -m benchmarks.measure $(if $(SAVE),--save)
+
 coverage: $(VENV)/.dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term --cov-report=xml
 
@@ -85,4 +97,4 @@ traces: $(VENV)/.runtime
 	$(BIN)/python scripts/make_traces.py
 
 clean:
-	rm -rf $(VENV) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""The same network in PyTorch: dense float32, layer by layer over all time points, leaky neurons in a loop."""
+"""The same network in PyTorch: dense float32, each layer over all time points, then its leaky neurons."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 
 import spikex_sim as sx  # noqa: E402
 from benchmarks import page, scalesim_run, workloads  # noqa: E402
-from benchmarks.timing import exponent, medians  # noqa: E402
+from benchmarks.timing import Work, exponent, medians  # noqa: E402
 from spikex_sim.simulator import versions  # noqa: E402
 from spikex_sim.trace.model import Trace  # noqa: E402
 
@@ -89,15 +90,13 @@ def against_dense(folder: Path, repeats: int) -> Iterator[Row]:
         from benchmarks.dense import forward
 
         costs = workloads.without_weights(trace)
-        works = (lambda t=trace: sx.simulate(t), lambda c=costs: sx.simulate(c), forward(trace))
+        works: list[Work] = [partial(sx.simulate, trace), partial(sx.simulate, costs), forward(trace)]
         whole, only, dense = medians(works, repeats)
         for (row, target), taken in zip(rows, (whole, only), strict=True):
             details = f"{ms(taken)} / {ms(dense)}"
             yield Row(row, "dense PyTorch forward", taken / dense, target, details)
-        fast, event = medians(
-            (lambda t=trace: sx.simulate(t), lambda t=trace: sx.simulate(t, engine="event")),
-            max(3, repeats // 5), in_a_row=1,
-        )  # fmt: skip
+        engines = (partial(sx.simulate, trace), partial(sx.simulate, trace, engine="event"))
+        fast, event = medians(engines, max(3, repeats // 5), in_a_row=1)
         yield Row(f"{name}, event engine", "fast engine", event / fast, 50, f"{ms(event)} / {ms(fast)}")
 
 
@@ -119,7 +118,7 @@ def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
         f"{ms(ours)}, {ms(theirs - imports)} without its {ms(imports)} of imports; the same layers and cycles"
     )
     yield Row(name, versus, (theirs - imports) / ours, 1000, details, more=True)
-    # Few steps of a short network are mostly the start of each layer; all time points of the real one are not.
+    # One time point is mostly the start of each layer; all 30 are not.
     trace = workloads.recorded("N-MNIST", folder)
     if trace is not None:
         cycles = sum(sx.simulate(one, "systolic-os").totals.compute_cycles for one in traces)
@@ -134,12 +133,13 @@ def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
 def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
     """Recorded VGG-9 layers, start from a cold shell, and memory."""
     trace = workloads.recorded("VGG-9 layers", folder)
-    name, versus = "VGG-9 recorded layers, PTB with StSAP", "0.2 s"
-    if trace is None:
-        yield Row(name, versus, None, 1.0, "the recording is not at hand")
-    else:
-        (taken,) = medians((lambda: sx.simulate(trace, "ptb-stsap"),), max(3, repeats // 5))
-        yield Row(name, versus, taken / 0.2, 1.0, ms(taken))
+    for setting, tws in (("TWS=4", 4), ("best TWS of 1 to 4", "auto")):
+        name, versus = f"VGG-9 recorded layers, PTB with StSAP, {setting}", "0.2 s"
+        if trace is None:
+            yield Row(name, versus, None, 1.0, "the recording is not at hand")
+        else:
+            (taken,) = medians((partial(sx.simulate, trace, "ptb-stsap", tws=tws),), max(3, repeats // 5))
+            yield Row(name, versus, taken / 0.2, 1.0, ms(taken))
 
     def shell(*words: str) -> Callable[[], object]:
         command = [sys.executable, *words]
@@ -174,7 +174,7 @@ def scaling(repeats: int) -> Iterator[Row]:
         measure: Callable[[Any], float] = float, target: float | None = None,
     ) -> Row:  # fmt: skip
         made = [make(size) for size in sizes]
-        works = [lambda t=trace, o=options: sx.simulate(t, **o) for trace, options in made]
+        works = [partial(sx.simulate, trace, **options) for trace, options in made]
         taken = medians(works, repeats)
         pairs = ", ".join(f"{size}: {ms(one)}" for size, one in zip(sizes, taken, strict=True))
         return Row(name, "exponent", exponent([measure(size) for size in sizes], taken), target, pairs)

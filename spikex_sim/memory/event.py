@@ -26,14 +26,43 @@ class EventEngine:
         return _Hierarchy(durations).run()
 
 
+class _Halves:
+    """Buffer halves that one process gives and one other takes; a SimPy event only where it has to wait.
+
+    A :class:`simpy.Container` does the same with two events for each half that passes.
+    """
+
+    def __init__(self, env: Any, count: int) -> None:
+        self.env, self.count = env, count
+        self.awaited: Any = None
+
+    def take(self) -> bool:
+        """Take a half if there is one; else wait for what :meth:`given` returns."""
+        if self.count == 0:
+            return False
+        self.count -= 1
+        return True
+
+    def given(self) -> Any:
+        """Event of the next half, which then belongs to whom waits for it."""
+        self.awaited = self.env.event()
+        return self.awaited
+
+    def give(self) -> None:
+        """Hand a half on."""
+        if self.awaited is None:
+            self.count += 1
+        else:
+            awaited, self.awaited = self.awaited, None
+            awaited.succeed()
+
+
 class _DoubleBuffer:
     """Two halves: one is filled while the other is in use."""
 
     def __init__(self, env: Any) -> None:
-        import simpy
-
-        self.free = simpy.Container(env, capacity=HALVES, init=HALVES)
-        self.full = simpy.Container(env, capacity=HALVES, init=0)
+        self.free = _Halves(env, HALVES)
+        self.full = _Halves(env, 0)
 
 
 class _Hierarchy:
@@ -59,16 +88,18 @@ class _Hierarchy:
         self, name: str, step: int, source: _DoubleBuffer | None, target: _DoubleBuffer | None
     ) -> Generator[Any, Any, None]:
         """Wait for data and for room, take the time it takes, hand the data on and free the source."""
-        if source:
-            yield source.full.get(1)
-        if target:
-            yield target.free.get(1)
-        yield self.env.timeout(self.durations[name][step])
+        if source and not source.full.take():
+            yield source.full.given()
+        if target and not target.free.take():
+            yield target.free.given()
+        spent = self.durations[name][step]
+        if spent:
+            yield self.env.timeout(spent)
         self.ends[name][step] = int(self.env.now)
         if source:
-            yield source.free.put(1)
+            source.free.give()
         if target:
-            yield target.full.put(1)
+            target.full.give()
 
     def dram_channel(self) -> Generator[Any, Any, None]:
         """Serve ``..., F[i+3], W[i], F[i+4], ...``."""
