@@ -10,9 +10,11 @@ worse than in the saved run ends the command with exit code 1.
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
 import os
 import platform
+import pstats
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from benchmarks import page, scalesim_run, workloads  # noqa: E402
 from benchmarks.timing import Work, exponent, medians  # noqa: E402
 from spikex_sim.simulator import versions  # noqa: E402
 from spikex_sim.trace.model import Trace  # noqa: E402
+from spikex_sim.warmup import KERNELS  # noqa: E402
 
 SAVED = workloads.ROOT / "docs" / "performance.json"
 WORSE = 1.1
@@ -143,7 +146,8 @@ def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
 
     def shell(*words: str) -> Callable[[], object]:
         command = [sys.executable, *words]
-        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=kept)
 
     run = shell("-m", "spikex_sim", "run", "--tws", "4")
     cold, numba = medians((run, shell("-c", "import numba")), max(5, repeats // 3), in_a_row=1)
@@ -210,6 +214,26 @@ def throughput(folder: Path, repeats: int) -> Iterator[Row]:
               f"{ms(taken)}, {neurons:,} neurons, costs only")  # fmt: skip
 
 
+def profile(folder: Path) -> dict[str, float]:
+    """Shares of a short simulation's time: compiled kernels, numpy's calls, and Python (inflated by profiling)."""
+    trace = workloads.recorded("N-MNIST", folder)
+    if trace is None:
+        return {}
+    costs = workloads.without_weights(trace)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for _ in range(20):
+        sx.simulate(costs)
+    profiler.disable()
+    kernels = {kernel.py_func.__name__ for kernel in KERNELS}
+    shares = {"kernels": 0.0, "numpy": 0.0, "Python": 0.0}
+    for (file, _, name), (_, _, own, _, _) in pstats.Stats(profiler).stats.items():  # type: ignore[attr-defined]
+        kind = "numpy" if "numpy" in file + name else "Python"
+        shares["kernels" if name in kernels and "spikex_sim" in file else kind] += own
+    total = sum(shares.values())
+    return {name: round(own / total, 3) for name, own in shares.items()}
+
+
 def machine() -> dict[str, str]:
     """What it was measured on."""
     model = platform.processor() or platform.machine()
@@ -261,7 +285,9 @@ def main() -> int:
             for row in part:
                 rows.append(asdict(row) | {"met": row.met})
                 print(page.line(rows[-1]), flush=True)
-    found = {"commit": commit(), "machine": machine(), "versions": versions() | _others(), "rows": rows}
+        shares = profile(folder)
+    about = {"commit": commit(), "machine": machine(), "versions": versions() | _others()}
+    found = about | {"rows": rows, "profile": shares}
     saved = json.loads(SAVED.read_text())["rows"] if SAVED.exists() else []
     given.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1) + "\n"
