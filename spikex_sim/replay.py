@@ -234,20 +234,20 @@ class LayerRunner:
             operations=cost.traffic.operations,
             accesses=cost.traffic.accesses,
             energy=cost.energy,
-            estimate_pj=self._estimate(layer, cost.traffic.operations, values, flow.trace.timesteps),
+            estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
             steps=len(cost.traffic.steps),
             mapping=cost.traffic.mapping,
             **self._common(flow, values),
         )
 
-    def _estimate(self, layer: Layer, operations: Operations, values: Signal, timesteps: int) -> float | None:
+    def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
         """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`Costs`); None in an ANN."""
-        if self.is_ann:
+        if isinstance(cost.inputs, Activations):
             return None
         assert layer.neuron is not None
-        density = int(np.bitwise_count(values).sum(dtype=np.int64)) / (prod(layer.input_shape) * timesteps)
+        density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
         accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
-        return operations.dense_accumulations * density * accumulate_pj
+        return cost.traffic.operations.dense_accumulations * density * accumulate_pj
 
     def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""

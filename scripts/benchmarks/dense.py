@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+import spikex_sim as sx
 from spikex_sim.trace.model import Trace
 
 
@@ -51,3 +54,16 @@ def _neurons(currents: Any, neuron: Any) -> Any:
         fired[t] = spikes
         potential.masked_fill_(spikes, 0)
     return fired
+
+
+def main() -> None:
+    """For every line on standard input run the trace's forward pass once, and print the seconds it took."""
+    run = forward(sx.load_trace(sys.argv[1]))
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()

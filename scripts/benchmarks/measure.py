@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 
 import spikex_sim as sx  # noqa: E402
 from benchmarks import page, scalesim_run, workloads  # noqa: E402
-from benchmarks.timing import Work, exponent, medians  # noqa: E402
+from benchmarks.timing import Timer, exponent, medians, timed  # noqa: E402
 from spikex_sim.simulator import versions  # noqa: E402
 from spikex_sim.trace.model import Trace  # noqa: E402
 from spikex_sim.warmup import KERNELS  # noqa: E402
@@ -79,6 +79,23 @@ def ms(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms"
 
 
+@contextmanager
+def dense_forward(file: Path) -> Iterator[Timer]:
+    """Timer of a trace's forward pass in a process of its own: PyTorch slows down what shares its process."""
+    command = [sys.executable, "-m", "benchmarks.dense", str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        orders, answers = process.stdin, process.stdout
+
+        def forward() -> float:
+            orders.write("\n")
+            orders.flush()
+            return float(answers.readline())
+
+        yield forward
+        orders.close()
+
+
 def against_dense(folder: Path, repeats: int) -> Iterator[Row]:
     """Closed loop, costs only and event engine against a dense forward pass."""
     for name in CLOSED_LOOP:
@@ -90,15 +107,14 @@ def against_dense(folder: Path, repeats: int) -> Iterator[Row]:
         if trace is None or reason:
             yield from (Row(row, "dense PyTorch forward", None, target, reason) for row, target in rows)
             continue
-        from benchmarks.dense import forward
-
         costs = workloads.without_weights(trace)
-        works: list[Work] = [partial(sx.simulate, trace), partial(sx.simulate, costs), forward(trace)]
-        whole, only, dense = medians(works, repeats)
+        with dense_forward(workloads.file_of(name, folder)) as forward:
+            timers = (timed(sx.simulate, trace), timed(sx.simulate, costs), forward)
+            whole, only, dense = medians(timers, repeats)
         for (row, target), taken in zip(rows, (whole, only), strict=True):
             details = f"{ms(taken)} / {ms(dense)}"
             yield Row(row, "dense PyTorch forward", taken / dense, target, details)
-        engines = (partial(sx.simulate, trace), partial(sx.simulate, trace, engine="event"))
+        engines = (timed(sx.simulate, trace), timed(sx.simulate, trace, engine="event"))
         fast, event = medians(engines, max(3, repeats // 5), in_a_row=1)
         yield Row(f"{name}, event engine", "fast engine", event / fast, 50, f"{ms(event)} / {ms(fast)}")
 
@@ -110,23 +126,21 @@ def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
         yield Row(name, versus, None, 1000, "SCALE-Sim is not installed", more=True)
         return
     scalesim_run.prepare(folder)
-    traces = scalesim_run.traces()
-    works = (
-        lambda: [sx.simulate(trace, "systolic-os") for trace in traces],
-        lambda: scalesim_run.run(folder),
-        lambda: scalesim_run.idle(folder),
+    layers = scalesim_run.trace()
+    timers = (
+        timed(sx.simulate, layers, "systolic-os"),
+        timed(scalesim_run.run, folder),
+        timed(scalesim_run.idle, folder),
     )
-    ours, theirs, imports = medians(works, max(3, repeats // 5), in_a_row=1)
-    details = (
-        f"{ms(ours)}, {ms(theirs - imports)} without its {ms(imports)} of imports; the same layers and cycles"
-    )
+    ours, theirs, imports = medians(timers, max(3, repeats // 5), in_a_row=1)
+    details = f"{ms(ours)}, {ms(theirs - imports)} and {ms(imports)} of imports; the same four layers"
     yield Row(name, versus, (theirs - imports) / ours, 1000, details, more=True)
     # One time point is mostly the start of each layer; all 30 are not.
     trace = workloads.recorded("N-MNIST", folder)
     if trace is not None:
-        cycles = sum(sx.simulate(one, "systolic-os").totals.compute_cycles for one in traces)
+        cycles = sx.simulate(layers, "systolic-os").totals.compute_cycles
         costs = workloads.without_weights(trace)
-        (taken,) = medians((lambda: sx.simulate(costs, "systolic-os"),), repeats)
+        (taken,) = medians((timed(sx.simulate, costs, "systolic-os"),), repeats)
         longer = sx.simulate(costs, "systolic-os").totals.compute_cycles
         rate, slow = longer / taken, cycles / (theirs - imports)
         details = f"{rate:,.0f} / {slow:,.0f} cycles a second; N-MNIST, all 30 time points"
@@ -141,13 +155,13 @@ def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
         if trace is None:
             yield Row(name, versus, None, 1.0, "the recording is not at hand")
         else:
-            (taken,) = medians((partial(sx.simulate, trace, "ptb-stsap", tws=tws),), max(3, repeats // 5))
+            (taken,) = medians((timed(sx.simulate, trace, "ptb-stsap", tws=tws),), max(3, repeats // 5))
             yield Row(name, versus, taken / 0.2, 1.0, ms(taken))
 
-    def shell(*words: str) -> Callable[[], object]:
+    def shell(*words: str) -> Timer:
         command = [sys.executable, *words]
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=kept)
+        return timed(subprocess.run, command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=kept)
 
     run = shell("-m", "spikex_sim", "run", "--tws", "4")
     cold, numba = medians((run, shell("-c", "import numba")), max(5, repeats // 3), in_a_row=1)
@@ -178,8 +192,7 @@ def scaling(repeats: int) -> Iterator[Row]:
         measure: Callable[[Any], float] = float, target: float | None = None,
     ) -> Row:  # fmt: skip
         made = [make(size) for size in sizes]
-        works = [partial(sx.simulate, trace, **options) for trace, options in made]
-        taken = medians(works, repeats)
+        taken = medians([timed(sx.simulate, trace, **options) for trace, options in made], repeats)
         pairs = ", ".join(f"{size}: {ms(one)}" for size, one in zip(sizes, taken, strict=True))
         return Row(name, "exponent", exponent([measure(size) for size in sizes], taken), target, pairs)
 
@@ -203,19 +216,19 @@ def throughput(folder: Path, repeats: int) -> Iterator[Row]:
     trace = workloads.recorded("N-MNIST", folder)
     if trace is not None:
         batch = [trace] * 16
-        many, one = medians((lambda: sx.simulate(batch), lambda: sx.simulate(trace)), max(3, repeats // 5))
+        many, one = medians((timed(sx.simulate, batch), timed(sx.simulate, trace)), max(3, repeats // 5))
         details = f"{16 / many:.0f} samples a second, {1 / one:.0f} one by one"
         yield Row("16 samples of N-MNIST in a run", "16 runs", many / (16 * one), None, details)
     network = workloads.generated("resnet18-tinyimagenet", 4)
     options: dict[str, Any] = {"overrides": {"array.rows": 128, "array.cols": 128, "mapping.tile": "layer"}}
-    (taken,) = medians((lambda: sx.simulate(network, tws=4, **options),), 3)
+    (taken,) = medians((timed(sx.simulate, network, tws=4, **options),), 3)
     neurons = sum(layer.out_channels * layer.out_height * layer.out_width for layer in network.layers)
     yield Row("ResNet-18, 64x64 pixels, T=4, 128x128 PEs", "1 s", taken, None,
               f"{ms(taken)}, {neurons:,} neurons, costs only")  # fmt: skip
 
 
 def profile(folder: Path) -> dict[str, float]:
-    """Shares of a short simulation's time: compiled kernels, numpy's calls, and Python (inflated by profiling)."""
+    """Shares of a short simulation's time: compiled kernels, numpy's calls, and Python."""
     trace = workloads.recorded("N-MNIST", folder)
     if trace is None:
         return {}

@@ -11,7 +11,9 @@ import numpy as np
 import spikex_sim as sx
 from spikex_sim.trace.model import Trace
 
-LAYERS = ((34, 34, 3, 3, 2, 12, 2), (16, 16, 3, 3, 12, 32, 1), (14, 14, 3, 3, 32, 64, 2))
+LAYERS = (
+    (33, 33, 3, 3, 2, 12, 2), (16, 16, 3, 3, 12, 32, 1), (13, 13, 3, 3, 32, 64, 2), (1, 1, 1, 1, 2304, 10, 1),
+)  # fmt: skip
 """Ifmap height and width, filter height and width, channels in and out, stride; strides divide."""
 CONFIGURATION = """\
 [general]
@@ -80,14 +82,14 @@ def idle(folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=600)
 
 
-def traces() -> list[Trace]:
+def trace() -> Trace:
     """The same layers, one time point, for us."""
-    found = []
-    for height, width, kernel_h, kernel_w, channels, filters, stride in LAYERS:
-        layer = {
-            "name": "layer", "kind": "conv", "in_channels": channels, "out_channels": filters,
+    layers, inputs = [], {}
+    for index, (height, width, kernel_h, kernel_w, channels, filters, stride) in enumerate(LAYERS):
+        layers.append({
+            "name": f"L{index}", "kind": "conv", "in_channels": channels, "out_channels": filters,
             "kernel": [kernel_h, kernel_w], "stride": stride, "padding": 0, "in_height": height,
             "in_width": width, "neuron": {"threshold": 1, "leak_shift": 4},
-        }  # fmt: skip
-        found.append(sx.Trace.from_arrays([layer], np.zeros((channels, height, width, 1), bool)))
-    return found
+        })  # fmt: skip
+        inputs[index] = np.zeros((channels, height, width, 1), bool)
+    return sx.Trace.from_arrays(layers, inputs)

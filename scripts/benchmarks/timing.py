@@ -5,39 +5,44 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-Work = Callable[[], object]
+Timer = Callable[[], float]
+"""Does something once and returns the seconds that it took."""
 
 
-def seconds(work: Work) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def timed(work: Callable[..., object], *arguments: Any, **options: Any) -> Timer:
+    """Timer of a call in this process."""
+
+    def timer() -> float:
+        start = time.perf_counter()
+        work(*arguments, **options)
+        return time.perf_counter() - start
+
+    return timer
 
 
-def medians(works: Sequence[Work], repeats: int, in_a_row: int = 3) -> list[float]:
-    """Median seconds of each work; they take turns, so that what slows the machine down slows all of them.
+def medians(timers: Sequence[Timer], repeats: int, in_a_row: int = 3) -> list[float]:
+    """Median seconds of each; they take turns, so that what slows the machine down slows all of them.
 
     Parameters
     ----------
-    works : sequence of callable
-        What to time.
+    timers : sequence of callable
+        What to time; each runs once before anything counts.
     repeats : int
         Turns of each.
     in_a_row : int
-        Calls of one turn; the first is not timed, as it finds the caches filled by another work.
+        Calls of one turn; of several the first does not count, as another has filled the caches.
     """
-    for work in works:
-        work()
-    taken: list[list[float]] = [[] for _ in works]
+    for timer in timers:
+        timer()
+    taken: list[list[float]] = [[] for _ in timers]
     for _ in range(repeats):
-        for work, times in zip(works, taken, strict=True):
-            if in_a_row > 1:
-                work()
-            times += [seconds(work) for _ in range(max(1, in_a_row - 1))]
+        for timer, times in zip(timers, taken, strict=True):
+            found = [timer() for _ in range(in_a_row)]
+            times.extend(found[1:] or found)
     return [statistics.median(times) for times in taken]
 
 

@@ -30,13 +30,18 @@ RECORDINGS = {
 """File, network preset and which recording of it."""
 
 
+def file_of(name: str, folder: Path) -> Path:
+    """Where a recording lies once it is a trace."""
+    return folder / f"{RECORDINGS[name][1]}.npz"
+
+
 @lru_cache
 def recorded(name: str, folder: Path) -> Trace | None:
     """A recording as a trace; None where its file is not at hand."""
     file, network, sample = RECORDINGS[name]
     if not (DATA / file).exists():
         return None
-    out = folder / f"{network}.npz"
+    out = file_of(name, folder)
     which = ["--sample", str(sample)] if sample else []
     command = [sys.executable, "-m", "spikex_sim", "trace", "convert", str(DATA / file), *which]
     subprocess.run([*command, "--network", network, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from spikex_sim.accounting import LEVELS, Accesses, Operations
-from spikex_sim.energy.table import EnergyTable
+from spikex_sim.energy.table import BUILT_IN, EnergyTable
 from spikex_sim.errors import EnergyTableError, UnsupportedError
 from spikex_sim.spec.arch import Accelerator
 
@@ -140,6 +141,12 @@ class EnergyModel:
         EnergyTableError
             If a memory size, width, device or DRAM kind is not in the table.
         """
+        if arch.energy.table in BUILT_IN:
+            return _of_built_in(arch)
+        return cls._of(arch)
+
+    @classmethod
+    def _of(cls, arch: Accelerator) -> EnergyModel:
         table = EnergyTable.load(arch.energy.table)
         memory = arch.memory
         found = _Found(table, arch)
@@ -235,6 +242,11 @@ class EnergyModel:
         cost = self.levels.get(f"{level}.{tensor}") or self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0
         return share * (read_bits * cost.read_pj_per_bit + write_bits * cost.write_pj_per_bit)
+
+
+@lru_cache(maxsize=64)
+def _of_built_in(arch: Accelerator) -> EnergyModel:
+    return EnergyModel._of(arch)
 
 
 class _Found:

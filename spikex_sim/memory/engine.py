@@ -61,9 +61,7 @@ Span = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def stall_spans(durations: Durations, ends: Ends) -> dict[str, Span]:
     """When the array waited, by cause (Section 5, Stalls); ``drain`` has one more, after the last step."""
-    steps = len(ends.compute)
-    free = np.concatenate([[0], ends.compute])[:steps]
-    drained = np.concatenate([[0, 0], ends.store])[:steps]
+    free, drained = _earlier(ends.compute, 1), _earlier(ends.store, 2)
     fetched = np.maximum(free, ends.fetch)
     loaded = np.maximum(fetched, ends.load)
     return {
@@ -75,6 +73,13 @@ def stall_spans(durations: Durations, ends: Ends) -> dict[str, Span]:
             np.concatenate([np.maximum(loaded, drained), ends.writeback[-1:]]),
         ),
     }
+
+
+def _earlier(values: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    """Values of so many steps before; 0 where there was none."""
+    found = np.zeros_like(values)
+    found[steps:] = values[:-steps]
+    return found
 
 
 def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:

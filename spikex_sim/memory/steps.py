@@ -114,15 +114,20 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
     edge_latency = memory.lbuf.latency_cycles if memory.lbuf.bytes else memory.glb.latency_cycles
     edge_rate = Fraction(memory.lbuf.port_bits if memory.lbuf.bytes else memory.glb.array_port_bits)
 
+    longest = [0]
+
     def cycles(bits: PerStep, rate: Fraction, latency: int) -> PerStep:
-        most = int(bits.max(initial=0))
-        if most == 0:
-            return np.zeros(len(bits), np.int64)
-        if most * rate.denominator + rate.numerator > INT64_MAX:  # then Python's integers take over
-            whole = -(-bits.astype(object) * rate.denominator // rate.numerator)
-            spent = np.where(bits > 0, whole + latency, 0)
-            return np.minimum(spent, LONGEST_CYCLES).astype(np.int64)
-        found: PerStep = _cycles(bits, rate.numerator, rate.denominator, latency)
+        numerator, denominator = rate.numerator, rate.denominator
+        most = (INT64_MAX - numerator) // denominator
+        if most > 0:
+            spent, longest_one = _cycles(bits, numerator, denominator, latency, most)
+            longest.append(longest_one)
+        if most <= 0 or longest_one < 0:  # Python's integers take over
+            whole = -(-bits.astype(object) * denominator // numerator)
+            exact = np.where(bits > 0, whole + latency, 0)
+            spent = np.minimum(exact, LONGEST_CYCLES).astype(np.int64)
+            longest.append(int(spent.max(initial=0)))
+        found: PerStep = spent
         return found
 
     array_side = np.maximum(
@@ -137,19 +142,24 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
         writeback=cycles(steps.writeback_bits, dram_rate, memory.dram.latency_cycles),
         array=steps.array_cycles,
     )
-    _check_range(durations, arch)
+    if max(*longest, int(steps.array_cycles.max(initial=0))) > LONGEST_CYCLES // (6 * max(1, len(steps))):
+        _check_range(durations, arch)
     return durations
 
 
 @njit(cache=True)
-def _cycles(bits: PerStep, numerator: int, denominator: int, latency: int) -> PerStep:
-    """Cycles of transfers at ``numerator / denominator`` bits per cycle; products fit int64."""
+def _cycles(bits: PerStep, numerator: int, denominator: int, latency: int, most: int) -> tuple[PerStep, int]:
+    """Cycles of transfers at ``numerator / denominator`` bits per cycle, and the longest; -1: too many bits."""
     spent = np.zeros(len(bits), np.int64)
+    longest = 0
     for step in range(len(bits)):
+        if bits[step] > most:
+            return spent, -1
         if bits[step] > 0:
             whole = (bits[step] * denominator + numerator - 1) // numerator
             spent[step] = min(whole + latency, LONGEST_CYCLES)
-    return spent
+            longest = max(longest, spent[step])
+    return spent, longest
 
 
 def undisturbed(steps: Steps) -> Durations:
@@ -160,9 +170,6 @@ def undisturbed(steps: Steps) -> Durations:
 
 def _check_range(durations: Durations, arch: Accelerator) -> None:
     """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
-    longest = max(int(getattr(durations, field.name).max(initial=0)) for field in fields(Durations))
-    if longest * len(fields(Durations)) * len(durations.array) <= LONGEST_CYCLES:
-        return
     total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
     if total > LONGEST_CYCLES:
         raise ConfigError(
