@@ -12,7 +12,7 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 SAVED = PAGE.with_suffix(".json")
-NOTES = PAGE.with_name("performance-notes.md")
+NOTES = Path(__file__).with_name("notes.md")
 """What bounds the times; part of the page."""
 
 

@@ -149,7 +149,7 @@ def durations_of(steps: Steps, arch: Accelerator) -> Durations:
 
 @njit(cache=True)
 def _cycles(bits: PerStep, numerator: int, denominator: int, latency: int, most: int) -> tuple[PerStep, int]:
-    """Cycles of transfers at ``numerator / denominator`` bits per cycle, and the longest; -1: too many bits."""
+    """Cycles of transfers at ``numerator / denominator`` bits a cycle, and the longest; -1: too many bits."""
     spent = np.zeros(len(bits), np.int64)
     longest = 0
     for step in range(len(bits)):
