@@ -28,7 +28,7 @@ from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 from spikex_sim.tags import WindowedSpikes, window_spikes
 from spikex_sim.trace.fold import maxpool_packed
-from spikex_sim.trace.model import PackedSpikes, Trace
+from spikex_sim.trace.model import PackedSpikes, Trace, count_spikes
 from spikex_sim.trace.plan import Stage
 
 LARGEST_AUTO_TWS = 32
@@ -326,7 +326,7 @@ def _sha256(outputs: list[Signal | None]) -> str | None:
 
 
 def _spike_count(packed: PackedSpikes | None) -> int | None:
-    return None if packed is None else int(np.bitwise_count(packed).sum(dtype=np.int64))
+    return None if packed is None else count_spikes(packed)
 
 
 def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> LayerResult:

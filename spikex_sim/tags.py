@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError
 from spikex_sim.geometry import Geometry, corner
-from spikex_sim.trace.model import PackedSpikes
+from spikex_sim.trace.model import PackedSpikes, count_spikes
 
 MAX_INDEX_BYTES = 8 << 30
 """Largest index of spikes by input and window that is built."""
@@ -91,7 +91,7 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
             field="tws",
         )
     flat = np.ascontiguousarray(packed.reshape(channels, pixels, -1))
-    most = int(np.bitwise_count(flat).sum(dtype=np.int64))
+    most = count_spikes(flat)
     return WindowedSpikes(timesteps, tws, windows, *_index_spikes(flat, most, timesteps, tws, windows))
 
 

@@ -83,6 +83,22 @@ def _earlier(values: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
 
 
 def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
-    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's."""
-    spans = stall_spans(durations, ends)
-    return Stalls(**{cause: int((end - start).sum()) for cause, (start, end) in spans.items()})
+    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's.
+
+    Sums of what :func:`stall_spans` lists; sums of cycles may wrap around, their differences do not.
+    """
+    if not len(ends.compute):
+        return Stalls()
+    free, drained = _earlier(ends.compute, 1), _earlier(ends.store, 2)
+    fetched = np.maximum(free, ends.fetch)
+    loaded = np.maximum(fetched, ends.load)
+    until_fetched, until_loaded = fetched.sum(), loaded.sum()
+    with np.errstate(over="ignore"):
+        return Stalls(
+            dram=int(until_fetched - free.sum()),
+            glb=int(until_loaded - until_fetched),
+            lbuf=int(durations.compute.sum() - durations.array.sum()),
+            drain=int(
+                np.maximum(loaded, drained).sum() - until_loaded + (ends.writeback[-1] - ends.compute[-1])
+            ),
+        )

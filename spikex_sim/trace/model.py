@@ -33,6 +33,13 @@ def packed_length(timesteps: int) -> int:
     return -(-timesteps // 8)
 
 
+def count_spikes(packed: PackedSpikes) -> int:
+    """Set bits of packed spikes."""
+    flat = packed.reshape(-1)
+    words = flat.view(np.uint64) if flat.flags.c_contiguous and len(flat) % 8 == 0 else flat
+    return int(np.bitwise_count(words).sum(dtype=np.int64))
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A recorded (or generated) inference: what entered each layer, and the weights to replay it.
