@@ -1,9 +1,10 @@
-"""SCALE-Sim on the layers of the N-MNIST network, as its users start it."""
+"""SCALE-Sim, as its users start it, and the layers of the N-MNIST network."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 import spikex_sim as sx
 from spikex_sim.trace.model import Trace
 
-LAYERS = (
+Sizes = tuple[int, int, int, int, int, int, int]
+"""Ifmap height and width, filter height and width, channels in and out, stride; strides divide."""
+LAYERS: tuple[Sizes, ...] = (
     (33, 33, 3, 3, 2, 12, 2), (16, 16, 3, 3, 12, 32, 1), (13, 13, 3, 3, 32, 64, 2), (1, 1, 1, 1, 2304, 10, 1),
 )  # fmt: skip
-"""Ifmap height and width, filter height and width, channels in and out, stride; strides divide."""
 CONFIGURATION = """\
 [general]
 run_name = run
@@ -22,15 +24,15 @@ run_name = run
 InterfaceBandwidth = CALC
 UseRamulatorTrace = False
 [architecture_presets]
-ArrayHeight = 8
-ArrayWidth = 8
+ArrayHeight = {rows}
+ArrayWidth = {cols}
 IfmapSramSzkB = 64
 FilterSramSzkB = 64
 OfmapSramSzkB = 64
 IfmapOffset = 0
 FilterOffset = 10000000
 OfmapOffset = 20000000
-Dataflow = os
+Dataflow = {dataflow}
 ReadRequestBuffer = 32
 WriteRequestBuffer = 32
 [layout]
@@ -47,17 +49,19 @@ SparsitySupport = false
 """
 
 
-def prepare(folder: Path) -> None:
+def prepare(
+    folder: Path, layers: Sequence[Sizes] = LAYERS, dataflow: str = "os", rows: int = 8, cols: int = 8
+) -> None:
     """Write SCALE-Sim's input files."""
-    (folder / "scale.cfg").write_text(CONFIGURATION)
+    (folder / "scale.cfg").write_text(CONFIGURATION.format(rows=rows, cols=cols, dataflow=dataflow))
     header = "Layer, IFMAP height, IFMAP width, Filter height, Filter width, Channels, Filters, Stride, N:M,"
-    lines = [f"L{i}, {', '.join(map(str, sizes))}, 1:1," for i, sizes in enumerate(LAYERS)]
+    lines = [f"L{i}, {', '.join(map(str, sizes))}, 1:1," for i, sizes in enumerate(layers)]
     (folder / "topology.csv").write_text("\n".join([header, *lines, ""]))
     (folder / "layout.csv").write_text("Layer,\n")
 
 
 def run(folder: Path) -> None:
-    """Let SCALE-Sim run the layers."""
+    """Let SCALE-Sim run the layers; its reports appear in ``out/run``."""
     files = [
         "-c",
         "scale.cfg",

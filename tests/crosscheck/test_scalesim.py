@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks import scalesim_run
+from benchmarks.scalesim_run import Sizes
 
 import spikex_sim as sx
 from helpers import shared_data
@@ -22,8 +22,6 @@ from helpers import shared_data
 DATAFLOWS = ("os", "ws", "is")
 LAYERS = ("CONV1", "CONV2", "CONV3", "FC")
 NEURON = {"threshold": 1, "leak_shift": 4, "reset": "zero", "datapath": "int"}
-Sizes = tuple[int, int, int, int, int, int, int]
-"""Ifmap height and width, filter height and width, channels in and out, stride; no padding."""
 
 
 def simulated(sizes: Sizes, dataflow: str, overrides: dict[str, Any] | None = None) -> Any:
@@ -88,64 +86,12 @@ def drawn_layers(rng: random.Random, count: int) -> list[Sizes]:
     return [*layers, (1, 1, 1, 1, rng.randint(1, 60), rng.randint(1, 20), 1)]
 
 
-CONFIGURATION = """\
-[general]
-run_name = run
-[run_presets]
-InterfaceBandwidth = CALC
-UseRamulatorTrace = False
-[architecture_presets]
-ArrayHeight = {rows}
-ArrayWidth = {cols}
-IfmapSramSzkB = 64
-FilterSramSzkB = 64
-OfmapSramSzkB = 64
-IfmapOffset = 0
-FilterOffset = 10000000
-OfmapOffset = 20000000
-Dataflow = {dataflow}
-ReadRequestBuffer = 32
-WriteRequestBuffer = 32
-[layout]
-IfmapCustomLayout = False
-IfmapSRAMBankBandwidth = 10
-IfmapSRAMBankNum = 10
-IfmapSRAMBankPort = 2
-FilterCustomLayout = False
-FilterSRAMBankBandwidth = 10
-FilterSRAMBankNum = 10
-FilterSRAMBankPort = 2
-[sparsity]
-SparsitySupport = false
-"""
-
-
 def scalesim_reports(
     folder: Path, layers: list[Sizes], dataflow: str, rows: int, cols: int
 ) -> list[tuple[dict[str, str], dict[str, str]]]:
     """Let SCALE-Sim run the layers; its compute and access reports, a pair a layer."""
-    (folder / "scale.cfg").write_text(CONFIGURATION.format(rows=rows, cols=cols, dataflow=dataflow))
-    lines = [f"L{i}, {', '.join(map(str, sizes))}, 1:1," for i, sizes in enumerate(layers)]
-    header = "Layer, IFMAP height, IFMAP width, Filter height, Filter width, Channels, Filters, Stride, N:M,"
-    (folder / "topology.csv").write_text("\n".join([header, *lines, ""]))
-    (folder / "layout.csv").write_text("Layer,\n")
-    files = [
-        "-c",
-        "scale.cfg",
-        "-t",
-        "topology.csv",
-        "-l",
-        "layout.csv",
-        "-p",
-        "out",
-        "-i",
-        "conv",
-        "-s",
-        "N",
-    ]
-    command = [sys.executable, "-W", "ignore", "-m", "scalesim.scale", *files]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+    scalesim_run.prepare(folder, layers, dataflow, rows, cols)
+    scalesim_run.run(folder)
     reports = []
     for name in ("COMPUTE_REPORT", "DETAILED_ACCESS_REPORT"):
         with (folder / "out" / "run" / f"{name}.csv").open(newline="") as file:
