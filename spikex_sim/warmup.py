@@ -69,7 +69,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]
     if all(cached):
         return
-    log.warning("compiling kernels, once; this takes some ten seconds ...")
+    log.warning("compiling kernels, once; this takes some twenty seconds ...")
     start = time.perf_counter()
     run_small()
     seconds = time.perf_counter() - start
