@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -70,12 +71,12 @@ def write(setting: Setting, found: Fit) -> None:
 
 def nested(keys: dict[str, object]) -> dict[str, object]:
     """Dotted keys as nested mappings."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for key, value in keys.items():
         *path, last = key.split(".")
         place = found
         for part in path:
-            place = place.setdefault(part, {})  # type: ignore[assignment]
+            place = place.setdefault(part, {})
         place[last] = value
     return found
 

@@ -158,16 +158,6 @@ class Schedule:
         """Columns in use per batch."""
         return np.diff(self.batch_columns)
 
-    @property
-    def batch_of_column(self) -> NDArray[np.int64]:
-        """Batch index of each column."""
-        return np.repeat(np.arange(self.batches), self.columns)
-
-    @property
-    def tile_of_batch(self) -> NDArray[np.int64]:
-        """Tile index of each batch."""
-        return np.repeat(np.arange(len(self.tiles)), np.diff(self.tile_batches))
-
     def skipped_windows(self) -> NDArray[np.int64]:
         """Windows skipped before each column's, since its position was last issued; -1 if it never was."""
         order = np.argsort(self.position, kind="stable")

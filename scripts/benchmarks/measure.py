@@ -25,17 +25,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"  # one thread each side, before anything starts its own
+import spikex_sim as sx
+from benchmarks import page, scalesim_run, workloads
+from benchmarks.timing import Timer, exponent, medians, timed
+from spikex_sim.simulator import versions
+from spikex_sim.trace.model import Trace
+from spikex_sim.warmup import KERNELS
 
-import spikex_sim as sx  # noqa: E402
-from benchmarks import page, scalesim_run, workloads  # noqa: E402
-from benchmarks.timing import Timer, exponent, medians, timed  # noqa: E402
-from spikex_sim.simulator import versions  # noqa: E402
-from spikex_sim.trace.model import Trace  # noqa: E402
-from spikex_sim.warmup import KERNELS  # noqa: E402
-
-SAVED = workloads.ROOT / "docs" / "performance.json"
 WORSE = 1.1
 """How much worse than in the saved run a ratio may be."""
 CLOSED_LOOP = ("N-MNIST", "DVS-Gesture Large")
@@ -301,12 +297,12 @@ def main() -> int:
         shares = profile(folder)
     about = {"commit": commit(), "machine": machine(), "versions": versions() | _others()}
     found = about | {"rows": rows, "profile": shares}
-    saved = json.loads(SAVED.read_text())["rows"] if SAVED.exists() else []
+    saved = json.loads(page.SAVED.read_text())["rows"] if page.SAVED.exists() else []
     given.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=1) + "\n"
     (given.out / "bench.json").write_text(text)
     if given.save:
-        SAVED.write_text(text)
+        page.SAVED.write_text(text)
         page.PAGE.write_text(page.markdown(found))
         return 0
     slower = worse(rows, saved)

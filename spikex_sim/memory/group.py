@@ -286,7 +286,7 @@ class GroupTraffic:
         return {"ofmap": output * self.schedule.tws, "tag": output + zero_tags}
 
     def moves(self) -> dict[str, Moves]:
-        """Bits of every step by tensor; their sums are what :meth:`build` has. Spikes leave before tags."""
+        """Bits of every step by tensor; their sums are what :meth:`steps` has. Spikes leave before tags."""
         fetched, loaded, sent = self._fetched(), self._loaded(), self._sent()
         all_sent = _total(sent)
         half = UNLIMITED

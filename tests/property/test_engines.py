@@ -117,6 +117,16 @@ def test_long_layers_do_not_wrap(engine: str) -> None:
     assert ends_of(steps, engine) == want
 
 
+@pytest.mark.filterwarnings("error")
+def test_stalls_are_right_where_the_sum_of_all_ends_wraps() -> None:
+    steps: list[Step] = [(2**53, 2**20, 2**54 - 1, 2**53, 2**55)] * 40
+    durations = durations_from(steps, [2**50] * 40)
+    ends = plugin("engines", "fast").run(durations)
+    assert sum(ends.compute.tolist()) > 2**63 > ends.cycles
+    oracle_steps = [{"c": step[2], "array_cycles": step[2] - 2**50} for step in steps]
+    assert dict(attribute_stalls(durations, ends)) == stalls_of(oracle_steps, as_tuples(ends))
+
+
 @pytest.mark.parametrize("engine", ["fast", "event"])
 def test_a_layer_without_steps_takes_no_time(engine: str) -> None:
     durations = durations_from([])

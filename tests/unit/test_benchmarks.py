@@ -15,12 +15,12 @@ import spikex_sim as sx
 
 
 def test_the_page_is_what_was_saved() -> None:
-    found = json.loads(measure.SAVED.read_text())
+    found = json.loads(page.SAVED.read_text())
     assert page.PAGE.read_text() == page.markdown(found), "run `python scripts/benchmarks/page.py`"
 
 
 def test_every_target_of_the_saved_run_is_answered() -> None:
-    for row in json.loads(measure.SAVED.read_text())["rows"]:
+    for row in json.loads(page.SAVED.read_text())["rows"]:
         made = measure.Row(
             **{name: row[name] for name in ("name", "versus", "value", "target", "details", "more")}
         )

@@ -95,8 +95,6 @@ def test_a_schedule_concatenates_the_packings_of_its_tiles() -> None:
     assert schedule.window.tolist() == [0, 1, 2, 2, 3, 4, 4]
     assert schedule.batches == 4
     assert schedule.columns.tolist() == [2, 2, 2, 1]
-    assert schedule.batch_of_column.tolist() == [0, 0, 1, 1, 2, 2, 3]
-    assert schedule.tile_of_batch.tolist() == [0, 0, 1, 1]
     # Position 0 skips window 1, position 2 skips window 3; the first windows of each skip nothing.
     assert schedule.skipped_windows().tolist() == [-1, -1, 1, 0, 0, 0, 1]
 
