@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from operator import add, attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,9 +174,12 @@ class Operations:
     array_ofmap_words: int = 0
 
     def __add__(self, other: Operations) -> Operations:
-        names = self.__dataclass_fields__
-        return Operations(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Operations(*map(add, _counts(self), _counts(other)))
 
     def times(self, number: int) -> Operations:
         """Done so often."""
-        return Operations(**{name: getattr(self, name) * number for name in self.__dataclass_fields__})
+        return Operations(*(count * number for count in _counts(self)))
+
+
+_counts = attrgetter(*Operations.__dataclass_fields__)
+"""All counts of some :class:`Operations`, in order."""

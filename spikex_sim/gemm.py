@@ -7,9 +7,11 @@ matrix a row for every tap and a column for every output channel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.dispatch import RowGroups
@@ -104,19 +106,11 @@ class GemmSchedule:
             See the class.
         """
         rows, cols = array
-        first_p = np.arange(0, geometry.positions, positions_per_pass)
-        first_t = np.arange(0, timesteps // points, times_per_pass)
-        p0, t0 = (grid.ravel() for grid in np.meshgrid(first_p, first_t, indexing="ij"))
-        p1 = np.minimum(p0 + positions_per_pass, geometry.positions)
-        t1 = np.minimum(t0 + times_per_pass, timesteps // points)
-        passes = np.stack([p0, p1, t0, t1], axis=1).astype(np.int64)
-        rows_of_pass = (p1 - p0) * (t1 - t0)
-        rows_per_fold = {"os": rows, "ws": int(rows_of_pass.max()), "is": cols}[dataflow]
+        passes = _cut_passes(geometry.positions, timesteps // points, positions_per_pass, times_per_pass)
+        heights = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
+        rows_per_fold = {"os": rows, "ws": int(heights.max(initial=1)), "is": cols}[dataflow]
         taps_per_fold = geometry.taps if dataflow == "os" else rows
-        folds = [
-            _folds(index, height, geometry.taps, rows_per_fold, taps_per_fold)
-            for index, height in enumerate(rows_of_pass.tolist())
-        ]
+        folds = _cut_folds(heights, geometry.taps, rows_per_fold, taps_per_fold)
         return cls(
             geometry=geometry,
             out_channels=out_channels,
@@ -126,7 +120,7 @@ class GemmSchedule:
             timesteps=timesteps,
             points=points,
             passes=passes,
-            folds=np.concatenate(folds),
+            folds=folds,
             zero_gating=zero_gating,
             keeps_filters=keeps_filters,
             silence_is_free=silence_is_free,
@@ -145,7 +139,7 @@ class GemmSchedule:
         """Dense arrays have no modes."""
         return
 
-    @property
+    @cached_property
     def channel_groups(self) -> list[int]:
         """Output channels of each group, in order; one group of all where channels stream."""
         if self.dataflow == "is":
@@ -175,13 +169,36 @@ class GemmSchedule:
         return (self.rows + self.cols - 2) * self.points
 
 
-def _folds(index: int, height: int, taps: int, rows_per_fold: int, taps_per_fold: int) -> NDArray[np.int64]:
-    """Folds of one pass: row folds outside, tap folds inside."""
-    r0, k0 = (
-        grid.ravel()
-        for grid in np.meshgrid(
-            np.arange(0, height, rows_per_fold), np.arange(0, taps, taps_per_fold), indexing="ij"
-        )
-    )
-    r1, k1 = np.minimum(r0 + rows_per_fold, height), np.minimum(k0 + taps_per_fold, taps)
-    return np.stack([np.full_like(r0, index), r0, r1, k0, k1], axis=1).astype(np.int64)
+@njit(cache=True)
+def _cut_passes(
+    positions: int, times: int, positions_per_pass: int, times_per_pass: int
+) -> NDArray[np.int64]:
+    """Sets of positions outside, blocks of time inside; see :class:`GemmSchedule`."""
+    blocks = -(-times // times_per_pass)
+    passes = np.zeros((-(-positions // positions_per_pass) * blocks, 4), np.int64)
+    for index in range(len(passes)):
+        p0, t0 = index // blocks * positions_per_pass, index % blocks * times_per_pass
+        passes[index, 0], passes[index, 1] = p0, min(p0 + positions_per_pass, positions)
+        passes[index, 2], passes[index, 3] = t0, min(t0 + times_per_pass, times)
+    return passes
+
+
+@njit(cache=True)
+def _cut_folds(
+    heights: NDArray[np.int64], taps: int, rows_per_fold: int, taps_per_fold: int
+) -> NDArray[np.int64]:
+    """Of every pass the row folds outside, the tap folds inside; see :class:`GemmSchedule`."""
+    across = -(-taps // taps_per_fold)
+    number = 0
+    for height in heights:
+        number += -(-height // rows_per_fold) * across
+    folds = np.zeros((number, 5), np.int64)
+    fold = 0
+    for index in range(len(heights)):
+        for r0 in range(0, heights[index], rows_per_fold):
+            for k0 in range(0, taps, taps_per_fold):
+                folds[fold, 0] = index
+                folds[fold, 1], folds[fold, 2] = r0, min(r0 + rows_per_fold, heights[index])
+                folds[fold, 3], folds[fold, 4] = k0, min(k0 + taps_per_fold, taps)
+                fold += 1
+    return folds

@@ -95,7 +95,7 @@ def _(
     schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator, handover: Handover = APART
 ) -> tuple[Traffic, Durations]:
     traffic = traffic_of(schedule, inputs, survey(schedule, inputs), widths, arch, handover)
-    return traffic, durations_of(traffic.steps, arch)
+    return traffic, durations_of(traffic.program, arch)
 
 
 @lay_out.register
@@ -107,7 +107,7 @@ def _(
     handover: Handover = APART,  # noqa: ARG001
 ) -> tuple[Traffic, Durations]:
     traffic = gemm_traffic(schedule, inputs, widths, arch)
-    return traffic, durations_of(traffic.steps, arch) if schedule.waits else undisturbed(traffic.steps)
+    return traffic, durations_of(traffic.program, arch) if schedule.waits else undisturbed(traffic.program)
 
 
 @lay_out.register
@@ -119,7 +119,7 @@ def _(
     handover: Handover = APART,  # noqa: ARG001
 ) -> tuple[Traffic, Durations]:
     traffic = serial_traffic(schedule, inputs, widths, arch)
-    return traffic, durations_of(traffic.steps, arch)
+    return traffic, durations_of(traffic.program, arch)
 
 
 @itemise.register

@@ -235,7 +235,7 @@ class LayerRunner:
             accesses=cost.traffic.accesses,
             energy=cost.energy,
             estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
-            steps=len(cost.traffic.steps),
+            steps=len(cost.traffic.program),
             mapping=cost.traffic.mapping,
             **self._common(flow, values),
         )

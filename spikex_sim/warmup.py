@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim import dispatch, geometry, tags
+from spikex_sim import dispatch, gemm, geometry, tags
 from spikex_sim.kernels import lif, passes, slots, survey
-from spikex_sim.memory import chunks, fast, group, steps
+from spikex_sim.memory import chunks, engine, fast, folds, group, steps
 
 log = logging.getLogger("spikex_sim")
 
@@ -29,10 +29,15 @@ KERNELS = (
     passes._execute,
     slots._count_slots,
     group._batch_counts,
-    group._lay_steps,
-    steps._cycles,
+    group._lay_group,
+    steps._durations,
     chunks._cut,
     fast._recurrence,
+    engine._stalls,
+    gemm._cut_passes,
+    gemm._cut_folds,
+    folds._cut,
+    folds.tap_hits,
 )
 """Compiled functions that Python calls; those they call are cached with them."""
 
@@ -64,7 +69,9 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     """
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
-    modules = (dispatch, geometry, tags, lif, passes, slots, survey, chunks, fast, group, steps)
+    modules = (
+        dispatch, gemm, geometry, tags, lif, passes, slots, survey, chunks, engine, fast, folds, group, steps,
+    )  # fmt: skip
     newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]
     if all(cached):

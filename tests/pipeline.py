@@ -59,7 +59,7 @@ def run(workload: Workload, arch: Accelerator, engine: str = "fast", handover: H
     schedule, spikes = schedule_of(workload, arch)
     found = survey(schedule, spikes)
     traffic = traffic_of(schedule, spikes, found, widths(workload, arch), arch, handover)
-    durations = durations_of(traffic.steps, arch)
+    durations = durations_of(traffic.program, arch)
     ends = plugin("engines", engine).run(durations)
     return Run(schedule, spikes, found, traffic, durations, ends, attribute_stalls(durations, ends))
 

@@ -180,6 +180,11 @@ def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
         yield Row("peak memory, DVS-Gesture Large", "300 MB", more / 300, 1.0, details)
 
 
+NETWORKS = ("lenet5-mnist", "vgg9-cifar10", "vgg16-cifar10", "resnet18-cifar10", "resnet18-tinyimagenet")
+"""Networks of growing size, with activity as their presets have it."""
+LARGE_ARRAY = {"array.rows": 128, "array.cols": 128, "mapping.tile": "layer"}
+
+
 def scaling(repeats: int) -> Iterator[Row]:
     """Exponents of the time against what a run consists of."""
 
@@ -205,6 +210,9 @@ def scaling(repeats: int) -> Iterator[Row]:
     yield series("channels in and out", [16, 32, 64, 128],
                  lambda channels: (workloads.conv_layer(0.05, 50, channels=channels, side=8), {}),
                  lambda channels: float(channels * channels))  # fmt: skip
+    yield series("network, by synapses, T=4, 128x128 PEs, costs only", list(NETWORKS),
+                 lambda name: (workloads.generated(name, 4), {"tws": 4, "overrides": LARGE_ARRAY}),
+                 workloads.synapses)  # fmt: skip
 
 
 def throughput(folder: Path, repeats: int) -> Iterator[Row]:
@@ -216,8 +224,7 @@ def throughput(folder: Path, repeats: int) -> Iterator[Row]:
         details = f"{16 / many:.0f} samples a second, {1 / one:.0f} one by one"
         yield Row("16 samples of N-MNIST in a run", "16 runs", many / (16 * one), None, details)
     network = workloads.generated("resnet18-tinyimagenet", 4)
-    options: dict[str, Any] = {"overrides": {"array.rows": 128, "array.cols": 128, "mapping.tile": "layer"}}
-    (taken,) = medians((timed(sx.simulate, network, tws=4, **options),), 3)
+    (taken,) = medians((timed(sx.simulate, network, tws=4, overrides=LARGE_ARRAY),), 3)
     neurons = sum(layer.out_channels * layer.out_height * layer.out_width for layer in network.layers)
     yield Row("ResNet-18, 64x64 pixels, T=4, 128x128 PEs", "1 s", taken, None,
               f"{ms(taken)}, {neurons:,} neurons, costs only")  # fmt: skip

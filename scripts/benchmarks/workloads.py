@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,9 @@ def conv_layer(rate: float, timesteps: int, *, channels: int = 32, side: int = 1
 def generated(network: str, timesteps: int) -> Trace:
     """Spikes at the firing rates of a network preset, at every layer, without weights."""
     return generated_trace(load_network(network), timesteps, 0)
+
+
+def synapses(network: str) -> float:
+    """Weights that the neurons of a network take spikes through, shared ones as often as they are used."""
+    layers = [layer for layer in load_network(network).layers if not layer.is_pool]
+    return float(sum(layer.out_height * layer.out_width * prod(layer.weight_shape) for layer in layers))

@@ -221,6 +221,8 @@ class EnergyModel:
         components = {"alu": alu} | dict.fromkeys(reversed(LEVELS), 0.0)
         uses = {"alu": alu, "weights": 0.0, "spikes": 0.0, "potentials": 0.0}
         for level, tensor, read_bits, write_bits in accesses.rows():
+            if not (read_bits or write_bits):
+                continue
             pj = self.access_pj(level, tensor, read_bits, write_bits)
             components[level] += pj
             uses[USES[tensor]] += pj
@@ -235,9 +237,7 @@ class EnergyModel:
 
     def access_pj(self, level: str, tensor: str, read_bits: int, write_bits: int) -> float:
         """Energy of a level's accesses to a tensor, pJ."""
-        if not (read_bits or write_bits) or (
-            level == "rf" and self.pe_power.rf_pj_per_accumulation is not None
-        ):
+        if level == "rf" and self.pe_power.rf_pj_per_accumulation is not None:
             return 0.0
         cost = self.levels.get(f"{level}.{tensor}") or self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0

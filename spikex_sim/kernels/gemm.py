@@ -96,8 +96,13 @@ def distinct_pixels(
     pass_of, first_row, last_row, first_tap, last_tap : int64 array ``[blocks]``
         The blocks; rows and taps as ranges, last excluded.
     """
-    seen = np.full(geometry.channels * geometry.in_height * geometry.in_width, -1, np.int64)
+    height, width, filter_taps = geometry.in_height, geometry.in_width, geometry.kernel_h * geometry.kernel_w
+    seen = np.full(geometry.channels * height * width, -1, np.int64)
     found = np.zeros(len(pass_of), np.int64)
+    down, right, base = np.empty((3, geometry.channels * filter_taps), np.int64)
+    for k in range(len(base)):
+        down[k], right[k] = k % filter_taps // geometry.kernel_w, k % geometry.kernel_w
+        base[k] = k // filter_taps * height * width
     mark = -1
     for block in range(len(pass_of)):
         first_p = passes[pass_of[block], 0]
@@ -107,9 +112,12 @@ def distinct_pixels(
             if r // size != time:
                 time = r // size
                 mark += 1
+            y0, x0 = corner(geometry, first_p + r % size)
             for k in range(first_tap[block], last_tap[block]):
-                n = _input_of(geometry, first_p + r % size, k)
-                if n >= 0 and seen[n] != mark:
-                    seen[n] = mark
-                    found[block] += 1
+                y, x = y0 + down[k], x0 + right[k]
+                if 0 <= y < height and 0 <= x < width:
+                    n = base[k] + y * width + x
+                    if seen[n] != mark:
+                        seen[n] = mark
+                        found[block] += 1
     return found

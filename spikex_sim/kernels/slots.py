@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,9 @@ from spikex_sim.dispatch import STREAM_CODES, Schedule
 from spikex_sim.geometry import Geometry, corner, widest_batch
 from spikex_sim.kernels.survey import ALL, CHANNEL
 from spikex_sim.tags import WindowedSpikes
+
+FEW_COLUMNS = 8
+"""Most columns of which every set can be looked up in a table."""
 
 
 class Ranges(Protocol):
@@ -78,43 +81,105 @@ def _count_slots(
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
     words = (widest + 63) // 64  # columns are bits
-    taken = np.zeros((words, geometry.channels * filter_taps), np.uint64)
-    mask = np.zeros((words, filter_taps * geometry.channels), np.uint64)
-    lowest = np.zeros(widest, np.int64)  # slot of which a column is free; below it is taken
+    few = widest <= FEW_COLUMNS
+    size = geometry.channels * filter_taps
+    mask, taken = np.zeros((words, 0 if few else size), np.uint64), np.zeros((words, size), np.uint64)
+    few_mask, few_taken = np.zeros((1, size if few else 0), np.uint8), np.zeros(size, np.uint8)
+    bit_of = np.uint64(1) << np.arange(64).astype(np.uint64)
+    few_bits = bit_of[:8].astype(np.uint8)
+    lowest = np.zeros(widest, np.int64)
+    start_of = np.zeros(1 << FEW_COLUMNS, np.int64)
     for part in range(len(batch)):
         if batch[part] < 0:
             continue
         start, stop = batch_columns[batch[part]], batch_columns[batch[part] + 1]
         channels = first_channel[part], last_channel[part]
-        _mark(geometry, tags, counts, position[start:stop], window[start:stop], channels, mask)
-        used = 0
-        lowest[:] = 0
-        for channel in range(channels[0], channels[1]):
-            active = stream == ALL
-            if stream == CHANNEL:
-                for tap in range(filter_taps):
-                    for word in range(words):
-                        active |= mask[word, tap * geometry.channels + channel] != 0
-            for tap in range(first_tap[part], last_tap[part]):
-                own = tap * geometry.channels + channel
-                slot = _first_open(mask, own, lowest, stop - start)
-                if slot < 0:
-                    if not active:
-                        continue
-                    slot = 0
-                while slot < used and _overlap(taken, slot, mask, own):
-                    slot += 1
-                if slot == used:
-                    taken[:, used] = 0
-                    used += 1
-                for word in range(words):
-                    taken[word, slot] |= mask[word, own]
-                for col in range(stop - start):
-                    if _has(mask, own, col):
-                        while lowest[col] < used and _has(taken, lowest[col], col):
-                            lowest[col] += 1
-        slots[part] = used
+        taps = first_tap[part], last_tap[part]
+        own = position[start:stop], window[start:stop]
+        if few:
+            _mark(geometry, tags, counts, *own, channels, few_mask, few_bits)
+            start_of[: 1 << (stop - start)] = 0
+            slots[part] = _few_slots(
+                few_mask[0], geometry.channels, channels, taps, stream, start_of, few_taken
+            )
+        else:
+            _mark(geometry, tags, counts, *own, channels, mask, bit_of)
+            lowest[:] = 0
+            slots[part] = _many_slots(mask, geometry.channels, channels, taps, stream, lowest, taken)
     return slots
+
+
+@njit(cache=True)
+def _few_slots(
+    mask: NDArray[np.uint8],
+    width: int,
+    channels: tuple[int, int],
+    taps: tuple[int, int],
+    stream: int,
+    start_of: NDArray[np.int64],
+    taken: NDArray[np.uint8],
+) -> int:
+    """Slots of a part; ``start_of`` is, for each set of columns, the slot below which none is free in all."""
+    used = 0
+    filter_taps = len(mask) // width
+    for channel in range(channels[0], channels[1]):
+        active = stream == ALL
+        if stream == CHANNEL:
+            for tap in range(filter_taps):
+                active |= mask[tap * width + channel] != 0
+        for tap in range(taps[0], taps[1]):
+            columns = mask[np.uintp(tap * width + channel)]
+            if columns == 0 and not active:
+                continue
+            slot = start_of[columns]
+            while slot < used and taken[slot] & columns != 0:
+                slot += 1
+            if slot == used:
+                taken[used] = 0
+                used += 1
+            taken[slot] |= columns
+            start_of[columns] = slot
+    return used
+
+
+@njit(cache=True)
+def _many_slots(
+    mask: NDArray[np.uint64],
+    width: int,
+    channels: tuple[int, int],
+    taps: tuple[int, int],
+    stream: int,
+    lowest: NDArray[np.int64],
+    taken: NDArray[np.uint64],
+) -> int:
+    """Slots of a part; ``lowest`` is the first slot in which a column is free, for each."""
+    used = 0
+    filter_taps = mask.shape[1] // width
+    for channel in range(channels[0], channels[1]):
+        active = stream == ALL
+        if stream == CHANNEL:
+            for tap in range(filter_taps):
+                for word in range(len(mask)):
+                    active |= mask[word, tap * width + channel] != 0
+        for tap in range(taps[0], taps[1]):
+            own = tap * width + channel
+            slot = _first_open(mask, own, lowest)
+            if slot < 0:
+                if not active:
+                    continue
+                slot = 0
+            while slot < used and _overlap(taken, slot, mask, own):
+                slot += 1
+            if slot == used:
+                taken[:, used] = 0
+                used += 1
+            for word in range(len(mask)):
+                taken[word, slot] |= mask[word, own]
+            for col in range(len(lowest)):
+                if _has(mask, own, col):
+                    while lowest[col] < used and _has(taken, lowest[col], col):
+                        lowest[col] += 1
+    return used
 
 
 @njit(cache=True)
@@ -125,9 +190,11 @@ def _mark(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     channels: tuple[int, int],
-    mask: NDArray[np.uint64],
+    mask: NDArray[Any],
+    bit_of: NDArray[Any],
 ) -> None:
     """Set the bits of columns whose tap has a tag: ``mask[word, tap * C + channel]``."""
+    bits = len(bit_of)
     windows, width = counts.shape[1], geometry.channels
     flat = tags.ravel()
     number = np.uintp(channels[1] - channels[0])
@@ -143,21 +210,21 @@ def _mark(
             pixel = y * geometry.in_width + x
             if counts[pixel, window[col]] == 0:
                 continue
-            row = mask[col // 64]
-            own, bit = np.uintp(first), np.uint64(col % 64)
+            row = mask[col // bits]
+            own, bit = np.uintp(first), bit_of[col % bits]
             tagged = np.uintp((pixel * windows + window[col]) * width + channels[0])
             for channel in range(number):  # unsigned: a sign would have to be looked at
-                row[own + channel] |= np.uint64(flat[tagged + channel]) << bit
+                row[own + channel] |= flat[tagged + channel] * bit
 
 
 @njit(cache=True)
-def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64], columns: int) -> int:
+def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64]) -> int:
     """First slot that may be free in all columns of a tap; -1 if it has none."""
     slot = -1
     for word in range(len(mask)):
         if mask[word, own] == 0:
             continue
-        for col in range(64 * word, min(64 * word + 64, columns)):
+        for col in range(64 * word, min(64 * word + 64, len(lowest))):
             if _has(mask, own, col):
                 slot = max(slot, lowest[col])
     return slot

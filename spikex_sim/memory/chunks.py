@@ -105,7 +105,7 @@ def cut_chunks(
         filter_capacity_bits,
         ifmap_capacity_bits,
     )
-    guess = 2 * schedule.batches + len(schedule.tiles)
+    guess = 6 * schedule.batches + len(schedule.tiles)
     table = np.empty((guess, len(FIELDS)), np.int64)
     count, need_filter, need_ifmap = _cut(*arguments, table)
     if count > guess:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.accounting import Stalls
@@ -85,20 +86,41 @@ def _earlier(values: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
 def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
     """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's.
 
-    Sums of what :func:`stall_spans` lists; sums of cycles may wrap around, their differences do not.
+    Sums of what :func:`stall_spans` lists.
     """
-    if not len(ends.compute):
-        return Stalls()
-    free, drained = _earlier(ends.compute, 1), _earlier(ends.store, 2)
-    fetched = np.maximum(free, ends.fetch)
-    loaded = np.maximum(fetched, ends.load)
-    until_fetched, until_loaded = fetched.sum(), loaded.sum()
-    with np.errstate(over="ignore"):
-        return Stalls(
-            dram=int(until_fetched - free.sum()),
-            glb=int(until_loaded - until_fetched),
-            lbuf=int(durations.compute.sum() - durations.array.sum()),
-            drain=int(
-                np.maximum(loaded, drained).sum() - until_loaded + (ends.writeback[-1] - ends.compute[-1])
-            ),
+    return Stalls(
+        *_stalls(
+            ends.fetch,
+            ends.load,
+            ends.compute,
+            ends.store,
+            ends.writeback,
+            durations.compute,
+            durations.array,
         )
+    )
+
+
+@njit(cache=True)
+def _stalls(
+    fetch: NDArray[np.int64],
+    load: NDArray[np.int64],
+    compute: NDArray[np.int64],
+    store: NDArray[np.int64],
+    writeback: NDArray[np.int64],
+    busy: NDArray[np.int64],
+    array: NDArray[np.int64],
+) -> tuple[int, int, int, int]:
+    dram = glb = lbuf = drain = free = 0
+    for k in range(len(compute)):
+        fetched = max(free, fetch[k])
+        loaded = max(fetched, load[k])
+        dram += fetched - free
+        glb += loaded - fetched
+        lbuf += busy[k] - array[k]
+        if k >= 2:
+            drain += max(loaded, store[k - 2]) - loaded
+        free = compute[k]
+    if len(compute) > 0:
+        drain += writeback[-1] - compute[-1]
+    return dram, glb, lbuf, drain

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.gemm import GemmSchedule
-from spikex_sim.geometry import Geometry
+from spikex_sim.geometry import Geometry, corner
 from spikex_sim.memory.steps import PerStep
 
 
@@ -78,69 +80,109 @@ def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
     group_lanes : int
         Output channels of the group.
     """
-    dataflow, geometry = schedule.dataflow, schedule.geometry
-    pass_of, r0, r1, k0, k1 = schedule.folds.T
-    streamed = {"os": k1 - k0, "ws": r1 - r0, "is": np.full(len(r0), group_lanes)}[dataflow]
-    pieces = -(-streamed // length)
-    fold = np.repeat(np.arange(len(pieces)), pieces)
-    piece = np.arange(len(fold)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    start = piece * length
-    size = np.minimum(length, streamed[fold] - start)
-    pass_of, r0, r1, k0, k1 = (values[fold] for values in (pass_of, r0, r1, k0, k1))
-    lanes = np.full(len(fold), group_lanes)
-    if dataflow == "os":
-        k0 = k0 + start
-        k1 = k0 + size
-    elif dataflow == "ws":
-        r0 = r0 + start
-        r1 = r0 + size
-    else:
-        lanes = size
-    first, last = piece == 0, piece == pieces[fold] - 1
-    rows, taps = r1 - r0, k1 - k0
-    complete = k1 == geometry.taps
-    leaves_sums = dataflow != "os"
-    positions = schedule.positions_of_pass[pass_of]
-    later = np.where(schedule.passes[pass_of, 2] > 0, r0, np.clip(positions, r0, r1))
-    filter_words = taps * lanes
-    if dataflow == "ws":
-        filter_words = np.where(first, filter_words, 0)
-    elif schedule.keeps_filters:
-        filter_words = np.where(r0 == 0, filter_words, 0)
-    update = {"os": complete * schedule.points, "ws": complete * rows, "is": 0 * rows}[dataflow]
-    filter_taps = geometry.filter_taps
-    return Chunks(
-        fold=fold,
-        pass_of=pass_of,
-        r0=r0,
-        r1=r1,
-        k0=k0,
-        k1=k1,
-        first=first,
-        last=last,
-        stream_cycles=size * schedule.points,
-        update_cycles=update * (min(schedule.lif_sharing, group_lanes) - 1),
-        filter_words=filter_words,
-        ifmap_words=np.where(first, rows * taps, 0) if dataflow == "is" else rows * taps,
-        outputs=complete * rows * lanes,
-        potential_reads=complete * (r1 - later) * lanes,
-        psum_reads=(k0 > 0) * leaves_sums * rows * lanes,
-        psum_writes=~complete * leaves_sums * rows * lanes,
-        loads_ifmap=first if dataflow == "is" else np.ones(len(fold), bool),
-        frames=-(-r1 // positions) + (-r0 // positions),
-        channels=(k1 - 1) // filter_taps - k0 // filter_taps + 1,
+    table = _cut(
+        schedule.folds,
+        schedule.passes,
+        DATAFLOWS.index(schedule.dataflow),
+        length,
+        group_lanes,
+        schedule.points,
+        schedule.geometry.taps,
+        schedule.geometry.filter_taps,
+        schedule.keeps_filters,
+        min(schedule.lif_sharing, group_lanes) - 1,
     )
+    columns: dict[str, Any] = {item.name: column for item, column in zip(fields(Chunks), table, strict=True)}
+    for name in ("first", "last", "loads_ifmap"):
+        columns[name] = columns[name].astype(bool)
+    return Chunks(**columns)
 
 
-def tap_uses(geometry: Geometry) -> NDArray[np.int64]:
-    """How many (output position, tap) pairs see each pixel of the map, ``[H * W]``."""
+DATAFLOWS = ("os", "ws", "is")
 
-    def along(size: int, kernel: int, stride: int, pad: int, outputs: int) -> NDArray[np.int64]:
-        at = (np.arange(outputs)[:, None] * stride - pad + np.arange(kernel)[None, :]).ravel()
-        return np.bincount(at[(at >= 0) & (at < size)], minlength=size)
 
-    rows = along(
-        geometry.in_height, geometry.kernel_h, geometry.stride_h, geometry.pad_h, geometry.out_height
-    )
-    cols = along(geometry.in_width, geometry.kernel_w, geometry.stride_w, geometry.pad_w, geometry.out_width)
-    return np.outer(rows, cols).ravel()
+@njit(cache=True)
+def _cut(
+    folds: NDArray[np.int64],
+    passes: NDArray[np.int64],
+    dataflow: int,
+    length: int,
+    group_lanes: int,
+    points: int,
+    all_taps: int,
+    filter_taps: int,
+    keeps_filters: bool,
+    waits_per_update: int,
+) -> NDArray[np.int64]:
+    """Fields of :class:`Chunks`, a row each."""
+    number = 0
+    for fold in range(len(folds)):
+        streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
+        number += -(-streamed // length)
+    table = np.zeros((19, number), np.int64)
+    i = 0
+    for fold in range(len(folds)):
+        index, r0, r1, k0, k1 = folds[fold]
+        streamed = (k1 - k0, r1 - r0, group_lanes)[dataflow]
+        positions = passes[index, 1] - passes[index, 0]
+        for start in range(0, streamed, length):
+            size = min(length, streamed - start)
+            first, last = start == 0, start + size == streamed
+            lanes, a0, a1, b0, b1 = group_lanes, r0, r1, k0, k1
+            if dataflow == 0:
+                b0 = k0 + start
+                b1 = b0 + size
+            elif dataflow == 1:
+                a0 = r0 + start
+                a1 = a0 + size
+            else:
+                lanes = size
+            rows, taps = a1 - a0, b1 - b0
+            complete = b1 == all_taps
+            table[0, i], table[1, i] = fold, index
+            table[2, i], table[3, i], table[4, i], table[5, i] = a0, a1, b0, b1
+            table[6, i], table[7, i] = first, last
+            table[8, i] = size * points
+            if complete and dataflow < 2:
+                table[9, i] = (points if dataflow == 0 else rows) * waits_per_update
+            if not (dataflow == 1 and not first) and not (keeps_filters and a0 > 0):
+                table[10, i] = taps * lanes
+            loads = dataflow < 2 or first
+            table[11, i] = rows * taps if loads else 0
+            if complete:
+                later = a0 if passes[index, 2] > 0 else min(max(positions, a0), a1)
+                table[12, i] = rows * lanes
+                table[13, i] = (a1 - later) * lanes
+            if dataflow > 0:
+                table[14, i] = rows * lanes if b0 > 0 else 0
+                table[15, i] = 0 if complete else rows * lanes
+            table[16, i] = loads
+            table[17, i] = -(-a1 // positions) + (-a0 // positions)
+            table[18, i] = (b1 - 1) // filter_taps - b0 // filter_taps + 1
+            i += 1
+    return table
+
+
+@njit(cache=True)
+def tap_hits(geometry: Geometry, counts: NDArray[np.int64]) -> int:
+    """Times that the taps of all output positions see a spike.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The convolution.
+    counts : int64 array ``[C * H * W]``
+        Spikes of each input.
+    """
+    area = geometry.in_height * geometry.in_width
+    per_pixel = np.zeros(area, np.int64)
+    for channel in range(geometry.channels):
+        for pixel in range(area):
+            per_pixel[pixel] += counts[channel * area + pixel]
+    hits = 0
+    for p in range(geometry.out_height * geometry.out_width):
+        y0, x0 = corner(geometry, p)
+        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
+            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
+                hits += per_pixel[y * geometry.in_width + x]
+    return hits

@@ -13,11 +13,11 @@ from spikex_sim.activations import Activations
 from spikex_sim.gemm import GemmSchedule
 from spikex_sim.geometry import set_pixels
 from spikex_sim.kernels.gemm import distinct_pixels
-from spikex_sim.memory.folds import Chunks, cut_folds, tap_uses
+from spikex_sim.memory.folds import Chunks, cut_folds, tap_hits
 from spikex_sim.memory.gaps import gaps_after, spaced
 from spikex_sim.memory.group import Widths
 from spikex_sim.memory.operands import GemmResidency, Needs, choose_residency, chunk_length, needs_of
-from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number, joined, joined_moves
+from spikex_sim.memory.steps import Moves, PerStep, Program, Steps, check_number, joined_moves
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes, receptive_activity
@@ -45,30 +45,30 @@ def gemm_traffic(
     needs = needs_of(schedule, widths, arch)
     residency = choose_residency(schedule, needs, arch)
     chunk = chunk_length(schedule, needs, residency, widths, arch)
-    log, groups, sizes = AccessLog(), [], schedule.channel_groups
-    built: dict[int, Steps] = {}
+    log, runs, sizes = AccessLog(), [], schedule.channel_groups
     words = np.zeros(3, np.int64)
-    for index, lanes in enumerate(sizes):
-        if lanes not in built:
-            part = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, widths, arch, lanes)
-            built[lanes] = part.steps()
-            part.count(log, sizes.count(lanes))
-            words += part.array_words * sizes.count(lanes)
-            check_number(len(sizes) * len(built[lanes]), f"{len(sizes)} channel groups", arch)
-        groups.append(replace(built[lanes], group=np.full(len(built[lanes]), index, np.int64)))
-    steps = joined(groups)
-    steps.array_cycles[0] += schedule.walk_cycles
+    for lanes in dict.fromkeys(sizes):
+        times = sizes.count(lanes)
+        part = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, widths, arch, lanes)
+        steps = part.steps(sizes.index(lanes))
+        runs.append((steps, times))
+        part.count(log, times)
+        words += part.array_words * times
+        check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
+    program = Program(tuple(runs))
     if residency.glb_ifmap == "layer":
-        steps.fetch_bits[0] += needs.layer_ifmap
+        program = program.adding_to_first(fetch_bits=needs.layer_ifmap)
         log.move("dram", "glb", "ifmap", needs.layer_ifmap)
+    if schedule.walk_cycles:
+        program = program.adding_to_first(array_cycles=schedule.walk_cycles)
     operations, additions = _operations(schedule, inputs, words)
     _count_registers(log, schedule, operations, widths)
     return Traffic(
-        steps=steps,
+        program=program,
         accesses=log.freeze(),
         operations=operations,
         residency=residency,
-        compute_cycles=int(steps.array_cycles.sum()),
+        compute_cycles=program.compute_cycles,
         additions=additions,
         mapping=_describe(schedule, residency, chunk),
     )
@@ -93,17 +93,17 @@ class _Group:
         ofmap = chunks.outputs.sum() + chunks.psum_writes.sum()
         return np.array([chunks.ifmap_words.sum(), chunks.filter_words.sum(), ofmap])
 
-    def steps(self) -> Steps:
+    def steps(self, first_group: int) -> Steps:
         """Bits and cycles of every chunk."""
         chunks, schedule = self.chunks, self.schedule
         down = self._state_reads
         up = self._state_writes
         outputs = self._output_bits
         has_lbuf = bool(self.arch.memory.lbuf.bytes)
-        nothing = np.zeros(len(chunks), np.int64)
+        nothing = self._nothing
         read, write = self._edge_bits()
         steps = Steps(
-            group=nothing,
+            group=np.full(len(chunks), first_group),
             tile=chunks.pass_of,
             batch=chunks.fold,
             fetch_bits=self._filter_fetch + self._ifmap_fetch + down["dram"],
@@ -113,8 +113,8 @@ class _Group:
             store_bits=outputs + up["glb"] + up["dram"] if has_lbuf else nothing,
             writeback_bits=outputs + up["dram"],
             array_cycles=chunks.stream_cycles
-            + np.where(chunks.first, schedule.preload_cycles, 0)
-            + np.where(chunks.last, schedule.skew_cycles, 0)
+            + chunks.first * schedule.preload_cycles
+            + chunks.last * schedule.skew_cycles
             + chunks.update_cycles,
             lbuf_read_bits=read,
             lbuf_write_bits=write,
@@ -124,6 +124,8 @@ class _Group:
     def _spaced(self, steps: Steps) -> Steps:
         residency, edge = self.residency, "lbuf" if self.arch.memory.lbuf.bytes else "glb"
         potentials, psums = residency.potentials, residency.psums
+        if {potentials, psums} <= {None, edge}:
+            return steps
         gaps = gaps_after(self.schedule, self.chunks, potentials=potentials, psums=psums, edge=edge)
         return spaced(steps, gaps)
 
@@ -170,12 +172,17 @@ class _Group:
         return self.chunks.outputs * self.needs.word
 
     def _by_level(self, potentials: PerStep, psums: PerStep) -> dict[str, PerStep]:
-        levels = {level: np.zeros(len(self.chunks), np.int64) for level in ("lbuf", "glb", "dram")}
+        """Bits of both by where they live, and nothing elsewhere."""
+        levels = dict.fromkeys(("lbuf", "glb", "dram"), self._nothing)
         if self.residency.potentials:
-            levels[self.residency.potentials] += potentials * self.widths.potential
+            levels[self.residency.potentials] = potentials * self.widths.potential
         if self.residency.psums:
-            levels[self.residency.psums] += psums * self.widths.psum
+            levels[self.residency.psums] = levels[self.residency.psums] + psums * self.widths.psum
         return levels
+
+    @cached_property
+    def _nothing(self) -> PerStep:
+        return np.zeros(len(self.chunks), np.int64)
 
     @cached_property
     def _state_reads(self) -> dict[str, PerStep]:
@@ -216,7 +223,7 @@ class _Group:
     @cached_property
     def _ifmap_fetch(self) -> PerStep:
         if self.residency.glb_ifmap == "layer":
-            return np.zeros(len(self.chunks), np.int64)
+            return self._nothing
         if self.residency.glb_ifmap == "step":
             return self._ifmap_load
         chunks, geometry = self.chunks, self.schedule.geometry
@@ -234,30 +241,33 @@ class _Group:
         edge = "lbuf" if lbuf else "glb"
 
         def total(bits: PerStep) -> int:
-            return int(bits.sum()) * times
+            return 0 if bits is self._nothing else int(bits.sum()) * times
 
+        outputs, fetched, loaded = map(total, (self._output_bits, self._ifmap_fetch, self._ifmap_load))
         log.read(edge, "filter", total(chunks.filter_words) * widths.weight)
         log.read(edge, "ifmap", total(chunks.ifmap_words) * self.needs.word)
-        log.write(edge, "ofmap", total(self._output_bits))
+        log.write(edge, "ofmap", outputs)
         log.move("dram", "glb", "filter", total(self._filter_fetch))
-        log.move("dram", "glb", "ifmap", total(self._ifmap_fetch))
-        log.move("glb", "dram", "ofmap", total(self._output_bits))
+        log.move("dram", "glb", "ifmap", fetched)
+        log.move("glb", "dram", "ofmap", outputs)
         if lbuf:
             log.move("glb", "lbuf", "filter", total(self._filter_load))
-            log.move("glb", "lbuf", "ifmap", total(self._ifmap_load))
-            log.move("lbuf", "glb", "ofmap", total(self._output_bits))
+            log.move("glb", "lbuf", "ifmap", loaded)
+            log.move("lbuf", "glb", "ofmap", outputs)
         for level, bits in self._state_reads.items():
-            log.read(edge, "psum", total(bits))
+            moved = total(bits)
+            log.read(edge, "psum", moved)
             if lbuf and level != "lbuf":
-                log.move("glb", "lbuf", "psum", total(bits))
+                log.move("glb", "lbuf", "psum", moved)
             if level == "dram":
-                log.move("dram", "glb", "psum", total(bits))
+                log.move("dram", "glb", "psum", moved)
         for level, bits in self._state_writes.items():
-            log.write(edge, "psum", total(bits))
+            moved = total(bits)
+            log.write(edge, "psum", moved)
             if lbuf and level != "lbuf":
-                log.move("lbuf", "glb", "psum", total(bits))
+                log.move("lbuf", "glb", "psum", moved)
             if level == "dram":
-                log.move("glb", "dram", "psum", total(bits))
+                log.move("glb", "dram", "psum", moved)
 
 
 def gemm_moves(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
@@ -289,7 +299,7 @@ def _operations(
         ntwus = channels * geometry.positions * inputs.windows
         if schedule.silence_is_free:
             ntwus = channels * int(receptive_activity(geometry, inputs).sum())
-    hits = channels * int((counts.reshape(geometry.channels, -1).sum(axis=0) * tap_uses(geometry)).sum())
+    hits = channels * tap_hits(geometry, counts)
     neurons = channels * geometry.positions
     slots = neurons * geometry.taps * schedule.timesteps
     made = hits if schedule.zero_gating else slots

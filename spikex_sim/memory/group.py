@@ -28,7 +28,7 @@ from spikex_sim.memory.chunks import (
 )  # fmt: skip
 from spikex_sim.memory.mapping import too_small
 from spikex_sim.memory.residency import Blocks, Residency
-from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number
+from spikex_sim.memory.steps import MAX_STEPS, Moves, PerStep, Steps, check_number
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -162,8 +162,14 @@ class GroupTraffic:
     arch: Accelerator
     rows: int
 
-    def steps(self, times: int, first_group: int) -> Steps:
-        """Steps of ``times`` such groups; outputs beyond the ofmap halves follow in steps of their own."""
+    def steps(self, first_group: int) -> Steps:
+        """Steps of such a group; outputs beyond the ofmap halves follow in steps of their own."""
+        laid, _ = self._laid
+        laid[0] = first_group
+        return Steps(*laid)
+
+    @cached_property
+    def _laid(self) -> tuple[NDArray[np.int64], _Sums]:
         schedule, batches, residency = self.schedule, self.batches, self.residency
         lbuf_half, glb_half = UNLIMITED, UNLIMITED
         if not schedule.shape.fits_all:
@@ -171,48 +177,41 @@ class GroupTraffic:
             glb_half = self.arch.memory.glb.half_bits("ofmap")
             if lbuf_half < 1:
                 raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
-        sent = _total(self._sent())
-        pieces = np.maximum(1, (sent - 1) // lbuf_half + 1)
         groups = len(schedule.groups.sizes)
-        check_number(groups * int(pieces.sum()), f"{groups} row groups", self.arch)
-        arguments = (
-            self.chunks.table, sent, pieces, self._slots, self._cycles_per_slot, batches.columns,
-            batches.update_cycles,
-            batches.potential_reads, batches.potential_writes, self._tile_words, self._tile_filter_taps,
-            self._group_filter_taps, self.rows, self.widths.weight,
+        slots = NO_SLOTS
+        if schedule.packs_taps:
+            slots = count_slots(schedule, self.spikes, self.chunks)
+        laid, found = _lay_group(
+            self.chunks.table, slots, self._cycles_per_slot, schedule.tiles, schedule.tile_batches,
+            schedule.batch_columns, batches.update_cycles, batches.catchups, batches.potential_reads,
+            batches.potential_writes, self.blocks.tile_words, self.blocks.tile_filters,
+            self.blocks.filters_in_all, schedule.geometry.filter_taps, self.rows, self.widths.weight,
             self.widths.potential, schedule.tws, SKEWS.index(self.arch.skew),
-            SCOPES.index(residency.glb_filter), residency.lbuf_filter == "group",
-            residency.glb_ofmap == "sent", lbuf_half, times, first_group,
+            SCOPES.index(residency.glb_filter), residency.glb_ifmap == "tile",
+            residency.lbuf_filter == "group", residency.glb_ofmap == "sent", lbuf_half, MAX_STEPS // groups,
         )  # fmt: skip
-        steps = Steps(*_lay_steps(*arguments))
-        largest = int(steps.store_bits.max())
-        if largest > glb_half:
-            raise too_small("glb", "ofmap", self.arch, largest, "the outputs of one step")
-        return steps
+        sums = _Sums(*found.tolist())
+        check_number(groups * sums.steps, f"{groups} row groups", self.arch)
+        if sums.largest_store > glb_half:
+            raise too_small("glb", "ofmap", self.arch, sums.largest_store, "the outputs of one step")
+        return laid, sums
 
-    @cached_property
+    @property
     def _sums(self) -> _Sums:
-        table = self.chunks.table
-        taps, hits, filter_taps, words, tags = table[:, TAPS:].sum(axis=0).tolist()
-        columns = self._columns
-        return _Sums(
-            taps, hits, words, tags, filter_taps, int(columns @ table[:, TAPS]), int(columns @ self._slots)
-        )
+        return self._laid[1]
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles of the array in one such group."""
+        return self._sums.array_cycles
 
     @cached_property
     def _columns(self) -> PerStep:
         """Columns in use of each chunk's batch."""
         found = np.zeros(len(self.chunks), np.int64)
         issued = self.chunks.batch >= 0
-        found[issued] = self.batches.columns[self.chunks.batch[issued]]
+        found[issued] = self.schedule.columns[self.chunks.batch[issued]]
         return found
-
-    @cached_property
-    def _slots(self) -> PerStep:
-        """Integration slots: streamed taps, or groups of them (StSAP)."""
-        if self.schedule.packs_taps:
-            return count_slots(self.schedule, self.spikes, self.chunks)
-        return self.chunks.taps
 
     @property
     def _cycles_per_slot(self) -> int:
@@ -237,22 +236,19 @@ class GroupTraffic:
         columns_before = self.schedule.batch_columns[self.schedule.tile_batches]
         return (tiles[:, 1] - tiles[:, 0]) * (tiles[:, 3] - tiles[:, 2]) - np.diff(columns_before)
 
-    @cached_property
+    @property
     def _group_filter_taps(self) -> int:
-        return int(self.blocks.filters.any(axis=0).sum()) * self.schedule.geometry.filter_taps
+        return self.blocks.filters_in_all * self.schedule.geometry.filter_taps
 
-    @cached_property
+    @property
     def _tile_filter_taps(self) -> PerStep:
-        taps: PerStep = self.blocks.filters.sum(axis=1) * self.schedule.geometry.filter_taps
-        return taps
+        return self.blocks.tile_filters * self.schedule.geometry.filter_taps
 
-    @cached_property
+    @property
     def _tile_words(self) -> PerStep:
         """Words that a tile's first step brings to the GLB."""
-        if self.residency.glb_ifmap != "tile":
-            return np.zeros(len(self.schedule.tiles), np.int64)
-        words: PerStep = self.blocks.spmb.sum(axis=1) * self.blocks.words
-        return words
+        words = self.blocks.tile_words
+        return words if self.residency.glb_ifmap == "tile" else np.zeros_like(words)
 
     def _fetched(self) -> dict[str, PerStep]:
         """DRAM to GLB, by tensor: each load belongs to the first step of its scope."""
@@ -314,10 +310,10 @@ class GroupTraffic:
 
     def operations(self) -> Operations:
         """What the array does in one such group."""
-        schedule, batches, rows, sums = self.schedule, self.batches, self.rows, self._sums
+        schedule, rows, sums = self.schedule, self.rows, self._sums
         geometry = schedule.geometry
         updates = rows * len(schedule.position) * schedule.tws
-        busy = sums.column_slots * self._cycles_per_slot + int(batches.columns @ batches.update_cycles)
+        busy = sums.column_slots * self._cycles_per_slot + sums.column_updates
         return Operations(
             ntwus=rows * int(np.count_nonzero(schedule.active)),
             batches=schedule.batches,
@@ -325,14 +321,14 @@ class GroupTraffic:
             accumulations=self._accumulations,
             lif_updates=updates,
             comparisons=updates,
-            leak_catchups=rows * int(batches.catchups.sum()),
+            leak_catchups=rows * sums.catchups,
             dense_accumulations=rows * geometry.positions * geometry.taps * self.spikes.timesteps,
             pe_cycles=rows * busy,
         )
 
     def count(self, log: AccessLog, times: int) -> None:
         """Log the accesses of ``times`` such groups."""
-        schedule, batches, widths, sums = self.schedule, self.batches, self.widths, self._sums
+        schedule, widths, sums = self.schedule, self.widths, self._sums
         rows, tws = self.rows, schedule.tws
         columns = len(schedule.position)
         adds = self._accumulations
@@ -343,8 +339,8 @@ class GroupTraffic:
         log.read("lbuf", "filter", sums.taps * tap_bits)
         log.read("lbuf", "ifmap", sums.hits * times * tws)
         log.read("lbuf", "tag", sums.column_taps * times)
-        log.read("lbuf", "psum", int(batches.potential_reads.sum()) * potential)
-        log.write("lbuf", "psum", int(batches.potential_writes.sum()) * potential)
+        log.read("lbuf", "psum", sums.potential_reads * potential)
+        log.write("lbuf", "psum", sums.potential_writes * potential)
         log.write("rf", "filter", sums.column_taps * tap_bits)
         log.read("rf", "psum", (adds * widths.psum + updates * (widths.psum + widths.potential)) * times)
         log.write("rf", "psum", (adds * widths.psum + updates * widths.potential) * times)
@@ -353,13 +349,14 @@ class GroupTraffic:
         log.move("glb", "lbuf", "tag", sums.tags * times)
         group_taps, step_taps = self._group_filter_taps, sums.filter_taps
         to_lbuf = {"group": group_taps, "step": step_taps}
-        to_glb = {"group": group_taps, "tile": int(self._tile_filter_taps.sum()), "step": step_taps}
+        tile_taps = self.blocks.filters_in_tiles * schedule.geometry.filter_taps
+        to_glb = {"group": group_taps, "tile": tile_taps, "step": step_taps}
         log.move("glb", "lbuf", "filter", to_lbuf[self.residency.lbuf_filter] * tap_bits)
         log.move("dram", "glb", "filter", to_glb[self.residency.glb_filter] * tap_bits)
 
         outputs = {
             "ofmap": updates * times,
-            "tag": (rows * columns + rows * int(self._skipped_per_tile.sum())) * times,
+            "tag": (rows * columns + rows * sums.skipped) * times,
         }
         for tensor, bits in outputs.items():
             log.write("lbuf", tensor, bits)
@@ -372,9 +369,14 @@ SKEWS = ("none", "batch", "tile")
 SCOPES = ("group", "tile", "step")
 
 
-class _Sums(NamedTuple):
-    """Sums over the chunks of a group."""
+NO_SLOTS = np.zeros(0, np.int64)
+"""Every streamed tap has an integration slot of its own."""
 
+
+class _Sums(NamedTuple):
+    """Sums over a group."""
+
+    steps: int
     taps: int
     hits: int
     words: int
@@ -382,88 +384,124 @@ class _Sums(NamedTuple):
     filter_taps: int
     column_taps: int
     column_slots: int
+    column_updates: int
+    catchups: int
+    potential_reads: int
+    potential_writes: int
+    skipped: int
+    array_cycles: int
+    largest_store: int
 
 
 @njit(cache=True)
-def _lay_steps(
+def _lay_group(  # noqa: PLR0915
     table: NDArray[np.int64],
-    sent: PerStep,
-    pieces: PerStep,
     slots: PerStep,
     cycles_per_slot: int,
-    columns: PerStep,
+    tiles: NDArray[np.int64],
+    tile_batches: PerStep,
+    batch_columns: PerStep,
     update_cycles: PerStep,
+    owed: PerStep,
     potential_reads: PerStep,
     potential_writes: PerStep,
     tile_words: PerStep,
-    tile_filter_taps: PerStep,
-    group_filter_taps: int,
+    tile_filters: PerStep,
+    filters_in_all: int,
+    filter_taps: int,
     rows: int,
     weight_bits: int,
     potential_bits: int,
     tws: int,
     skew: int,
     glb_filter: int,
+    fetches_tiles: bool,
     lbuf_holds_group: bool,
     to_dram: bool,
     half: int,
-    times: int,
-    first_group: int,
-) -> NDArray[np.int64]:
-    """Steps of equal groups, a column each; transfers belong to the first or last step of their scope."""
+    most_steps: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Steps of a group, and :class:`_Sums`; transfers belong to the first or last step of their scope.
+
+    Of more than ``most_steps`` only the number is found.
+    """
     chunks = len(table)
-    steps = np.sum(pieces)
-    laid = np.zeros((10, times * steps), np.int64)
     tap_bits, potential = rows * weight_bits, rows * potential_bits
-    widest = step = 0
+    sent = np.zeros(chunks, np.int64)
+    steps = skipped = 0
     for i in range(chunks):
+        tile, b = table[i, TILE], table[i, BATCH]
+        if b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b):
+            sent[i] += rows * (batch_columns[b + 1] - batch_columns[b]) * (tws + 1)
+        if i == chunks - 1 or table[i + 1, TILE] != tile:
+            units = (tiles[tile, 1] - tiles[tile, 0]) * (tiles[tile, 3] - tiles[tile, 2])
+            issued = batch_columns[tile_batches[tile + 1]] - batch_columns[tile_batches[tile]]
+            sent[i] += rows * (units - issued)
+            skipped += units - issued
+        steps += max(1, (sent[i] - 1) // half + 1)
+    laid = np.zeros((10, steps if steps <= most_steps else 0), np.int64)
+    taps = hits = words = tags = needed = column_taps = column_slots = column_updates = 0
+    catchups = reads = writes = cycles = largest = 0
+    widest = step = 0
+    for i in range(chunks if steps <= most_steps else 0):
         tile, b = table[i, TILE], table[i, BATCH]
         starts_tile = i == 0 or table[i - 1, TILE] != tile
         ends_tile = i == chunks - 1 or table[i + 1, TILE] != tile
         ends_batch = b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b)
-        own = columns[b] if b >= 0 else 0
+        own = batch_columns[b + 1] - batch_columns[b] if b >= 0 else 0
         widest = own if starts_tile else max(widest, own)
         filter_bits = table[i, FILTER_TAPS] * tap_bits
-        group_bits = group_filter_taps * tap_bits if i == 0 else 0
+        group_bits = filters_in_all * filter_taps * tap_bits if i == 0 else 0
+        used = slots[i] if len(slots) > 0 else table[i, TAPS]
 
-        array = slots[i] * cycles_per_slot
+        array = used * cycles_per_slot
         read = tap_bits * table[i, TAPS] + tws * table[i, HITS] + own * table[i, TAPS]
         written = 0
         if ends_batch:
             array += update_cycles[b]
             read += potential * potential_reads[b]
             written = rows * own * tws + potential * potential_writes[b]
+            column_updates += own * update_cycles[b]
+            catchups += owed[b]
+            reads += potential_reads[b]
+            writes += potential_writes[b]
         if skew == 1 and ends_batch and own > 0:
             array += rows + own - 2
         if skew == 2 and ends_tile and widest > 0:
             array += rows + widest - 2
-        fetched = tile_words[tile] * (tws + 1) if starts_tile else 0
+        fetched = tile_words[tile] * (tws + 1) if starts_tile and fetches_tiles else 0
         if glb_filter == 0:
             fetched += group_bits
         elif glb_filter == 1:
-            fetched += tile_filter_taps[tile] * tap_bits if starts_tile else 0
+            fetched += tile_filters[tile] * filter_taps * tap_bits if starts_tile else 0
         else:
             fetched += filter_bits
         loaded = group_bits if lbuf_holds_group else filter_bits
         loaded += table[i, WORDS] * tws + table[i, TAGS]
 
+        taps += table[i, TAPS]
+        hits += table[i, HITS]
+        needed += table[i, FILTER_TAPS]
+        words += table[i, WORDS]
+        tags += table[i, TAGS]
+        column_taps += own * table[i, TAPS]
+        column_slots += own * used
+        cycles += array
         laid[3, step], laid[4, step] = fetched, loaded
         laid[7, step], laid[8, step], laid[9, step] = array, read, written
-        for piece in range(pieces[i]):
+        for piece in range(max(1, (sent[i] - 1) // half + 1)):
             out = min(half, sent[i] - piece * half)
             laid[1, step] = tile
             laid[2, step] = b if piece == 0 else -1
             laid[5, step] = out
             laid[6, step] = out if to_dram else 0
+            largest = max(largest, out)
             step += 1
-    for field in range(10):
-        row = laid[field]
-        for k in range(steps, times * steps):
-            row[k] = row[k - steps]
-    for group in range(times):
-        for k in range(group * steps, (group + 1) * steps):
-            laid[0, k] = first_group + group
-    return laid
+    sums = (
+        steps, taps, hits, words, tags, needed, column_taps, column_slots, column_updates, catchups, reads,
+        writes, skipped, cycles, largest,
+    )  # fmt: skip
+    return laid, np.array(sums)
 
 
 def _total(parts: dict[str, PerStep]) -> PerStep:

@@ -69,7 +69,9 @@ def needs_of(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs
     lanes = schedule.channel_groups[0]
     positions = int(schedule.positions_of_pass.max())
     pixels = int(set_pixels(geometry, geometry.positions)[0]) * geometry.channels
-    frame = int(set_pixels(geometry, positions).max()) * geometry.channels
+    frame = pixels
+    if positions < geometry.positions:
+        frame = int(set_pixels(geometry, positions).max()) * geometry.channels
     rows = int(schedule.rows_of_pass.max())
     if schedule.dataflow == "is":
         rows = min(rows, schedule.cols)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,33 @@ class Blocks:
     spmb: NDArray[np.bool_]
     filters: NDArray[np.bool_]
     words: NDArray[np.int64]
+
+    @cached_property
+    def tile_words(self) -> NDArray[np.int64]:
+        """Words that each tile needs, in all its SP-MBs."""
+        words: NDArray[np.int64] = self.spmb.sum(axis=1) * self.words
+        return words
+
+    @cached_property
+    def words_in_all(self) -> int:
+        """Words that the tiles need, one after the other."""
+        return int(self.tile_words.sum())
+
+    @cached_property
+    def tile_filters(self) -> NDArray[np.int64]:
+        """Channels whose filters each tile needs."""
+        filters: NDArray[np.int64] = self.filters.sum(axis=1)
+        return filters
+
+    @cached_property
+    def filters_in_tiles(self) -> int:
+        """Sum of :attr:`tile_filters`."""
+        return int(self.tile_filters.sum())
+
+    @cached_property
+    def filters_in_all(self) -> int:
+        """Channels whose filters any tile needs."""
+        return int(np.count_nonzero(self.filters.any(axis=0)))
 
 
 def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
@@ -109,9 +137,9 @@ def choose_residency(
     if schedule.shape.fits_all:
         return Residency("group", "kept" if handover.input_kept else "layer", glb_ofmap, "group")
     glb_filter_half = glb.half_bits("filter")
-    group_bits = int(blocks.filters.any(axis=0).sum()) * channel_filter_bits
-    tile_bits = int(blocks.filters.sum(axis=1).max()) * channel_filter_bits
-    spmb_bits = int((blocks.spmb.sum(axis=1) * blocks.words).sum()) * (schedule.tws + 1)
+    group_bits = blocks.filters_in_all * channel_filter_bits
+    tile_bits = int(blocks.tile_filters.max()) * channel_filter_bits
+    spmb_bits = blocks.words_in_all * (schedule.tws + 1)
     glb_filter: Literal["group", "tile", "step"] = "step"
     if group_bits <= glb_filter_half:
         glb_filter = "group"

@@ -14,7 +14,7 @@ from spikex_sim.errors import ConfigError
 from spikex_sim.kernels.serial import row_spikes
 from spikex_sim.memory.group import Widths
 from spikex_sim.memory.mapping import too_small
-from spikex_sim.memory.steps import Moves, PerStep, Steps, check_number, joined, joined_moves
+from spikex_sim.memory.steps import Moves, PerStep, Program, Steps, check_number, joined_moves
 from spikex_sim.memory.traffic import Traffic
 from spikex_sim.serial import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
@@ -49,18 +49,15 @@ def serial_traffic(
             field="memory.lbuf.bytes",
         )
     residency, layer_bits, part_of = _layout(schedule, spikes, widths, arch)
-    log, groups = AccessLog(), []
-    built: dict[int, Steps] = {}
-    for index, channels in enumerate(schedule.groups):
-        if channels not in built:
-            built[channels] = part_of(channels).build(log, schedule.groups.count(channels))
-            check_number(
-                len(schedule.groups) * len(built[channels]), f"{len(schedule.groups)} channel groups", arch
-            )
-        groups.append(replace(built[channels], group=np.full(len(built[channels]), index, np.int64)))
-    steps = joined(groups)
+    log, runs, groups = AccessLog(), [], schedule.groups
+    for channels in dict.fromkeys(groups):
+        times = groups.count(channels)
+        steps = part_of(channels).build(log, times, groups.index(channels))
+        check_number(len(groups) * len(steps), f"{len(groups)} channel groups", arch)
+        runs.append((steps, times))
+    program = Program(tuple(runs))
     if residency.glb_ifmap == "layer":
-        steps.fetch_bits[0] += layer_bits
+        program = program.adding_to_first(fetch_bits=layer_bits)
         log.move("dram", "glb", "ifmap", layer_bits)
     operations = _operations(schedule)
     channels_in_all = sum(schedule.groups)
@@ -70,11 +67,11 @@ def serial_traffic(
     log.write("rf", "psum", adds * widths.psum + updates * widths.potential)
     dense = channels_in_all * schedule.geometry.positions * schedule.geometry.taps * spikes.timesteps
     return Traffic(
-        steps=steps,
+        program=program,
         accesses=log.freeze(),
         operations=replace(operations, dense_accumulations=dense),
         residency=residency,
-        compute_cycles=int(steps.array_cycles.sum()),
+        compute_cycles=program.compute_cycles,
         additions=adds,
         mapping={
             "order": "channel group > position > run of spikes",
@@ -193,7 +190,7 @@ class _Group:
         }
         return _Runs(position, run, last, moves)
 
-    def build(self, log: AccessLog, times: int) -> Steps:
+    def build(self, log: AccessLog, times: int, first_group: int) -> Steps:
         """Steps of the group; logs the accesses of ``times`` such groups."""
         schedule, runs = self.schedule, self.runs()
         position, run, last, moves = runs.position, runs.length, runs.last, runs.moves
@@ -214,7 +211,7 @@ class _Group:
         log.move("lbuf", "glb", "ofmap", total(outputs))
         log.move("glb", "dram", "ofmap", total(outputs))
         return Steps(
-            group=np.zeros(len(run), np.int64),
+            group=np.full(len(run), first_group),
             tile=position,
             batch=np.where(schedule.issued[position], position, -1),
             fetch_bits=to_glb + fetched,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -54,11 +56,48 @@ class Steps:
         return len(self.tile)
 
 
-def joined(groups: list[Steps]) -> Steps:
-    """Steps of several groups, one after the other."""
-    if len(groups) == 1:
-        return groups[0]
-    return Steps(**{f.name: np.concatenate([getattr(g, f.name) for g in groups]) for f in fields(Steps)})
+@dataclass(frozen=True)
+class Program:
+    """Steps of a layer in program order, with the groups that do the same written once.
+
+    Attributes
+    ----------
+    runs : tuple of (Steps, int)
+        Steps of one group, and how many groups in a row have these; ``group`` is that of the first.
+    """
+
+    runs: tuple[tuple[Steps, int], ...]
+
+    def __len__(self) -> int:
+        return sum(len(steps) * times for steps, times in self.runs)
+
+    @cached_property
+    def compute_cycles(self) -> int:
+        """Cycles of the array without stalls."""
+        return sum(int(steps.array_cycles.sum()) * times for steps, times in self.runs)
+
+    def adding_to_first(self, **amounts: int) -> Program:
+        """The same with so much more in fields of the first step."""
+        (steps, times), *rest = self.runs
+        changed = {}
+        for name, amount in amounts.items():
+            changed[name] = getattr(steps, name).copy()
+            changed[name][0] += amount
+        first = (replace(steps, **changed), 1)
+        if times > 1:
+            rest = [(replace(steps, group=steps.group + 1), times - 1), *rest]
+        return Program((first, *rest))
+
+    @cached_property
+    def steps(self) -> Steps:
+        """All of them, one after the other."""
+        parts = {
+            item.name: [np.tile(getattr(steps, item.name), times) for steps, times in self.runs]
+            for item in fields(Steps)
+        }
+        for i, (steps, times) in enumerate(self.runs):
+            parts["group"][i] = parts["group"][i] + np.repeat(np.arange(times), len(steps))
+        return Steps(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
 
 
 @dataclass(frozen=True)
@@ -106,66 +145,126 @@ def check_number(steps: int, what: str, arch: Accelerator) -> None:
         )
 
 
-def durations_of(steps: Steps, arch: Accelerator) -> Durations:
+def durations_of(program: Program, arch: Accelerator) -> Durations:
     """Cycles of the five activities of each step; one rounding up per activity and step."""
     memory = arch.memory
-    dram_rate = min(arch.dram_bits_per_cycle, Fraction(memory.glb.dram_port_bits))
-    port_rate = Fraction(min(memory.glb.array_port_bits, memory.lbuf.port_bits))
-    edge_latency = memory.lbuf.latency_cycles if memory.lbuf.bytes else memory.glb.latency_cycles
-    edge_rate = Fraction(memory.lbuf.port_bits if memory.lbuf.bytes else memory.glb.array_port_bits)
-
-    longest = [0]
-
-    def cycles(bits: PerStep, rate: Fraction, latency: int) -> PerStep:
-        numerator, denominator = rate.numerator, rate.denominator
-        most = (INT64_MAX - numerator) // denominator
-        if most > 0:
-            spent, longest_one = _cycles(bits, numerator, denominator, latency, most)
-            longest.append(longest_one)
-        if most <= 0 or longest_one < 0:  # Python's integers take over
-            whole = -(-bits.astype(object) * denominator // numerator)
-            exact = np.where(bits > 0, whole + latency, 0)
-            spent = np.minimum(exact, LONGEST_CYCLES).astype(np.int64)
-            longest.append(int(spent.max(initial=0)))
-        found: PerStep = spent
-        return found
-
-    array_side = np.maximum(
-        cycles(steps.lbuf_read_bits, edge_rate, edge_latency),
-        cycles(steps.lbuf_write_bits, edge_rate, edge_latency),
+    glb, lbuf = memory.glb, memory.lbuf
+    rate = min(arch.dram_bits_per_cycle, Fraction(glb.dram_port_bits))
+    edge = lbuf if lbuf.bytes else glb
+    ways = (
+        Way(rate.numerator, rate.denominator, memory.dram.latency_cycles),
+        Way(min(glb.array_port_bits, lbuf.port_bits), 1, glb.latency_cycles),
+        Way(lbuf.port_bits if lbuf.bytes else glb.array_port_bits, 1, edge.latency_cycles),
     )
-    durations = Durations(
-        fetch=cycles(steps.fetch_bits, dram_rate, memory.dram.latency_cycles),
-        load=cycles(steps.load_bits, port_rate, memory.glb.latency_cycles),
-        compute=np.maximum(steps.array_cycles, array_side),
-        store=cycles(steps.store_bits, port_rate, memory.glb.latency_cycles),
-        writeback=cycles(steps.writeback_bits, dram_rate, memory.dram.latency_cycles),
-        array=steps.array_cycles,
-    )
-    if max(*longest, int(steps.array_cycles.max(initial=0))) > LONGEST_CYCLES // (6 * max(1, len(steps))):
+    flat = np.empty((len(_ACTIVITIES), len(program)), np.int64)
+    longest = done = 0
+    for steps, times in program.runs:
+        part = flat[:, done : done + times * len(steps)]
+        longest = max(longest, _fill(part, steps, ways))
+        done += part.shape[1]
+    durations = Durations(*flat)
+    if longest > LONGEST_CYCLES // (6 * max(1, len(program))):
         _check_range(durations, arch)
     return durations
 
 
+_ACTIVITIES = [item.name for item in fields(Durations)]
+_MOVED = ("fetch_bits", "load_bits", "array_cycles", "store_bits", "writeback_bits", "lbuf_read_bits",
+          "lbuf_write_bits")  # fmt: skip
+
+
+class Way(NamedTuple):
+    """Between two levels: so many bits in so many cycles, and cycles until the first arrive."""
+
+    bits: int
+    per_cycles: int
+    latency_cycles: int
+
+    @property
+    def most_bits(self) -> int:
+        """Bits of a transfer whose cycles can be computed in int64; less than 1 where none can."""
+        return (INT64_MAX - self.bits) // self.per_cycles
+
+    def cycles(self, bits: PerStep) -> PerStep:
+        """Cycles of transfers of any size, by Python's integers."""
+        whole = -(-bits.astype(object) * self.per_cycles // self.bits)
+        exact = np.where(bits > 0, whole + self.latency_cycles, 0)
+        spent: PerStep = np.minimum(exact, LONGEST_CYCLES).astype(np.int64)
+        return spent
+
+
+def _fill(flat: NDArray[np.int64], steps: Steps, ways: tuple[Way, Way, Way]) -> int:
+    """Write the durations of some steps as often as there is room for, and return the longest."""
+    if all(way.most_bits > 0 for way in ways):
+        moved = [getattr(steps, name) for name in _MOVED]
+        longest: int = _durations(flat, *moved, *((*way, way.most_bits) for way in ways))
+        if longest >= 0:
+            return longest
+    dram, port, edge = ways
+    array_side = np.maximum(edge.cycles(steps.lbuf_read_bits), edge.cycles(steps.lbuf_write_bits))
+    found = np.array(
+        [
+            dram.cycles(steps.fetch_bits),
+            port.cycles(steps.load_bits),
+            np.maximum(steps.array_cycles, array_side),
+            port.cycles(steps.store_bits),
+            dram.cycles(steps.writeback_bits),
+            steps.array_cycles,
+        ]
+    )
+    flat[:] = np.tile(found, flat.shape[1] // max(1, len(steps)))
+    return int(found.max(initial=0))
+
+
 @njit(cache=True)
-def _cycles(bits: PerStep, numerator: int, denominator: int, latency: int, most: int) -> tuple[PerStep, int]:
-    """Cycles of transfers at ``numerator / denominator`` bits a cycle, and the longest; -1: too many bits."""
-    spent = np.zeros(len(bits), np.int64)
+def _durations(
+    flat: NDArray[np.int64],
+    fetch: PerStep,
+    load: PerStep,
+    array: PerStep,
+    store: PerStep,
+    writeback: PerStep,
+    read: PerStep,
+    written: PerStep,
+    dram: tuple[int, int, int, int],
+    port: tuple[int, int, int, int],
+    edge: tuple[int, int, int, int],
+) -> int:
+    """Fill ``flat [6, times * steps]``, fields of :class:`Durations`; the longest, -1 for too many bits."""
+    n = len(fetch)
     longest = 0
-    for step in range(len(bits)):
-        if bits[step] > most:
-            return spent, -1
-        if bits[step] > 0:
-            whole = (bits[step] * denominator + numerator - 1) // numerator
-            spent[step] = min(whole + latency, LONGEST_CYCLES)
-            longest = max(longest, spent[step])
-    return spent, longest
+    for k in range(n):
+        f, l = _cycles(fetch[k], dram), _cycles(load[k], port)  # noqa: E741
+        r, o = _cycles(read[k], edge), _cycles(written[k], edge)
+        s, w = _cycles(store[k], port), _cycles(writeback[k], dram)
+        if min(f, l, r, o, s, w) < 0:
+            return -1
+        c = max(array[k], r, o)
+        flat[0, k], flat[1, k], flat[2, k] = f, l, c
+        flat[3, k], flat[4, k], flat[5, k] = s, w, array[k]
+        longest = max(longest, f, l, c, s, w)
+    for row in range(len(flat)):
+        own = flat[row]
+        for k in range(np.uintp(n), np.uintp(flat.shape[1])):
+            own[k] = own[k - np.uintp(n)]
+    return longest
 
 
-def undisturbed(steps: Steps) -> Durations:
+@njit(cache=True)
+def _cycles(bits: int, way: tuple[int, int, int, int]) -> int:
+    """Cycles of a transfer over a :class:`Way`; -1 for more bits than its most, which follow its fields."""
+    if bits > way[3]:
+        return -1
+    if bits <= 0:
+        return 0
+    return min((bits * way[1] + way[0] - 1) // way[0] + way[2], LONGEST_CYCLES)
+
+
+def undisturbed(program: Program) -> Durations:
     """Cycles of each step where memory is taken to be as fast as the array."""
-    nothing = np.zeros(len(steps), np.int64)
-    return Durations(nothing, nothing, steps.array_cycles, nothing, nothing, array=steps.array_cycles)
+    array = np.concatenate([np.tile(steps.array_cycles, times) for steps, times in program.runs])
+    nothing = np.zeros(len(array), np.int64)
+    return Durations(nothing, nothing, array, nothing, nothing, array=array)
 
 
 def _check_range(durations: Durations, arch: Accelerator) -> None:

@@ -11,7 +11,7 @@ from spikex_sim.dispatch import Schedule
 from spikex_sim.kernels.survey import Survey
 from spikex_sim.memory.group import GroupTraffic, Widths, batch_counts, fit_chunks
 from spikex_sim.memory.residency import APART, Blocks, Handover, Residency, blocks_of, choose_residency
-from spikex_sim.memory.steps import Moves, Steps, joined, joined_moves
+from spikex_sim.memory.steps import Moves, Program, Steps, joined_moves
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.tags import WindowedSpikes
 
@@ -22,7 +22,7 @@ class Traffic:
 
     Attributes
     ----------
-    steps : Steps
+    program : Program
         Per step.
     accesses : Accesses
         Per level and tensor.
@@ -40,7 +40,7 @@ class Traffic:
         Whether the outputs stay in the GLB for the next layer.
     """
 
-    steps: Steps
+    program: Program
     accesses: Accesses
     operations: Operations
     residency: Any
@@ -48,6 +48,11 @@ class Traffic:
     additions: int
     mapping: dict[str, Any]
     output_kept: bool = False
+
+    @property
+    def steps(self) -> Steps:
+        """What each step moves and computes."""
+        return self.program.steps
 
 
 def traffic_of(
@@ -78,25 +83,23 @@ def traffic_of(
     """
     blocks, residency, part_of = _layout(schedule, spikes, found, widths, arch, handover)
     sizes = schedule.groups.sizes
-    log, groups, counted = AccessLog(), [], Operations()
+    log, runs, counted = AccessLog(), [], Operations()
     compute_cycles = additions = 0
     for rows in dict.fromkeys(sizes):
         times, part = sizes.count(rows), part_of(rows)
-        steps = part.steps(times, sizes.index(rows))
+        runs.append((part.steps(sizes.index(rows)), times))
         part.count(log, times)
-        groups.append(steps)
         counted += part.operations().times(times)
-        compute_cycles += int(steps.array_cycles.sum())
+        compute_cycles += part.compute_cycles * times
         additions += part.additions * times
-    together = joined(groups)
-    words = int((blocks.spmb.sum(axis=1) * blocks.words).sum())
+    program, words = Program(tuple(runs)), blocks.words_in_all
     if residency.glb_ifmap == "layer":
-        together.fetch_bits[0] += words * (schedule.tws + 1)
+        program = program.adding_to_first(fetch_bits=words * (schedule.tws + 1))
     loads = {"layer": 1, "tile": len(sizes), "kept": 0}[residency.glb_ifmap]
     log.move("dram", "glb", "ifmap", words * loads * schedule.tws)
     log.move("dram", "glb", "tag", words * loads)
     return Traffic(
-        steps=together,
+        program=program,
         accesses=log.freeze(),
         operations=counted,
         residency=residency,
@@ -121,9 +124,8 @@ def ntwu_moves(
     built = {rows: part_of(rows).moves() for rows in set(sizes)}
     moves = joined_moves([built[rows] for rows in sizes])
     if residency.glb_ifmap == "layer":
-        words = int((blocks.spmb.sum(axis=1) * blocks.words).sum())
-        moves["ifmap"].fetch[0] += words * schedule.tws
-        moves["tag"].fetch[0] += words
+        moves["ifmap"].fetch[0] += blocks.words_in_all * schedule.tws
+        moves["tag"].fetch[0] += blocks.words_in_all
     return moves
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 import naive_cost
 from comparison import assert_costs
 from examples import examples
-from networks import described, forward, full, random_weights, small_network, trace_of
+from networks import conv, described, forward, full, random_weights, small_network, trace_of
 from pipeline import oracle_config
 from spikex_sim.memory.residency import Handover
 from spikex_sim.registry import plugin_names
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator
-from strategies import PLENTY, level, make_spikes, overrides, prefixed, workloads
+from strategies import PLENTY, Workload, level, make_spikes, overrides, prefixed, workloads
 
 HANDOVERS = st.builds(Handover, input_kept=st.booleans(), output_wanted=st.booleans())
 """What the layers around have in the GLB."""
@@ -82,6 +83,22 @@ KNOBS: dict[str, dict[str, Any]] = {
     "slow updates": {"update_cycles": 3, "skew": "batch", "zero_gating": False},
     "outputs stay": {"skew": "none", "memory.glb.keep_ofmap": True},
 }
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("stream", ["tap", "channel", "all"])
+@pytest.mark.parametrize("cols", [1, 8, 9, 64, 65])
+def test_taps_packed_on_arrays_of_any_width(cols: int, stream: str) -> None:
+    # Sets of columns are kept in a byte, a word or several.
+    rng = np.random.default_rng(cols)
+    spikes = rng.random((2, 3, 3, 70)) < 0.08
+    neuron = {"threshold": 3, "leak_shift": 2, "reset": "zero", "datapath": "int"}
+    layer = full(conv("conv", (2, 3), 3, neuron, kernel=2))
+    workload = Workload(layer, spikes, np.ones((3, 2, 2, 2), np.int8))
+    keys = {"tws": 1, "stsap": True, "stream": stream, "array.cols": cols, "array.rows": 2}
+    for tile in ("layer", "auto"):
+        done = assert_costs(workload, "ptb", {**keys, "mapping.tile": tile})
+        assert done is not None and (np.diff(done.schedule.batch_columns) == cols).any()
 
 
 @pytest.mark.parametrize("knobs", KNOBS)

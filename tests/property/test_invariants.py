@@ -21,7 +21,7 @@ from spikex_sim.accounting import Accesses, AccessLog, Operations
 from spikex_sim.energy.model import EnergyModel
 from spikex_sim.errors import ConfigError
 from spikex_sim.memory.residency import Handover
-from spikex_sim.memory.steps import Steps, durations_of
+from spikex_sim.memory.steps import Program, Steps, durations_of
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload, make_spikes, workloads
@@ -328,7 +328,7 @@ def test_durations_of_large_transfers_do_not_wrap() -> None:
     steps = Steps(**{item.name: bits for item in fields(Steps)})
     arch = load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.123457, "clock_mhz": 333.333})
     rate = arch.dram_bits_per_cycle
-    durations = durations_of(steps, arch)
+    durations = durations_of(Program(((steps, 1),)), arch)
     assert durations.fetch.tolist() == [
         -(-int(n) * rate.denominator // rate.numerator) for n in bits.tolist()
     ]
@@ -339,7 +339,9 @@ def test_a_layer_that_would_outlast_int64_is_refused() -> None:
     bits = np.full(8, 2**62, np.int64)
     steps = Steps(**{item.name: bits for item in fields(Steps)})
     with pytest.raises(ConfigError, match="2\\^62 cycles"):
-        durations_of(steps, load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.001}))
+        durations_of(
+            Program(((steps, 1),)), load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.001})
+        )
 
 
 def test_a_negative_count_is_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spikex_sim.memory.engine import Durations
-from spikex_sim.memory.steps import Steps, durations_of
+from spikex_sim.memory.steps import Program, Steps, durations_of
 from spikex_sim.spec.load import load_accelerator
 
 
@@ -19,7 +19,7 @@ def durations(keys: dict[str, Any] | None = None, **columns: list[int]) -> Durat
     zeros = {item.name: [0] * length for item in fields(Steps)}
     columns.setdefault("writeback_bits", columns.get("store_bits", zeros["store_bits"]))
     steps = Steps(**{name: np.array(values, np.int64) for name, values in (zeros | columns).items()})
-    return durations_of(steps, load_accelerator("spikex", keys or {}))
+    return durations_of(Program(((steps, 1),)), load_accelerator("spikex", keys or {}))
 
 
 def test_the_defaults() -> None:
