@@ -146,13 +146,13 @@ class GemmSchedule:
             return [self.out_channels]
         return RowGroups(self.cols, self.out_channels).sizes
 
-    @property
+    @cached_property
     def positions_of_pass(self) -> NDArray[np.int64]:
         """Positions ``|s|`` of each pass."""
         positions: NDArray[np.int64] = self.passes[:, 1] - self.passes[:, 0]
         return positions
 
-    @property
+    @cached_property
     def rows_of_pass(self) -> NDArray[np.int64]:
         """Rows ``G`` of each pass."""
         rows: NDArray[np.int64] = self.positions_of_pass * (self.passes[:, 3] - self.passes[:, 2])

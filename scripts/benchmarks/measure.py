@@ -27,7 +27,7 @@ from typing import Any
 
 import spikex_sim as sx
 from benchmarks import page, scalesim_run, workloads
-from benchmarks.timing import Timer, exponent, medians, timed
+from benchmarks.timing import Timer, exponent, medians, settled, timed
 from spikex_sim.simulator import versions
 from spikex_sim.trace.model import Trace
 from spikex_sim.warmup import KERNELS
@@ -124,7 +124,7 @@ def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
     scalesim_run.prepare(folder)
     layers = scalesim_run.trace()
     timers = (
-        timed(sx.simulate, layers, "systolic-os"),
+        settled(timed(sx.simulate, layers, "systolic-os")),
         timed(scalesim_run.run, folder),
         timed(scalesim_run.idle, folder),
     )

@@ -24,6 +24,18 @@ def timed(work: Callable[..., object], *arguments: Any, **options: Any) -> Timer
     return timer
 
 
+def settled(timer: Timer, calls: int = 10) -> Timer:
+    """Timer of something short that takes turns with something long: the median of some calls in a row.
+
+    The first does not count, as the other has filled the caches.
+    """
+
+    def several() -> float:
+        return statistics.median([timer() for _ in range(calls + 1)][1:])
+
+    return several
+
+
 def medians(timers: Sequence[Timer], repeats: int, in_a_row: int = 3) -> list[float]:
     """Median seconds of each; they take turns, so that what slows the machine down slows all of them.
 

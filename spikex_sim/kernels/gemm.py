@@ -86,6 +86,7 @@ def distinct_pixels(
     last_row: NDArray[np.int64],
     first_tap: NDArray[np.int64],
     last_tap: NDArray[np.int64],
+    counted: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
     """Words of the input map that blocks of rows and taps see, each once: (input, time) pairs inside the map.
 
@@ -95,6 +96,8 @@ def distinct_pixels(
         See :class:`~spikex_sim.gemm.GemmSchedule`.
     pass_of, first_row, last_row, first_tap, last_tap : int64 array ``[blocks]``
         The blocks; rows and taps as ranges, last excluded.
+    counted : bool array ``[blocks]``
+        Blocks to look at; the others have 0.
     """
     height, width, filter_taps = geometry.in_height, geometry.in_width, geometry.kernel_h * geometry.kernel_w
     seen = np.full(geometry.channels * height * width, -1, np.int64)
@@ -105,6 +108,8 @@ def distinct_pixels(
         base[k] = k // filter_taps * height * width
     mark = -1
     for block in range(len(pass_of)):
+        if not counted[block]:
+            continue
         first_p = passes[pass_of[block], 0]
         size = passes[pass_of[block], 1] - first_p
         time = -1

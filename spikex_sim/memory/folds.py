@@ -92,10 +92,13 @@ def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
         schedule.keeps_filters,
         min(schedule.lif_sharing, group_lanes) - 1,
     )
-    columns: dict[str, Any] = {item.name: column for item, column in zip(fields(Chunks), table, strict=True)}
-    for name in ("first", "last", "loads_ifmap"):
-        columns[name] = columns[name].astype(bool)
-    return Chunks(**columns)
+    columns: list[Any] = list(table)
+    for index in _FLAGS:
+        columns[index] = columns[index] != 0
+    return Chunks(*columns)
+
+
+_FLAGS = [[item.name for item in fields(Chunks)].index(name) for name in ("first", "last", "loads_ifmap")]
 
 
 DATAFLOWS = ("os", "ws", "is")

@@ -211,14 +211,12 @@ class _Group:
     @cached_property
     def _ifmap_load(self) -> PerStep:
         """Distinct words that a chunk sees; a stationary ifmap comes with the fold's first chunk."""
-        chunks, loads = self.chunks, self.chunks.loads_ifmap
-        bits = np.zeros(len(chunks), np.int64)
-        bits[loads] = self.needs.word * distinct_pixels(
-            self.schedule.geometry,
-            self.schedule.passes,
-            *(block[loads] for block in (chunks.pass_of, chunks.r0, chunks.r1, chunks.k0, chunks.k1)),
-        )
-        return bits
+        chunks, schedule = self.chunks, self.schedule
+        words = distinct_pixels(
+            schedule.geometry, schedule.passes, chunks.pass_of, chunks.r0, chunks.r1, chunks.k0, chunks.k1,
+            chunks.loads_ifmap,
+        )  # fmt: skip
+        return words * self.needs.word
 
     @cached_property
     def _ifmap_fetch(self) -> PerStep:
