@@ -89,21 +89,26 @@ def _count_slots(
     few_bits = bit_of[:8].astype(np.uint8)
     lowest = np.zeros(widest, np.int64)
     start_of = np.zeros(1 << FEW_COLUMNS, np.int64)
+    marked = -1
     for part in range(len(batch)):
         if batch[part] < 0:
             continue
         start, stop = batch_columns[batch[part]], batch_columns[batch[part] + 1]
+        if batch[part] != marked:
+            marked = batch[part]
+            own = position[start:stop], window[start:stop]
+            if few:
+                _mark(geometry, tags, counts, *own, few_mask, few_bits)
+            else:
+                _mark(geometry, tags, counts, *own, mask, bit_of)
         channels = first_channel[part], last_channel[part]
         taps = first_tap[part], last_tap[part]
-        own = position[start:stop], window[start:stop]
         if few:
-            _mark(geometry, tags, counts, *own, channels, few_mask, few_bits)
             start_of[: 1 << (stop - start)] = 0
             slots[part] = _few_slots(
                 few_mask[0], geometry.channels, channels, taps, stream, start_of, few_taken
             )
         else:
-            _mark(geometry, tags, counts, *own, channels, mask, bit_of)
             lowest[:] = 0
             slots[part] = _many_slots(mask, geometry.channels, channels, taps, stream, lowest, taken)
     return slots
@@ -189,7 +194,6 @@ def _mark(
     counts: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
-    channels: tuple[int, int],
     mask: NDArray[Any],
     bit_of: NDArray[Any],
 ) -> None:
@@ -197,10 +201,10 @@ def _mark(
     bits = len(bit_of)
     windows, width = counts.shape[1], geometry.channels
     flat = tags.ravel()
-    number = np.uintp(channels[1] - channels[0])
+    number = np.uintp(width)
     for tap in range(geometry.kernel_h * geometry.kernel_w):
-        first = tap * width + channels[0]
-        mask[:, first : tap * width + channels[1]] = 0
+        first = tap * width
+        mask[:, first : first + width] = 0
         for col in range(len(position)):
             y, x = corner(geometry, position[col])
             y += tap // geometry.kernel_w
@@ -212,7 +216,7 @@ def _mark(
                 continue
             row = mask[col // bits]
             own, bit = np.uintp(first), bit_of[col % bits]
-            tagged = np.uintp((pixel * windows + window[col]) * width + channels[0])
+            tagged = np.uintp((pixel * windows + window[col]) * width)
             for channel in range(number):  # unsigned: a sign would have to be looked at
                 row[own + channel] |= flat[tagged + channel] * bit
 
