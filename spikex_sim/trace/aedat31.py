@@ -88,9 +88,7 @@ def _header(handle: IO[bytes], where: str) -> tuple[int, int] | None:
             return sensor
         text = line.decode("latin-1").strip()
         if (packing := re.match(r"#Format:\s*(.*)", text)) and packing[1] != "RAW":
-            raise TraceError(
-                f"is {shown(packing[1], 40)}; only RAW is read", where=where, field="Format"
-            )
+            raise TraceError(f"is {shown(packing[1], 40)}; only RAW is read", where=where, field="Format")
         if camera := re.match(r"#Source \d+:\s*([A-Za-z]+\d+)", text):
             sensor = SENSORS.get(camera[1].upper(), sensor)
 

@@ -121,10 +121,12 @@ class _Streams:
             raise self._error(f"has {len(events)} streams of events; files with one are read")
         sides = [self._found.get((events[0], key), "") for key in ("sizeY", "sizeX")]
         if not all(
-            side.isascii() and side.isdigit() and len(side) < 9 and 1 <= int(side) <= MAX_SIDE for side in sides
+            side.isascii() and side.isdigit() and len(side) < 9 and 1 <= int(side) <= MAX_SIDE
+            for side in sides
         ):
             raise self._error(
-                f"sizeX and sizeY must be 1 to {MAX_SIDE}, not {shown(sides[1], 20)!r} and {shown(sides[0], 20)!r}"
+                f"sizeX and sizeY must be 1 to {MAX_SIDE}, not {shown(sides[1], 20)!r} and "
+                f"{shown(sides[0], 20)!r}"
             )
         return events[0], (int(sides[0]), int(sides[1]))
 
@@ -168,7 +170,9 @@ def _packets(
         here, size = _PACKET.unpack(head)
         if not 0 <= size <= left - _PACKET.size:
             raise TraceError(
-                f"truncated: declares {size:,} bytes, {left - _PACKET.size:,} are left", where=where, field=field
+                f"truncated: declares {size:,} bytes, {left - _PACKET.size:,} are left",
+                where=where,
+                field=field,
             )
         if here != stream:
             tally[f"packets of {_NAMES.get(streams.kind(here), 'other streams')}"] += 1
@@ -186,8 +190,8 @@ def _packets(
         parts.append(events)
     if not parts:
         raise TraceError("holds no events", where=where)
-    columns = [np.concatenate([part[key] for part in parts]) for key in ("x", "y", "on", "t")]
-    return Events(*columns), tally
+    x, y, polarity, t_us = (np.concatenate([part[key] for part in parts]) for key in ("x", "y", "on", "t"))
+    return Events(x, y, polarity, t_us), tally
 
 
 def _events(body: bytes, where: str, field: str) -> NDArray[Any]:
@@ -195,7 +199,9 @@ def _events(body: bytes, where: str, field: str) -> NDArray[Any]:
     length = int.from_bytes(body[:4], "little")
     if length > len(body) - 4:
         raise TraceError(
-            f"truncated: declares {length:,} bytes, {max(len(body) - 4, 0):,} are there", where=where, field=field
+            f"truncated: declares {length:,} bytes, {max(len(body) - 4, 0):,} are there",
+            where=where,
+            field=field,
         )
     packet = Table(memoryview(body)[4 : 4 + length], where, field)
     return np.frombuffer(packet.vector(0, _EVENT.itemsize), _EVENT)
