@@ -178,9 +178,8 @@ def _packets(
             tally[f"packets of {_NAMES.get(streams.kind(here), 'other streams')}"] += 1
             handle.seek(size, 1)
             continue
-        body = handle.read(size)
-        if method != "none":
-            body = unpacked(body, method, where, field)
+        packed = handle.read(size)
+        body = packed if method == "none" else unpacked(packed, method, where, field)
         events = _events(body, where, field)
         total += events.nbytes
         if total > MAX_UNPACKED_BYTES:
@@ -194,7 +193,7 @@ def _packets(
     return Events(x, y, polarity, t_us), tally
 
 
-def _events(body: bytes, where: str, field: str) -> NDArray[Any]:
+def _events(body: bytes | bytearray, where: str, field: str) -> NDArray[Any]:
     """Events of a packet, which is a FlatBuffer with its size before it."""
     length = int.from_bytes(body[:4], "little")
     if length > len(body) - 4:
