@@ -3,6 +3,7 @@
 import struct
 import tempfile
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def packed(body, method):
 def file_of(form, events, cuts):
     """Bytes of a file with these events, in packets that end at the cuts."""
     bounds = [0, *sorted({min(cut, len(events)) for cut in cuts} - {0, len(events)}), len(events)]
-    parts = [events[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    parts = [events[low:high] for low, high in pairwise(bounds)]
     if form == "nmnist":
         return nmnist_bytes(events)
     if form == "aedat31":

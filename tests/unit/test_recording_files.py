@@ -334,9 +334,8 @@ class TestFolders:
         return [(one.name, one.label, one.split) for one in find_recordings(tmp_path)]
 
     def test_labels_are_numbers_of_folders(self, tmp_path):
-        assert self.found(
-            tmp_path, "Train/5/1.bin", "Train/10/2.bin", "test/5/3.bin", ".hidden/4.bin", "Test/.5.bin", "x.txt"
-        ) == [
+        passed_over = (".hidden/4.bin", "Test/.5.bin", "x.txt")
+        assert self.found(tmp_path, "Train/5/1.bin", "Train/10/2.bin", "test/5/3.bin", *passed_over) == [
             ("Train/10/2.bin", 10, "train"), ("Train/5/1.bin", 5, "train"), ("test/5/3.bin", 5, "test")
         ]  # fmt: skip
 
