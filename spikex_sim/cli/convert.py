@@ -156,7 +156,7 @@ def convert(
     from spikex_sim.trace.recorded import holds_layers
     from spikex_sim.trace.store import load_trace
 
-    folder = recordings_path.is_dir()
+    folder = _is_folder(recordings_path)
     _refuse_together((like, "--like"), (network, "--network"))
     _refuse_together((samples, "--samples"), (sample, "--sample"))
     _refuse_together((step_events, "--step-events"), (step_ms, "--step-ms"))
@@ -203,6 +203,15 @@ def convert(
         _convert_one(recordings_path, sample or 0, conversion, out)
 
 
+def _is_folder(path: Path) -> bool:
+    from spikex_sim.trace.npyzip import shown
+
+    try:
+        return path.is_dir()
+    except OSError as exc:
+        raise ConfigError(f"cannot be read: {exc.strerror or exc}", where=shown(path, 400)) from None
+
+
 def _refuse_together(one: tuple[object, str], other: tuple[object, str]) -> None:
     if one[0] is not None and other[0] is not None:
         raise ConfigError(f"cannot be given together with {other[1]}", field=one[1])
@@ -216,11 +225,13 @@ def _refuse(given: Mapping[str, object], message: str) -> None:
 
 
 def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> None:
+    from spikex_sim.cli import show
     from spikex_sim.trace.events import load_recordings
     from spikex_sim.trace.store import save_trace
 
     writable_file(out)
-    recordings = load_recordings(path)
+    with show.progress_bar("reading"):
+        recordings = load_recordings(path)
     events = recordings.sample(sample)
     binned = conversion.binned(recordings, sample)
     step = conversion.binning.step(events)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spikex_sim.errors import TraceError
 from spikex_sim.trace.flatbuffer import Table
 from spikex_sim.trace.npyzip import human_bytes, open_regular, shown
-from spikex_sim.trace.recordings import MAX_SIDE, Events, Recordings, check_events, check_rising
+from spikex_sim.trace.recordings import MAX_SIDE, Events, Gathered, Recordings, check_events, check_rising
 from spikex_sim.trace.spans import from_clock
 from spikex_sim.trace.unpack import unpacked
 
@@ -140,11 +140,10 @@ class _Streams:
 
     def _text(self, text: str) -> None:
         # dv / outInfo / NUMBER / [info /] attr
-        at = self._path[1:-1]
-        if self._key is None or len(at) < 2 or at[0] != "outInfo":
+        wanted = {4: ("typeIdentifier",), 5: ("sizeX", "sizeY")}.get(len(self._path), ())
+        if not wanted or self._path[1] != "outInfo":
             return
-        wanted = {2: ("typeIdentifier",), 3: ("sizeX", "sizeY")}.get(len(at), ())
-        number = at[1]
+        number = self._path[2]
         if self._key in wanted and number.isascii() and number.isdigit() and len(number) < 9:
             self._found[int(number), self._key] = text.strip()
 
@@ -159,7 +158,7 @@ def _packets(
     handle: IO[bytes], end: int, method: str, stream: int, streams: _Streams, where: str
 ) -> tuple[Events, Counter[str]]:
     tally: Counter[str] = Counter()
-    parts: list[NDArray[Any]] = []
+    gathered = Gathered()
     number, total = 0, 0
     while (left := end - handle.tell()) > 0:
         number += 1
@@ -186,11 +185,11 @@ def _packets(
             raise TraceError(
                 f"holds more than {human_bytes(MAX_UNPACKED_BYTES)} of events; split it", where=where
             )
-        parts.append(events)
-    if not parts:
+        gathered.add(Events(events["x"], events["y"], events["on"], events["t"]))
+    joined = gathered.all()
+    if joined is None:
         raise TraceError("holds no events", where=where)
-    x, y, polarity, t_us = (np.concatenate([part[key] for part in parts]) for key in ("x", "y", "on", "t"))
-    return Events(x, y, polarity, t_us), tally
+    return joined, tally
 
 
 def _events(body: bytes | bytearray, where: str, field: str) -> NDArray[Any]:

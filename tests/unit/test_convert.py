@@ -210,6 +210,7 @@ def test_nothing_is_left_where_one_file_is_damaged(capsys: pytest.CaptureFixture
         ("net.yaml --out out.npz", ("net.yaml", "is not an .npz")),
         ("absent --out out", ("absent: no such file",)),
         ("empty --out out", ("empty: holds no recordings",)),
+        ("a" * 300 + " --out out", ("aaa", "cannot be read: File name too long")),
     ],
 )
 def test_mistakes(capsys: pytest.CaptureFixture[str], line: str, words: tuple[str, ...]) -> None:

@@ -186,6 +186,13 @@ class TestAedat31:
     def test_mistakes(self, tmp_path, data, words):
         refused(written(tmp_path, data, "a.aedat"), *words)
 
+    def test_many_packets(self, tmp_path):
+        """Packets are joined now and then; their order stays."""
+        data = aedat31_bytes(*(polarity_packet([(i % 128, i // 128, i % 2, i)]) for i in range(9000)))
+        recordings = load_recordings(written(tmp_path, data, "r.aedat"))
+        assert recordings.t_us.tolist() == list(range(9000))
+        assert recordings.x.tolist() == [i % 128 for i in range(9000)]
+
     def test_header_without_end(self, tmp_path):
         data = b"#!AER-DAT3.1\r\n#Source 1: EDVS\r\n" + polarity_packet(EVENTS)
         recordings = load_recordings(written(tmp_path, data, "r.aedat"))
