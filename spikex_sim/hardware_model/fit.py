@@ -19,7 +19,6 @@ from spikex_sim.spec.load import load_accelerator
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.clustered import (
-    INDEPENDENT,
     Clustering,
     random_field,
     spikes_of_density,
@@ -33,16 +32,25 @@ TWS_CHOICES = (1, 2, 4, 8, 16)
 """Window sizes by default, as far as a network has so many time points."""
 KNOTS = tuple(float(value) for value in np.geomspace(2.0**-12, 1.0, 19))
 """Densities at which the lines of a fit meet."""
-CLUSTERINGS: Mapping[str, Clustering] = {
-    "independent": INDEPENDENT,
-    "bursty": Clustering(neuron=0.4, channel=0.1, burst=0.4),
-    "clustered": Clustering(neuron=0.2, channel=0.1, place=0.2, moving=0.3, burst=0.1),
+CAMERA: Mapping[str, Clustering] = {
+    "edges": Clustering(place=0.35, moving=0.4, neuron=0.05, burst=0.1),
+    "moving": Clustering(place=0.2, moving=0.65, burst=0.05),
 }
-"""Kinds of spikes that a fit is made of, with equal weights."""
+"""Kinds of spikes that enter a network whose input is a map: event cameras' come where something moves."""
+NEURONS: Mapping[str, Clustering] = {
+    "places": Clustering(neuron=0.3, channel=0.15, place=0.25, moving=0.1),
+    "bursts": Clustering(neuron=0.4, channel=0.1, burst=0.2),
+    "rates": Clustering(neuron=0.75, channel=0.1),
+}
+"""Kinds of spikes that enter all other layers: neurons fire at rates of their own, in places, in bursts."""
 LEAST_ACTIVE = 4
 """Active (input, window) pairs of a sample below which there is no knot."""
 SMOOTHING = 1e-3
 """Weight of a fit's bends beside its errors; keeps a knot with few points in line with its neighbours."""
+
+
+ITERATIONS = 6
+"""Passes of the least squares, each with the errors' scale of the one before."""
 
 
 def fit_hardware_model(
@@ -52,7 +60,7 @@ def fit_hardware_model(
     overrides: Mapping[str, Any] | None = None,
     *,
     samples: int = 2,
-    clusterings: Mapping[str, Clustering] = CLUSTERINGS,
+    clusterings: Mapping[str, Clustering] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> HardwareModel:
@@ -70,8 +78,9 @@ def fit_hardware_model(
         Dotted configuration key to value.
     samples : int
         Random fields per kind of spikes; each gives a sample of every density.
-    clusterings : mapping of str to Clustering
-        Kinds of spikes.
+    clusterings : mapping of str to Clustering, optional
+        Kinds of spikes, with equal weights; by default :data:`CAMERA` for a map that enters the network and
+        :data:`NEURONS` for all else.
     seed : int
         Of the fields, not negative.
     progress : callable, optional
@@ -104,9 +113,10 @@ def fit_hardware_model(
     layers = layers_of(description)
     for done, (index, single) in enumerate(layers.items()):
         layer = single.stage.layer
+        kinds = clusterings or (CAMERA if index == 0 and layer.kind == "conv" else NEURONS)
         fields = [
             random_field(layer.input_shape, description.timesteps, kind, seed_of_stream(seed, at))
-            for at, kind in enumerate(kind for kind in clusterings.values() for _ in range(samples))
+            for at, kind in enumerate(kind for kind in kinds.values() for _ in range(samples))
         ]
         for tws in sizes:
             if progress:
@@ -139,7 +149,7 @@ def fit_hardware_model(
 
 
 def fitted(layer: str, tws: int, windows: int, points: Sequence[Point]) -> LayerFit:
-    """Fit continuous piecewise linear functions to points, by least squares of the relative error.
+    """Fit continuous piecewise linear functions to points, by least squares of relative errors.
 
     Parameters
     ----------
@@ -149,8 +159,7 @@ def fitted(layer: str, tws: int, windows: int, points: Sequence[Point]) -> Layer
         With densities above 0.
     """
     densities = np.array([point.density for point in points])
-    lowest = max(densities.min(), LEAST_ACTIVE / windows)
-    knots = np.array([knot for knot in KNOTS if knot >= lowest * 0.999] or [1.0])
+    knots = np.array([knot for knot in KNOTS if knot >= 0.9 * densities.min()])
     per_window, errors = {}, {}
     for quantity in QUANTITIES:
         values = np.array([getattr(point, quantity) for point in points])
@@ -247,10 +256,18 @@ def _time(fields: Sequence[NDArray[np.float32]]) -> int:
 def _least_squares(
     knots: NDArray[np.float64], densities: NDArray[np.float64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Values at the knots that make the sum of squared relative errors least, and none negative."""
+    """Values at the knots with the least sum of squared relative errors, none negative.
+
+    An error is relative to the geometric mean of fit and value, found by iteration: twice and half as much
+    count alike. Relative to the values alone a fit would be too low where they scatter.
+    """
     hats = np.stack([np.interp(densities, knots, unit) for unit in np.eye(len(knots))], axis=1)
     bends = np.diff(np.eye(len(knots)), 2, axis=0) * SMOOTHING / np.median(values)
-    rows = np.concatenate([hats / values[:, None], bends])
-    wanted = np.concatenate([np.ones(len(values)), np.zeros(len(bends))])
-    found: NDArray[np.float64] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-    return np.maximum(found, 0.0)
+    scale = values
+    for _ in range(ITERATIONS):
+        rows = np.concatenate([hats / scale[:, None], bends])
+        wanted = np.concatenate([values / scale, np.zeros(len(bends))])
+        found: NDArray[np.float64] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+        found = np.maximum(found, values.min())
+        scale = np.sqrt(values * (hats @ found))
+    return found
