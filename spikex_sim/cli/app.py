@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, evaluate, plot, reproduce, studies, sweep, trace
+from spikex_sim.cli import energy, evaluate, hardware_model, plot, reproduce, studies, sweep, trace
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -41,6 +41,8 @@ app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 app.command()(evaluate.evaluate)
+app.command()(hardware_model.hardware_model)
+app.command()(hardware_model.search_tws)
 
 
 def command() -> Any:

@@ -258,8 +258,9 @@ def _least_squares(
 ) -> NDArray[np.float64]:
     """Values at the knots with the least sum of squared relative errors, none negative.
 
-    An error is relative to the geometric mean of fit and value, found by iteration: twice and half as much
-    count alike. Relative to the values alone a fit would be too low where they scatter.
+    An error is relative to the geometric mean of fit and value, so that twice and half as much count alike;
+    relative to the values alone a fit would be too low where they scatter. The minimum of ``sum (f - y)^2 /
+    (f y)`` is found by iteration, with the weight ``(f + y) / (f^2 y)`` of ``(f - y)^2``.
     """
     hats = np.stack([np.interp(densities, knots, unit) for unit in np.eye(len(knots))], axis=1)
     bends = np.diff(np.eye(len(knots)), 2, axis=0) * SMOOTHING / np.median(values)
@@ -269,5 +270,6 @@ def _least_squares(
         wanted = np.concatenate([values / scale, np.zeros(len(bends))])
         found: NDArray[np.float64] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
         found = np.maximum(found, values.min())
-        scale = np.sqrt(values * (hats @ found))
+        now = hats @ found
+        scale = now * np.sqrt(values / (now + values))
     return found

@@ -155,6 +155,8 @@ def evaluate(
     if tws is None and "tws" not in (overrides or {}) and trained.variant == "has":
         tws = trained.tws
     accelerator = spiking(arch, tws, overrides)
+    if not data.labels:
+        raise TraceError("holds no samples", where=data.source)
     classes = _classes(trained)
     for label in data.labels:
         if not 0 <= label < classes:

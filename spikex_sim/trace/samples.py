@@ -218,6 +218,7 @@ def _recorded(
         if split != "all" and file.split not in (None, split):
             continue
         recordings = load(number)
+        _merged(recordings, shape)
         used.append(file.path)
         for sample in range(len(recordings)):
             mark = file.split if recordings.splits is None else SPLITS[int(recordings.splits[sample])]
@@ -233,7 +234,7 @@ def _recorded(
             break
     if not places:
         raise TraceError(f"holds no samples for {split}; take others with --split", where=shown(path, 400))
-    del places[limit:], labels[limit:]
+    places, labels = places[:limit], labels[:limit]
 
     def spikes(number: int) -> NDArray[np.bool_]:
         which, sample = places[number]
