@@ -75,7 +75,7 @@ def hardware_model(
     _show_model(model)
     files = [model.save(out)]
     if figure is not None:
-        from spikex_sim.plots.hardware_model import hardware_model as draw
+        from spikex_sim.plots.hardware import hardware_model as draw
         from spikex_sim.plots.style import columns, file_bytes
 
         drawn, _ = draw(model.fits, None, columns(2 if len(model.layers) <= WIDE_PANELS else 1))

@@ -296,6 +296,7 @@ ELSEWHERE = {
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
+    *(("reproduce", option) for option in ("--weights", "--data", "--samples", "--log")),
     *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
 }
 

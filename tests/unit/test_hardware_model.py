@@ -14,7 +14,7 @@ from spikex_sim.hardware_model import HardwareModel, LayerFit, fit_hardware_mode
 from spikex_sim.hardware_model.compare import compare
 from spikex_sim.hardware_model.fit import KNOTS, fitted, layers_of
 from spikex_sim.hardware_model.model import QUANTITIES, Point
-from spikex_sim.plots.hardware_model import hardware_model as draw
+from spikex_sim.plots.hardware import hardware_model as draw
 from spikex_sim.single_layer import single_layers
 from spikex_sim.spec.networks import Network
 from spikex_sim.trace.clustered import Clustering, random_field, spikes_of_density

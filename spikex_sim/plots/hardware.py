@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikex_sim.errors import FigureError
-from spikex_sim.hardware_model import LayerFit
-from spikex_sim.hardware_model.model import QUANTITIES
+from spikex_sim.hardware_model.model import QUANTITIES, LayerFit
 from spikex_sim.plots.style import (
     MAX_SERIES,
     Given,
