@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import is_mistake, spikex, succeed
+from command import REPOSITORY, is_mistake, spikex, succeed
 from spikex_sim.studies.evaluation import BATCH, evaluate
 from spikex_sim.trace.samples import LabelledSamples, emulated_samples, load_samples
 from spikex_sim.trace.trained import TrainedNetwork, save_trained
@@ -249,4 +250,8 @@ class TestCommand:
         edp = sx.simulate(a_trace(), tws=[2, 3]).totals.edp_js
         assert rows["given"][:2] == ["2,3", f"{edp:.4g}"]
         assert rows["exhaustive"][2] == "1.000" and rows["exhaustive"][-1] == "16"
-        assert Path("o/search.csv").read_text().startswith("method,tws,energy_pj,seconds,edp_js,evaluations")
+        glossary = Path(REPOSITORY, "docs", "glossary.md").read_text("utf-8")
+        listed = re.findall(
+            r"^[|] `(\w+)`", glossary.split("## search.csv")[1].split("\n## ")[0], re.MULTILINE
+        )
+        assert Path("o/search.csv").read_text().splitlines()[0].split(",") == listed
