@@ -1,9 +1,8 @@
-"""Importer of event-camera recordings: many samples as flat arrays of events in one ``.npz``."""
+"""Recordings of event cameras: which format a file has, and the reader of ``.npz`` files of many samples."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,126 +10,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.errors import TraceError
-from spikex_sim.trace.model import MAX_TIMESTEPS
+from spikex_sim.trace.binning import MAX_FRAME_BYTES, BinnedEvents, Binning, bin_events, bin_events_by_count
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
+from spikex_sim.trace.recordings import (
+    MAX_RECORDING_BYTES,
+    MAX_SIDE,
+    SPLITS,
+    Events,
+    Recordings,
+    check_events,
+)
 
-MAX_RECORDING_BYTES = 8 << 30
-"""Most bytes of arrays read from one file of recordings."""
-MAX_FRAME_BYTES = 4 << 30
-"""Most bytes of unpacked spikes made at once."""
-MAX_SIDE = 1 << 14
-"""Most rows or columns of a sensor."""
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "MAX_RECORDING_BYTES",
+    "MAX_SIDE",
+    "BinnedEvents",
+    "Binning",
+    "Events",
+    "Recordings",
+    "bin_events",
+    "bin_events_by_count",
+    "load_recordings",
+    "recording_format",
+]
+
+SUFFIXES = (".npz", ".bin", ".aedat", ".aedat4")
+"""Endings of the files that a folder of recordings is searched for."""
 
 _EVENTS = ("x", "y", "p", "t")
 _REQUIRED = (*_EVENTS, "offsets")
-
-
-@dataclass(frozen=True, eq=False)
-class Events:
-    """Events of one sample, one entry each, in the order of the file.
-
-    Attributes
-    ----------
-    x, y : integer arrays
-        Column and row, from 0.
-    polarity : integer array
-        0 for OFF, 1 for ON.
-    t_us : integer array
-        Time in µs, as stored: 0 is the start of the sample's recording, not its first event.
-    label : int or None
-        Class, where known.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    polarity: NDArray[Any]
-    t_us: NDArray[Any]
-    label: int | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@dataclass(frozen=True, eq=False)
-class Recordings:
-    """Samples of one file.
-
-    Attributes
-    ----------
-    x, y, polarity, t_us : integer arrays, ``[events]``
-        As in :class:`Events`, all samples after each other; read-only.
-    offsets : int64 array, ``[samples + 1]``
-        Sample ``i`` is ``offsets[i]`` to ``offsets[i + 1]``, exclusive.
-    labels : int64 array, ``[samples]``, or None
-        Classes.
-    sensor : tuple of int or None
-        Rows and columns, where the file says so.
-    source : str
-        File they come from.
-    """
-
-    x: NDArray[Any]
-    y: NDArray[Any]
-    polarity: NDArray[Any]
-    t_us: NDArray[Any]
-    offsets: NDArray[np.int64]
-    labels: NDArray[np.int64] | None
-    sensor: tuple[int, int] | None
-    source: str
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def sample(self, index: int) -> Events:
-        """Events of one sample, without copying them."""
-        if not 0 <= index < len(self):
-            raise TraceError(
-                f"there is no sample {index}; samples are 0 to {len(self) - 1}",
-                where=self.source,
-                field="sample",
-            )
-        part = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
-        label = None if self.labels is None else int(self.labels[index])
-        return Events(self.x[part], self.y[part], self.polarity[part], self.t_us[part], label)
-
-
-@dataclass(frozen=True, eq=False)
-class BinnedEvents:
-    """Spikes made from events, and what became of every event.
-
-    Attributes
-    ----------
-    spikes : bool array, ``[2, H, W, T]``
-        Channel 1 is ON.
-    kept : int
-        Events that are a spike: the spikes set.
-    merged : int
-        Events that fell on a spike already set (same pixel, polarity and step).
-    out_of_range : int
-        Events after the last time step.
-    """
-
-    spikes: NDArray[np.bool_]
-    kept: int
-    merged: int
-    out_of_range: int
+_MAGIC = b"#!AER-DAT"
+_AEDAT = {b"3.1": "aedat31", b"4.0": "aedat4"}
 
 
 def load_recordings(path: str | Path) -> Recordings:
-    """Read recordings.
+    """Read recordings of an event camera, in any format that :func:`recording_format` tells apart.
 
     Parameters
     ----------
     path : str or Path
-        ``.npz`` with integer arrays ``x``, ``y``, ``p`` (0 OFF, 1 ON) and ``t`` (µs), one entry per
-        event, and ``offsets`` ``[samples + 1]``; optionally ``label`` ``[samples]`` and ``sensor``
-        ``[columns, rows, polarities]``. Other keys are not read.
+        ``.bin`` of N-MNIST and N-Caltech101, AEDAT 3.1 (DVS128 Gesture), AEDAT 4.0 (needs the extra
+        ``aedat4`` where it is packed), or ``.npz`` with integer arrays ``x``, ``y``, ``p`` (0 OFF, 1 ON)
+        and ``t`` (µs), one entry per event, and ``offsets`` ``[samples + 1]``; optionally ``label`` and
+        ``split`` (0 train, 1 test), ``[samples]``, and ``sensor`` ``[columns, rows, polarities]``. Other
+        keys are not read.
 
     Returns
     -------
     Recordings
         Checked: offsets rise from 0 to the number of events, coordinates lie on the sensor, times are
-        not negative.
+        not negative; in all formats but ``.npz`` they do not fall.
 
     Raises
     ------
@@ -138,6 +68,46 @@ def load_recordings(path: str | Path) -> Recordings:
         For anything wrong with the file, in one line that names it and the field.
     """
     path = Path(path)
+    match recording_format(path):
+        case "nmnist":
+            from spikex_sim.trace.nmnist_bin import load_nmnist_bin
+
+            return load_nmnist_bin(path)
+        case "aedat31":
+            from spikex_sim.trace.aedat31 import load_aedat31
+
+            return load_aedat31(path)
+        case "aedat4":
+            from spikex_sim.trace.aedat4 import load_aedat4
+
+            return load_aedat4(path)
+    return _load_npz(path)
+
+
+def recording_format(path: str | Path) -> str:
+    """Tell a file's format: ``"nmnist"`` by its ending, ``"aedat31"``, ``"aedat4"`` or ``"npz"`` by content.
+
+    Raises
+    ------
+    TraceError
+        If it cannot be read, or is of a version of AEDAT that is not read.
+    """
+    path = Path(path)
+    with open_regular(path, MAX_RECORDING_BYTES) as handle:
+        start = handle.read(len(_MAGIC) + 3)
+    if path.suffix.lower() == ".bin":
+        return "nmnist"
+    if not start.startswith(_MAGIC):
+        return "npz"
+    version = start[len(_MAGIC) :]
+    if version not in _AEDAT:
+        raise TraceError(
+            f"is AEDAT {shown(version.decode('latin-1'))}; 3.1 and 4.0 are read", where=shown(path, 400)
+        )
+    return _AEDAT[version]
+
+
+def _load_npz(path: Path) -> Recordings:
     where = shown(path, 400)
     with open_regular(path, MAX_RECORDING_BYTES) as handle:
         archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
@@ -150,83 +120,13 @@ def load_recordings(path: str | Path) -> Recordings:
         sensor = None
         if "sensor" in archive.keys:
             sensor = _sensor(_vector(archive, "sensor", 3, where), where)
+        splits = _splits(archive, len(offsets) - 1)
     recordings = Recordings(
-        arrays["x"], arrays["y"], arrays["p"], arrays["t"], offsets, labels, sensor, source=where
+        arrays["x"], arrays["y"], arrays["p"], arrays["t"], offsets, labels, sensor, where, splits
     )
     everything = Events(recordings.x, recordings.y, recordings.polarity, recordings.t_us)
-    _check_events(everything, sensor or (MAX_SIDE, MAX_SIDE), where)
+    check_events(everything, sensor or (MAX_SIDE, MAX_SIDE), where)
     return recordings
-
-
-def bin_events(
-    events: Events,
-    timesteps: int,
-    step_us: int,
-    sensor: tuple[int, int],
-    downscale: int = 1,
-) -> BinnedEvents:
-    """Turn events into binary spikes, and account for every event.
-
-    An event at time ``t`` belongs to step ``t // step_us``. Times count from the sample's own 0, as
-    stored: the silence before the first event is part of the recording and stays.
-
-    Parameters
-    ----------
-    events : Events
-        One sample; left as it is.
-    timesteps : int
-        Time steps ``T``.
-    step_us : int
-        Length of a step in µs.
-    sensor : tuple of int
-        Rows and columns ``(H, W)`` of the sensor.
-    downscale : int
-        Side of the pixel blocks that are merged with OR; divides ``H`` and ``W``.
-
-    Returns
-    -------
-    BinnedEvents
-        Spikes ``[2, H / downscale, W / downscale, T]``; ``kept + merged + out_of_range`` is the number
-        of events.
-
-    Raises
-    ------
-    TraceError
-        If an event lies outside the sensor, or an argument makes no sense.
-    """
-    height, width = sensor
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise TraceError(f"must be 1 to {MAX_SIDE} rows and columns, not {height}x{width}", field="sensor")
-    if not 1 <= timesteps <= MAX_TIMESTEPS:
-        raise TraceError(f"must be 1 to {MAX_TIMESTEPS}, not {timesteps}", field="timesteps")
-    if not 1 <= step_us < 1 << 62:
-        raise TraceError(f"must be at least 1 µs, not {step_us}", field="step_us")
-    if downscale < 1 or height % downscale or width % downscale:
-        raise TraceError(f"{downscale} does not divide {height}x{width} pixels", field="downscale")
-    shape = (2, height // downscale, width // downscale, timesteps)
-    size = 2 * shape[1] * shape[2] * timesteps
-    if size > MAX_FRAME_BYTES:
-        raise TraceError(
-            f"{list(shape)} spikes take {human_bytes(size)}, more than {human_bytes(MAX_FRAME_BYTES)}; "
-            "take fewer or longer steps, or downscale",
-            field="timesteps",
-        )
-    _check_events(events, sensor, "events")
-    step = np.asarray(events.t_us).astype(np.int64) // step_us
-    inside = step < timesteps
-    spikes = np.zeros(shape, np.bool_)
-    spikes[
-        np.asarray(events.polarity)[inside].astype(np.intp),
-        np.asarray(events.y)[inside].astype(np.intp) // downscale,
-        np.asarray(events.x)[inside].astype(np.intp) // downscale,
-        step[inside],
-    ] = True
-    in_range = int(np.count_nonzero(inside))
-    kept = int(np.count_nonzero(spikes))
-    binned = BinnedEvents(spikes, kept, in_range - kept, len(events) - in_range)
-    assert binned.merged >= 0
-    assert binned.kept + binned.merged + binned.out_of_range == len(events)
-    return binned
 
 
 def _check_declared(archive: NpyZip, where: str) -> None:
@@ -262,6 +162,19 @@ def _vector(archive: NpyZip, key: str, length: int, where: str) -> NDArray[Any]:
     return archive.read(key)
 
 
+def _splits(archive: NpyZip, samples: int) -> NDArray[np.int64] | None:
+    """Part of the data set that each sample belongs to; None where the key means something else."""
+    if "split" not in archive.keys:
+        return None
+    header = archive.declared("split")
+    if header.dtype.kind not in "iu" or header.shape != (samples,):
+        return None
+    splits = archive.read("split")
+    if int(splits.min()) < 0 or int(splits.max()) >= len(SPLITS):
+        return None
+    return splits.astype(np.int64)
+
+
 def _offsets(raw: NDArray[Any], events: int, where: str) -> NDArray[np.int64]:
     if len(raw) < 2:
         raise TraceError("holds no sample", where=where, field="offsets")
@@ -280,17 +193,3 @@ def _sensor(raw: NDArray[Any], where: str) -> tuple[int, int]:
     if polarities != 2 or not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise TraceError(f"must be [columns, rows, 2], not {raw.tolist()}", where=where, field="sensor")
     return height, width
-
-
-def _check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
-    bounds = {"x": (events.x, sensor[1]), "y": (events.y, sensor[0]), "p": (events.polarity, 2)}
-    for key, (values, bound) in {**bounds, "t": (events.t_us, 1 << 63)}.items():
-        array = np.asarray(values)
-        if array.dtype.kind not in "iu" or array.ndim != 1 or len(array) != len(events):
-            raise TraceError(f"must be a list of {len(events)} integers", where=where, field=key)
-        if not array.size:
-            continue
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= bound:
-            wrong = low if low < 0 else high
-            raise TraceError(f"must be 0 to {bound - 1}, not {wrong}", where=where, field=key)
