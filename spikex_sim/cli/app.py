@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, plot, reproduce, studies, sweep, trace
+from spikex_sim.cli import energy, plot, reproduce, studies, sweep, trace, train
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -40,6 +40,7 @@ app.command()(plot.plot)
 app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
+app.command()(train.train)
 
 
 def command() -> Any:
