@@ -85,6 +85,10 @@ def train(
     samples: Annotated[
         int, typer.Option("--samples", min=10, help="Emulated recordings for training.")
     ] = 200,
+    save_data: Annotated[
+        Path | None,
+        typer.Option("--save-data", help="Write the emulated ones, for --data later.", metavar="FILE.npz"),
+    ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Take samples as they are: no shifts, no lost spikes.")
     ] = False,
@@ -108,7 +112,11 @@ def train(
         raise ConfigError(NEEDS_TORCH, where="train")
     if out.suffix.lower() != ".npz":
         raise ConfigError("must end in .npz", where="--out", field=str(out))
-    writable_file(out)
+    if save_data is not None and (data is not None or save_data.suffix.lower() != ".npz"):
+        raise ConfigError("writes emulated recordings, to an .npz; leave --data out", where="--save-data")
+    for path in (out, save_data):
+        if path is not None:
+            writable_file(path)
     variant: Variant = "has" if has else "base" if ht is None else "ht"
     betas = [DEFAULT_BETA] if ht is None else parse_numbers(ht, "--ht", float)
     if len(set(betas)) < len(betas) or not all(0 <= beta < 1e6 for beta in betas):
@@ -117,6 +125,7 @@ def train(
     from spikex_sim.cli import show
     from spikex_sim.files import csv_text, write_files
     from spikex_sim.spec.networks import load_network
+    from spikex_sim.training.data import save_recordings
     from spikex_sim.training.lif import Surrogate
     from spikex_sim.training.loop import Recipe
     from spikex_sim.training.run import Plan, splits_of, sweep_row, with_command
@@ -153,6 +162,9 @@ def train(
     files: list[Path] = []
     with show.progress_bar("reading") as progress:
         splits = splits_of(plan, load_network(network), progress)
+        if save_data is not None:
+            save_recordings(splits, save_data)
+            files.append(save_data)
         for beta in betas:
             tag = f"-{beta:g}" if len(betas) > 1 else ""
             one = plan if variant == "base" else replace(plan, recipe=replace(plan.recipe, beta=beta))

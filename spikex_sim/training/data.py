@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.trace.events import Events, Recordings, bin_events, load_recordings
+from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.store import replace_file, write_npz
 from spikex_sim.trace.synth import digit_camera, generator, gesture_camera, pool_or, seed_of_stream
 
 Progress = Callable[[str, int, int], None]
@@ -232,12 +234,15 @@ class Splits:
         No sample is in two of them.
     about : str
         Where they come from, for the card.
+    step_us : int
+        Length of a time point.
     """
 
     training: SpikeData
     validation: SpikeData
     test: SpikeData
     about: str
+    step_us: int
 
 
 def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -305,7 +310,8 @@ def recorded_splits(
         chosen(data, np.flatnonzero(test)),
         f"{Path(recordings.source).name}: {int((~validation).sum())} recordings for training, "
         f"{int(validation.sum())} for validation, {int(test.sum())} for testing"
-        f"{'' if split is not None else ' (own split)'}, {timesteps} steps of {step_us / 1000:g} ms",
+        f"{'' if split is None else ', by their own split'}, {timesteps} steps of {step_us / 1000:g} ms",
+        step_us,
     )
 
 
@@ -372,12 +378,49 @@ def emulated_splits(
         packed[sample] = np.packbits(spikes, axis=-1)
     data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
-    parts = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
+    training, validation, test = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
     return Splits(
-        *parts,
-        about=f"emulated {'digits' if digits else 'gestures'}, seed {seed}: {samples} for training, {held} "
+        training,
+        validation,
+        test,
+        f"emulated {'digits' if digits else 'gestures'}, seed {seed}: {samples} for training, {held} "
         f"for validation, {held} for testing, {timesteps} steps of {step_ms:g} ms",
+        step_us,
     )
+
+
+def save_recordings(splits: Splits, path: Path) -> None:
+    """Write samples as recordings that :func:`recorded_splits` reads, with time points as microseconds.
+
+    Training and validation samples are 0 in ``split``, test samples 1.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written.
+    """
+    columns, counts, labels, split = [], [], [], []
+    shape: tuple[int, ...] = ()
+    for part, data in enumerate((splits.training, splits.validation, splits.test)):
+        for sample, label in enumerate(data.labels):
+            spikes = data.batch(np.array([sample], np.intp), None)[:, 0]
+            shape = spikes.shape
+            columns.append(np.stack(np.nonzero(spikes)).astype(np.uint32))
+            counts.append(columns[-1].shape[1])
+            labels.append(label)
+            split.append(part == 2)
+    t, p, y, x = np.concatenate(columns, axis=1)
+    arrays = {
+        "x": x.astype(np.uint16),
+        "y": y.astype(np.uint16),
+        "p": p.astype(np.uint8),
+        "t": t * np.uint32(splits.step_us),
+        "offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        "label": np.array(labels, np.int64),
+        "split": np.array(split, np.uint8),
+        "sensor": np.array([shape[3], shape[2], 2], np.uint16),
+    }
+    replace_file(path, shown(path, 400), lambda temporary: write_npz(temporary, arrays))
 
 
 def chosen(data: SpikeData, samples: NDArray[Any]) -> Chosen:

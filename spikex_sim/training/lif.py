@@ -47,92 +47,92 @@ class Surrogate:
     cutoff: int | None = None
 
 
-def lif(current: torch.Tensor, neuron: Neuron, surrogate: Surrogate) -> torch.Tensor:
-    """Spikes ``[T, neurons]`` (0 or 1, float32) of neurons driven by whole currents ``[T, neurons]``.
+def lif(
+    current: torch.Tensor, neuron: Neuron, surrogate: Surrogate, *, compiled: bool | None = None
+) -> torch.Tensor:
+    """Run neurons through time.
 
-    ``v = clip(leak(u) + current)``, spike iff ``v > V_th``, then ``u = 0`` (hard reset), else ``u = v``.
+    ``v = clip(leak(u) + current)``, a spike iff ``v > V_th``, then ``u = 0`` (hard reset), else ``u = v``.
+
+    Parameters
+    ----------
+    current : tensor ``[T, neurons]``
+        Whole numbers as float32.
+    neuron : Neuron
+        Of the integer datapath, with hard reset.
+    surrogate : Surrogate
+        Derivative of the spike.
+    compiled : bool, optional
+        Whether compiled loops do it, on the CPU, or PyTorch's operations, on any device. Default: the loops
+        on the CPU.
+
+    Returns
+    -------
+    tensor ``[T, neurons]``
+        Spikes, 0 or 1, as float32.
     """
-    if current.device.type != "cpu":
-        return lif_reference(current, neuron, surrogate)
-    spikes: torch.Tensor = _Lif.apply(current.contiguous(), neuron, surrogate)
+    loops = current.device.type == "cpu" if compiled is None else compiled
+    spikes: torch.Tensor = _Lif.apply(current.contiguous(), neuron, surrogate, loops)
     return spikes
 
 
-def lif_reference(current: torch.Tensor, neuron: Neuron, surrogate: Surrogate) -> torch.Tensor:
-    """Same as :func:`lif` in plain PyTorch operations, for any device."""
-    shift = 2.0 ** -(neuron.leak_shift or 0)
-    potential = torch.zeros_like(current[0])
-    window: list[torch.Tensor] = []
-    fired = []
-    for now in current:
-        potential = _leak(potential, shift) + now
-        # Zero the gradient where the potential saturates, as the loops do.
-        held = potential.clamp(-_LIMIT, _LIMIT - 1)
-        potential = torch.where((held == -_LIMIT) | (held == _LIMIT - 1), held.detach(), held)
-        spike = _Spike.apply(potential, float(neuron.threshold), surrogate.sharpness)
-        potential = torch.where(spike.detach() > 0, torch.zeros_like(potential), potential)
-        fired.append(spike)
-        window.append(potential)
-    if surrogate.cutoff is not None and current.requires_grad:
-        raise NotImplementedError("the temporal cutoff needs the compiled loops of the CPU")
-    return torch.stack(fired)
-
-
-def _leak(potential: torch.Tensor, shift: float) -> torch.Tensor:
-    scaled = potential * shift
-    return potential - (scaled + (scaled.floor() - scaled).detach())
-
-
-class _Spike(torch.autograd.Function):
-    """Step with the derivative of an arctan."""
-
-    @staticmethod
-    def forward(ctx: Any, potential: torch.Tensor, threshold: float, sharpness: float) -> torch.Tensor:
-        ctx.save_for_backward(potential)
-        ctx.threshold, ctx.sharpness = threshold, sharpness
-        return (potential > threshold).to(potential.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (potential,) = ctx.saved_tensors
-        unit = max(ctx.threshold, 1.0)
-        away = torch.pi / 2 * ctx.sharpness * (potential - ctx.threshold) / unit
-        return grads[0] * (ctx.sharpness / 2 / unit) / (1 + away * away), None, None
-
-
 class _Lif(torch.autograd.Function):
-    """The same in compiled loops over time; potentials are kept as int16, which holds them exactly."""
+    """Both ways through time; potentials are kept as int16, which holds them exactly."""
 
     @staticmethod
-    def forward(ctx: Any, current: torch.Tensor, neuron: Neuron, surrogate: Surrogate) -> torch.Tensor:
-        given = current.detach().numpy()
-        potential = np.empty(given.shape, np.int16)
-        spikes = np.empty(given.shape, np.float32)
-        shift = np.float32(2.0 ** -(neuron.leak_shift or 0))
-        threshold = np.float32(neuron.threshold)
-        _over_columns(
-            given.shape[1],
-            lambda start, stop: _integrate(given, shift, threshold, potential, spikes, start, stop),
-        )
-        ctx.potential, ctx.neuron, ctx.surrogate = potential, neuron, surrogate
-        return torch.from_numpy(spikes)
+    def forward(
+        ctx: Any, current: torch.Tensor, neuron: Neuron, surrogate: Surrogate, loops: bool
+    ) -> torch.Tensor:
+        shift, threshold = 2.0 ** -(neuron.leak_shift or 0), float(neuron.threshold)
+        ctx.neuron, ctx.surrogate, ctx.loops = neuron, surrogate, loops
+        spikes = torch.empty_like(current)
+        potential = torch.empty_like(current, dtype=torch.int16)
+        if loops:
+            arrays = current.detach().numpy(), potential.numpy(), spikes.numpy()
+            numbers = np.float32(shift), np.float32(threshold)
+            over_columns(
+                current.shape[1],
+                lambda start, stop: _integrate(arrays[0], *numbers, *arrays[1:], start, stop),
+            )
+        else:
+            state = torch.zeros_like(current[0])
+            for now, held, fired in zip(current, potential, spikes, strict=True):
+                state = (state - (state * shift).floor() + now).clamp(-_LIMIT, _LIMIT - 1)
+                held.copy_(state)
+                fired.copy_(state > threshold)
+                state = torch.where(state > threshold, 0.0, state)
+        ctx.save_for_backward(potential)
+        return spikes
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        given = grads[0].contiguous().numpy()
-        found = np.empty(given.shape, np.float32)
-        decay = np.float32(1.0 - 2.0 ** -(ctx.neuron.leak_shift or 0))
-        threshold = np.float32(ctx.neuron.threshold)
-        sharpness = np.float32(ctx.surrogate.sharpness)
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (potential,) = ctx.saved_tensors
+        given = grads[0].contiguous()
+        found = torch.empty_like(given)
+        decay, threshold = 1.0 - 2.0 ** -(ctx.neuron.leak_shift or 0), float(ctx.neuron.threshold)
         cutoff = ctx.surrogate.cutoff
         reach = len(given) if cutoff is None else min(cutoff, len(given))
-        _over_columns(
-            given.shape[1],
-            lambda start, stop: _propagate(
-                given, ctx.potential, decay, threshold, sharpness, reach, found, start, stop
-            ),
-        )
-        return torch.from_numpy(found), None, None
+        if ctx.loops:
+            arrays = given.numpy(), potential.numpy()
+            numbers = np.float32(decay), np.float32(threshold), np.float32(ctx.surrogate.sharpness)
+            over_columns(
+                given.shape[1],
+                lambda start, stop: _propagate(*arrays, *numbers, reach, found.numpy(), start, stop),
+            )
+        else:
+            unit = max(threshold, 1.0)
+            v = potential.to(given.dtype)
+            inside = (v > -_LIMIT) & (v < _LIMIT - 1)
+            away = np.pi / 2 * ctx.surrogate.sharpness / unit * (v - threshold)
+            own = given * (ctx.surrogate.sharpness / 2 / unit) / (1 + away * away) * inside
+            carried = decay * ((v <= threshold) & inside)
+            for t in range(len(given)):
+                found[t] = own[t]
+                chain = carried[t].clone()
+                for ahead in range(t + 1, min(t + reach, len(given) - 1) + 1):
+                    found[t] += chain * own[ahead]
+                    chain *= carried[ahead]
+        return found, None, None, None
 
 
 @cache
@@ -149,9 +149,6 @@ def over_columns(columns: int, work: Callable[[int, int], None]) -> None:
     else:
         for _ in _pool(torch.get_num_threads()).map(lambda block: work(*block), blocks):
             pass
-
-
-_over_columns = over_columns
 
 
 @njit(cache=True, nogil=True)

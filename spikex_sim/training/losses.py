@@ -40,7 +40,7 @@ def silence_loss(activity: Activity, channels: Sequence[int]) -> torch.Tensor:
     activity : Activity
         Of a forward pass.
     channels : sequence of int
-        Output channels of every conv and linear layer but the last.
+        Output channels of every conv and linear layer.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def silence_loss(activity: Activity, channels: Sequence[int]) -> torch.Tensor:
         Mean over the layers and channels of ``max(0, 1 - rate / WIDESPREAD_RATE) ** 2``; 0 to 1.
     """
     losses = []
-    for spikes, count in zip([*activity.entering[1:], activity.output], channels, strict=True):
+    for spikes, count in zip(activity.fired, channels, strict=True):
         rates = spikes.reshape(-1, count).mean(0)
         losses.append(functional.relu(1 - rates / WIDESPREAD_RATE).square().mean())
     return torch.stack(losses).mean()

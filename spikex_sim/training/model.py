@@ -35,12 +35,16 @@ class Activity:
     Attributes
     ----------
     entering : tuple of tensor, ``[T, samples * neurons]``
-        Spikes that enter every conv and linear layer.
+        Spikes that enter every conv and linear layer; the neurons of a map in the order rows, columns,
+        channels.
+    fired : tuple of tensor, ``[T, samples * neurons]``
+        Spikes of every conv and linear layer, in the same order.
     output : tensor, ``[T, samples, classes]``
         Spikes of the last layer.
     """
 
     entering: tuple[torch.Tensor, ...]
+    fired: tuple[torch.Tensor, ...]
     output: torch.Tensor
 
     @property
@@ -128,7 +132,7 @@ class SpikingNetwork(nn.Module):
         """Run spikes ``[T, samples, *input_shape]`` (0 or 1, float32) through all layers."""
         T, samples = spikes.shape[:2]
         spikes = spikes.flatten(0, 1)
-        entering = []
+        entering, leaving = [], []
         weights = iter(self.stored)
         for layer in self.layers:
             if layer.is_pool:
@@ -138,8 +142,9 @@ class SpikingNetwork(nn.Module):
             current = drive(layer, spikes, rounded(next(weights)))
             assert layer.neuron is not None
             fired = lif(_side_by_side(current, T), layer.neuron, self.surrogate)
+            leaving.append(fired)
             spikes = _as_maps(fired, T * samples, layer)
-        return Activity(tuple(entering), spikes.reshape(T, samples, -1))
+        return Activity(tuple(entering), tuple(leaving), spikes.reshape(T, samples, -1))
 
     def integers(self) -> dict[int, NDArray[np.int8]]:
         """Weights as the simulator takes them, by layer index."""
