@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, evaluate, hardware_model, plot, reproduce, studies, sweep, trace
+from spikex_sim.cli import energy, evaluate, hardware_model, plot, reproduce, studies, sweep, trace, train
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -43,6 +43,7 @@ app.command()(studies.ann)
 app.command()(evaluate.evaluate)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
+app.command()(train.train)
 
 
 def command() -> Any:

@@ -116,13 +116,14 @@ class TrainedNetwork:
 
     def __post_init__(self) -> None:
         for key in ("weights", "biases"):
-            arrays = {index: _frozen(array) for index, array in sorted(getattr(self, key).items())}
-            object.__setattr__(self, key, MappingProxyType(arrays))
+            frozen = {index: _frozen(array) for index, array in sorted(getattr(self, key).items())}
+            object.__setattr__(self, key, MappingProxyType(frozen))
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_layers(self.layers, self.tws, self.timesteps, self.where)
-        for part, arrays in (("weight", self.weights), ("bias", self.biases)):
-            for index, array in arrays.items():
-                _check_array(self.layers, index, part, array.dtype, array.shape, self.where)
+        for index, weight in self.weights.items():
+            _check_array(self.layers, index, "weight", weight.dtype, weight.shape, self.where)
+        for index, bias in self.biases.items():
+            _check_array(self.layers, index, "bias", bias.dtype, bias.shape, self.where)
         _check_complete(self.layers, set(self.weights), self.where)
 
     @property
