@@ -82,6 +82,17 @@ def parse_meta(text: str, where: str) -> TraceMeta:
         If it is not strict JSON (duplicate keys, NaN, numbers beyond 64 bits and deep nesting are
         refused), of another format or version, or a key is missing, unknown or wrong.
     """
+    return check_meta(parse_json(text, where), where)
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Parse JSON of unknown origin: no duplicate keys, NaN, numbers beyond 64 bits or deep nesting.
+
+    Raises
+    ------
+    TraceError
+        Naming ``where`` and the entry ``meta``.
+    """
     try:
         data = json.loads(
             text,
@@ -94,7 +105,7 @@ def parse_meta(text: str, where: str) -> TraceMeta:
         raise TraceError("JSON is nested too deeply", where=where, field="meta") from None
     except ValueError as exc:
         raise TraceError(f"is not valid JSON: {shown(exc)}", where=where, field="meta") from None
-    return check_meta(data, where)
+    return data
 
 
 def check_meta(data: Any, where: str) -> TraceMeta:

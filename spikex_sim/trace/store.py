@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -146,16 +146,14 @@ def save_trace(trace: Trace, path: str | Path) -> None:
     if suffix in _NPZ:
 
         def write(temporary: Path) -> None:
-            with temporary.open("xb") as handle:
-                write_npyzip(handle, {"meta": np.array(_meta_json(trace)), **arrays})
-                _flush(handle)
+            write_npz(temporary, {"meta": np.array(_meta_json(trace)), **arrays})
     else:
         from spikex_sim.trace.hdf5 import write_hdf5
 
         def write(temporary: Path) -> None:
             write_hdf5(temporary, _meta_json(trace), arrays)
 
-    _replace(path, where, write)
+    replace_file(path, where, write)
 
 
 def _suffix(path: Path) -> str:
@@ -273,7 +271,15 @@ def _meta_json(trace: Trace) -> str:
     return json.dumps(trace.meta(), allow_nan=False)
 
 
-def _replace(path: Path, where: str, write: Callable[[Path], None]) -> None:
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write a new ``.npz`` and wait until it is on the disk."""
+    with path.open("xb") as handle:
+        write_npyzip(handle, arrays)
+        _flush(handle)
+
+
+def replace_file(path: Path, where: str, write: Callable[[Path], None]) -> None:
+    """Have a file written under a temporary name, then rename it; :class:`TraceError` if that fails."""
     # In the same folder, because a rename is atomic only within a file system.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

@@ -44,7 +44,7 @@ def bernoulli(shape: tuple[int, ...], timesteps: int, rate: float, seed: int) ->
     -------
     bool array, ``[*shape, T]``
     """
-    _check_size(shape, timesteps)
+    check_size(shape, timesteps)
     _check_share(rate, "rate")
     spikes = np.empty((*shape, timesteps), np.bool_)
     rng = generator(seed)
@@ -84,7 +84,7 @@ def bursty(
     -------
     bool array, ``[*shape, T]``
     """
-    _check_size(shape, timesteps)
+    check_size(shape, timesteps)
     _check_share(rate, "rate")
     _check_share(burst_rate, "burst_rate")
     if not (isfinite(burst_length) and burst_length >= 1):
@@ -165,7 +165,7 @@ def digit_camera(
     bool array, ``[2, 34, 34, T]``
         Channel 1 is ON.
     """
-    _check_size((2, 34, 34), timesteps)
+    check_size((2, 34, 34), timesteps)
     _check_step(step_ms)
     image = digit_of_class(int(digit), index) if isinstance(digit, int | np.integer) else np.asarray(digit)
     if image.ndim != 2 or not 1 <= min(image.shape) <= max(image.shape) <= 256:
@@ -204,7 +204,7 @@ def gesture_camera(
     bool array, ``[2, 128, 128, T]``
         Channel 1 is ON.
     """
-    _check_size((2, 128, 128), timesteps)
+    check_size((2, 128, 128), timesteps)
     _check_step(step_ms)
     name = gesture if isinstance(gesture, str) else dict(enumerate(GESTURES)).get(int(gesture), "")
     if name not in GESTURES:
@@ -254,7 +254,8 @@ def _check_seed(seed: int) -> None:
         raise ConfigError(f"must not be negative, not {seed}", field="seed")
 
 
-def _check_size(shape: tuple[int, ...], timesteps: int) -> None:
+def check_size(shape: tuple[int, ...], timesteps: int) -> None:
+    """Raise :class:`ConfigError` unless spikes of so many neurons and time points can be made at once."""
     if len(shape) not in (1, 3) or not all(1 <= length <= MAX_SIZE for length in shape):
         raise ConfigError(f"must be (C, H, W) or (N,), each at least 1, not {shape}", field="shape")
     if not 1 <= timesteps <= MAX_TIMESTEPS:

@@ -1,0 +1,140 @@
+"""Rewrite docs/models/: a card for every network that ships with weights, from what the files say.
+
+    python scripts/make_model_cards.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.trace.trained import TrainedNetwork, load_trained, shipped_names
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"
+VARIANTS = {
+    "base": "for accuracy alone",
+    "ht": "with the hardware loss (SpikeX-HT)",
+    "has": "with the hardware loss and a search of window sizes (SpikeX-HAS)",
+}
+
+
+def pages() -> dict[str, str]:
+    """Texts of the pages by file name."""
+    networks = sorted((load_trained(name) for name in shipped_names()), key=_order)
+    groups = {name: list(group) for name, group in groupby(networks, lambda one: one.network)}
+    texts = {f"{name}.md": _page(name, group) for name, group in groups.items()}
+    return {"index.md": _index(groups), **texts}
+
+
+def _order(one: TrainedNetwork) -> tuple[str, int]:
+    return one.network, list(VARIANTS).index(one.variant)
+
+
+def _index(groups: Mapping[str, list[TrainedNetwork]]) -> str:
+    rows = [
+        f"| [{network}]({network}.md) | `{one.name}` | {VARIANTS[one.variant]} | {_accuracy(one.card['test'])} |"
+        for network, group in groups.items()
+        for one in group
+    ]
+    return "\n".join(
+        [
+            "# Trained networks",
+            "",
+            "Weights that ship with the package, by the name that `load_trained` and the commands take;",
+            "written by `scripts/make_model_cards.py` from the cards in the files. How they are made:",
+            "[training](../training.md).",
+            "",
+            "| network | weights | trained | test samples correct |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _page(network: str, group: list[TrainedNetwork]) -> str:
+    parts = [f"# {network}", "", "Written by `scripts/make_model_cards.py` from the cards in the files.", ""]
+    for one in group:
+        parts += [*_section(one), ""]
+    return "\n".join(parts)
+
+
+def _section(one: TrainedNetwork) -> list[str]:
+    card = one.card
+    recipe, test = card["recipe"], card["test"]
+    rows = {
+        "data": card["data"] + ("" if card["augmented"] else ", as they are"),
+        "test samples correct": _accuracy(test),
+        "validation samples correct": _accuracy(card["validation"]),
+        "time points": str(one.timesteps),
+        "window sizes": "any" if one.tws is None else ", ".join(map(str, one.tws)),
+        "went on from": card["init"]["name"] if "init" in card else "drawn weights",
+        "epochs, batch, rate, seed": f"{recipe['epochs']}, {recipe['batch']}, {recipe['learning_rate']:g}, "
+        f"{recipe['seed']}",
+        "beta": f"{recipe['beta']:g}" if one.variant != "base" else "",
+        "PyTorch": card["torch"],
+        "weights, SHA-256": f"`{one.file_sha256}`",
+    }
+    return [
+        f"## {one.name}",
+        "",
+        f"Trained {VARIANTS[one.variant]}.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in rows.items() if value),
+        "",
+        f"```\n{card['command']}\n```",
+        "",
+        *([f"{card['notes']}", ""] if card.get("notes") else []),
+        *_layers(one),
+    ]
+
+
+def _layers(one: TrainedNetwork) -> list[str]:
+    test = one.card["test"]
+    chances = one.card.get("probabilities", {})
+    rows = []
+    layers = [one.layers[index] for index in one.neuron_layers]
+    for layer, size in zip(layers, test["tws"], strict=True):
+        neuron = layer.neuron
+        assert neuron is not None
+        rate, density = (100 * test[key][layer.name] for key in ("rates", "densities"))
+        chance = chances.get(layer.name, {}).get(str(size))
+        share = "" if chance is None else f" ({100 * chance:.0f} %)"
+        rows.append(
+            f"| {layer.name} | {neuron.threshold:g}, {neuron.leak_shift} | {rate:.2f} | {density:.2f} | "
+            f"{size}{share} |"
+        )
+    return [
+        "| layer | threshold, leak shift | spikes entering, % | active windows, % | at TWS |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _accuracy(part: Mapping[str, Any]) -> str:
+    return f"{round(part['accuracy'] * part['samples'])} of {part['samples']}"
+
+
+def main() -> None:
+    """Write the pages, or with ``--check`` say whether they are up to date."""
+    texts = pages()
+    if "--check" in sys.argv[1:]:
+        stale = [name for name, text in texts.items() if not _is(FOLDER / name, text)]
+        sys.exit(f"out of date: {', '.join(stale)}" if stale else 0)
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        (FOLDER / name).write_text(text)
+        print(FOLDER / name)
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    main()

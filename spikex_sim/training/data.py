@@ -1,0 +1,478 @@
+"""Labelled spikes for training: recordings, and emulated ones where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikex_sim.errors import ConfigError, TraceError
+from spikex_sim.trace.events import Events, Recordings, bin_events, load_recordings
+from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.store import replace_file, write_npz
+from spikex_sim.trace.synth import digit_camera, generator, gesture_camera, pool_or, seed_of_stream
+
+Progress = Callable[[str, int, int], None]
+DVS_SIDE = 128
+"""Rows and columns of the emulated gestures."""
+DIGITS = (2, 34, 34)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training samples vary; every sample draws its own.
+
+    Attributes
+    ----------
+    shift_px : float
+        Largest shift along each axis, in pixels of the network's input.
+    rotate_deg : float
+        Largest rotation around the middle of the map.
+    scale : float
+        Largest relative change of size, and of the aspect ratio.
+    drop : float
+        Largest share of events that is lost.
+    time_shift_steps : int
+        Largest shift in time.
+    """
+
+    shift_px: float = 0.0
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    drop: float = 0.0
+    time_shift_steps: int = 0
+
+
+class SpikeData(Protocol):
+    """Labelled samples that can be had in batches."""
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class of every sample."""
+
+    def batch(self, samples: NDArray[np.intp], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        """Spikes ``[T, len(samples), C, H, W]``, varied with ``rng`` where one is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeEvents:
+    """Samples as lists of spikes, a spike one entry: what can be turned and shifted before it is binned.
+
+    Attributes
+    ----------
+    x, y, polarity, step : integer arrays, ``[spikes]``
+        Column and row of the network's input, 0 OFF or 1 ON, and time point.
+    offsets : int64 array, ``[samples + 1]``
+        Sample ``i`` is ``offsets[i]`` to ``offsets[i + 1]``, exclusive.
+    labels : int64 array, ``[samples]``
+        Classes.
+    timesteps : int
+        Time points ``T``.
+    height, width : int
+        Of the map.
+    augmentation : Augmentation
+        How training batches vary.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    polarity: NDArray[Any]
+    step: NDArray[Any]
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    timesteps: int
+    height: int
+    width: int
+    augmentation: Augmentation = Augmentation()
+
+    def batch(self, samples: NDArray[np.intp], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        """Spikes ``[T, len(samples), 2, H, W]``, varied with ``rng`` where one is given."""
+        parts = [np.arange(self.offsets[one], self.offsets[one + 1]) for one in samples]
+        which = np.repeat(np.arange(len(samples)), [len(part) for part in parts])
+        rows = np.concatenate(parts)
+        x, y, step = (array[rows] for array in (self.x, self.y, self.step))
+        polarity = self.polarity[rows].astype(np.int64)
+        step = step.astype(np.int64)
+        x, y = x.astype(np.int64), y.astype(np.int64)
+        if rng is not None:
+            x, y, step, kept = self._varied(x, y, step, which, len(samples), rng)
+            x, y, step, polarity, which = (array[kept] for array in (x, y, step, polarity, which))
+        shape = (self.timesteps, len(samples), 2, self.height, self.width)
+        spikes = np.zeros(shape, np.float32)
+        flat = (((step * len(samples) + which) * 2 + polarity) * self.height + y) * self.width + x
+        spikes.reshape(-1)[flat] = 1.0
+        return spikes
+
+    def _varied(
+        self,
+        x: NDArray[np.int64],
+        y: NDArray[np.int64],
+        step: NDArray[np.int64],
+        which: NDArray[np.intp],
+        samples: int,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+        how = self.augmentation
+        angle = np.deg2rad(how.rotate_deg) * rng.uniform(-1, 1, samples)
+        size = 1 + how.scale * rng.uniform(-1, 1, (2, samples))
+        shift = how.shift_px * rng.uniform(-1, 1, (2, samples))
+        sine, cosine = (np.asarray(part, np.float32)[which] for part in (np.sin(angle), np.cos(angle)))
+        size, shift = size.astype(np.float32), shift.astype(np.float32)
+        # A spike lies anywhere in its pixel: so no rows stay empty where the map is stretched.
+        inside = rng.random((2, len(x)), np.float32) - np.float32(0.5)
+        middle = (self.width - 1) / 2, (self.height - 1) / 2
+        from_x = x.astype(np.float32) + inside[0] - np.float32(middle[0])
+        from_y = y.astype(np.float32) + inside[1] - np.float32(middle[1])
+        to_x = (cosine * from_x - sine * from_y) * size[0][which] + shift[0][which]
+        to_y = (sine * from_x + cosine * from_y) * size[1][which] + shift[1][which]
+        x = np.rint(to_x + np.float32(middle[0])).astype(np.int64)
+        y = np.rint(to_y + np.float32(middle[1])).astype(np.int64)
+        most = how.time_shift_steps
+        step = step + rng.integers(-most, most + 1, samples)[which]
+        lost = how.drop * rng.random(samples)
+        kept = rng.random(len(x), np.float32) >= lost.astype(np.float32)[which]
+        kept &= (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        kept &= (step >= 0) & (step < self.timesteps)
+        return x, y, step, kept
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSpikeData:
+    """Samples as spikes packed along time: a bit a spike, for long recordings.
+
+    Attributes
+    ----------
+    packed : uint8 array, ``[samples, C, H, W, ceil(T/8)]``
+        As in trace files.
+    labels : int64 array, ``[samples]``
+        Classes.
+    timesteps : int
+        Time points ``T``.
+    augmentation : Augmentation
+        Shifts in space and time, by whole pixels and steps, and lost spikes; nothing else.
+    """
+
+    packed: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    timesteps: int
+    augmentation: Augmentation = Augmentation()
+
+    def batch(self, samples: NDArray[np.intp], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        """Spikes ``[T, len(samples), C, H, W]``, varied with ``rng`` where one is given."""
+        shape = (self.timesteps, len(samples), *self.packed.shape[1:-1])
+        spikes = np.empty(shape, np.float32)
+        for place, sample in enumerate(samples):
+            bits = np.unpackbits(self.packed[sample], axis=-1, count=self.timesteps)
+            if rng is not None:
+                bits = self._varied(bits, rng)
+            spikes[:, place] = np.moveaxis(bits, -1, 0)
+        return spikes
+
+    def _varied(self, bits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        how = self.augmentation
+        most = round(how.shift_px)
+        for axis, reach in ((1, most), (2, most), (3, how.time_shift_steps)):
+            bits = _shifted(bits, int(rng.integers(-reach, reach + 1)), axis)
+        if how.drop:
+            bits = bits & (rng.random(bits.shape, np.float32) >= how.drop * rng.random())
+        return bits
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some samples of several sources, in order.
+
+    Attributes
+    ----------
+    sources : tuple of SpikeData
+        Where samples come from.
+    places : int array, ``[samples, 2]``
+        Source and number in it of every sample.
+    """
+
+    sources: tuple[SpikeData, ...]
+    places: NDArray[np.intp]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Class of every sample."""
+        found = np.empty(len(self.places), np.int64)
+        for number, source in enumerate(self.sources):
+            mine = self.places[:, 0] == number
+            found[mine] = source.labels[self.places[mine, 1]]
+        return found
+
+    def batch(self, samples: NDArray[np.intp], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        """Spikes ``[T, len(samples), C, H, W]``, varied with ``rng`` where one is given."""
+        places = self.places[samples]
+        spikes: NDArray[np.float32] | None = None
+        for number, source in enumerate(self.sources):
+            mine = np.flatnonzero(places[:, 0] == number)
+            if not len(mine):
+                continue
+            part = source.batch(places[mine, 1], rng)
+            if spikes is None:
+                spikes = np.empty((part.shape[0], len(samples), *part.shape[2:]), np.float32)
+            spikes[:, mine] = part
+        assert spikes is not None
+        return spikes
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What is trained on, what decides between epochs, what is reported.
+
+    Attributes
+    ----------
+    training, validation, test : SpikeData
+        No sample is in two of them.
+    about : str
+        Where they come from, for the card.
+    step_us : int
+        Length of a time point.
+    """
+
+    training: SpikeData
+    validation: SpikeData
+    test: SpikeData
+    about: str
+    step_us: int
+
+
+def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Mark a share of every class, at least one sample where there are two, drawn from a seed."""
+    rng = generator(seed)
+    chosen = np.zeros(len(labels), np.bool_)
+    for one in np.unique(labels):
+        mine = rng.permutation(np.flatnonzero(labels == one))
+        count = min(max(round(share * len(mine)), 1), len(mine) - 1)
+        chosen[mine[:count]] = True
+    return chosen
+
+
+def batches(count: int, size: int, rng: np.random.Generator | None) -> Iterator[NDArray[np.intp]]:
+    """Numbers of the samples of each batch, shuffled with ``rng`` where one is given."""
+    order = np.arange(count) if rng is None else rng.permutation(count)
+    for start in range(0, count, size):
+        yield order[start : start + size].astype(np.intp)
+
+
+def tensor_batch(
+    data: SpikeData, samples: NDArray[np.intp], rng: np.random.Generator | None, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spikes ``[T, samples, C, H, W]`` and classes, on a device."""
+    spikes = torch.from_numpy(data.batch(samples, rng)).to(device)
+    return spikes, torch.from_numpy(data.labels[samples]).to(device)
+
+
+def recorded_splits(
+    path: Path,
+    input_shape: tuple[int, ...],
+    timesteps: int,
+    step_us: int,
+    *,
+    seed: int,
+    augmentation: Augmentation,
+    validation_share: float = 0.1,
+    progress: Progress | None = None,
+) -> Splits:
+    """Read recordings and split them.
+
+    Their own ``split`` says what is for testing; without one, a tenth of every class is, drawn from seed 0
+    whatever ``seed`` is. Of the rest, ``validation_share`` of every class decides between epochs.
+
+    Raises
+    ------
+    TraceError
+        If they have no classes, or do not fit the network.
+    """
+    if progress:
+        progress("reading recordings", 0, 1)
+    recordings = load_recordings(path)
+    if recordings.labels is None:
+        raise TraceError("is missing: training needs classes", where=recordings.source, field="label")
+    data = _binned(recordings, recordings.labels, input_shape, timesteps, step_us, augmentation)
+    split = recordings.splits
+    test = stratified(data.labels, 0.1, 0) if split is None else split == 1
+    if not test.any() or test.all():
+        raise TraceError("must mark some samples 0 and some 1", where=recordings.source, field="split")
+    rest = np.flatnonzero(~test)
+    validation = stratified(data.labels[rest], validation_share, seed)
+    return Splits(
+        chosen(data, rest[~validation]),
+        chosen(data, rest[validation]),
+        chosen(data, np.flatnonzero(test)),
+        f"{Path(recordings.source).name}: {int((~validation).sum())} recordings for training, "
+        f"{int(validation.sum())} for validation, {int(test.sum())} for testing"
+        f"{'' if split is None else ', by their own split'}, {timesteps} steps of {step_us / 1000:g} ms",
+        step_us,
+    )
+
+
+def emulated_splits(
+    input_shape: tuple[int, ...],
+    classes: int,
+    timesteps: int,
+    step_us: int,
+    *,
+    samples: int,
+    seed: int,
+    augmentation: Augmentation,
+    progress: Progress | None = None,
+) -> Splits:
+    """Make recordings of an emulated camera: digits for a network of 2x34x34 inputs, else gestures.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Of the network; gestures are merged by OR from 128x128 pixels to its map.
+    classes : int
+        Outputs of the network, at least 10.
+    timesteps, step_us : int
+        Time points and their length.
+    samples : int
+        For training; a quarter as many each are made for validation and testing, each with a person (or
+        image), tempo and camera of its own.
+    seed : int
+        Of all of them.
+    augmentation : Augmentation
+        How training batches vary.
+    progress : callable, optional
+        Told about the samples as they are made.
+
+    Raises
+    ------
+    ConfigError
+        If the network takes neither.
+    """
+    digits = input_shape == DIGITS
+    side = input_shape[-1]
+    if not digits and (len(input_shape) != 3 or input_shape != (2, side, side) or DVS_SIDE % side):
+        raise ConfigError(
+            f"takes spikes of shape {list(input_shape)}, of which none are emulated; give recordings "
+            "(--data)",
+            where="network",
+        )
+    if classes < 10:
+        raise ConfigError(f"has {classes} outputs for 10 classes", where="network")
+    step_ms = step_us / 1000
+    held = max(10, samples // 4)
+    total = samples + 2 * held
+    packed = np.empty((total, *input_shape, -(-timesteps // 8)), np.uint8)
+    labels = np.arange(total) % 10
+    for sample in range(total):
+        if progress:
+            progress("emulating recordings", sample, total)
+        stream = seed_of_stream(seed, sample)
+        if digits:
+            spikes = _digit(int(labels[sample]), sample // 10, timesteps, step_ms, stream)
+        else:
+            spikes = gesture_camera(int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream)
+            spikes = pool_or(spikes, DVS_SIDE // side)
+        packed[sample] = np.packbits(spikes, axis=-1)
+    data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
+    bounds = (0, samples, samples + held, total)
+    training, validation, test = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
+    return Splits(
+        training,
+        validation,
+        test,
+        f"emulated {'digits' if digits else 'gestures'}, seed {seed}: {samples} for training, {held} "
+        f"for validation, {held} for testing, {timesteps} steps of {step_ms:g} ms",
+        step_us,
+    )
+
+
+def save_recordings(splits: Splits, path: Path) -> None:
+    """Write samples as recordings that :func:`recorded_splits` reads, with time points as microseconds.
+
+    Training and validation samples are 0 in ``split``, test samples 1.
+
+    Raises
+    ------
+    TraceError
+        If the file cannot be written.
+    """
+    columns, counts, labels, split = [], [], [], []
+    shape: tuple[int, ...] = ()
+    for part, data in enumerate((splits.training, splits.validation, splits.test)):
+        for sample, label in enumerate(data.labels):
+            spikes = data.batch(np.array([sample], np.intp), None)[:, 0]
+            shape = spikes.shape
+            columns.append(np.stack(np.nonzero(spikes)).astype(np.uint32))
+            counts.append(columns[-1].shape[1])
+            labels.append(label)
+            split.append(part == 2)
+    t, p, y, x = np.concatenate(columns, axis=1)
+    arrays = {
+        "x": x.astype(np.uint16),
+        "y": y.astype(np.uint16),
+        "p": p.astype(np.uint8),
+        "t": t * np.uint32(splits.step_us),
+        "offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        "label": np.array(labels, np.int64),
+        "split": np.array(split, np.uint8),
+        "sensor": np.array([shape[3], shape[2], 2], np.uint16),
+    }
+    replace_file(path, shown(path, 400), lambda temporary: write_npz(temporary, arrays))
+
+
+def chosen(data: SpikeData, samples: NDArray[Any]) -> Chosen:
+    """Samples of one source by their numbers."""
+    numbers = np.asarray(samples, np.intp)
+    return Chosen((data,), np.stack([np.zeros_like(numbers), numbers], 1))
+
+
+def _digit(label: int, index: int, timesteps: int, step_ms: float, seed: int) -> NDArray[np.bool_]:
+    rng = generator(seed)
+    return digit_camera(
+        label, index, timesteps=timesteps, step_ms=step_ms, seed=seed,
+        height_px=float(rng.uniform(17, 21)), contrast=float(rng.uniform(1.4, 2.1)),
+    )  # fmt: skip
+
+
+def _binned(
+    recordings: Recordings,
+    labels: NDArray[np.int64],
+    input_shape: tuple[int, ...],
+    timesteps: int,
+    step_us: int,
+    augmentation: Augmentation,
+) -> SpikeEvents:
+    """Bin all recordings once; what the network takes must be the sensor, or a part of its resolution."""
+    sensor = recordings.sensor or (int(recordings.y.max()) + 1, int(recordings.x.max()) + 1)
+    factor = sensor[0] // input_shape[-2] if len(input_shape) == 3 else 0
+    if not factor or (2, sensor[0] // factor, sensor[1] // factor) != input_shape:
+        raise TraceError(
+            f"has a sensor of {sensor[0]}x{sensor[1]}, the network takes {list(input_shape)}",
+            where=recordings.source,
+            field="sensor",
+        )
+    counts, columns = [], []
+    for sample in range(len(recordings)):
+        one: Events = recordings.sample(sample)
+        spikes = bin_events(one, timesteps, step_us, sensor, factor).spikes
+        p, y, x, t = np.nonzero(spikes)
+        counts.append(len(t))
+        columns.append(np.stack([x, y, p, t]).astype(np.int16 if max(sensor) < 1 << 15 else np.int32))
+    x, y, p, t = np.concatenate(columns, axis=1)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return SpikeEvents(x, y, p, t, offsets, labels, timesteps, *input_shape[1:], augmentation)
+
+
+def _shifted(bits: NDArray[np.uint8], by: int, axis: int) -> NDArray[np.uint8]:
+    if not by:
+        return bits
+    moved = np.zeros_like(bits)
+    to: list[slice] = [slice(None)] * bits.ndim
+    source = list(to)
+    to[axis] = slice(by, None) if by > 0 else slice(None, by)
+    source[axis] = slice(None, -by) if by > 0 else slice(-by, None)
+    moved[tuple(to)] = bits[tuple(source)]
+    return moved

@@ -1,0 +1,297 @@
+"""One training run from a network's name to trained weights with a card of where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spikex_sim.errors import ConfigError
+from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
+from spikex_sim.spec.networks import Network, load_network
+from spikex_sim.trace.trained import TrainedNetwork, Variant, load_trained
+from spikex_sim.training.data import Augmentation, Progress, Splits, emulated_splits, recorded_splits
+from spikex_sim.training.lif import Surrogate
+from spikex_sim.training.loop import HardwareTerm, Measured, Recipe, Row, Trainer, measure
+from spikex_sim.training.losses import HardwareLoss
+from spikex_sim.training.model import SpikingNetwork
+from spikex_sim.training.search import TWS, ArchitectureSearch, Axis, costs_of_models
+
+DEFAULT_TWS = 4
+TWS_CHOICES = (1, 2, 3, 4, 5, 6, 8, 10)
+STEP_MS = {"nmnist": 10.0}
+OTHER_STEP_MS = 5.0
+EVENTS = Augmentation(shift_px=2.0, rotate_deg=12.0, scale=0.12, drop=0.1, time_shift_steps=1)
+"""Of recordings: the pixels that a digit moves within its frame, and how differently people write."""
+EMULATED = Augmentation(shift_px=2.0, drop=0.1, time_shift_steps=10)
+"""Of emulated recordings, which differ by themselves."""
+CALIBRATION_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train.
+
+    Attributes
+    ----------
+    network : str
+        Preset or YAML file.
+    recipe : Recipe
+        How.
+    variant : {"base", "ht", "has"}
+        For accuracy alone, with the hardware loss, or with a search of window sizes too.
+    data : Path or None
+        File or folder of recordings; None emulates them.
+    init : str or None
+        Trained network to go on from.
+    tws : tuple of int
+        Window size of every layer, or one for all; for ``"has"`` those to choose from.
+    hardware : Path or None
+        Fitted hardware model; None fits one now.
+    timesteps, step_ms : int, float
+        Time points and their length.
+    leak_shift : int or None
+        Of all neurons; None leaves the network's.
+    samples : int
+        Emulated recordings for training.
+    surrogate : Surrogate
+        Derivative of the spike.
+    augment : bool
+        Whether training samples vary.
+    """
+
+    network: str
+    recipe: Recipe = field(default_factory=Recipe)
+    variant: Variant = "base"
+    data: Path | None = None
+    init: str | None = None
+    tws: tuple[int, ...] = ()
+    hardware: Path | None = None
+    timesteps: int | None = None
+    step_ms: float | None = None
+    leak_shift: int | None = None
+    samples: int = 200
+    surrogate: Surrogate = field(default_factory=Surrogate)
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a plan.
+
+    Attributes
+    ----------
+    trained : TrainedNetwork
+        Of the chosen epoch, with its card.
+    rows : list of dict
+        A row an epoch.
+    test : Measured
+        The chosen epoch on the test samples.
+    """
+
+    trained: TrainedNetwork
+    rows: list[Row]
+    test: Measured
+
+
+def device() -> torch.device:
+    """GPU where PyTorch finds one."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Ten bits of mantissa would round sums that must be whole.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device("cuda")
+
+
+def splits_of(plan: Plan, network: Network, progress: Progress | None = None) -> Splits:
+    """Samples of a plan."""
+    timesteps = plan.timesteps or network.timesteps
+    step_ms = plan.step_ms if plan.step_ms is not None else STEP_MS.get(network.name, OTHER_STEP_MS)
+    step_us = round(step_ms * 1000)
+    first, last = network.layers[0], network.layers[-1]
+    if plan.data is not None:
+        return recorded_splits(
+            plan.data, first.input_shape, timesteps, step_us, seed=plan.recipe.seed,
+            augmentation=EVENTS if plan.augment else Augmentation(), progress=progress,
+        )  # fmt: skip
+    return emulated_splits(
+        first.input_shape, last.out_channels, timesteps, step_us, samples=plan.samples,
+        seed=plan.recipe.seed, augmentation=EMULATED if plan.augment else Augmentation(), progress=progress,
+    )  # fmt: skip
+
+
+def train(
+    plan: Plan, folder: Path | None = None, progress: Progress | None = None, data: Splits | None = None
+) -> Outcome:
+    """Carry a plan out.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to train.
+    folder : Path, optional
+        Of the checkpoint that is written after every epoch, and gone on from if there is one.
+    progress : callable, optional
+        Told what is being done, and how much of it.
+    data : Splits, optional
+        Samples, where they are at hand already: those of :func:`splits_of`.
+
+    Raises
+    ------
+    SpikexError
+        If network, data, checkpoint or hardware model are wrong or do not fit together.
+    """
+    network = load_network(plan.network)
+    names = [layer.name for layer in network.layers if not layer.is_pool]
+    timesteps = plan.timesteps or network.timesteps
+    init = None if plan.init is None else load_trained(plan.init)
+    sizes = _sizes(plan, len(names), timesteps, init)
+    data = data or splits_of(plan, network, progress)
+    if int(data.training.labels.max()) >= network.layers[-1].out_channels:
+        raise ConfigError(
+            f"has {network.layers[-1].out_channels} outputs, the data have class "
+            f"{int(data.training.labels.max())}",
+            where=f"network {network.name}",
+        )
+    spiking = _network(plan, network, init, data).to(device())
+    hardware = _hardware(plan, network, names, sizes, progress)
+    trainer = Trainer(spiking, data, plan.recipe, sizes, hardware)
+    rows = trainer.run(folder, progress)
+    tws: tuple[int, ...] | None = None if plan.variant == "base" else sizes
+    if isinstance(hardware, ArchitectureSearch):
+        tws = sizes = tuple(int(options[TWS]) for options in hardware.chosen())
+    if progress:
+        progress("testing", 0, 1)
+    test = measure(spiking, data.test, sizes, batch=plan.recipe.batch)
+    chosen = measure(spiking, data.validation, sizes, batch=plan.recipe.batch)
+    card = _card(plan, data, sizes, names, chosen, test, init)
+    if isinstance(hardware, ArchitectureSearch):
+        card["probabilities"] = _probabilities(hardware, names)
+    trained = spiking.trained(
+        f"{network.name}-{plan.variant}", network.name, plan.variant, timesteps, tws, card
+    )
+    return Outcome(trained, rows, test)
+
+
+def _network(plan: Plan, network: Network, init: TrainedNetwork | None, data: Splits) -> SpikingNetwork:
+    if init is None:
+        count = min(CALIBRATION_SAMPLES, len(data.training.labels))
+        sample = torch.from_numpy(data.training.batch(np.arange(count), None))
+        return SpikingNetwork.drawn(
+            network, sample, plan.recipe.seed, leak_shift=plan.leak_shift, surrogate=plan.surrogate
+        )
+    shapes = [(layer.input_shape, layer.output_shape, layer.weight_shape) for layer in init.layers]
+    if shapes != [(layer.input_shape, layer.output_shape, layer.weight_shape) for layer in network.layers]:
+        raise ConfigError(f"has other layers than {network.name}", where=init.where, field="layers")
+    if plan.leak_shift is not None:
+        raise ConfigError("is that of the weights to go on from; leave it out", field="--leak-shift")
+    return SpikingNetwork.of(init, plan.surrogate)
+
+
+def _sizes(plan: Plan, layers: int, timesteps: int, init: TrainedNetwork | None) -> tuple[int, ...]:
+    for size in plan.tws:
+        if not 1 <= size <= timesteps:
+            raise ConfigError(f"must be 1 to {timesteps}, not {size}", field="--tws")
+    default = min(DEFAULT_TWS, timesteps)
+    if plan.variant == "has":
+        return (default,) * layers
+    given = plan.tws or (init.tws if init is not None and init.tws else (default,))
+    if len(given) not in (1, layers):
+        raise ConfigError(f"lists {len(given)} window sizes for {layers} layers", field="--tws")
+    return tuple(given) * layers if len(given) == 1 else tuple(given)
+
+
+def _hardware(
+    plan: Plan, network: Network, names: Sequence[str], sizes: Sequence[int], progress: Progress | None
+) -> HardwareTerm | None:
+    if plan.variant == "base":
+        return None
+    timesteps = plan.timesteps or network.timesteps
+    searching = plan.variant == "has"
+    choices = plan.tws or tuple(size for size in TWS_CHOICES if size <= timesteps)
+    wanted = sorted(set(choices if searching else sizes))
+    if plan.hardware is not None:
+        model = HardwareModel.load(plan.hardware)
+        if model.timesteps != timesteps:
+            raise ConfigError(
+                f"is of {model.timesteps} time points, not {timesteps}", where=str(plan.hardware),
+                field="timesteps",
+            )  # fmt: skip
+    else:
+        model = fit_hardware_model(
+            network.model_copy(update={"timesteps": timesteps}), "spikex", wanted, progress=progress
+        )
+    if not searching:
+        return HardwareLoss.of(model, names, sizes)
+    possible = tuple(size for size in choices if all(size in model.choices(name) for name in names))
+    if not possible:
+        raise ConfigError("offers none of the window sizes searched", where="hardware model", field="tws")
+    axes = [Axis(TWS, possible)]
+    return ArchitectureSearch(names, axes, costs_of_models({(): model}, axes))
+
+
+def _probabilities(search: ArchitectureSearch, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    options = search.axes[0].options
+    return {
+        name: {
+            str(option): round(float(chance), 4)
+            for option, chance in zip(options, search.probabilities(0, number).tolist(), strict=True)
+        }
+        for number, name in enumerate(names)
+    }
+
+
+def _card(
+    plan: Plan,
+    data: Splits,
+    sizes: Sequence[int],
+    names: Sequence[str],
+    chosen: Measured,
+    test: Measured,
+    init: TrainedNetwork | None,
+) -> dict[str, Any]:
+    """Provenance of the weights, as plain JSON."""
+    card: dict[str, Any] = {
+        "data": data.about,
+        "recipe": asdict(plan.recipe),
+        "surrogate": asdict(plan.surrogate),
+        "augmented": plan.augment,
+        "validation": {"accuracy": chosen.accuracy, "samples": len(data.validation.labels)},
+        "test": {
+            "accuracy": test.accuracy,
+            "samples": len(data.test.labels),
+            "tws": list(sizes),
+            "rates": dict(zip(names, test.rates, strict=True)),
+            "densities": dict(zip(names, test.densities, strict=True)),
+        },
+        "torch": torch.__version__,
+    }
+    if init is not None:
+        card["init"] = {"name": init.name, "sha256": init.file_sha256}
+    return card
+
+
+def sweep_row(beta: float, outcome: Outcome) -> Row:
+    """Row of Fig. 7: accuracy and densities on the test samples at one beta, in all and by layer."""
+    names = [layer.name for layer in outcome.trained.layers if not layer.is_pool]
+    inputs = [int(np.prod(layer.input_shape)) for layer in outcome.trained.layers if not layer.is_pool]
+    test = outcome.test
+    return {
+        "beta": beta,
+        "accuracy": test.accuracy,
+        "spike_density": float(np.average(test.rates, weights=inputs)),
+        "window_density": float(np.average(test.densities, weights=inputs)),
+        **{f"spike_density_{name}": value for name, value in zip(names, test.rates, strict=True)},
+        **{f"window_density_{name}": value for name, value in zip(names, test.densities, strict=True)},
+    }
+
+
+def with_command(outcome: Outcome, command: str) -> Outcome:
+    """Note in the card how the weights were made."""
+    card = {**outcome.trained.card, "command": command}
+    return replace(outcome, trained=replace(outcome.trained, card=card))
