@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+TRAIN := .venv-train
 SAVE ?=
 TWS ?= 2,4,8
 ARCH ?= spikex,ptb
@@ -15,13 +16,14 @@ FIGURES ?= results/figures
 COLUMNS ?= 1
 RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep figures test test-slow test-kernels coverage lint format traces clean bench
+.PHONY: help sweep figures test test-slow test-kernels test-train coverage lint format traces clean bench
 
 help:
 	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
 	@echo "make figures        a small study of the packaged trace, and its figures in results/figures [COLUMNS=2]"
 	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
 	@echo "make test-slow      tests that take minutes or download something"
+	@echo "make test-train     tests of training and recording, with PyTorch and the frameworks of its networks"
 	@echo "make bench          ratios against PyTorch and SCALE-Sim, compared with the saved run [SAVE=1]"
 	@echo "make lint           ruff, mypy, import-linter"
 	@echo "make coverage       fast tests without JIT, with coverage"
@@ -77,6 +79,17 @@ $(BENCH)/.ready: $(VENV)/bin/python setup.cfg
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
+# PyTorch 2.13.0, and frameworks that ask for packages (torchvision) which nothing here needs: without theirs.
+$(TRAIN)/.ready: $(VENV)/bin/python setup.cfg
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train,nir,notebooks]'
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps snntorch spikingjelly norse
+	@touch $@
+
+test-train: $(TRAIN)/.ready
+	@$(TRAIN)/bin/python -c 'from spikex_sim.simulator import prepare; prepare()'
+	$(TRAIN)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m train
+
 bench: $(BENCH)/.ready
 	PYTHONPATH=scripts $(BENCH)/bin/python -m benchmarks.measure $(if $(SAVE),--save)
 
@@ -97,4 +110,4 @@ traces: $(VENV)/.runtime
 	$(BIN)/python scripts/make_traces.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(TRAIN) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
