@@ -1,4 +1,4 @@
-"""Networks in training frameworks whose float32 sums are exact, and the spikes that they give by themselves."""
+"""Networks of training frameworks: weights whose float32 sums are exact, and the spikes they give."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def spikes_of(neurons: list[Any], run: Callable[[], None]) -> list[np.ndarray]:
         handle.remove()
     found = []
     for calls in seen.values():
-        steps = np.concatenate([one if one.shape[:2] == (T, B) and len(calls) == 1 else one[None] for one in calls])
+        steps = np.concatenate(
+            [one if one.shape[:2] == (T, B) and len(calls) == 1 else one[None] for one in calls]
+        )
         found.append(np.moveaxis(steps, 0, -1))
     return found
 

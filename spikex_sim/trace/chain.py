@@ -122,7 +122,9 @@ class Chain:
         dynamics = seen.dynamics
         assert dynamics is not None
         if dynamics.differs and not self.nearest:
-            raise self._error(seen, f"{dynamics.differs}; the nearest there is can be taken instead (nearest)")
+            raise self._error(
+                seen, f"{dynamics.differs}; the nearest there is can be taken instead (nearest)"
+            )
         index = len(self.layers)
         synapse = synapse.scaled(dynamics.input_scale)
         self.layers.append(synapse.layer(dynamics.neuron, self.where))
@@ -136,7 +138,9 @@ class Chain:
             return
         module = seen.module
         if _pair(module.dilation) != (1, 1) or module.ceil_mode or module.return_indices:
-            raise self._error(seen, "has dilation, ceil_mode or return_indices, which have no counterpart here")
+            raise self._error(
+                seen, "has dilation, ceil_mode or return_indices, which have no counterpart here"
+            )
         kernel, stride, padding = _windows(module)
         index = len(self.layers)
         linked = bool(self.layers) and seen.taken == self._spikes
@@ -174,21 +178,21 @@ class Chain:
     def _passes_by(self, seen: Seen) -> bool:
         """Whether a pooling layer is before the first layer recorded, not of spikes, and so not recorded."""
         if self._open is not None:
-            raise self._error(seen, f"pools what {self._open[0].name} gives, which are no spikes; pool after the neurons")
+            raise self._error(
+                seen, f"pools what {self._open[0].name} gives, which are no spikes; pool after the neurons"
+            )
         if self._pool is not None:
-            raise self._error(seen, f"comes after the average pooling {self._pool[0].name}; a layer must come between")
+            raise self._error(
+                seen, f"comes after the average pooling {self._pool[0].name}; a layer must come between"
+            )
         return not self.layers and seen.packed is None
 
     def _record(self, seen: Seen, index: int) -> None:
         """Keep the spikes that enter a layer."""
         if seen.packed is None:
             image = ", as where an image enters at every time point" if not self.layers else ""
-            first = " and the trace begins at the next layer" if not self.layers else ""
-            raise self._error(
-                seen,
-                f"takes {seen.analog:.4g}, which is no spike{image}{self._between(self._spikes)}; leave it out "
-                f"(skip){first}",
-            )
+            odd = f"takes {seen.analog:.4g}, which is no spike{image}{self._between(self._spikes)}"
+            raise self._error(seen, f"{odd}; leave {seen.name} out (skip), and the trace has the layers after it")
         if index and seen.taken != self._spikes:
             self._elsewhere.append(seen.name)
         self.inputs[index] = seen.packed
@@ -197,8 +201,8 @@ class Chain:
         between = self._between(self._sums)
         return self._error(
             seen,
-            f"has no neurons right after it{between}; describe a spiking module of your own (neurons), or leave "
-            f"{seen.name} out (skip)",
+            f"has no neurons right after it{between}; describe a spiking module of your own (neurons), or "
+            f"leave {seen.name} out (skip)",
         )
 
     def _between(self, given: list[bytes]) -> str:

@@ -139,7 +139,9 @@ def _norse(module: Any, decay: float) -> Dynamics:
     p = module.p
     for key in ("v_leak", "v_reset"):
         if _one(getattr(p, key, 0.0), key) != 0:
-            raise TraceError(f"has {key} {_one(getattr(p, key), key):g}; potentials here rest at and reset to 0")
+            raise TraceError(
+                f"has {key} {_one(getattr(p, key), key):g}; potentials here rest at and reset to 0"
+            )
     if p.method == "logistic":
         raise TraceError("spikes at random (method logistic)")
     name = getattr(getattr(p, "reset_method", None), "__name__", "reset_value")

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.errors import TraceError
@@ -106,7 +105,9 @@ def record(
             closed_loop=closed_loop,
         )
     except TraceError as exc:
-        raise exc if str(exc).startswith(f"{where}: ") else TraceError(str(exc), where=where) from None
+        if str(exc).startswith(f"{where}: "):
+            raise
+        raise TraceError(str(exc), where=where) from exc.__cause__
 
 
 def _import_torch() -> Any:
@@ -142,7 +143,9 @@ def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[
     names = {path for path, _ in model.named_modules()}
     for path in [*skip, *(key for key in neurons if isinstance(key, str))]:
         if path not in names:
-            raise TraceError(f"names '{shown(path)}', and the model has no such module", field="skip or neurons")
+            raise TraceError(
+                f"names '{shown(path)}', and the model has no such module", field="skip or neurons"
+            )
     found: list[Seen] = []
     closed = set(skip)
     for path, module in model.named_modules():
@@ -176,7 +179,9 @@ def _role(nn: Any, module: Any) -> Role:
     kind = type(module)
     wrapper = kind.__module__.startswith("spikingjelly.activation_based.layer.")
     for base, role in kinds:
-        if isinstance(module, base) and (kind.forward is base.forward or (wrapper and base in kind.__bases__)):
+        if isinstance(module, base) and (
+            kind.forward is base.forward or (wrapper and base in kind.__bases__)
+        ):
             return role
     return "other"
 
@@ -239,21 +244,27 @@ def _on_device(model: Any, spikes: Any) -> Any:
     return spikes.to(parameter.device, parameter.dtype)
 
 
-def _run(
-    model: Any, spikes: Any, horizon: Horizon, progress: Callable[[str, int, int], None] | None
-) -> None:
-    if horizon.sequence:
-        model(spikes)
-        return
-    # Norse hands states back and wants them again; everybody else keeps them.
-    returns_state = type(model).__module__.partition(".")[0] == "norse"
-    state = None
-    for time, now in enumerate(spikes):
-        if progress is not None:
-            progress("recording", time, horizon.timesteps)
-        if returns_state:
-            _, state = model(now, state)
-        else:
-            model(now)
-
-
+def _run(model: Any, spikes: Any, horizon: Horizon, progress: Callable[[str, int, int], None] | None) -> None:
+    try:
+        if horizon.sequence:
+            model(spikes)
+            return
+        # Norse hands states back and wants them again; everybody else keeps them.
+        returns_state = type(model).__module__.partition(".")[0] == "norse"
+        state = None
+        for time, now in enumerate(spikes):
+            if progress is not None:
+                progress("recording", time, horizon.timesteps)
+            if returns_state:
+                _, state = model(now, state)
+            else:
+                model(now)
+    except TraceError:
+        raise
+    except Exception as exc:
+        given, other = (spikes, "step") if horizon.sequence else (spikes[0], "sequence")
+        message = shown(f"{type(exc).__name__}: {' '.join(str(exc).split())}", 200)
+        raise TraceError(
+            f"failed when called with {list(given.shape)}: {message} (the other way is call='{other}')",
+            field="model",
+        ) from exc

@@ -59,7 +59,9 @@ class Synapse:
         columns = factors.reshape(1, -1, *[1] * (self.weight.ndim - 2))
         return replace(self, weight=self.weight * columns)
 
-    def normalised(self, mean: Numbers, variance: Numbers, epsilon: float, gain: Numbers, offset: Numbers) -> Synapse:
+    def normalised(
+        self, mean: Numbers, variance: Numbers, epsilon: float, gain: Numbers, offset: Numbers
+    ) -> Synapse:
         """Fold a batch norm that follows: ``gain (x - mean) / sqrt(variance + epsilon) + offset``."""
         factor = gain / np.sqrt(variance + epsilon)
         return self.shifted(-mean).scaled(factor).shifted(offset)
