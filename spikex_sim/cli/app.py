@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, plot, reproduce, studies, sweep, trace
+from spikex_sim.cli import energy, plot, record, reproduce, studies, sweep, trace
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
+trace.app.command()(record.record)
 app.command()(sweep.sweep)
 app.command()(plot.plot)
 app.command()(reproduce.reproduce)

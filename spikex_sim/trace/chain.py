@@ -192,7 +192,9 @@ class Chain:
         if seen.packed is None:
             image = ", as where an image enters at every time point" if not self.layers else ""
             odd = f"takes {seen.analog:.4g}, which is no spike{image}{self._between(self._spikes)}"
-            raise self._error(seen, f"{odd}; leave {seen.name} out (skip), and the trace has the layers after it")
+            raise self._error(
+                seen, f"{odd}; leave {seen.name} out (skip), and the trace has the layers after it"
+            )
         if index and seen.taken != self._spikes:
             self._elsewhere.append(seen.name)
         self.inputs[index] = seen.packed

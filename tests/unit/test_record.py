@@ -373,38 +373,52 @@ def conv() -> Any:
 REFUSED = {
     "groups": (lambda: sequential(nn.Conv2d(2, 4, 3, groups=2)), "0 (Conv2d): has 2 groups"),
     "dilation": (lambda: sequential(nn.Conv2d(2, 4, 3, dilation=2)), "0 (Conv2d): has dilation"),
-    "padding": (lambda: sequential(nn.Conv2d(2, 4, 3, padding_mode="circular", padding=1)), "pads with circular"),
+    "padding": (
+        lambda: sequential(nn.Conv2d(2, 4, 3, padding_mode="circular", padding=1)),
+        "pads with circular",
+    ),
     "same": (lambda: sequential(nn.Conv2d(2, 4, 2, padding="same")), "pads one side more"),
     "relu": (lambda: sequential(conv(), nn.ReLU()), "1 (ReLU) comes between"),
     "transposed": (lambda: sequential(nn.ConvTranspose2d(2, 4, 3)), "no Conv2d or Linear"),
     "pool of sums": (lambda: sequential(conv(), nn.MaxPool2d(2)), "1 (MaxPool2d): pools what 0 gives"),
     "no neurons": (lambda: sequential(conv(), nn.Conv2d(4, 4, 3)), "0 (Conv2d): has no neurons"),
     "pool at the end": (
-        lambda: nn.Sequential(conv(), leaky(), nn.AvgPool2d(2)), "2 (AvgPool2d): is average pooling without"),
+        lambda: nn.Sequential(conv(), leaky(), nn.AvgPool2d(2)),
+        "2 (AvgPool2d): is average pooling without",
+    ),
     "norm of spikes": (
         lambda: sequential(conv(), leaky(), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)),
-        "2 (BatchNorm2d): is not right after"),
+        "2 (BatchNorm2d): is not right after",
+    ),
     "norm of the batch": (
-        lambda: sequential(conv(), nn.BatchNorm2d(4, track_running_stats=False)), "no running statistics"),
+        lambda: sequential(conv(), nn.BatchNorm2d(4, track_running_stats=False)),
+        "no running statistics",
+    ),
     "ceil": (
         lambda: sequential(conv(), leaky(), nn.MaxPool2d(3, ceil_mode=True), nn.Conv2d(4, 4, 1)),
-        "2 (MaxPool2d): has dilation, ceil_mode"),
+        "2 (MaxPool2d): has dilation, ceil_mode",
+    ),
     "two pools": (
         lambda: sequential(conv(), leaky(), nn.AvgPool2d(2), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1)),
-        "comes after the average pooling 2"),
+        "comes after the average pooling 2",
+    ),
     "uneven pool": (
         lambda: sequential(conv(), leaky(), nn.AdaptiveAvgPool2d(3), nn.Conv2d(4, 4, 1)),
-        "pools 8 pixels to 3"),
+        "pools 8 pixels to 3",
+    ),
     "beta each": (lambda: sequential(conv(), leaky(beta=torch.linspace(0, 1, 8))), "has a beta for each"),
     "no reset": (lambda: sequential(conv(), leaky(reset_mechanism="none")), "is never reset"),
     "graded": (lambda: sequential(conv(), leaky(graded_spikes_factor=2.0)), "graded spikes"),
     "twice": (
         lambda: sequential(conv(), leaky(reset_mechanism="subtract", reset_delay=False)),
-        "is reset again"),
+        "is reset again",
+    ),
     "soft at": (lambda: nn.Sequential(conv(), jelly("IFNode", v_reset=None)), "1 (IFNode): it spikes at"),
     "reset elsewhere": (lambda: nn.Sequential(conv(), jelly("LIFNode", v_reset=0.5)), "resets to 0.5"),
-    "current": (lambda: nn.Sequential(conv(), jelly("CUBALIFNode", c_decay=0.5, v_decay=0.5)),
-                "1 (CUBALIFNode): has a synaptic current"),
+    "current": (
+        lambda: nn.Sequential(conv(), jelly("CUBALIFNode", c_decay=0.5, v_decay=0.5)),
+        "1 (CUBALIFNode): has a synaptic current",
+    ),
     "leak elsewhere": (lambda: nn.Sequential(conv(), norse(v_leak=0.5)), "has v_leak 0.5"),
     "leak too fast": (lambda: nn.Sequential(conv(), norse(tau_mem_inv=2000.0)), "leaks by 2 a step"),
 }
