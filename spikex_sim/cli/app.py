@@ -36,6 +36,7 @@ app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
 trace.app.command()(record.record)
+trace.app.command()(record.nir)
 app.command()(sweep.sweep)
 app.command()(plot.plot)
 app.command()(reproduce.reproduce)

@@ -19,7 +19,8 @@ OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz 
 
 def record(
     target: Annotated[
-        str, typer.Argument(help="FILE.py:FUNCTION or MODULE:FUNCTION, your own code.", metavar="CODE:FUNCTION")
+        str,
+        typer.Argument(help="FILE.py:FUNCTION or MODULE:FUNCTION, your own code.", metavar="CODE:FUNCTION"),
     ],
     out: OutFile,
     call: Annotated[
@@ -66,6 +67,43 @@ def record(
     _tell(trace, out)
 
 
+def nir(
+    graph: Annotated[Path, typer.Argument(help="Graph of the Neuromorphic Intermediate Representation.")],
+    spikes: Annotated[
+        Path,
+        typer.Option(
+            "--input", help="Spikes that enter it: a trace's first layer's, or .npy.", metavar="FILE"
+        ),
+    ],
+    out: OutFile,
+    dt: Annotated[float, typer.Option("--dt", help="Length of a step in seconds.", metavar="S")] = 1e-4,
+) -> None:
+    """Turn a NIR graph and spikes that enter it into a closed-loop trace.
+
+    Spikes are those that enter the first layer of a trace, of all its samples, or an .npy of zeros and
+    ones, [C, H, W, T] or [N, T], with or without a first axis of samples.
+
+    Example: spikex-sim trace nir net.nir --input digits.npz --out net.npz
+    """
+    from spikex_sim.trace.nir import load_nir
+    from spikex_sim.trace.spike_files import load_spikes
+    from spikex_sim.trace.store import save_trace
+
+    writable_file(out)
+    network = load_nir(graph, dt)
+    given = load_spikes(spikes)
+    trace = network.trace(
+        given.packed,
+        given.timesteps,
+        batched=given.batched,
+        label=given.label,
+        name=f"{graph.stem}-{spikes.stem}"[:200],
+        source=f"{graph.name}, steps of {dt:g} s, on spikes of {spikes.name}",
+    )
+    save_trace(trace, out)
+    _tell(trace, out)
+
+
 def _arguments(returned: Any, target: str) -> dict[str, Any]:
     """Arguments of ``record`` in what the user's function returned."""
     if isinstance(returned, Mapping) and {"model", "inputs"} <= set(returned):
@@ -73,8 +111,8 @@ def _arguments(returned: Any, target: str) -> dict[str, Any]:
     if isinstance(returned, tuple | list) and len(returned) in (2, 3):
         return dict(zip(("model", "inputs", "label"), returned, strict=False))
     raise ConfigError(
-        f"returned a {type(returned).__name__}; (model, inputs), (model, inputs, label) or a dict with model and "
-        "inputs is wanted",
+        f"returned a {type(returned).__name__}; (model, inputs), (model, inputs, label) or a dict with model "
+        "and inputs is wanted",
         where=target,
     )
 

@@ -51,8 +51,10 @@ class DatasetHeader:
 class Hdf5Arrays:
     """Arrays of an open HDF5 file by key; see :func:`open_hdf5`."""
 
-    def __init__(self, file: Any, where: str) -> None:
+    def __init__(self, file: Any, where: str, depth: int = 1) -> None:
         self.where = where
+        self._depth = depth
+        self._links = 0
         self._datasets: dict[str, Any] = {}
         self._headers: dict[str, DatasetHeader] = {}
         self._collect(file, "")
@@ -91,20 +93,41 @@ class Hdf5Arrays:
                 raise self._error("must be a 0-d string", key)
             if info.length is not None and info.length > max_chars:
                 raise self._error(f"longer than {max_chars} characters", key)
-            if dataset.external or dataset.is_virtual:
-                raise self._error("is stored outside this file, which is not followed", key)
-            value = dataset[()]
-            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+            text = _decoded(self._inside(key)[()])
         if len(text) > max_chars:
             raise self._error(f"longer than {max_chars} characters", key)
         return text
 
+    def is_text(self, key: str) -> bool:
+        """Whether a dataset holds strings."""
+        with _guard(self.where, key):
+            return _import_h5py(self.where).check_string_dtype(self._datasets[key].dtype) is not None
+
+    def texts(self, key: str, max_rows: int, columns: int) -> list[tuple[str, ...]]:
+        """Read a table of strings of variable length, ``[rows, columns]``."""
+        with _guard(self.where, key):
+            shape = self._datasets[key].shape
+            if not self.is_text(key) or shape is None or len(shape) != 2 or shape[1] != columns:
+                raise self._error(f"must be strings [rows, {columns}]", key)
+            if shape[0] > max_rows:
+                raise self._error(f"has {shape[0]} rows; {max_rows} are read", key)
+            return [tuple(_decoded(value) for value in row) for row in self._inside(key)[()]]
+
+    def _inside(self, key: str) -> Any:
+        """A dataset, refused where its data are not in this file."""
+        dataset = self._datasets[key]
+        if dataset.external or dataset.is_virtual:
+            raise self._error("is stored outside this file, which is not followed", key)
+        return dataset
+
     def _collect(self, group: Any, prefix: str) -> None:
         h5py = _import_h5py(self.where)
         with _guard(self.where, prefix.rstrip("/")):
-            if len(group) > MAX_LINKS:
+            # Groups can hold each other, so that entries are counted over all of them.
+            self._links += len(group)
+            if self._links > MAX_LINKS:
                 raise self._error(
-                    f"has {len(group)} entries; a trace has at most {MAX_LINKS}", prefix.rstrip("/")
+                    f"has {self._links} entries; a trace has at most {MAX_LINKS}", prefix.rstrip("/")
                 )
             for name in group:
                 key = f"{prefix}{name}"
@@ -113,8 +136,8 @@ class Hdf5Arrays:
                 kind = group.get(name, getclass=True)
                 if kind is h5py.Dataset:
                     self._datasets[key] = group[name]
-                elif kind is h5py.Group and not prefix:
-                    self._collect(group[name], f"{name}/")
+                elif kind is h5py.Group and prefix.count("/") < self._depth:
+                    self._collect(group[name], f"{key}/")
                 else:
                     raise self._error("unknown key", key)
 
@@ -125,8 +148,7 @@ class Hdf5Arrays:
             raise self._error(f"has the type {shown(dtype, 40)}; plain numbers are read", key)
         if shape is None or len(shape) > MAX_AXES:
             raise self._error("is an empty dataset", key)
-        if dataset.external or dataset.is_virtual:
-            raise self._error("is stored outside this file, which is not followed", key)
+        self._inside(key)
         header = DatasetHeader(np.dtype(dtype.str), tuple(int(length) for length in shape))
         chunk = prod(dataset.chunks or ()) * dtype.itemsize
         if chunk > MAX_CHUNK_BYTES:
@@ -158,8 +180,8 @@ class Hdf5Arrays:
 
 
 @contextmanager
-def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
-    """Open an HDF5 trace for reading.
+def open_hdf5(path: Path, where: str, depth: int = 1) -> Iterator[Hdf5Arrays]:
+    """Open an HDF5 trace, or another file as narrow, for reading.
 
     Parameters
     ----------
@@ -167,6 +189,8 @@ def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
         An existing regular file.
     where : str
         File named in messages.
+    depth : int
+        How many groups may lie in each other.
     """
     h5py = _import_h5py(where)
     try:
@@ -174,7 +198,7 @@ def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
     except _DAMAGED as exc:
         raise TraceError(f"truncated, damaged or not HDF5: {shown(exc)}", where=where) from None
     with file:
-        yield Hdf5Arrays(file, where)
+        yield Hdf5Arrays(file, where, depth)
 
 
 def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -195,6 +219,10 @@ def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> Non
         for key, array in arrays.items():
             packing = {"compression": "gzip"} if array.ndim else {}
             file.create_dataset(key, data=array, track_times=False, **packing)
+
+
+def _decoded(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _import_h5py(where: str) -> Any:
