@@ -158,6 +158,8 @@ class _Builder:
 
     def add(self, node: Node) -> None:
         """Take the next node."""
+        if node.kind in ("IF", "LIF") and self.open is None:
+            raise node.error("has no Conv2d, Linear or Affine before it")
         getattr(self, f"_{node.kind.lower()}")(node)
 
     def network(self) -> Network:
@@ -189,18 +191,11 @@ class _Builder:
             raise node.error("has groups or dilation, which have no counterpart here")
         if len(self.shape) != 3 or weight.shape[1] != self.shape[0]:
             raise node.error(f"takes {weight.shape[1]} channels of a map, not {_sides(self.shape)}")
-        kernel = weight.shape[2:]
-        padding = node.values.get("padding")
-        if padding == "same" and not all(side % 2 for side in kernel):
-            raise node.error("pads one side more than the other, which has no counterpart here", "padding")
-        if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise node.error("must be numbers, same or valid", "padding")
-        if isinstance(padding, str):
-            pads = (kernel[0] // 2, kernel[1] // 2) if padding == "same" else (0, 0)
-        else:
-            pads = node.pair("padding")
         bias = self._bias(node, len(weight))
-        self._begin(node, Synapse(node.name, "conv", self.shape, weight, bias, node.pair("stride"), pads))
+        self._begin(
+            node,
+            Synapse(node.name, "conv", self.shape, weight, bias, node.pair("stride"), _padding(node, weight)),
+        )
 
     def _linear(self, node: Node) -> None:
         weight = self._weight(node, 2)
@@ -228,16 +223,20 @@ class _Builder:
 
     def _begin(self, node: Node, synapse: Synapse) -> None:
         if self.factor is not None:
-            each = self.factor.reshape(len(self.factor), -1)
-            if (each != each[:, :1]).any():
-                raise node.error(
-                    "takes spikes scaled by a factor for each pixel; one for each channel can be taken"
-                )
-            synapse, self.factor = synapse.taking_scaled(each[:, 0]), None
+            synapse, self.factor = synapse.taking_scaled(self._factors(node)), None
         # Its neurons are not known yet; the layer is made for its shape, and to refuse what does not close.
         layer = synapse.layer(Dynamics(1.0).neuron, self.where)
         self.open = synapse
         self._become(node, layer.output_shape)
+
+    def _factors(self, node: Node) -> Numbers:
+        """What the spikes of every channel are multiplied with."""
+        if self.factor is None:
+            return np.ones(self.shape[0])
+        each = self.factor.reshape(self.shape[0], -1)
+        if (each != each[:, :1]).any():
+            raise node.error("takes spikes scaled pixel by pixel; one factor for each channel can be taken")
+        return np.asarray(each[:, 0])
 
     def _scale(self, node: Node) -> None:
         scale = node.numbers("scale")
@@ -254,12 +253,7 @@ class _Builder:
         if len(self.shape) != 3:
             raise node.error(f"takes a map, not {_sides(self.shape)}")
         layer = pool_layer(node.name, "avgpool", self.shape, kernel, stride, padding, self.where)
-        factor = np.ones(1) if self.factor is None else self.factor.reshape(len(self.factor), -1)
-        if (factor != factor[:, :1] if factor.ndim == 2 else factor != factor[0]).any():
-            raise node.error(
-                "takes spikes scaled by a factor for each pixel; one for each channel can be taken"
-            )
-        channels = np.broadcast_to(factor.reshape(len(factor), -1)[:, 0], self.shape[:1])
+        channels = self._factors(node)
         if node.kind == "AvgPool2d":
             channels = channels / (kernel[0] * kernel[1])
         self.layers.append(layer)
@@ -296,8 +290,7 @@ class _Builder:
         self._fire(node, 1.0, r if (r == 1).all() else r * self.dt_s)
 
     def _fire(self, node: Node, leak: float, scale: Numbers) -> None:
-        if self.open is None:
-            raise node.error("has no Conv2d, Linear or Affine before it")
+        assert self.open is not None
         if "v_reset" in node.values and self._one(node, "v_reset") != 0:
             raise node.error("must be 0: potentials here are reset to 0", "v_reset")
         scale = np.where(np.abs(scale - 1) <= _SCALE_TOLERANCE, 1.0, scale)
@@ -338,6 +331,18 @@ class _Builder:
 
 _KINDS = ("Input", "Output", "Conv2d", "Linear", "Affine", "Scale", "SumPool2d", "AvgPool2d", "Flatten",
           "IF", "LIF")  # fmt: skip
+
+
+def _padding(node: Node, weight: Numbers) -> tuple[int, int]:
+    padding = node.values.get("padding")
+    if not isinstance(padding, str):
+        return node.pair("padding")
+    height, width = weight.shape[2:]
+    if padding == "valid":
+        return 0, 0
+    if padding == "same" and height % 2 and width % 2:
+        return height // 2, width // 2
+    raise node.error("must be numbers, valid, or, of an odd kernel, same", "padding")
 
 
 def _sides(shape: tuple[int, ...]) -> str:

@@ -137,9 +137,10 @@ def _node(file: Hdf5Arrays, name: str, parameters: list[str], where: str) -> Nod
         raise TraceError("has a name that cannot be shown", where=where, field=shown(prefix))
     if "type" not in parameters:
         raise TraceError("is missing", where=where, field=shown(f"{prefix}/type"))
+    kind = file.text(f"{prefix}/type", MAX_NAME_CHARS)
     values: dict[str, NDArray[Any] | str] = {}
-    for key in parameters:
+    # A graph in the graph is not looked into.
+    for key in [] if kind == "NIRGraph" else sorted(set(parameters) - {"type"}):
         path = f"{prefix}/{key}"
         values[key] = file.text(path, MAX_NAME_CHARS) if file.is_text(path) else file.read(path)
-    kind = str(values.pop("type"))
     return Node(name, kind, values, where)

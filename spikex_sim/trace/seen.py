@@ -48,10 +48,10 @@ class Horizon:
             return values
         if lead == (T * B,):
             return values.reshape(T, B, *values.shape[1:])
-        asked = "sequence" if self.sequence else "step"
+        asked, other = ("sequence", "step") if self.sequence else ("step", "sequence")
         raise TraceError(
             f"took a tensor of shape {list(values.shape)}, in which B={B} samples and T={T} time points are "
-            f"not to be found; the model was called with call='{asked}'",
+            f"not to be found; the model was called with call='{asked}', the other way is call='{other}'",
             field=name,
         )
 
