@@ -177,7 +177,7 @@ def _role(nn: Any, module: Any) -> Role:
         (nn.AdaptiveAvgPool2d, "avgpool"),
     )
     kind = type(module)
-    wrapper = kind.__module__.startswith("spikingjelly.activation_based.layer.")
+    wrapper = kind.__module__.startswith("spikingjelly.activation_based.layer")
     for base, role in kinds:
         if isinstance(module, base) and (
             kind.forward is base.forward or (wrapper and base in kind.__bases__)
