@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -46,8 +47,9 @@ class Dynamics:
     def __post_init__(self) -> None:
         for key in ("threshold", "leak", "input_scale"):
             value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
                 raise TraceError(f"must be a finite number, not {value!r:.40}", field=f"neuron.{key}")
+            object.__setattr__(self, key, float(value))
         if not 0 <= self.leak <= 1:
             raise TraceError(f"must be 0 to 1, not {self.leak:g}", field="neuron.leak")
         if self.reset not in ("zero", "subtract"):

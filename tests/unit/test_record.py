@@ -147,6 +147,24 @@ def test_spikingjelly(mode: str) -> None:
     assert np.float32(threshold) < 0.25 == np.nextafter(np.float32(threshold), np.float32(1))
 
 
+def test_spikingjelly_containers_and_other_pools() -> None:
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    from spikingjelly.activation_based import functional, layer
+
+    neurons = [neuron.LIFNode(tau=2.0, v_threshold=0.375, step_mode="m") for _ in range(3)]
+    flat = layer.Flatten(step_mode="m")
+    model = nn.Sequential(
+        layer.SeqToANNContainer(nn.Conv2d(2, 6, 3, padding=1), nn.BatchNorm2d(6)), neurons[0],
+        layer.SeqToANNContainer(nn.AdaptiveAvgPool2d(5), nn.Conv2d(6, 8, 3)), neurons[1],
+        layer.SeqToANNContainer(nn.AvgPool2d(3, divisor_override=4)), flat, nn.Linear(8, 6), neurons[2],
+    )  # fmt: skip
+    model, spikes = exact(model).eval(), inputs()
+    trace = sx.record(model, spikes)
+    assert [layer.kind for layer in trace.layers] == ["conv", "avgpool", "conv", "avgpool", "linear"]
+    functional.reset_net(model)
+    assert_same_spikes(trace, spikes_of(neurons, lambda: model(spikes)))
+
+
 def test_spikingjelly_spikes_at_the_threshold() -> None:
     neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
     model = nn.Sequential(nn.Linear(1, 1, bias=False), neuron.IFNode(v_threshold=1.0))
@@ -256,6 +274,26 @@ def test_a_described_module(key: Any) -> None:
         sx.record(model, spikes)
     model.mine.u = model.last.u = 0.0
     assert_same_spikes(trace, spikes_of([model.mine, model.last], stepped(model, spikes)))
+
+
+def test_as_many_samples_as_time_points() -> None:
+    """Where T = B, only the values tell time points and samples apart."""
+    model, _ = jelly_model("m")
+    from spikingjelly.activation_based import functional
+
+    square = inputs(shape=(B, B, 2, SIDE, SIDE))
+    whole = sx.record(model, square)
+    functional.set_step_mode(model, "s")
+    stepwise = sx.record(model, square)
+    assert all(np.array_equal(whole.inputs[index], packed) for index, packed in stepwise.inputs.items())
+
+
+def test_hooks_are_removed_and_numpy_will_do() -> None:
+    model, _ = snntorch_model()
+    trace = sx.record(model, inputs().numpy().astype(bool))
+    assert not any(module._forward_hooks for module in model.modules())
+    again = sx.record(model, inputs().to(torch.int64))
+    assert all(np.array_equal(again.inputs[index], packed) for index, packed in trace.inputs.items())
 
 
 class TestOptions:
