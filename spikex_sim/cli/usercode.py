@@ -49,11 +49,13 @@ def _imported(place: str) -> ModuleType:
         return module
     if not path.is_file():
         raise ConfigError("no such file", where=shown(place, 200))
-    spec = spec_from_file_location(path.stem, path)
+    # A name of its own: a file may be called like a module that somebody else imports.
+    name = f"_spikex_sim_user_{path.stem}"
+    spec = spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     loader = spec.loader
     _called(lambda: loader.exec_module(module), place, "import")
     return module

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.errors import TraceError
+from spikex_sim.trace.hdf5_heap import read_strings
 from spikex_sim.trace.npyzip import MAX_AXES, RATIO, SLACK_BYTES, human_bytes, shown
 
 MAX_CHUNK_BYTES = 64 << 20
@@ -51,8 +52,9 @@ class DatasetHeader:
 class Hdf5Arrays:
     """Arrays of an open HDF5 file by key; see :func:`open_hdf5`."""
 
-    def __init__(self, file: Any, where: str, depth: int = 1) -> None:
+    def __init__(self, file: Any, path: Path, where: str, depth: int = 1) -> None:
         self.where = where
+        self._path = path
         self._depth = depth
         self._links = 0
         self._datasets: dict[str, Any] = {}
@@ -93,7 +95,9 @@ class Hdf5Arrays:
                 raise self._error("must be a 0-d string", key)
             if info.length is not None and info.length > max_chars:
                 raise self._error(f"longer than {max_chars} characters", key)
-            text = _decoded(self._inside(key)[()])
+            dataset = self._inside(key)
+            value = dataset[()] if info.length is not None else read_strings(self._path, dataset)[0]
+            text = value.decode("utf-8")
         if len(text) > max_chars:
             raise self._error(f"longer than {max_chars} characters", key)
         return text
@@ -106,12 +110,15 @@ class Hdf5Arrays:
     def texts(self, key: str, max_rows: int, columns: int) -> list[tuple[str, ...]]:
         """Read a table of strings of variable length, ``[rows, columns]``."""
         with _guard(self.where, key):
-            shape = self._datasets[key].shape
-            if not self.is_text(key) or shape is None or len(shape) != 2 or shape[1] != columns:
+            dataset = self._inside(key)
+            info = _import_h5py(self.where).check_string_dtype(dataset.dtype)
+            shape = dataset.shape
+            if info is None or info.length is not None or len(shape or ()) != 2 or shape[1] != columns:
                 raise self._error(f"must be strings [rows, {columns}]", key)
             if shape[0] > max_rows:
                 raise self._error(f"has {shape[0]} rows; {max_rows} are read", key)
-            return [tuple(_decoded(value) for value in row) for row in self._inside(key)[()]]
+            values = [value.decode("utf-8") for value in read_strings(self._path, dataset)]
+        return [tuple(values[row : row + columns]) for row in range(0, len(values), columns)]
 
     def _inside(self, key: str) -> Any:
         """A dataset, refused where its data are not in this file."""
@@ -198,7 +205,7 @@ def open_hdf5(path: Path, where: str, depth: int = 1) -> Iterator[Hdf5Arrays]:
     except _DAMAGED as exc:
         raise TraceError(f"truncated, damaged or not HDF5: {shown(exc)}", where=where) from None
     with file:
-        yield Hdf5Arrays(file, where, depth)
+        yield Hdf5Arrays(file, path, where, depth)
 
 
 def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -219,10 +226,6 @@ def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> Non
         for key, array in arrays.items():
             packing = {"compression": "gzip"} if array.ndim else {}
             file.create_dataset(key, data=array, track_times=False, **packing)
-
-
-def _decoded(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _import_h5py(where: str) -> Any:

@@ -57,7 +57,7 @@ class Node:
         values = self.values[key]
         if isinstance(values, str):
             raise self.error(f"must be numbers, not '{shown(values, 40)}'", key)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             numbers = np.asarray(values, np.float64)
         if not np.isfinite(numbers).all() or np.abs(numbers).max(initial=0) > np.finfo(np.float32).max:
             raise self.error("holds NaN, infinite or absurdly large values", key)

@@ -334,6 +334,15 @@ class TestHostileFiles:
                 assert str(exc).isprintable()
         assert refused > 10
 
+    @pytest.mark.parametrize("size", [0, 1, 7, 1 << 40, (1 << 64) - 16])
+    def test_sizes_in_heaps_of_strings_are_not_believed(self, tmp_path: Path, size: int) -> None:
+        """Of some of them the HDF5 library never comes back."""
+        data = bytearray(write_graph(tmp_path / "g.nir", chain()).read_bytes())
+        place = data.index(b"GCOL") + 16 + 8
+        data[place : place + 8] = size.to_bytes(8, "little")
+        (tmp_path / "g.nir").write_bytes(data)
+        self.refuse(tmp_path / "g.nir", "truncated or damaged")
+
     def test_declared_sizes_are_not_believed(self, tmp_path: Path) -> None:
         path = write_graph(tmp_path / "g.nir", chain())
         with h5py.File(path, "a") as file:
