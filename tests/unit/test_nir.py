@@ -334,7 +334,7 @@ class TestHostileFiles:
                 assert str(exc).isprintable()
         assert refused > 10
 
-    @pytest.mark.parametrize("size", [0, 1, 7, 1 << 40, (1 << 64) - 16])
+    @pytest.mark.parametrize("size", [0, 24, 1 << 40, (1 << 64) - 16])
     def test_sizes_in_heaps_of_strings_are_not_believed(self, tmp_path: Path, size: int) -> None:
         """Of some of them the HDF5 library never comes back."""
         data = bytearray(write_graph(tmp_path / "g.nir", chain()).read_bytes())
