@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from spikex_sim.studies.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.sweeps.runner import sweep
     from spikex_sim.sweeps.table import pareto_front
+    from spikex_sim.trace.dynamics import Dynamics
     from spikex_sim.trace.model import Trace
+    from spikex_sim.trace.record import record
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
 
 _HOMES = {
@@ -38,6 +40,7 @@ _HOMES = {
     "AnnRow": "studies.ann",
     "ConfigError": "errors",
     "DynamicRow": "studies.dynamic",
+    "Dynamics": "trace.dynamics",
     "EnergyTableError": "errors",
     "FigureError": "errors",
     "Layer": "spec.workload",
@@ -54,6 +57,7 @@ _HOMES = {
     "load_trace": "trace.store",
     "load_traces": "trace.store",
     "pareto_front": "sweeps.table",
+    "record": "trace.record",
     "save_trace": "trace.store",
     "simulate": "simulator",
     "sweep": "sweeps.runner",
@@ -65,6 +69,7 @@ __all__ = [
     "AnnRow",
     "ConfigError",
     "DynamicRow",
+    "Dynamics",
     "EnergyTableError",
     "FigureError",
     "Layer",
@@ -81,6 +86,7 @@ __all__ = [
     "load_trace",
     "load_traces",
     "pareto_front",
+    "record",
     "save_trace",
     "simulate",
     "sweep",

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, evaluate, hardware_model, plot, reproduce, studies, sweep, trace, train
+from spikex_sim.cli import (
+    energy,
+    evaluate,
+    hardware_model,
+    plot,
+    record,
+    reproduce,
+    studies,
+    sweep,
+    trace,
+    train,
+)
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -35,6 +46,8 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 
+trace.app.command()(record.record)
+trace.app.command()(record.nir)
 app.command()(sweep.sweep)
 app.command()(plot.plot)
 app.command()(reproduce.reproduce)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.errors import TraceError
+from spikex_sim.trace.hdf5_heap import read_strings
 from spikex_sim.trace.npyzip import MAX_AXES, RATIO, SLACK_BYTES, human_bytes, shown
 
 MAX_CHUNK_BYTES = 64 << 20
@@ -51,8 +52,11 @@ class DatasetHeader:
 class Hdf5Arrays:
     """Arrays of an open HDF5 file by key; see :func:`open_hdf5`."""
 
-    def __init__(self, file: Any, where: str) -> None:
+    def __init__(self, file: Any, path: Path, where: str, depth: int = 1) -> None:
         self.where = where
+        self._path = path
+        self._depth = depth
+        self._links = 0
         self._datasets: dict[str, Any] = {}
         self._headers: dict[str, DatasetHeader] = {}
         self._collect(file, "")
@@ -91,20 +95,46 @@ class Hdf5Arrays:
                 raise self._error("must be a 0-d string", key)
             if info.length is not None and info.length > max_chars:
                 raise self._error(f"longer than {max_chars} characters", key)
-            if dataset.external or dataset.is_virtual:
-                raise self._error("is stored outside this file, which is not followed", key)
-            value = dataset[()]
-            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+            dataset = self._inside(key)
+            value = dataset[()] if info.length is not None else read_strings(self._path, dataset)[0]
+            text = value.decode("utf-8")
         if len(text) > max_chars:
             raise self._error(f"longer than {max_chars} characters", key)
         return text
 
+    def is_text(self, key: str) -> bool:
+        """Whether a dataset holds strings."""
+        with _guard(self.where, key):
+            return _import_h5py(self.where).check_string_dtype(self._datasets[key].dtype) is not None
+
+    def texts(self, key: str, max_rows: int, columns: int) -> list[tuple[str, ...]]:
+        """Read a table of strings of variable length, ``[rows, columns]``."""
+        with _guard(self.where, key):
+            dataset = self._inside(key)
+            info = _import_h5py(self.where).check_string_dtype(dataset.dtype)
+            shape = dataset.shape
+            if info is None or info.length is not None or len(shape or ()) != 2 or shape[1] != columns:
+                raise self._error(f"must be strings [rows, {columns}]", key)
+            if shape[0] > max_rows:
+                raise self._error(f"has {shape[0]} rows; {max_rows} are read", key)
+            values = [value.decode("utf-8") for value in read_strings(self._path, dataset)]
+        return [tuple(values[row : row + columns]) for row in range(0, len(values), columns)]
+
+    def _inside(self, key: str) -> Any:
+        """A dataset, refused where its data are not in this file."""
+        dataset = self._datasets[key]
+        if dataset.external or dataset.is_virtual:
+            raise self._error("is stored outside this file, which is not followed", key)
+        return dataset
+
     def _collect(self, group: Any, prefix: str) -> None:
         h5py = _import_h5py(self.where)
         with _guard(self.where, prefix.rstrip("/")):
-            if len(group) > MAX_LINKS:
+            # Groups can hold each other, so that entries are counted over all of them.
+            self._links += len(group)
+            if self._links > MAX_LINKS:
                 raise self._error(
-                    f"has {len(group)} entries; a trace has at most {MAX_LINKS}", prefix.rstrip("/")
+                    f"has {self._links} entries; a trace has at most {MAX_LINKS}", prefix.rstrip("/")
                 )
             for name in group:
                 key = f"{prefix}{name}"
@@ -113,8 +143,8 @@ class Hdf5Arrays:
                 kind = group.get(name, getclass=True)
                 if kind is h5py.Dataset:
                     self._datasets[key] = group[name]
-                elif kind is h5py.Group and not prefix:
-                    self._collect(group[name], f"{name}/")
+                elif kind is h5py.Group and prefix.count("/") < self._depth:
+                    self._collect(group[name], f"{key}/")
                 else:
                     raise self._error("unknown key", key)
 
@@ -125,8 +155,7 @@ class Hdf5Arrays:
             raise self._error(f"has the type {shown(dtype, 40)}; plain numbers are read", key)
         if shape is None or len(shape) > MAX_AXES:
             raise self._error("is an empty dataset", key)
-        if dataset.external or dataset.is_virtual:
-            raise self._error("is stored outside this file, which is not followed", key)
+        self._inside(key)
         header = DatasetHeader(np.dtype(dtype.str), tuple(int(length) for length in shape))
         chunk = prod(dataset.chunks or ()) * dtype.itemsize
         if chunk > MAX_CHUNK_BYTES:
@@ -158,8 +187,8 @@ class Hdf5Arrays:
 
 
 @contextmanager
-def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
-    """Open an HDF5 trace for reading.
+def open_hdf5(path: Path, where: str, depth: int = 1) -> Iterator[Hdf5Arrays]:
+    """Open an HDF5 trace, or another file as narrow, for reading.
 
     Parameters
     ----------
@@ -167,6 +196,8 @@ def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
         An existing regular file.
     where : str
         File named in messages.
+    depth : int
+        How many groups may lie in each other.
     """
     h5py = _import_h5py(where)
     try:
@@ -174,7 +205,7 @@ def open_hdf5(path: Path, where: str) -> Iterator[Hdf5Arrays]:
     except _DAMAGED as exc:
         raise TraceError(f"truncated, damaged or not HDF5: {shown(exc)}", where=where) from None
     with file:
-        yield Hdf5Arrays(file, where)
+        yield Hdf5Arrays(file, path, where, depth)
 
 
 def write_hdf5(path: Path, meta: str, arrays: Mapping[str, NDArray[Any]]) -> None:

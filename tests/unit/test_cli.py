@@ -16,6 +16,7 @@ import pytest
 
 import spikex_sim as sx
 from command import REPOSITORY, Outcome, files_under, is_mistake, process, spikex, succeed
+from nir_files import conv, lif, write_graph
 from spikex_sim.cli.app import command
 from spikex_sim.energy.cacti import Rederived
 from spikex_sim.trace.trained import TrainedNetwork, save_trained
@@ -80,6 +81,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         weights = {0: TRACE.weights[0], 1: TRACE.weights[1]}
         trained = TrainedNetwork(f"net-{variant}", "net", variant, 20, TRACE.layers, weights, tws=tws)
         save_trained(trained, f"{variant}.npz")
+    nodes = {
+        "in": {"type": "Input", "shape": [2, 6, 6]},
+        "conv": conv(np.ones((3, 2, 3, 3)) / 8),
+        "lif": lif(),
+    }
+    write_graph("g.nir", {**nodes, "out": {"type": "Output", "shape": [3, 4, 4]}})
+    np.save("s.npy", np.random.default_rng(4).random((2, 6, 6, 9)) < 0.3)
     Path("table").mkdir()
     for file in (REPOSITORY / "spikex_sim/energy/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")
@@ -194,6 +202,7 @@ def test_convert_accounts_for_every_event(here: Path, capsys: pytest.CaptureFixt
 CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
 MANY = "trace convert rec --network net.yaml --out o/x"
 SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
+NIR = "trace nir g.nir --input t.npz --out o/x.npz"
 DIGIT = "trace synth --timesteps 9 --out o/x.npz"
 EVALUATE = "evaluate ht.npz --data lab.npz"
 MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
@@ -292,6 +301,9 @@ EFFECTS = {
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
     ("trace convert", "--seed"): (CONVERT, "--seed 3"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
+    ("trace nir", "--input"): (NIR, "--input s.npy"),
+    ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
+    ("trace nir", "--out"): (NIR, "--out o/y.h5"),
     ("energy show", "--table"): ("energy show", "--table table"),
     ("energy show", "--device"): ("energy show", "--device lop"),
     ("energy show", "--width"): ("energy show", "--width 512"),
@@ -307,6 +319,7 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
+    *(("trace record", option) for option in ("--call", "--skip", "--nearest", "--closed-loop", "--out")),
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),

@@ -256,6 +256,16 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_examples_of_recording_work(tmp_path: Path) -> None:
+    for package in ("torch", "snntorch"):
+        pytest.importorskip(package)
+    script = "\n".join(blocks(read("recording.md"), "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_trace_is_written_with_numpy_alone() -> None:
     first = blocks(section(read("traces.md"), "Writing one with numpy alone"), "python")[0]
     assert set(re.findall(r"^(?:import|from) (\w+)", first, re.MULTILINE)) == {"json", "numpy"}

@@ -1,0 +1,134 @@
+"""Commands that turn networks into traces: record a PyTorch model, take a NIR graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikex_sim.cli.options import split_names, writable_file
+from spikex_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spikex_sim.trace.model import Trace
+
+OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
+
+
+def record(
+    target: Annotated[
+        str,
+        typer.Argument(help="FILE.py:FUNCTION or MODULE:FUNCTION, your own code.", metavar="CODE:FUNCTION"),
+    ],
+    out: OutFile,
+    call: Annotated[
+        str | None,
+        typer.Option("--call", help="How the model is called: step or sequence.", metavar="step|sequence"),
+    ] = None,
+    skip: Annotated[
+        str | None, typer.Option("--skip", help="Modules to leave out, by name.", metavar="NAME,...")
+    ] = None,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Take the nearest neuron where there is no exact one.")
+    ] = False,
+    closed_loop: Annotated[
+        bool, typer.Option("--closed-loop", help="Keep the first layer's input alone.")
+    ] = False,
+) -> None:
+    """Run a PyTorch network on spikes and record it. THIS RUNS THE CODE YOU NAME.
+
+    The function takes no arguments. It returns (model, inputs) or (model, inputs, label), or a dict of
+    arguments of spikex_sim.record, whose model and inputs are required. Inputs are spikes, as
+    [T, B, C, H, W] or [T, B, N], without B for a single sample.
+
+    Example: spikex-sim trace record net.py:build --skip readout --out net.npz
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.cli.usercode import call_function
+    from spikex_sim.trace.record import record as record_model
+    from spikex_sim.trace.store import save_trace
+
+    writable_file(out)
+    arguments = _arguments(call_function(target), target)
+    if call is not None:
+        arguments["call"] = call
+    if skip is not None:
+        arguments["skip"] = split_names(skip, "--skip")
+    arguments |= {"nearest": True} if nearest else {}
+    arguments |= {"closed_loop": True} if closed_loop else {}
+    with show.progress_bar("recording") as progress:
+        try:
+            trace = record_model(**arguments, progress=progress)
+        except TypeError as exc:
+            raise ConfigError(f"returned what spikex_sim.record does not take: {exc}", where=target) from exc
+    save_trace(trace, out)
+    _tell(trace, out)
+
+
+def nir(
+    graph: Annotated[Path, typer.Argument(help="Graph of the Neuromorphic Intermediate Representation.")],
+    spikes: Annotated[
+        Path,
+        typer.Option(
+            "--input", help="Spikes that enter it: a trace's first layer's, or .npy.", metavar="FILE"
+        ),
+    ],
+    out: OutFile,
+    dt: Annotated[float, typer.Option("--dt", help="Length of a step in seconds.", metavar="S")] = 1e-4,
+) -> None:
+    """Turn a NIR graph and spikes that enter it into a closed-loop trace.
+
+    Spikes are those that enter the first layer of a trace, of all its samples, or an .npy of zeros and
+    ones, [C, H, W, T] or [N, T], with or without a first axis of samples.
+
+    Example: spikex-sim trace nir net.nir --input digits.npz --out net.npz
+    """
+    from spikex_sim.trace.nir import load_nir
+    from spikex_sim.trace.spike_files import load_spikes
+    from spikex_sim.trace.store import save_trace
+
+    writable_file(out)
+    network = load_nir(graph, dt)
+    given = load_spikes(spikes)
+    trace = network.trace(
+        given.packed,
+        given.timesteps,
+        batched=given.batched,
+        label=given.label,
+        name=f"{graph.stem}-{spikes.stem}"[:200],
+        source=f"{graph.name}, steps of {dt:g} s, on spikes of {spikes.name}",
+    )
+    save_trace(trace, out)
+    _tell(trace, out)
+
+
+def _arguments(returned: Any, target: str) -> dict[str, Any]:
+    """Arguments of ``record`` in what the user's function returned."""
+    if isinstance(returned, Mapping) and {"model", "inputs"} <= set(returned):
+        return dict(returned)
+    if isinstance(returned, tuple | list) and len(returned) in (2, 3):
+        return dict(zip(("model", "inputs", "label"), returned, strict=False))
+    raise ConfigError(
+        f"returned a {type(returned).__name__}; (model, inputs), (model, inputs, label) or a dict with model "
+        "and inputs is wanted",
+        where=target,
+    )
+
+
+def _tell(trace: Trace, out: Path) -> None:
+    """Say how busy the layers are, and what was written."""
+    from spikex_sim.trace.summary import summarise
+
+    rates = ", ".join(
+        f"{layer.name} {100 * layer.activity.rate:.4g}"
+        for layer in summarise(trace).layers
+        if layer.activity is not None
+    )
+    samples = f"{trace.samples} samples, " if trace.batched else ""
+    typer.echo(f"input rates, %: {rates}")
+    typer.echo(
+        f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, "
+        f"weights of {len(trace.weights)})"
+    )
