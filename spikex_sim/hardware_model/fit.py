@@ -21,7 +21,8 @@ from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.clustered import (
     Clustering,
     random_field,
-    spikes_of_density,
+    threshold_of,
+    window_maxima,
     window_pairs,
 )
 from spikex_sim.trace.model import Trace
@@ -216,24 +217,19 @@ def _simulated(
     points = []
     middles = np.sqrt(np.array(KNOTS[1:]) * np.array(KNOTS[:-1]))
     for field in fields:
+        maxima = window_maxima(field, tws)
         for density in sorted((*KNOTS, *middles.tolist())):
             if density * windows < LEAST_ACTIVE:
                 continue
-            spikes = spikes_of_density(field, tws, density)
-            active = _active(spikes, tws)
+            threshold = threshold_of(maxima, density)
+            active = maxima >= threshold
             kept = takes_output and _stays(layer, active, tws, arch)
-            [cost] = single.run(Trace.from_arrays([layer], spikes), arch, tws, [kept])
+            [cost] = single.run(Trace.from_arrays([layer], field >= threshold), arch, tws, [kept])
             found = cost.result
             points.append(
                 Point(float(active.mean()), found.edp_js, found.energy.total_pj, float(found.cycles))
             )
     return points
-
-
-def _active(spikes: NDArray[np.bool_], tws: int) -> NDArray[np.bool_]:
-    """Windows with a spike ``[*shape, N_TW]``."""
-    active: NDArray[np.bool_] = np.logical_or.reduceat(spikes, np.arange(0, spikes.shape[-1], tws), axis=-1)
-    return active
 
 
 def _stays(layer: Layer, active: NDArray[np.bool_], tws: int, arch: Accelerator) -> bool:

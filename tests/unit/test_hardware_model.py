@@ -15,6 +15,7 @@ from spikex_sim.hardware_model.compare import compare
 from spikex_sim.hardware_model.fit import KNOTS, fitted, layers_of
 from spikex_sim.hardware_model.model import QUANTITIES, Point
 from spikex_sim.plots.hardware import hardware_model as draw
+from spikex_sim.plots.hardware import held_out
 from spikex_sim.single_layer import single_layers
 from spikex_sim.spec.networks import Network
 from spikex_sim.trace.clustered import Clustering, random_field, spikes_of_density
@@ -220,3 +221,17 @@ def test_the_figure_shows_points_and_lines(model: HardwareModel) -> None:
         draw(model.fits, quantity="power")
     with pytest.raises(sx.FigureError, match="no fits"):
         draw([])
+
+
+def test_the_held_out_figure_shows_ratios() -> None:
+    rows = [
+        {"network": network, "density": density, **{f"predicted_{q}": 3.0 for q in QUANTITIES},
+         **{f"simulated_{q}": 2.0 for q in QUANTITIES}}
+        for network in ("a", "b") for density in (0.01, 0.2)
+    ]  # fmt: skip
+    _, axes = held_out(rows)
+    assert [axis.get_title("left") for axis in axes] == ["EDP", "Energy", "Cycles"]
+    assert list(axes[1].lines[0].get_xdata()) == pytest.approx([1, 20])
+    assert list(axes[1].lines[1].get_ydata()) == pytest.approx([1.5, 1.5])
+    with pytest.raises(sx.FigureError, match="no rows"):
+        held_out([])
