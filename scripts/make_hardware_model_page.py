@@ -283,7 +283,7 @@ def page(rows: list[Row]) -> str:
                 for size in (min(int(row["tws"]) for row in own), max(int(row["tws"]) for row in own))
             ]
             bias = median(ratio(row, "edp_js") for row in own)
-            parts.append(f"{layer} {bias:.2f} ({ends[0]:.2g} to {ends[1]:.2g} %)")
+            parts.append(f"{layer} {bias:.2f} ({ends[0]:.3g} to {ends[1]:.3g} %)")
         text += f"| {network} | {activity} | {', '.join(parts)} |\n"
     return text + END
 
