@@ -257,6 +257,14 @@ ELSEWHERE = {
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
     *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
+    *(
+        ("train", option)
+        for option in (
+            "--out", "--data", "--ht", "--has", "--tws", "--hardware", "--init", "--epochs", "--pretrain",
+            "--warmup", "--batch", "--rate", "--cutoff", "--leak-shift", "--timesteps", "--step-ms",
+            "--samples", "--save-data", "--plain", "--tolerance", "--seed", "--checkpoint",
+        )
+    ),  # tests/unit/test_training_options.py
 }
 
 
