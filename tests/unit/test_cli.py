@@ -58,6 +58,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("rec.npz", **events, p=rng.integers(0, 2, 300).astype(np.uint8), t=times,
              offsets=np.array([0, 200, 300], np.uint32), label=np.array([7, 8]),
              sensor=np.array([6, 6, 2]))  # fmt: skip
+    for label, low, high in (("3", 0, 200), ("4", 200, 300)):
+        Path("rec", "Test" if label == "4" else "Train", label).mkdir(parents=True)
+        raw = np.stack([events["x"], events["y"], times >> 16, times >> 8, times], 1)[low:high]
+        Path("rec", "Test" if label == "4" else "Train", label, "1.bin").write_bytes(
+            (raw & 255).astype(np.uint8).tobytes()
+        )
     one = "{name: one, kind: conv, in_channels: 2, out_channels: 4, kernel: 3, in_height: 6, in_width: 6}"
     two = "{name: two, kind: linear, in_channels: 64, out_channels: 3}"
     Path("net.yaml").write_text(f"name: net\ntimesteps: 12\nlayers:\n  - {one}\n  - {two}\n")
@@ -186,6 +192,7 @@ def test_convert_accounts_for_every_event(here: Path, capsys: pytest.CaptureFixt
 
 # For every option: arguments without it, and what is added; the outcome must differ.
 CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
+MANY = "trace convert rec --network net.yaml --out o/x"
 SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
 DIGIT = "trace synth --timesteps 9 --out o/x.npz"
 EVALUATE = "evaluate ht.npz --data lab.npz"
@@ -270,6 +277,14 @@ EFFECTS = {
     ("trace synth", "--seed"): (SYNTH, "--seed 3"),
     ("trace synth", "--out"): (SYNTH, "--out o/y.h5"),
     ("trace convert", "--sample"): (CONVERT, "--sample 1"),
+    ("trace convert", "--samples"): (
+        CONVERT,
+        "trace convert rec.npz --samples all --network net.yaml --out o/x",
+    ),
+    ("trace convert", "--split"): (MANY, "--split test"),
+    ("trace convert", "--limit"): (MANY, "--limit 1"),
+    ("trace convert", "--sensor"): (MANY, "--sensor 12x12"),
+    ("trace convert", "--step-events"): (CONVERT, "--step-events 7"),
     ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
     ("trace convert", "--like"): (CONVERT, "trace convert rec.npz --like like.npz --out o/x.npz"),
     ("trace convert", "--timesteps"): (CONVERT, "--timesteps 5"),
