@@ -25,7 +25,7 @@ from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
 from spikex_sim.hardware_model.compare import Prediction, compare
 from spikex_sim.hardware_model.model import QUANTITIES
 from spikex_sim.network import attach_network
-from spikex_sim.plots.hardware import hardware_model
+from spikex_sim.plots.hardware import hardware_model, held_out
 from spikex_sim.plots.style import columns, file_bytes
 from spikex_sim.reproduction.workloads import recorded_network
 from spikex_sim.spec.networks import load_network
@@ -39,6 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "hardware-model.md"
 ROWS = PAGE.with_suffix(".csv")
 FIGURE = ROOT / "docs" / "hardware-model-nmnist.svg"
+HELD_OUT = ROOT / "docs" / "hardware-model-held-out.svg"
 DATA = ROOT.parent / "shared" / "data"
 ARCHS = ("spikex", "spikex-paper")
 TWS = {
@@ -115,6 +116,8 @@ a layer has at the window size that the model prefers than at its best one, mean
 """
 
 TAIL = """
+![Predicted over simulated costs of layers on spikex](hardware-model-held-out.svg)
+
 By layer, `spikex`, EDP: median of predicted / simulated, and the layer's density of active windows at the smallest and
 the largest window size.
 
@@ -226,6 +229,20 @@ def ratio(row: Row, quantity: str) -> float:
     return float(row[f"predicted_{quantity}"]) / float(row[f"simulated_{quantity}"])
 
 
+def drawn(rows: list[Row]) -> bytes:
+    """The figure of predicted over simulated costs, on the first accelerator."""
+    numbers = [
+        {
+            key: value if key in ("network", "activity", "arch", "layer") else float(value)
+            for key, value in row.items()
+        }
+        for row in rows
+        if row["arch"] == ARCHS[0]
+    ]
+    figure, _ = held_out(numbers, None, columns(2))
+    return file_bytes(figure, "svg")
+
+
 def choices(rows: list[Row]) -> list[float]:
     """EDP at the window size of the least predicted one, beyond the least simulated, by layer and sample."""
     found = []
@@ -266,9 +283,15 @@ def page(rows: list[Row]) -> str:
                 for size in (min(int(row["tws"]) for row in own), max(int(row["tws"]) for row in own))
             ]
             bias = median(ratio(row, "edp_js") for row in own)
-            parts.append(f"{layer} {bias:.2f} ({ends[0]:.2g} to {ends[1]:.2g} %)")
+            parts.append(f"{layer} {bias:.2f} ({ends[0]:.3g} to {ends[1]:.3g} %)")
         text += f"| {network} | {activity} | {', '.join(parts)} |\n"
     return text + END
+
+
+def write(rows: list[Row]) -> None:
+    """Page and figure, from rows."""
+    PAGE.write_text(page(rows), "utf-8")
+    HELD_OUT.write_bytes(drawn(rows))
 
 
 def main() -> int:
@@ -291,7 +314,7 @@ def main() -> int:
         same = [{key: str(value) for key, value in row.items()} for row in again] == mine
         return int(not same or PAGE.read_text("utf-8") != page(kept))
     if options.page:
-        PAGE.write_text(page(kept), "utf-8")
+        write(kept)
         return 0
     rows: list[Row] = []
     found = cases()
@@ -312,7 +335,7 @@ def main() -> int:
     there = {(row["network"], row["activity"]) for row in rows}
     rows += [row for row in kept if (row["network"], row["activity"]) not in there]
     ROWS.write_text(csv_text(rows), "utf-8")
-    PAGE.write_text(page(rows), "utf-8")
+    write(rows)
     print(f"rewrote {PAGE.name}")
     return 0
 

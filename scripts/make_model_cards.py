@@ -1,6 +1,6 @@
 """Rewrite docs/models/: a card for every network that ships with weights, from what the files say.
 
-    python scripts/make_model_cards.py [--check]
+python scripts/make_model_cards.py [--check]
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def _order(one: TrainedNetwork) -> tuple[str, int]:
 
 def _index(groups: Mapping[str, list[TrainedNetwork]]) -> str:
     rows = [
-        f"| [{network}]({network}.md) | `{one.name}` | {VARIANTS[one.variant]} | {_accuracy(one.card['test'])} |"
+        f"| [{network}]({network}.md) | `{one.name}` | {VARIANTS[one.variant]} "
+        f"| {_accuracy(one.card['test'])} |"
         for network, group in groups.items()
         for one in group
     ]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from spikex_sim.errors import FigureError
 from spikex_sim.hardware_model.model import QUANTITIES, LayerFit
 from spikex_sim.plots.style import (
+    MARKERS,
     MAX_SERIES,
     Given,
     Style,
@@ -21,6 +22,7 @@ from spikex_sim.plots.style import (
     series_look,
     short,
 )
+from spikex_sim.plots.table import Rows, cell, number
 from spikex_sim.units import prefix_of
 
 LABELS = {"edp_js": ("EDP", "Js"), "energy_pj": ("Energy", "J"), "cycles": ("Cycles", "")}
@@ -96,4 +98,45 @@ def hardware_model(
                 axis.set_ylabel(f"{name} per window{f' ({shown})' if shown else ''}")
             axis.grid()
         legend(figure, axes, ax is None, [handles[tws] for tws in sizes], [f"TWS {tws}" for tws in sizes])
+    return figure, tuple(axes)
+
+
+def held_out(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Predicted over simulated cost against the density of active windows, a colour a network.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        ``network``, ``density`` (0 to 1), and ``predicted_`` and ``simulated_`` of ``edp_js``,
+        ``energy_pj`` and ``cycles``: a layer of a sample at a window size each.
+    ax : sequence of three Axes, optional
+        For EDP, energy and cycles.
+    style, returns, raises
+        As :func:`hardware_model`.
+    """
+    if not rows:
+        raise FigureError("there are no rows")
+    networks = list(dict.fromkeys(str(cell(row, "network")) for row in rows))
+    if len(networks) > len(MARKERS):
+        raise FigureError(f"{len(networks)} networks, more than {len(MARKERS)}", field="network")
+    with panels(ax, style, height=1.6, count=len(QUANTITIES)) as (figure, axes):
+        for axis, quantity in zip(axes, QUANTITIES, strict=True):
+            for index, network in enumerate(networks):
+                mine = [row for row in rows if str(row["network"]) == network]
+                ratios = [
+                    number(row, f"predicted_{quantity}") / number(row, f"simulated_{quantity}")
+                    for row in mine
+                ]
+                look = series_look(index) | {"linestyle": "", "markersize": 2.4, "markeredgewidth": 0.2}
+                axis.plot([100 * number(row, "density") for row in mine], ratios, **look)
+            axis.axhline(1, color="black", lw=0.6, zorder=0)
+            axis.set_xscale("log")
+            axis.set_yscale("log", base=2)
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.set_title(LABELS[quantity][0], loc="left")
+            axis.set_xlabel("Windows with a spike (%)")
+            if leftmost(axis):
+                axis.set_ylabel("Predicted / simulated (×)")
+            axis.grid()
+        legend(figure, axes, ax is None, axes[0].lines[: len(networks)], networks)
     return figure, tuple(axes)

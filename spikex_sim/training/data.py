@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,12 +16,23 @@ from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.trace.events import Events, Recordings, bin_events, load_recordings
 from spikex_sim.trace.npyzip import shown
 from spikex_sim.trace.store import replace_file, write_npz
-from spikex_sim.trace.synth import digit_camera, generator, gesture_camera, pool_or, seed_of_stream
+from spikex_sim.trace.synth import (
+    GESTURE_CAMERA,
+    digit_camera,
+    generator,
+    gesture_camera,
+    pool_or,
+    seed_of_stream,
+)
 
 Progress = Callable[[str, int, int], None]
 DVS_SIDE = 128
 """Rows and columns of the emulated gestures."""
 DIGITS = (2, 34, 34)
+CAMERA = replace(GESTURE_CAMERA, frame_ms=2.5)
+"""Looks at gestures less often than the one that it is, which takes half the time."""
+GRID = 5
+"""Points along each side of the grid that bends a map."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,9 @@ class Augmentation:
         Largest rotation around the middle of the map.
     scale : float
         Largest relative change of size, and of the aspect ratio.
+    bend_px : float
+        Standard deviation of the shifts of a 5x5 grid of points laid over the map, between which shifts are
+        bilinear: handwriting bends (Simard et al., ICDAR 2003).
     drop : float
         Largest share of events that is lost.
     time_shift_steps : int
@@ -45,6 +59,7 @@ class Augmentation:
     shift_px: float = 0.0
     rotate_deg: float = 0.0
     scale: float = 0.0
+    bend_px: float = 0.0
     drop: float = 0.0
     time_shift_steps: int = 0
 
@@ -131,6 +146,10 @@ class SpikeEvents:
         from_y = y.astype(np.float32) + inside[1] - np.float32(middle[1])
         to_x = (cosine * from_x - sine * from_y) * size[0][which] + shift[0][which]
         to_y = (sine * from_x + cosine * from_y) * size[1][which] + shift[1][which]
+        if how.bend_px:
+            grid = rng.normal(0, how.bend_px, (2, samples, GRID, GRID)).astype(np.float32)
+            moves = _bent(grid, which, from_x / self.width + 0.5, from_y / self.height + 0.5)
+            to_x, to_y = to_x + moves[0], to_y + moves[1]
         x = np.rint(to_x + np.float32(middle[0])).astype(np.int64)
         y = np.rint(to_y + np.float32(middle[1])).astype(np.int64)
         most = how.time_shift_steps
@@ -373,7 +392,9 @@ def emulated_splits(
         if digits:
             spikes = _digit(int(labels[sample]), sample // 10, timesteps, step_ms, stream)
         else:
-            spikes = gesture_camera(int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream)
+            spikes = gesture_camera(
+                int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream, camera=CAMERA
+            )
             spikes = pool_or(spikes, DVS_SIDE // side)
         packed[sample] = np.packbits(spikes, axis=-1)
     data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
@@ -464,6 +485,21 @@ def _binned(
     x, y, p, t = np.concatenate(columns, axis=1)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return SpikeEvents(x, y, p, t, offsets, labels, timesteps, *input_shape[1:], augmentation)
+
+
+def _bent(
+    grid: NDArray[np.float32], which: NDArray[np.intp], x: NDArray[Any], y: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Interpolate ``grid [2, samples, GRID, GRID]`` bilinearly at places from 0 to 1, ``[2, places]``."""
+    at = [np.clip(place * (GRID - 1), 0, GRID - 1) for place in (y, x)]
+    low = [np.minimum(place.astype(np.intp), GRID - 2) for place in at]
+    row, column = (place - first for place, first in zip(at, low, strict=True))
+    found = np.zeros((2, len(x)), np.float32)
+    for down in (0, 1):
+        for right in (0, 1):
+            weight = (row if down else 1 - row) * (column if right else 1 - column)
+            found += weight * grid[:, which, low[0] + down, low[1] + right]
+    return found
 
 
 def _shifted(bits: NDArray[np.uint8], by: int, axis: int) -> NDArray[np.uint8]:

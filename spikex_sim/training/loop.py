@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import cos, pi
@@ -255,7 +254,6 @@ class Trainer:
                 value.copy_(best)
 
     def _one_epoch(self, progress: Progress | None) -> Row:
-        started = time.perf_counter()
         recipe = self.recipe
         rng = generator(seed_of_stream(recipe.seed, self.epoch))
         count = len(self.data.training.labels)
@@ -282,7 +280,6 @@ class Trainer:
             "validation_hardware_loss": found.edp_js / self.reference_js,
             **{f"rate_{name}": rate for name, rate in zip(self._names(), found.rates, strict=True)},
             **{f"density_{name}": part for name, part in zip(self._names(), found.densities, strict=True)},
-            "seconds": round(time.perf_counter() - started, 3),
         }
 
     def _step(self, spikes: torch.Tensor, labels: torch.Tensor) -> tuple[float, float, float]:

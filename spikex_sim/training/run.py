@@ -25,7 +25,7 @@ DEFAULT_TWS = 4
 TWS_CHOICES = (1, 2, 3, 4, 5, 6, 8, 10)
 STEP_MS = {"nmnist": 10.0}
 OTHER_STEP_MS = 5.0
-EVENTS = Augmentation(shift_px=2.0, rotate_deg=12.0, scale=0.12, drop=0.1, time_shift_steps=1)
+EVENTS = Augmentation(2.0, rotate_deg=12.0, scale=0.12, bend_px=1.2, drop=0.1, time_shift_steps=1)
 """Of recordings: the pixels that a digit moves within its frame, and how differently people write."""
 EMULATED = Augmentation(shift_px=2.0, drop=0.1, time_shift_steps=10)
 """Of emulated recordings, which differ by themselves."""

@@ -326,6 +326,14 @@ ELSEWHERE = {
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
     *(("reproduce", option) for option in ("--weights", "--data", "--samples", "--log")),
     *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
+    *(
+        ("train", option)
+        for option in (
+            "--out", "--data", "--ht", "--has", "--tws", "--hardware", "--init", "--epochs", "--pretrain",
+            "--warmup", "--batch", "--rate", "--cutoff", "--leak-shift", "--timesteps", "--step-ms",
+            "--samples", "--save-data", "--plain", "--tolerance", "--seed", "--checkpoint",
+        )
+    ),  # tests/unit/test_training_options.py
 }
 
 

@@ -381,7 +381,7 @@ def test_relative_links_exist(path: Path) -> None:
 
 
 def test_index_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\(([\w/]+\.md)\)", read("index.md")))
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)\)", read("index.md")))
     assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"} <= linked
 
 

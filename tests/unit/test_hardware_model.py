@@ -15,6 +15,7 @@ from spikex_sim.hardware_model.compare import compare
 from spikex_sim.hardware_model.fit import KNOTS, fitted, layers_of
 from spikex_sim.hardware_model.model import QUANTITIES, Point
 from spikex_sim.plots.hardware import hardware_model as draw
+from spikex_sim.plots.hardware import held_out
 from spikex_sim.single_layer import single_layers
 from spikex_sim.spec.networks import Network
 from spikex_sim.trace.clustered import Clustering, random_field, spikes_of_density
@@ -141,6 +142,24 @@ def test_layers_that_keep_outputs_pay_no_dram_for_them() -> None:
         assert kept.layer(name, 4).energy_pj(0.01) < apart.layer(name, 4).energy_pj(0.01)
 
 
+def test_outputs_are_kept_only_where_they_fit() -> None:
+    layers = [
+        {"name": name, "kind": "linear", "in_channels": inputs, "out_channels": outputs, "neuron": NEURON}
+        for name, inputs, outputs in (("first", 50, 300), ("second", 300, 10))
+    ]
+    chain = Network.model_validate({"name": "chain", "timesteps": 16, "layers": layers})
+    keep = {"memory.glb.keep_ofmap": True}
+    # All windows active, 300 x (16 + 4) bits are stored: more than half of the small part, not of the large.
+    apart, large, small = (
+        fit_hardware_model(chain, "spikex", [4], overrides, samples=1).layer("second", 4)
+        for overrides in ({}, keep, keep | {"memory.glb.partition.ofmap": 0.02})
+    )
+    assert large.energy_pj(0.3) < 0.9 * apart.energy_pj(0.3)
+    dense = [place for place, density in enumerate(apart.densities) if density > 0.05]
+    for place in dense:
+        assert small.energy_pj_per_window[place] == pytest.approx(apart.energy_pj_per_window[place], rel=0.01)
+
+
 def test_recorded_layers_take_nothing_from_the_layer_before() -> None:
     trace = a_trace()
     assert [single.successor for single in single_layers(plan_stages(trace)).values()] == [None, None]
@@ -220,3 +239,17 @@ def test_the_figure_shows_points_and_lines(model: HardwareModel) -> None:
         draw(model.fits, quantity="power")
     with pytest.raises(sx.FigureError, match="no fits"):
         draw([])
+
+
+def test_the_held_out_figure_shows_ratios() -> None:
+    rows = [
+        {"network": network, "density": density, **{f"predicted_{q}": 3.0 for q in QUANTITIES},
+         **{f"simulated_{q}": 2.0 for q in QUANTITIES}}
+        for network in ("a", "b") for density in (0.01, 0.2)
+    ]  # fmt: skip
+    _, axes = held_out(rows)
+    assert [axis.get_title("left") for axis in axes] == ["EDP", "Energy", "Cycles"]
+    assert list(axes[1].lines[0].get_xdata()) == pytest.approx([1, 20])
+    assert list(axes[1].lines[1].get_ydata()) == pytest.approx([1.5, 1.5])
+    with pytest.raises(sx.FigureError, match="no rows"):
+        held_out([])

@@ -93,6 +93,22 @@ def test_turning_and_stretching_keep_the_middle() -> None:
     assert 5 <= far[:, 1].min() < 8 < far[:, 1].max() <= 11
 
 
+def test_bending_moves_neighbours_alike() -> None:
+    one = np.zeros((1, 2, 33, 33, 1), bool)
+    one[0, 0, 16, 8] = True
+    data = events(Augmentation(bend_px=1.5), one)
+    found = [data.batch(np.array([0]), np.random.default_rng(seed))[0, 0, 0] for seed in range(300)]
+    moves = np.concatenate([np.argwhere(spikes) - (16, 8) for spikes in found])
+    # This is a point of the grid, moved on its own; and up to half a pixel for where it lies.
+    assert len(moves) == 300
+    assert 1.3 < moves.std() < 1.8 and abs(moves.mean()) < 0.2
+    flat = np.zeros((1, 2, 33, 33, 1), bool)
+    flat[0, 0, 16, 8:25] = True
+    wave = events(Augmentation(bend_px=1.5), flat).batch(np.array([0]), np.random.default_rng(3))[0, 0, 0]
+    rows = [np.flatnonzero(column).mean() for column in wave.T[8:25] if column.any()]
+    assert len(rows) > 12 and np.abs(np.diff(rows)).max() <= 2 and np.ptp(rows) >= 1
+
+
 def test_drops_are_of_events() -> None:
     data = events(Augmentation(drop=0.5), SPIKES)
     shares = []

@@ -1,0 +1,116 @@
+"""Every option of ``train`` changes what is trained, or what is written."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from command import spikex, succeed  # noqa: E402
+from spikex_sim.cli.app import command  # noqa: E402
+from spikex_sim.hardware_model import HardwareModel, LayerFit  # noqa: E402
+
+NETWORK = """\
+name: net
+timesteps: 8
+layers:
+  - {{name: one, kind: conv, in_channels: 2, out_channels: 4, kernel: 3, in_height: {side}, in_width: {side}}}
+  - {{name: two, kind: linear, in_channels: {inputs}, out_channels: 10}}
+"""
+
+TRAIN = "train net.yaml --data rec.npz --step-ms 1 --epochs 3 --batch 6 --out o/w.npz"
+EMULATED = "train net16.yaml --timesteps 2 --epochs 1 --samples 10 --out o/w.npz"
+HT = f"{TRAIN} --hardware hw.json --ht 5"
+EFFECTS = {
+    "--out": (TRAIN, "--out o/v.npz"),
+    "--data": (TRAIN, "--data other.npz"),
+    "--ht": (f"{TRAIN} --hardware hw.json", "--ht 5"),
+    "--has": (HT, "--has"),
+    "--tws": (HT, "--tws 2"),
+    "--hardware": (HT, "--hardware dear.json"),
+    "--init": (TRAIN, "--init first.npz"),
+    "--epochs": (TRAIN, "--epochs 2"),
+    "--pretrain": (HT, "--pretrain 0"),
+    "--warmup": (TRAIN, "--warmup 0"),
+    "--batch": (TRAIN, "--batch 5"),
+    "--rate": (TRAIN, "--rate 0.1"),
+    "--cutoff": (TRAIN, "--cutoff 1"),
+    "--leak-shift": (TRAIN, "--leak-shift 1"),
+    "--timesteps": (TRAIN, "--timesteps 5"),
+    "--step-ms": (TRAIN, "--step-ms 1.5"),
+    "--samples": (EMULATED, "--samples 20"),
+    "--save-data": (EMULATED, "--save-data o/s.npz"),
+    "--plain": (TRAIN, "--plain"),
+    "--tolerance": (f"{HT} --epochs 8 --rate 0.2", "--tolerance 1"),
+    "--seed": (TRAIN, "--seed 5"),
+    "--checkpoint": (TRAIN, "--checkpoint o/ck"),
+}
+
+
+def test_every_option_is_tried() -> None:
+    options = {option.opts[0] for option in command().commands["train"].params}
+    assert {option for option in options if option.startswith("--")} - {"--help"} == set(EFFECTS)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NETWORK.format(side=6, inputs=64))
+    Path("net16.yaml").write_text(NETWORK.format(side=16, inputs=784))
+    for seed, name in enumerate(("rec.npz", "other.npz")):
+        rng = np.random.default_rng(seed)
+        spikes = rng.random((60, 2, 6, 6, 8)) < 0.1
+        labels = np.arange(60) % 3
+        for label in range(3):
+            spikes[labels == label, :, 2 * label] |= rng.random((20, 2, 6, 8)) < 0.6
+        sample, p, y, x, t = np.nonzero(spikes)
+        np.savez(name, x=x, y=y, p=p, t=1000 * t, offsets=np.searchsorted(sample, np.arange(61)),
+                 label=labels, split=(np.arange(60) >= 50).astype(np.uint8))  # fmt: skip
+    for name, dear in (("hw.json", 1.0), ("dear.json", 100.0)):
+        fits = tuple(
+            LayerFit(layer=layer, tws=tws, windows=windows * (8 // tws), densities=(0.01, 1.0),
+                     edp_js_per_window=(scale * tws, 3 * scale), energy_pj_per_window=(1.0, 1.0),
+                     cycles_per_window=(1.0, 1.0))
+            for layer, windows, scale in (("one", 72, 1.0), ("two", 64, dear)) for tws in (2, 4)
+        )  # fmt: skip
+        HardwareModel(network="net", arch="a", timesteps=8, clock_hz=1.0, config={}, fits=fits).save(name)
+
+
+def result_of(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
+    """Every file: arrays without the card, which repeats the command, and texts."""
+    Path("o").mkdir()
+    succeed(capsys, *shlex.split(line))
+    found: dict[str, Any] = {}
+    for path in sorted(Path("o").rglob("*.*")):
+        if path.suffix == ".npz":
+            with np.load(path) as archive:
+                found[str(path)] = {key: archive[key].tobytes() for key in archive if key != "meta"}
+        else:
+            found[str(path)] = path.read_text()
+    return found
+
+
+@pytest.mark.parametrize("option", EFFECTS)
+def test_every_option_has_an_effect(here: None, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    without, added = EFFECTS[option]
+    if option == "--init":
+        assert spikex(capsys, *shlex.split(TRAIN), "--out", "first.npz", "--seed", "1").code == 0
+    before = result_of(capsys, without)
+    Path("o").rename("before")
+    after = result_of(capsys, f"{without} {added}")
+    assert before != after
+    if option not in ("--out", "--save-data", "--checkpoint"):
+        # What is trained changes, not only what is written beside it.
+        assert before["o/w.npz"] != after["o/w.npz"]
+
+
+def test_the_same_line_gives_the_same_files(here: None, capsys: pytest.CaptureFixture[str]) -> None:
+    before = result_of(capsys, TRAIN)
+    weights = Path("o/w.npz").read_bytes()
+    Path("o").rename("before")
+    assert result_of(capsys, TRAIN) == before and Path("o/w.npz").read_bytes() == weights
