@@ -42,7 +42,7 @@ class Conversion:
     network : Network
         Layers that the spikes enter.
     like : Trace or None
-        Trace whose weights and thresholds are taken.
+        Trace whose layers, weights and thresholds are taken.
     binning : Binning
         How events become time steps.
     sensor : tuple of int or None
@@ -116,6 +116,14 @@ def convert(
         Path | None,
         typer.Option("--like", help="Trace whose layers and weights to use instead.", metavar="FILE"),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Trained network to use instead: its file, or the name of one that comes along.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
     sensor: Annotated[
         str | None,
         typer.Option(
@@ -143,8 +151,8 @@ def convert(
     --step-events the recording is spread over the time points, in whole ms.
 
     A folder of recordings, or --samples of one file, becomes a folder of traces that share weights and
-    thresholds: those of --like, or those set on the first recording. It is there whole or not at all.
-    With --limit recordings are taken from the folders in a folder in turn.
+    thresholds: those of --like or --weights, or those set on the first recording. It is there whole or
+    not at all. With --limit recordings are taken from the folders in a folder in turn.
 
     Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
     weights; --network is then needed and says what the layers are.
@@ -158,6 +166,8 @@ def convert(
 
     folder = _is_folder(recordings_path)
     _refuse_together((like, "--like"), (network, "--network"))
+    _refuse_together((weights, "--weights"), (network, "--network"))
+    _refuse_together((weights, "--weights"), (like, "--like"))
     _refuse_together((samples, "--samples"), (sample, "--sample"))
     _refuse_together((step_events, "--step-events"), (step_ms, "--step-ms"))
     if split is not None and split not in PARTS:
@@ -169,8 +179,8 @@ def convert(
         _refuse(given, f"is for one file; {recordings_path} is a folder")
     if not folder and recording_format(recordings_path) == "npz" and holds_layers(recordings_path):
         for_events = {
-            "--sample": sample, "--samples": samples, "--like": like, "--sensor": sensor,
-            "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
+            "--sample": sample, "--samples": samples, "--like": like, "--weights": weights,
+            "--sensor": sensor, "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
             "--activity": activity, "--seed": seed,
         }  # fmt: skip
         _refuse(for_events, f"is for events; {recordings_path} holds recorded layers")
@@ -184,6 +194,8 @@ def convert(
     if step_ms is not None and not 1e-3 <= step_ms <= MAX_STEP_MS:
         raise ConfigError(f"must be 0.001 to {MAX_STEP_MS:g}, not {step_ms:g}", field="--step-ms")
     other_trace = None if like is None else load_trace(like)
+    if weights is not None:
+        other_trace = _silent_trace(weights)
     chosen = chosen_network(network or "nmnist", None) if other_trace is None else _network_of(other_trace)
     conversion = Conversion(
         chosen,
@@ -201,6 +213,16 @@ def convert(
         convert_many(recordings_path, samples, split or "all", limit, conversion, out)
     else:
         _convert_one(recordings_path, sample or 0, conversion, out)
+
+
+def _silent_trace(weights: str) -> Trace:
+    """Trace of a trained network without any input spikes."""
+    import numpy as np
+
+    from spikex_sim.trace.trained import load_trained
+
+    trained = load_trained(weights)
+    return trained.trace(np.zeros((*trained.layers[0].input_shape, trained.timesteps), bool))
 
 
 def _is_folder(path: Path) -> bool:

@@ -81,6 +81,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         weights = {0: TRACE.weights[0], 1: TRACE.weights[1]}
         trained = TrainedNetwork(f"net-{variant}", "net", variant, 20, TRACE.layers, weights, tws=tws)
         save_trained(trained, f"{variant}.npz")
+    conv_alone = TrainedNetwork("conv", "net", "base", 20, TRACE.layers[:1], {0: TRACE.weights[0]})
+    save_trained(conv_alone, "conv.npz")
     nodes = {
         "in": {"type": "Input", "shape": [2, 6, 6]},
         "conv": conv(np.ones((3, 2, 3, 3)) / 8),
@@ -296,6 +298,7 @@ EFFECTS = {
     ("trace convert", "--step-events"): (CONVERT, "--step-events 7"),
     ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
     ("trace convert", "--like"): (CONVERT, "trace convert rec.npz --like like.npz --out o/x.npz"),
+    ("trace convert", "--weights"): (CONVERT, "trace convert rec.npz --weights conv.npz --out o/x.npz"),
     ("trace convert", "--timesteps"): (CONVERT, "--timesteps 5"),
     ("trace convert", "--step-ms"): (CONVERT, "--step-ms 0.5"),
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
@@ -329,9 +332,28 @@ ELSEWHERE = {
     *(
         ("train", option)
         for option in (
-            "--out", "--data", "--ht", "--has", "--tws", "--hardware", "--init", "--epochs", "--pretrain",
-            "--warmup", "--batch", "--rate", "--cutoff", "--leak-shift", "--timesteps", "--step-ms",
-            "--samples", "--save-data", "--plain", "--tolerance", "--seed", "--checkpoint",
+            "--out",
+            "--data",
+            "--ht",
+            "--has",
+            "--tws",
+            "--hardware",
+            "--init",
+            "--epochs",
+            "--pretrain",
+            "--warmup",
+            "--batch",
+            "--rate",
+            "--cutoff",
+            "--leak-shift",
+            "--timesteps",
+            "--step-ms",
+            "--samples",
+            "--save-data",
+            "--plain",
+            "--tolerance",
+            "--seed",
+            "--checkpoint",
         )
     ),  # tests/unit/test_training_options.py
 }
