@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from command import spikex, succeed  # noqa: E402
-from spikex_sim.cli.app import command  # noqa: E402
-from spikex_sim.hardware_model import HardwareModel, LayerFit  # noqa: E402
+from command import spikex, succeed
+from spikex_sim.cli.app import command
+from spikex_sim.hardware_model import HardwareModel, LayerFit
 
 NETWORK = """\
 name: net
