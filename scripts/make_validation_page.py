@@ -6,6 +6,10 @@ With ROW only those rows are run and printed. Nothing but the package is needed;
 parameter moves is read from docs/tornado.csv, which takes longer to make:
 
     spikex-sim reproduce tornado --jobs 2 --out results/tornado && cp results/tornado/tornado.csv docs/
+
+So are the rows of trained networks, from docs/fig13.csv where it is there:
+
+    spikex-sim reproduce fig13 --out results/fig13 && cp results/fig13/fig13.csv docs/
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 
 import spikex_sim as sx
 from spikex_sim.energy.table import EnergyTable
+from spikex_sim.plots.folder import STUDY_TEXTS, read_rows
 from spikex_sim.reproduction.measures import trends
 from spikex_sim.reproduction.scorecard import markdown, scorecard
 from spikex_sim.reproduction.setting import FITTED, PARAMETERS, of_preset
@@ -32,6 +37,8 @@ from spikex_sim.trace.open_loop import generated_trace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validation.md"
 TORNADO = PAGE.with_name("tornado.csv")
+FIG13 = PAGE.with_name("fig13.csv")
+"""Rows of Fig. 13 with trained networks, once there are some."""
 PAPER = "Bhattacharjee et al., Section IV"
 
 
@@ -336,6 +343,8 @@ def spikex_section() -> str:
     """The SpikeX paper's scorecard, the open parameters and what each of them moves."""
     machines = Machines.of_presets()
     tables = {name: STUDIES[name](machines, silent) for name in ("fig9", "fig10", "fig11", "fig12")}
+    if FIG13.is_file():
+        tables["fig13"] = [dict(row) for row in read_rows(FIG13, STUDY_TEXTS)]
     chosen = of_preset()
     text = SPIKEX + markdown(scorecard(tables), trends(tables)) + SETTING
     for parameter in PARAMETERS:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,38 @@ def writable_folder(folder: str | os.PathLike[str]) -> Path:
     except OSError as exc:
         raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
     return path
+
+
+@contextmanager
+def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Fill a folder that appears whole or not at all: a hidden one beside it, renamed when all is well.
+
+    Raises
+    ------
+    OutputError
+        If there is something of that name already, other than an empty folder, or it cannot be written.
+    """
+    target = Path(folder).absolute()
+    where = str(folder)
+    try:
+        if target.exists() and not target.is_dir():
+            raise OutputError("is a file; name a folder", where=where)
+        if target.exists() and any(target.iterdir()):
+            raise OutputError("is not empty; name another folder", where=where)
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror}", where=where) from None
+    writable_folder(target.parent)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.rename(target)
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror}", where=where) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_files(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> list[Path]:

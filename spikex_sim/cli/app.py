@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli import energy, plot, reproduce, studies, sweep, trace, train
+from spikex_sim.cli import energy, evaluate, hardware_model, plot, reproduce, studies, sweep, trace, train
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -40,6 +40,9 @@ app.command()(plot.plot)
 app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
+app.command()(evaluate.evaluate)
+app.command()(hardware_model.hardware_model)
+app.command()(hardware_model.search_tws)
 app.command()(train.train)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,9 @@ from spikex_sim.errors import ConfigError
 if TYPE_CHECKING:
     from spikex_sim.reproduction.measures import Trend
     from spikex_sim.reproduction.scorecard import Line
+    from spikex_sim.reproduction.trained import Material
 
-FIGURES = ("fig5", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
+FIGURES = ("fig5", "fig7", "fig8", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
 NAMES = (*FIGURES, "tornado", "all")
 
 
@@ -31,16 +33,40 @@ def reproduce(
         int, typer.Option("--columns", help="Columns of a page that a figure spans.", metavar="1|2")
     ] = 1,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes, for tornado.", min=1)] = 1,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights", help="Folder of NETWORK-VARIANT.npz; default: shipped ones.", metavar="DIR"
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", help="Labelled recordings of a network; default: emulated.", metavar="NETWORK=FILE"
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Samples of each network; default 5.", min=1)
+    ] = None,
+    logs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", help="CSV of training for fig7 or fig8; default: shipped.", metavar="[NETWORK=]FILE"
+        ),
+    ] = None,
     out: Out = None,
 ) -> None:
     """Run the SpikeX paper's studies, and lay them beside what was published.
 
     On the presets spikex-paper and ptb-paper. With --out also the rows (CSV) and a drawing of each figure.
+    fig5 and fig13 show trained networks where there are weights, on recordings or on samples of an emulated
+    event camera; fig7 and fig8 are drawn from logs of training.
     tornado moves every parameter that the paper leaves open through its range; it takes minutes.
 
     Example: spikex-sim reproduce fig9 fig12 --out results/paper
     """
     chosen = _chosen(figures or ["all"])
+    material = _material(weights, data, samples, logs)
     from spikex_sim.cli import show
     from spikex_sim.plots.style import FORMATS
     from spikex_sim.plots.style import columns as columns_style
@@ -58,12 +84,18 @@ def reproduce(
     from spikex_sim.reproduction.measures import trends
     from spikex_sim.reproduction.scorecard import markdown, scorecard
 
-    tables = _run(chosen, jobs)
+    tables = _run(chosen, jobs, material)
+    for name in [name for name in tables if not tables[name]]:
+        if name in (figures or []):
+            raise ConfigError("there is no log of training to draw it from; give one with --log", where=name)
+        show.say(f"{name}: no log of training to draw it from")
+        del tables[name]
     lines = scorecard(tables)
     lines = lines if set(FIGURES) <= set(chosen) else [line for line in lines if line.row.figure in chosen]
     told = trends(tables)
     _show_lines(lines)
     _show_trends(told)
+    _show_data(tables)
     if "tables" in tables:
         _show_networks(tables["tables"])
     if "tornado" in tables:
@@ -92,12 +124,37 @@ def _chosen(figures: list[str]) -> list[str]:
     return [name for name in NAMES if name in named and name != "all"]
 
 
-def _run(chosen: list[str], jobs: int) -> dict[str, list[dict[str, Any]]]:
+def _material(
+    weights: Path | None, data: list[str] | None, samples: int | None, logs: list[str] | None
+) -> Material:
+    """What the user gives for the studies of trained networks."""
+    from spikex_sim.reproduction.trained import SAMPLES, Material
+    from spikex_sim.reproduction.workloads import NETWORKS
+
+    if weights is not None and not weights.is_dir():
+        raise ConfigError("is no folder", where=f"--weights {weights}")
+    recordings: dict[str, Path] = {}
+    for one in data or []:
+        network, equals, path = one.partition("=")
+        if not equals or network not in NETWORKS:
+            raise ConfigError(
+                f"wants NETWORK=FILE, a network of {', '.join(NETWORKS)}", where=f"--data {one}"
+            )
+        recordings[network] = Path(path)
+    named = tuple(
+        (one.partition("=")[0], Path(one.partition("=")[2])) if "=" in one else ("", Path(one))
+        for one in logs or []
+    )
+    return Material(weights, recordings, samples or SAMPLES, named)
+
+
+def _run(chosen: list[str], jobs: int, material: Material) -> dict[str, list[dict[str, Any]]]:
     """Rows of every study, with a progress bar."""
     from spikex_sim.cli import show
     from spikex_sim.reproduction import setting
     from spikex_sim.reproduction.studies import STUDIES, Machines
     from spikex_sim.reproduction.tables import table_ii
+    from spikex_sim.reproduction.trained import TRAINED_STUDIES
 
     machines = Machines.of_presets()
     found = {}
@@ -105,6 +162,8 @@ def _run(chosen: list[str], jobs: int) -> dict[str, list[dict[str, Any]]]:
         with show.progress_bar(name) as progress:
             if name in STUDIES:
                 found[name] = STUDIES[name](machines, progress)
+            elif name in TRAINED_STUDIES:
+                found[name] = TRAINED_STUDIES[name](machines, progress, material)
             elif name == "tables":
                 found[name] = table_ii()
             else:
@@ -144,6 +203,24 @@ def _show_trends(trends: list[Trend]) -> None:
     for trend in trends:
         show.say(f"{'yes' if trend.holds else 'NO ':3} {trend.figure:5} {trend.says}: {trend.found}")
     show.say("")
+
+
+def _show_data(tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Say what the figures of networks are of."""
+    from rich.markup import escape
+
+    from spikex_sim.cli import show
+
+    told = {
+        (row["network"], row.get("variant") or row["configuration"]): row["data"]
+        for name in ("fig5", "fig13")
+        for row in tables.get(name, [])
+    }
+    for network in dict.fromkeys(network for network, _ in told):
+        sources = dict.fromkeys(about for (of, _), about in told.items() if of == network)
+        show.say(f"{network}: {escape('; '.join(sources))}")
+    if told:
+        show.say("")
 
 
 def _show_networks(rows: list[dict[str, Any]]) -> None:

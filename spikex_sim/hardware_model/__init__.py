@@ -7,7 +7,22 @@
 600.0
 """
 
-from spikex_sim.hardware_model.fit import fit_hardware_model
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from spikex_sim.hardware_model.model import HardwareModel, LayerFit
 
+if TYPE_CHECKING:
+    from spikex_sim.hardware_model.fit import fit_hardware_model
+
 __all__ = ["HardwareModel", "LayerFit", "fit_hardware_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the fit on first use: a model is read without compiled kernels."""
+    if name == "fit_hardware_model":
+        from spikex_sim.hardware_model.fit import fit_hardware_model
+
+        return fit_hardware_model
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

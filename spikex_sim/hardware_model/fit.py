@@ -21,7 +21,8 @@ from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.clustered import (
     Clustering,
     random_field,
-    spikes_of_density,
+    threshold_of,
+    window_maxima,
     window_pairs,
 )
 from spikex_sim.trace.model import Trace
@@ -122,9 +123,7 @@ def fit_hardware_model(
             if progress:
                 progress(f"{layer.name} TWS={tws}", done, len(layers))
             try:
-                points = _simulated(
-                    single, fields, tws, accelerator, takes_output=_takes_output(description, index)
-                )
+                points = _simulated(single, fields, tws, accelerator, _giver(description, index))
             except ConfigError as exc:
                 refused.append(Refusal(layer=layer.name, tws=tws, reason=str(exc)[:500]))
                 continue
@@ -199,16 +198,15 @@ def _sizes(choices: Sequence[int] | None, timesteps: int) -> list[int]:
     return sorted(choices)
 
 
-def _takes_output(network: Network, index: int) -> bool:
-    """Whether a layer takes what the layer before it gives as it is."""
-    return (
-        index > 0 and network.predecessors()[index] == (index - 1,) and not network.layers[index - 1].is_pool
-    )
+def _giver(network: Network, index: int) -> Layer | None:
+    """Layer whose output a layer takes as it is; None if there is none."""
+    taken = index > 0 and network.predecessors()[index] == (index - 1,)
+    return network.layers[index - 1] if taken and not network.layers[index - 1].is_pool else None
 
 
 def _simulated(
     single: SingleLayer, fields: Sequence[NDArray[np.float32]], tws: int, arch: Accelerator,
-    *, takes_output: bool,
+    giver: Layer | None,
 ) -> list[Point]:  # fmt: skip
     """Costs of a layer for spikes of every density of each field."""
     layer = single.stage.layer
@@ -216,13 +214,14 @@ def _simulated(
     points = []
     middles = np.sqrt(np.array(KNOTS[1:]) * np.array(KNOTS[:-1]))
     for field in fields:
+        maxima = window_maxima(field, tws)
         for density in sorted((*KNOTS, *middles.tolist())):
             if density * windows < LEAST_ACTIVE:
                 continue
-            spikes = spikes_of_density(field, tws, density)
-            active = _active(spikes, tws)
-            kept = takes_output and _stays(layer, active, tws, arch)
-            [cost] = single.run(Trace.from_arrays([layer], spikes), arch, tws, [kept])
+            threshold = threshold_of(maxima, density)
+            active = maxima >= threshold
+            kept = giver is not None and _stays(giver, active, tws, arch)
+            [cost] = single.run(Trace.from_arrays([layer], field >= threshold), arch, tws, [kept])
             found = cost.result
             points.append(
                 Point(float(active.mean()), found.edp_js, found.energy.total_pj, float(found.cycles))
@@ -230,22 +229,15 @@ def _simulated(
     return points
 
 
-def _active(spikes: NDArray[np.bool_], tws: int) -> NDArray[np.bool_]:
-    """Windows with a spike ``[*shape, N_TW]``."""
-    active: NDArray[np.bool_] = np.logical_or.reduceat(spikes, np.arange(0, spikes.shape[-1], tws), axis=-1)
-    return active
-
-
-def _stays(layer: Layer, active: NDArray[np.bool_], tws: int, arch: Accelerator) -> bool:
+def _stays(giver: Layer, active: NDArray[np.bool_], tws: int, arch: Accelerator) -> bool:
     """Whether the GLB can have kept these spikes from the layer before (``memory.glb.keep_ofmap``).
 
     That layer also stores windows in which it was active and silent, which are not known here.
     """
     if not arch.memory.glb.keep_ofmap:
         return False
-    channels = active.shape[0] if layer.kind == "conv" else 1
-    places = active.reshape(channels, -1, active.shape[-1])
-    stored = channels * (int(places.any(axis=0).sum()) * tws + places[0].size)
+    places = active.reshape(giver.out_channels, -1, active.shape[-1])
+    stored = giver.out_channels * (int(places.any(axis=0).sum()) * tws + places[0].size)
     return bool(stored <= arch.memory.glb.half_bits("ofmap"))
 
 
@@ -258,8 +250,9 @@ def _least_squares(
 ) -> NDArray[np.float64]:
     """Values at the knots with the least sum of squared relative errors, none negative.
 
-    An error is relative to the geometric mean of fit and value, found by iteration: twice and half as much
-    count alike. Relative to the values alone a fit would be too low where they scatter.
+    An error is relative to the geometric mean of fit and value, so that twice and half as much count alike;
+    relative to the values alone a fit would be too low where they scatter. The minimum of ``sum (f - y)^2 /
+    (f y)`` is found by iteration, with the weight ``(f + y) / (f^2 y)`` of ``(f - y)^2``.
     """
     hats = np.stack([np.interp(densities, knots, unit) for unit in np.eye(len(knots))], axis=1)
     bends = np.diff(np.eye(len(knots)), 2, axis=0) * SMOOTHING / np.median(values)
@@ -269,5 +262,6 @@ def _least_squares(
         wanted = np.concatenate([values / scale, np.zeros(len(bends))])
         found: NDArray[np.float64] = np.linalg.lstsq(rows, wanted, rcond=None)[0]
         found = np.maximum(found, values.min())
-        scale = np.sqrt(values * (hats @ found))
+        now = hats @ found
+        scale = now * np.sqrt(values / (now + values))
     return found

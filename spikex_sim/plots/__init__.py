@@ -7,6 +7,7 @@
 [[50.0, 25.0]]
 """
 
+from spikex_sim.plots.hardware import hardware_model
 from spikex_sim.plots.layers import (
     energy_by_component,
     energy_by_tensor,
@@ -19,6 +20,8 @@ from spikex_sim.plots.machines import comparison
 from spikex_sim.plots.paper import (
     PAPER_FIGURES,
     paper_fig5,
+    paper_fig7,
+    paper_fig8,
     paper_fig9,
     paper_fig10,
     paper_fig11,
@@ -40,7 +43,10 @@ __all__ = [
     "energy_by_component",
     "energy_by_tensor",
     "file_bytes",
+    "hardware_model",
     "paper_fig5",
+    "paper_fig7",
+    "paper_fig8",
     "paper_fig9",
     "paper_fig10",
     "paper_fig11",

@@ -30,7 +30,7 @@ NAMES = (
 TEXTS = frozenset({"name", "layer", "trace", "arch", "error"})
 """Columns that are text, whatever they look like."""
 STUDY_TEXTS = frozenset(
-    {"network", "variant", "configuration", "layer", "arch", "parameter", "value", "chosen", "figure"}
+    {"network", "variant", "configuration", "layer", "arch", "parameter", "value", "chosen", "figure", "data"}
 )
 """The same of the paper's studies, in which errors are numbers."""
 TRACES = (".npz", ".h5", ".hdf5")

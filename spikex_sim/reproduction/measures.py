@@ -42,7 +42,52 @@ def share(rows: Rows, part: str, tws: int) -> float:
     return 100 * _at(rows, f"energy_{part}_pj", tws=tws) / _at(rows, "energy_pj", tws=tws)
 
 
-Measure = tuple[str, Callable[[Rows], float]]
+NETWORKS = {"dvsm": "dvs-gesture-medium", "dvsl": "dvs-gesture-large", "nmnist": "nmnist"}
+"""Ends of the names of rows to networks."""
+BASELINE = "PTB"
+CONFIGURATIONS = {"ht": "PTB+HT", "has": "PTB+HT+HAS", "all": "SpikeX+HT+HAS"}
+"""What the names of rows call the configurations of Fig. 13."""
+
+
+def _total(rows: Rows, column: str, network: str, configuration: str) -> float | None:
+    """Sum over the layers of a network; None without rows of it."""
+    found = [
+        row[column] for row in rows if (row["network"], row["configuration"]) == (network, configuration)
+    ]
+    return float(sum(found)) if found else None
+
+
+def gain(rows: Rows, column: str, network: str, configuration: str) -> float | None:
+    """How many times less than PTB a configuration takes; None if one of them is not there."""
+    base = _total(rows, column, network, BASELINE)
+    other = _total(rows, column, network, configuration)
+    return None if base is None or not other else base / other
+
+
+def edp_gain(rows: Rows, network: str) -> float | None:
+    """How many times smaller than PTB's the product of all techniques' energy and latency is."""
+    gains = [gain(rows, column, network, CONFIGURATIONS["all"]) for column in ("energy_pj", "seconds")]
+    return None if gains[0] is None or gains[1] is None else gains[0] * gains[1]
+
+
+def edp_gain_of_all(rows: Rows, choose: Callable[[list[float]], float]) -> float | None:
+    """Least or largest of the three networks' gains in EDP; None unless all three are there."""
+    gains = [found for network in NETWORKS.values() if (found := edp_gain(rows, network)) is not None]
+    return choose(gains) if len(gains) == len(NETWORKS) else None
+
+
+def largest_layer_gain(rows: Rows) -> float | None:
+    """Largest factor that HT saves of the energy of one layer on PTB; None without rows of HT."""
+    energies = {(row["network"], row["layer"], row["configuration"]): row["energy_pj"] for row in rows}
+    gains = [
+        energies[network, layer, BASELINE] / energy
+        for (network, layer, name), energy in energies.items()
+        if name == CONFIGURATIONS["ht"] and energy and (network, layer, BASELINE) in energies
+    ]
+    return max(gains, default=None)
+
+
+Measure = tuple[str, Callable[[Rows], float | None]]
 """Study that a number is read from, and how."""
 
 
@@ -60,6 +105,15 @@ def _measures() -> dict[str, Measure]:
     for tws in (4, 8):
         found[f"fig12-weight-{tws}"] = ("fig12", partial(share, part="weights", tws=tws))
         found[f"fig12-spike-{tws}"] = ("fig12", partial(share, part="spikes", tws=tws))
+    for name, configuration in CONFIGURATIONS.items():
+        for column, quantity in (("energy_pj", "energy"), ("seconds", "latency")):
+            for end, network in NETWORKS.items():
+                if (name, quantity) != ("has", "energy"):
+                    measure = partial(gain, column=column, network=network, configuration=configuration)
+                    found[f"fig13-{name}-{quantity}-{end}"] = ("fig13", measure)
+    found["edp-min"] = ("fig13", partial(edp_gain_of_all, choose=min))
+    found["edp-max"] = ("fig13", partial(edp_gain_of_all, choose=max))
+    found["ht-layer-max"] = ("fig13", largest_layer_gain)
     return found
 
 
@@ -68,7 +122,7 @@ MEASURES = _measures()
 
 
 def measured(row_id: str, tables: Tables) -> float | None:
-    """Our number for a published row; None while there is no study for it, or it was not run."""
+    """Our number for a published row; None if its study was not run, or lacks trained networks."""
     figure, measure = MEASURES.get(row_id, ("", None))
     return measure(tables[figure]) if measure is not None and figure in tables else None
 
@@ -178,11 +232,36 @@ def _fig12_trends(rows: Rows) -> list[Trend]:
     ]
 
 
+def _fig13_trends(rows: Rows) -> list[Trend]:
+    """What the text says of every network, of those that are trained."""
+
+    def everywhere(says: str, column: str, better: str, worse: str) -> Trend | None:
+        pairs = [
+            (_total(rows, column, network, better), _total(rows, column, network, worse))
+            for network in NETWORKS.values()
+        ]
+        ratios = [worse_one / better_one for better_one, worse_one in pairs if better_one and worse_one]
+        if not ratios:
+            return None
+        return Trend("fig13", says, f"{_numbers(ratios)} x", all(ratio > 1 for ratio in ratios))
+
+    ht, has, spikex = CONFIGURATIONS.values()
+    found = [
+        everywhere("HT saves energy on PTB, in every network", "energy_pj", ht, BASELINE),
+        everywhere("HT saves time on PTB, in every network", "seconds", ht, BASELINE),
+        everywhere("HAS saves further time, in every network", "seconds", has, ht),
+        everywhere("SpikeX saves further energy, in every network", "energy_pj", spikex, has),
+        everywhere("SpikeX saves further time, in every network", "seconds", spikex, has),
+    ]
+    return [trend for trend in found if trend is not None]
+
+
 _TRENDS: dict[str, Callable[[Rows], list[Trend]]] = {
     "fig9": _fig9_trends,
     "fig10": _fig10_trends,
     "fig11": _fig11_trends,
     "fig12": _fig12_trends,
+    "fig13": _fig13_trends,
 }
 
 

@@ -1,14 +1,17 @@
-"""The paper's studies, as rows: what Figures 5 and 9 to 13 are drawn from and the scorecard reads."""
+"""The paper's studies of layers, as rows: what Figures 9 to 12 are drawn from and the scorecard reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
+
+import numpy as np
 
 from spikex_sim.energy.model import COMPONENTS
 from spikex_sim.replay import Progress, TimedLayer
-from spikex_sim.reproduction.workloads import NETWORKS, bernoulli_layer, recorded_network
+from spikex_sim.reproduction.workloads import bernoulli_layer, recorded_network
 from spikex_sim.results import Costs, RunResult
 from spikex_sim.simulator import simulate
 from spikex_sim.spec.arch import Accelerator
@@ -56,36 +59,24 @@ def components_of(costs: Costs) -> dict[str, float]:
     return {f"energy_{part}_pj": costs.energy.components[part] for part in COMPONENTS}
 
 
-def fig5(machines: Machines, progress: Progress) -> Rows:
-    """Density of spikes and of packed windows that enter every layer of the three networks (Fig. 5)."""
-    rows: Rows = []
-    for at, network in enumerate(NETWORKS):
-        trace = recorded_network(network)
-        for tws in WINDOWS:
-            progress(f"{network} TWS={tws}", at, len(NETWORKS))
-            seen: list[TimedLayer] = []
-            simulate(
-                trace, machines.spikex, tws=tws, overrides={"mapping.tile": "layer"}, observe=seen.append
-            )
-            rows += [_density(network, tws, timed) for timed in seen]
+def densities_of(seen: Sequence[TimedLayer], tws: int) -> Rows:
+    """Density of spikes (window size 1) or windows that enter every layer, mean over the samples.
+
+    Of single time points also the share of the neurons that spike at less than 10 % of them, in per cent.
+    """
+    layers: dict[str, list[WindowedSpikes]] = {}
+    for timed in seen:
+        assert isinstance(timed.cost.inputs, WindowedSpikes)
+        layers.setdefault(timed.layer.name, []).append(timed.cost.inputs)
+    rows = []
+    for name, samples in layers.items():
+        below = ""
+        if tws == 1:
+            shares = [float((one.per_input() < 0.1 * one.timesteps).mean()) for one in samples]
+            below = f"{100 * mean(shares):.4g}"
+        density = mean(float(np.count_nonzero(one.tags) / one.tags.size) for one in samples)
+        rows.append({"layer": name, "tws": tws, "density": density, "neurons_below_10_percent": below})
     return rows
-
-
-def _density(network: str, tws: int, timed: TimedLayer) -> dict[str, Any]:
-    spikes = timed.cost.inputs
-    assert isinstance(spikes, WindowedSpikes)
-    per_window = spikes.per_window()
-    below = ""
-    if tws == 1:
-        below = f"{100 * float((per_window.sum(axis=1) < 0.1 * spikes.timesteps).mean()):.4g}"
-    return {
-        "network": network,
-        "variant": "base",
-        "layer": timed.layer.name,
-        "tws": tws,
-        "density": float((per_window > 0).mean()),
-        "neurons_below_10_percent": below,
-    }
 
 
 def fig9(machines: Machines, progress: Progress, rates: tuple[float, ...] = FIG9_RATES) -> Rows:
@@ -155,32 +146,14 @@ def fig12(machines: Machines, progress: Progress) -> Rows:
     return rows
 
 
-def fig13(machines: Machines, progress: Progress) -> Rows:
-    """Latency and energy of whole networks (Fig. 13, Section VI-C); untrained networks so far."""
-    rows: Rows = []
-    for at, network in enumerate(NETWORKS):
-        trace = recorded_network(network)
-        for name, arch in (("PTB", machines.ptb), ("SpikeX", machines.spikex)):
-            progress(f"{network} {name}", at, len(NETWORKS))
-            result = simulate(trace, arch, tws="auto")
-            rows += [
-                {"network": network, "configuration": name, "layer": layer.name, **costs_of(layer)}
-                for layer in result.layers
-                if layer.tws is not None
-            ]
-    return rows
-
-
 def _layer(result: RunResult, name: str) -> Any:
     return next(layer for layer in result.layers if layer.name == name)
 
 
 STUDIES: dict[str, Study] = {
-    "fig5": fig5,
     "fig9": fig9,
     "fig10": fig10,
     "fig11": fig11,
     "fig12": fig12,
-    "fig13": fig13,
 }
-"""Study of each figure."""
+"""Study of each figure that needs no trained network."""

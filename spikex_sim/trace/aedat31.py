@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.errors import TraceError
 from spikex_sim.trace.npyzip import open_regular, shown
-from spikex_sim.trace.recordings import MAX_SIDE, Events, Recordings, check_events, check_rising
+from spikex_sim.trace.recordings import MAX_SIDE, Events, Gathered, Recordings, check_events, check_rising
 from spikex_sim.trace.spans import from_clock
 
 MAX_AEDAT31_BYTES = 2 << 30
@@ -88,9 +88,7 @@ def _header(handle: IO[bytes], where: str) -> tuple[int, int] | None:
             return sensor
         text = line.decode("latin-1").strip()
         if (packing := re.match(r"#Format:\s*(.*)", text)) and packing[1] != "RAW":
-            raise TraceError(
-                f"is {shown(packing[1], 40)}; only RAW is read", where=where, field="Format"
-            )
+            raise TraceError(f"is {shown(packing[1], 40)}; only RAW is read", where=where, field="Format")
         if camera := re.match(r"#Source \d+:\s*([A-Za-z]+\d+)", text):
             sensor = SENSORS.get(camera[1].upper(), sensor)
 
@@ -98,7 +96,7 @@ def _header(handle: IO[bytes], where: str) -> tuple[int, int] | None:
 def _packets(handle: IO[bytes], size: int, where: str) -> tuple[Events, Counter[str]]:
     """Polarity events of all packets, and how many others there are."""
     tally: Counter[str] = Counter()
-    parts: list[tuple[NDArray[Any], ...]] = []
+    gathered = Gathered()
     source = None
     number = 0
     while (left := size - handle.tell()) > 0:
@@ -139,18 +137,18 @@ def _packets(handle: IO[bytes], size: int, where: str) -> tuple[Events, Counter[
         raw = np.frombuffer(handle.read(body), _COLUMNS)
         valid = (raw["data"] & 1).astype(np.bool_)
         tally["invalid events"] += count - int(np.count_nonzero(valid))
-        parts.append(_decoded(raw[valid], overflow, where, field))
-    if not parts:
+        gathered.add(_decoded(raw[valid], overflow, where, field))
+    events = gathered.all()
+    if events is None:
         raise TraceError("holds no polarity events", where=where)
-    x, y, polarity, t_us = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Events(x, y, polarity, t_us), tally
+    return events, tally
 
 
-def _decoded(raw: NDArray[Any], overflow: int, where: str, field: str) -> tuple[NDArray[Any], ...]:
+def _decoded(raw: NDArray[Any], overflow: int, where: str, field: str) -> Events:
     data, time = raw["data"], raw["time"]
     if len(time) and int(time.min()) < 0:
         raise TraceError(f"has the negative time {int(time.min())} µs", where=where, field=field)
-    return (
+    return Events(
         (data >> 17).astype(np.uint16),
         (data >> 2 & 0x7FFF).astype(np.uint16),
         (data >> 1 & 1).astype(np.uint8),

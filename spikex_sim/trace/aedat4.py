@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spikex_sim.errors import TraceError
 from spikex_sim.trace.flatbuffer import Table
 from spikex_sim.trace.npyzip import human_bytes, open_regular, shown
-from spikex_sim.trace.recordings import MAX_SIDE, Events, Recordings, check_events, check_rising
+from spikex_sim.trace.recordings import MAX_SIDE, Events, Gathered, Recordings, check_events, check_rising
 from spikex_sim.trace.spans import from_clock
 from spikex_sim.trace.unpack import unpacked
 
@@ -121,10 +121,12 @@ class _Streams:
             raise self._error(f"has {len(events)} streams of events; files with one are read")
         sides = [self._found.get((events[0], key), "") for key in ("sizeY", "sizeX")]
         if not all(
-            side.isascii() and side.isdigit() and len(side) < 9 and 1 <= int(side) <= MAX_SIDE for side in sides
+            side.isascii() and side.isdigit() and len(side) < 9 and 1 <= int(side) <= MAX_SIDE
+            for side in sides
         ):
             raise self._error(
-                f"sizeX and sizeY must be 1 to {MAX_SIDE}, not {shown(sides[1], 20)!r} and {shown(sides[0], 20)!r}"
+                f"sizeX and sizeY must be 1 to {MAX_SIDE}, not {shown(sides[1], 20)!r} and "
+                f"{shown(sides[0], 20)!r}"
             )
         return events[0], (int(sides[0]), int(sides[1]))
 
@@ -138,11 +140,10 @@ class _Streams:
 
     def _text(self, text: str) -> None:
         # dv / outInfo / NUMBER / [info /] attr
-        at = self._path[1:-1]
-        if self._key is None or len(at) < 2 or at[0] != "outInfo":
+        wanted = {4: ("typeIdentifier",), 5: ("sizeX", "sizeY")}.get(len(self._path), ())
+        if not wanted or self._path[1] != "outInfo":
             return
-        wanted = {2: ("typeIdentifier",), 3: ("sizeX", "sizeY")}.get(len(at), ())
-        number = at[1]
+        number = self._path[2]
         if self._key in wanted and number.isascii() and number.isdigit() and len(number) < 9:
             self._found[int(number), self._key] = text.strip()
 
@@ -157,7 +158,7 @@ def _packets(
     handle: IO[bytes], end: int, method: str, stream: int, streams: _Streams, where: str
 ) -> tuple[Events, Counter[str]]:
     tally: Counter[str] = Counter()
-    parts: list[NDArray[Any]] = []
+    gathered = Gathered()
     number, total = 0, 0
     while (left := end - handle.tell()) > 0:
         number += 1
@@ -168,34 +169,37 @@ def _packets(
         here, size = _PACKET.unpack(head)
         if not 0 <= size <= left - _PACKET.size:
             raise TraceError(
-                f"truncated: declares {size:,} bytes, {left - _PACKET.size:,} are left", where=where, field=field
+                f"truncated: declares {size:,} bytes, {left - _PACKET.size:,} are left",
+                where=where,
+                field=field,
             )
         if here != stream:
             tally[f"packets of {_NAMES.get(streams.kind(here), 'other streams')}"] += 1
             handle.seek(size, 1)
             continue
-        body = handle.read(size)
-        if method != "none":
-            body = unpacked(body, method, where, field)
+        packed = handle.read(size)
+        body = packed if method == "none" else unpacked(packed, method, where, field)
         events = _events(body, where, field)
         total += events.nbytes
         if total > MAX_UNPACKED_BYTES:
             raise TraceError(
                 f"holds more than {human_bytes(MAX_UNPACKED_BYTES)} of events; split it", where=where
             )
-        parts.append(events)
-    if not parts:
+        gathered.add(Events(events["x"], events["y"], events["on"], events["t"]))
+    joined = gathered.all()
+    if joined is None:
         raise TraceError("holds no events", where=where)
-    columns = [np.concatenate([part[key] for part in parts]) for key in ("x", "y", "on", "t")]
-    return Events(*columns), tally
+    return joined, tally
 
 
-def _events(body: bytes, where: str, field: str) -> NDArray[Any]:
+def _events(body: bytes | bytearray, where: str, field: str) -> NDArray[Any]:
     """Events of a packet, which is a FlatBuffer with its size before it."""
     length = int.from_bytes(body[:4], "little")
     if length > len(body) - 4:
         raise TraceError(
-            f"truncated: declares {length:,} bytes, {max(len(body) - 4, 0):,} are there", where=where, field=field
+            f"truncated: declares {length:,} bytes, {max(len(body) - 4, 0):,} are there",
+            where=where,
+            field=field,
         )
     packet = Table(memoryview(body)[4 : 4 + length], where, field)
     return np.frombuffer(packet.vector(0, _EVENT.itemsize), _EVENT)

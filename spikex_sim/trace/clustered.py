@@ -115,15 +115,28 @@ def spikes_of_density(field: NDArray[np.float32], tws: int, density: float) -> N
     -------
     bool array ``[*shape, T]``
     """
+    spikes: NDArray[np.bool_] = field >= threshold_of(window_maxima(field, tws), density)
+    return spikes
+
+
+def window_maxima(field: NDArray[np.float32], tws: int) -> NDArray[np.float32]:
+    """Largest value of a field in every window ``[*shape, ceil(T / tws)]``."""
+    whole = field.shape[-1] // tws * tws
+    maxima = [field[..., :whole].reshape(*field.shape[:-1], -1, tws).max(axis=-1)] if whole else []
+    if whole < field.shape[-1]:
+        maxima.append(field[..., whole:].max(axis=-1, keepdims=True))
+    found: NDArray[np.float32] = np.concatenate(maxima, axis=-1)
+    return found
+
+
+def threshold_of(maxima: NDArray[np.float32], density: float) -> float:
+    """Value that a given share of the windows reaches; above all of them if that rounds to none."""
     if not 0 <= density <= 1:
         raise ConfigError(f"must be 0 to 1, not {density}", field="density")
-    highest = np.maximum.reduceat(field, np.arange(0, field.shape[-1], tws), axis=-1).ravel()
-    active = round(density * highest.size)
+    active = round(density * maxima.size)
     if active == 0:
-        return np.zeros(field.shape, np.bool_)
-    threshold = np.partition(highest, highest.size - active)[highest.size - active]
-    spikes: NDArray[np.bool_] = field >= threshold
-    return spikes
+        return float("inf")
+    return float(np.partition(maxima.ravel(), maxima.size - active)[maxima.size - active])
 
 
 def window_pairs(shape: tuple[int, ...], timesteps: int, tws: int) -> int:

@@ -42,9 +42,10 @@ class Table:
             return self._data[:0]
         start = at + self._read("<I", at)
         count = self._read("<I", start)
-        if count * item_bytes > len(self._data) - start - 4:
+        left = len(self._data) - start - 4
+        if count * item_bytes > left:
             raise TraceError(
-                f"declares {count:,} items of {item_bytes} bytes, {len(self._data) - start - 4:,} bytes are left",
+                f"declares {count:,} items of {item_bytes} bytes, {left:,} bytes are left",
                 where=self._where,
                 field=self._name,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,10 @@ def load_nmnist_bin(path: str | Path) -> Recordings:
     path = Path(path)
     where = shown(path, 400)
     with open_regular(path, MAX_BIN_BYTES) as handle:
-        data = handle.read(MAX_BIN_BYTES + 1)
+        data = handle.read(os.fstat(handle.fileno()).st_size)
     if not data:
         raise TraceError("is empty", where=where)
-    if len(data) % EVENT_BYTES or len(data) > MAX_BIN_BYTES:
+    if len(data) % EVENT_BYTES:
         raise TraceError(
             f"has {len(data)} bytes, no multiple of the {EVENT_BYTES} of an event: truncated, or no "
             "recording of N-MNIST",

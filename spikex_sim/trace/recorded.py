@@ -13,10 +13,10 @@ import numpy as np
 from spikex_sim.errors import TraceError
 from spikex_sim.spec.workload import MAX_SIZE
 from spikex_sim.trace.binning import MAX_FRAME_BYTES
-from spikex_sim.trace.recordings import MAX_RECORDING_BYTES
 from spikex_sim.trace.meta import MAX_LAYERS
 from spikex_sim.trace.model import MAX_TIMESTEPS, PackedSpikes, packed_length
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
+from spikex_sim.trace.recordings import MAX_RECORDING_BYTES
 
 MAX_NAME_BYTES = 4096
 """Most bytes that the name of a recorded layer may take."""

@@ -114,6 +114,42 @@ class Recordings:
         return self
 
 
+class Gathered:
+    """Events of many packets, joined now and then: a list of tiny arrays would take far more memory.
+
+    Parameters
+    ----------
+    joined : int
+        Packets after which those at hand are joined.
+    """
+
+    def __init__(self, joined: int = 4096) -> None:
+        self._joined = joined
+        self._blocks: list[Events] = []
+        self._waiting: list[Events] = []
+
+    def add(self, events: Events) -> None:
+        """Append the events of one packet."""
+        self._waiting.append(events)
+        if len(self._waiting) == self._joined:
+            self._blocks.append(_concatenated(self._waiting))
+            self._waiting = []
+
+    def all(self) -> Events | None:
+        """All events in the order in which they were added; None without a packet."""
+        blocks = [*self._blocks, *self._waiting]
+        return _concatenated(blocks) if blocks else None
+
+
+def _concatenated(parts: list[Events]) -> Events:
+    return Events(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        np.concatenate([part.polarity for part in parts]),
+        np.concatenate([part.t_us for part in parts]),
+    )
+
+
 def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
     """Raise :class:`TraceError` unless events are lists of one length that lie on the sensor after time 0.
 

@@ -115,7 +115,9 @@ def cut(
     covered = int(np.count_nonzero(np.cumsum(depth[:-1])))
     taken = int(sizes.sum())
     if taken > 2 * len(events):
-        raise TraceError("its labelled spans overlap so much that most events would be in three", where=source)
+        raise TraceError(
+            "its labelled spans overlap so much that most events would be in three", where=source
+        )
     index = np.concatenate([np.arange(low, high) for low, high in zip(first, last, strict=True)])
     starts = np.repeat(np.array([span.start_us for span in spans], np.int64), sizes)
     return Recordings(

@@ -12,7 +12,7 @@ RATIO = 255
 """Most that a packed byte may stand for: what LZ4 can reach; events pack about 3 to 1."""
 SLACK_BYTES = 1 << 16
 """Added to that bound, so that tiny packets need no exact arithmetic."""
-MAX_PACKET_BYTES = 256 << 20
+MAX_PACKET_BYTES = 64 << 20
 """Largest unpacked packet accepted; a camera's software sends one of some KiB every 10 ms."""
 MAX_WINDOW_BYTES = 1 << 27
 """Largest Zstandard window accepted, the default limit of its own program."""
@@ -20,7 +20,7 @@ MAX_WINDOW_BYTES = 1 << 27
 _PIECE_BYTES = 1 << 18
 
 
-def unpacked(data: bytes, method: str, where: str, field: str) -> bytes:
+def unpacked(data: bytes, method: str, where: str, field: str) -> bytearray:
     """Unpack one frame.
 
     Parameters
@@ -58,10 +58,10 @@ def unpacked(data: bytes, method: str, where: str, field: str) -> bytes:
     return found
 
 
-def _lz4() -> Callable[[bytes, int], bytes | None]:
+def _lz4() -> Callable[[bytes, int], bytearray | None]:
     from lz4 import frame
 
-    def unpack(data: bytes, limit: int) -> bytes | None:
+    def unpack(data: bytes, limit: int) -> bytearray | None:
         context = frame.LZ4FrameDecompressor()
         found = bytearray()
         piece = data
@@ -74,15 +74,15 @@ def _lz4() -> Callable[[bytes, int], bytes | None]:
                 piece = b""
         except (RuntimeError, EOFError, ValueError):
             return None
-        return bytes(found)
+        return found
 
     return unpack
 
 
-def _zstd() -> Callable[[bytes, int], bytes | None]:
+def _zstd() -> Callable[[bytes, int], bytearray | None]:
     import zstandard
 
-    def unpack(data: bytes, limit: int) -> bytes | None:
+    def unpack(data: bytes, limit: int) -> bytearray | None:
         found = bytearray()
         try:
             reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).stream_reader(
@@ -92,6 +92,6 @@ def _zstd() -> Callable[[bytes, int], bytes | None]:
                 found += made
         except (zstandard.ZstdError, MemoryError):
             return None
-        return bytes(found)
+        return found
 
     return unpack

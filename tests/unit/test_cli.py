@@ -18,6 +18,7 @@ import spikex_sim as sx
 from command import REPOSITORY, Outcome, files_under, is_mistake, process, spikex, succeed
 from spikex_sim.cli.app import command
 from spikex_sim.energy.cacti import Rederived
+from spikex_sim.trace.trained import TrainedNetwork, save_trained
 from trace_files import a_trace
 
 TRACE = sx.Trace.from_arrays(
@@ -57,6 +58,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("rec.npz", **events, p=rng.integers(0, 2, 300).astype(np.uint8), t=times,
              offsets=np.array([0, 200, 300], np.uint32), label=np.array([7, 8]),
              sensor=np.array([6, 6, 2]))  # fmt: skip
+    for label, low, high in (("3", 0, 200), ("4", 200, 300)):
+        Path("rec", "Test" if label == "4" else "Train", label).mkdir(parents=True)
+        raw = np.stack([events["x"], events["y"], times >> 16, times >> 8, times], 1)[low:high]
+        Path("rec", "Test" if label == "4" else "Train", label, "1.bin").write_bytes(
+            (raw & 255).astype(np.uint8).tobytes()
+        )
     one = "{name: one, kind: conv, in_channels: 2, out_channels: 4, kernel: 3, in_height: 6, in_width: 6}"
     two = "{name: two, kind: linear, in_channels: 64, out_channels: 3}"
     Path("net.yaml").write_text(f"name: net\ntimesteps: 12\nlayers:\n  - {one}\n  - {two}\n")
@@ -66,6 +73,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("mine-ann.yaml").write_text("base: ann\nname: mine\narray: {rows: 4}\n")
     like = sx.Trace.from_arrays(TRACE.layers[:1], np.zeros((2, 6, 6, 2), bool), weights=[TRACE.weights[0]])
     sx.save_trace(like, "like.npz")
+    marked = {key: events[key] for key in "xy"} | {"p": rng.integers(0, 2, 300).astype(np.uint8), "t": times}
+    np.savez("lab.npz", **marked, offsets=np.array([0, 150, 300], np.uint32), label=np.array([1, 4]),
+             split=np.array([0, 1]), sensor=np.array([6, 6, 2]))  # fmt: skip
+    for variant, tws in (("ht", None), ("has", (3, 4))):
+        weights = {0: TRACE.weights[0], 1: TRACE.weights[1]}
+        trained = TrainedNetwork(f"net-{variant}", "net", variant, 20, TRACE.layers, weights, tws=tws)
+        save_trained(trained, f"{variant}.npz")
     Path("table").mkdir()
     for file in (REPOSITORY / "spikex_sim/energy/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")
@@ -178,8 +192,12 @@ def test_convert_accounts_for_every_event(here: Path, capsys: pytest.CaptureFixt
 
 # For every option: arguments without it, and what is added; the outcome must differ.
 CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
+MANY = "trace convert rec --network net.yaml --out o/x"
 SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
 DIGIT = "trace synth --timesteps 9 --out o/x.npz"
+EVALUATE = "evaluate ht.npz --data lab.npz"
+MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
+SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
     ("run", "--tws"): ("run t.npz", "--tws 2"),
@@ -217,6 +235,34 @@ EFFECTS = {
     ("ann", "--set"): ("ann t.npz", "--set array.rows=4"),
     ("ann", "--engine"): ("ann t.npz --out o", "--engine event"),
     ("ann", "--out"): ("ann t.npz", "--out o"),
+    ("evaluate", "--variant"): (EVALUATE, "evaluate has.npz --variant has --data lab.npz"),
+    ("evaluate", "--data"): ("evaluate ht.npz --data l.npz", "--data lab.npz"),
+    ("evaluate", "--split"): (EVALUATE, "--split train"),
+    ("evaluate", "--step-ms"): (EVALUATE, "--step-ms 0.5"),
+    ("evaluate", "--limit"): (f"{EVALUATE} --split all", "--limit 1"),
+    ("evaluate", "--arch"): (EVALUATE, "--arch spikex,ptb"),
+    ("evaluate", "--tws"): (EVALUATE, "--tws 2,5"),
+    ("evaluate", "--set"): (EVALUATE, "--set array.rows=4"),
+    ("evaluate", "--engine"): (f"{EVALUATE} --out o", "--engine event"),
+    ("evaluate", "--out"): (EVALUATE, "--out o"),
+    ("hardware-model", "--out"): (MODEL, "--out o/n.json"),
+    ("hardware-model", "--arch"): (MODEL, "--arch ptb"),
+    ("hardware-model", "--tws"): (MODEL, "--tws 2,3"),
+    ("hardware-model", "--set"): (MODEL, "--set array.rows=2"),
+    ("hardware-model", "--samples"): (MODEL, "--samples 2"),
+    ("hardware-model", "--seed"): (MODEL, "--seed 1"),
+    ("hardware-model", "--figure"): (MODEL, "--figure o/m.png"),
+    ("search-tws", "--variant"): (SEARCH, "search-tws has.npz --variant has --data lab.npz --tws 1,2,4"),
+    ("search-tws", "--data"): ("search-tws ht.npz --tws 1,2 --data l.npz", "--data lab.npz"),
+    ("search-tws", "--split"): (SEARCH, "--split train"),
+    ("search-tws", "--step-ms"): (SEARCH, "--step-ms 0.5"),
+    ("search-tws", "--limit"): (f"{SEARCH} --split all", "--limit 1"),
+    ("search-tws", "--arch"): (SEARCH, "--arch ptb"),
+    ("search-tws", "--tws"): (SEARCH, "--tws 5,10"),
+    ("search-tws", "--set"): (SEARCH, "--set array.rows=4"),
+    ("search-tws", "--compare"): (SEARCH, "--compare 3,4"),
+    ("search-tws", "--seed"): ("search-tws ht.npz --data l.npz --tws 1,2,3,5,7,9,11,13", "--seed 3"),
+    ("search-tws", "--out"): (SEARCH, "--out o"),
     ("trace show", "--tws"): ("trace show t.npz", "--tws 9"),
     ("trace synth", "--kind"): (SYNTH, "--kind bursty"),
     ("trace synth", "--network"): (SYNTH, "--network net2.yaml"),
@@ -231,6 +277,14 @@ EFFECTS = {
     ("trace synth", "--seed"): (SYNTH, "--seed 3"),
     ("trace synth", "--out"): (SYNTH, "--out o/y.h5"),
     ("trace convert", "--sample"): (CONVERT, "--sample 1"),
+    ("trace convert", "--samples"): (
+        CONVERT,
+        "trace convert rec.npz --samples all --network net.yaml --out o/x",
+    ),
+    ("trace convert", "--split"): (MANY, "--split test"),
+    ("trace convert", "--limit"): (MANY, "--limit 1"),
+    ("trace convert", "--sensor"): (MANY, "--sensor 12x12"),
+    ("trace convert", "--step-events"): (CONVERT, "--step-events 7"),
     ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
     ("trace convert", "--like"): (CONVERT, "trace convert rec.npz --like like.npz --out o/x.npz"),
     ("trace convert", "--timesteps"): (CONVERT, "--timesteps 5"),
@@ -252,10 +306,12 @@ EFFECTS = {
 # What changes how a sweep is run and not its outcome, or needs what is not installed everywhere.
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
+    ("search-tws", "--engine"),
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
+    *(("reproduce", option) for option in ("--weights", "--data", "--samples", "--log")),
     *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
     *(
         ("train", option)

@@ -171,6 +171,10 @@ def test_glossary_has_every_printed_column(
     monkeypatch.setattr(show, "table", recorded)
     path = str(tmp_path / "tiny.npz")
     save_trace(tiny, path)
+    zero = np.zeros(1, np.uint8)
+    np.savez(tmp_path / "events.npz", x=zero, y=zero, p=zero, t=zero, offsets=np.array([0, 1]))
+    convert = ["trace", "convert", str(tmp_path / "events.npz"), "--samples", "all", "--timesteps", "2"]
+    assert main([*convert, "--out", str(tmp_path / "traces")]) == 0
     assert main(["run", path]) == 0
     assert main(["compare", path, "--arch", "spikex,spikex-lop"]) == 0
     assert main(["sweep", path, "--grid", "tws=4", "--out", str(tmp_path)]) == 0
@@ -367,7 +371,7 @@ def test_relative_links_exist(path: Path) -> None:
 
 
 def test_index_leads_to_every_page() -> None:
-    linked = set(re.findall(r"\]\(([\w/]+\.md)\)", read("index.md")))
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)\)", read("index.md")))
     assert {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")} - {"index.md"} <= linked
 
 

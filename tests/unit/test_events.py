@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from command import REPOSITORY
 from helpers import Member, npy_bytes, shared_data, zip_bytes
 from spikex_sim.errors import TraceError
-from spikex_sim.trace.events import Events, bin_events, load_recordings
+from spikex_sim.trace.events import Binning, Events, bin_events, bin_events_by_count, load_recordings
 
 
 def arrays(**changes):
@@ -150,13 +151,19 @@ class TestBinning:
             ({"timesteps": 0}, "timesteps"),
             ({"step_us": 0}, "step_us"),
             ({"downscale": 3}, "downscale"),
+            ({"step_events": 0, "step_us": ...}, "step_events"),
+            ({"step_events": 1 << 70, "step_us": ...}, "step_events"),
+            ({"step_events": 5, "step_us": ..., "timesteps": 0}, "timesteps"),
+            ({"step_events": 5, "step_us": ..., "sensor": (8, 9)}, "x"),
             ({"downscale": 0}, "downscale"),
             ({"timesteps": 1 << 20, "sensor": (1 << 14, 1 << 14)}, "timesteps"),
         ],
     )
     def test_mistakes(self, changes, field):
+        given = {"events": events(), "timesteps": 5, "step_us": 10, "sensor": (8, 10), **changes}
+        arguments = {key: value for key, value in given.items() if value is not ...}
         with pytest.raises(TraceError, match=f"{field}: "):
-            bin_events(**{"events": events(), "timesteps": 5, "step_us": 10, "sensor": (8, 10), **changes})
+            (bin_events_by_count if "step_events" in arguments else bin_events)(**arguments)
 
     def test_arrays_that_do_not_fit_together(self):
         given = events()
@@ -177,6 +184,26 @@ class TestRealRecordings:
         spikes = np.array([one.spikes for one in binned])
         assert spikes.mean() == pytest.approx(0.039, abs=5e-4)
         assert (~spikes.any(axis=-1)).mean() == pytest.approx(0.66, abs=5e-3)
+
+    @pytest.mark.parametrize(
+        ("option", "binning"),
+        [
+            ("spread", Binning(30)),
+            ("`--step-ms 10`", Binning(30, step_us=10_000)),
+            ("`--step-events 150`", Binning(30, step_events=150)),
+        ],
+    )
+    def test_table_of_the_page(self, option, binning):
+        recordings = load_recordings(shared_data("nmnist_small.npz"))
+        counts, places = np.zeros(3, np.int64), 0
+        for index in range(len(recordings)):
+            one = binning(recordings.sample(index), recordings.sensor)
+            counts += [one.kept, one.merged, one.out_of_range]
+            places += one.spikes.size
+        assert counts.sum() == len(recordings.x)
+        cells = [f"{count:,}" for count in counts]
+        row = f"| {option} | {' | '.join(cells)} | {100 * counts[0] / places:.4g} |"
+        assert row in (REPOSITORY / "docs/recordings.md").read_text("utf-8")
 
     def test_dvs_gesture(self):
         recordings = load_recordings(shared_data("dvsgesture_samples.npz"))

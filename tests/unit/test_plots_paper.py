@@ -98,8 +98,29 @@ def tornado(*parameters: str) -> Rows:
     ]  # fmt: skip
 
 
+def fig7(*betas: float) -> Rows:
+    return [
+        {"network": network, "beta": beta, "accuracy": 0.95 - beta, "spike_density": 0.1 / (1 + 50 * beta),
+         "window_density": 0.3 / (1 + 50 * beta)}
+        for network in NETWORKS for beta in betas
+    ]  # fmt: skip
+
+
+def fig8(epochs: int, *sizes: int) -> Rows:
+    """The first size of a layer gains what the others lose."""
+    return [
+        {"network": network, "layer": layer, "epoch": epoch, "tws": size,
+         "probability": (1 + (len(sizes) - 1) * (epoch if size == sizes[0] else -epoch / len(sizes)) / epochs)
+         / len(sizes) if len(sizes) > 1 else 1.0}
+        for network, layers in NETWORKS.items() for layer in layers for epoch in range(epochs)
+        for size in sizes
+    ]  # fmt: skip
+
+
 ROWS: dict[str, Rows] = {
     "fig5": fig5("base", "ht"),
+    "fig7": fig7(0.0, 5e-5, 5e-4, 5e-3, 5e-2, 1e-1),
+    "fig8": fig8(12, 4, 1, 2, 8, 16),
     "fig9": fig9(0.005, 0.0025, 0.001, 0.0005, 0.00025, 0.0001),
     "fig10": fig10(0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001),
     "fig11": [{"tws": tws, **costs(tws), **energies(COMPONENTS, 1e6 / tws)} for tws in (1, 2, 4, 8, 16)],
@@ -122,6 +143,13 @@ ODD: dict[str, tuple[str, Rows]] = {
     "long layer names": ("fig5", [r | {"layer": f"{r['layer']}.{LONG}"} for r in ROWS["fig5"]]),
     "silent layers": ("fig5", [r | {"density": 0.0} for r in ROWS["fig5"]]),
     "no quiet neurons": ("fig5", [r | {"neurons_below_10_percent": None} for r in ROWS["fig5"]]),
+    "one weight": ("fig7", fig7(0.05)),
+    "no weight": ("fig7", fig7(0.0)),
+    "weights of one decade": ("fig7", fig7(0.0, 0.02, 0.03, 0.04)),
+    "nothing learnt": ("fig7", [r | {"accuracy": 0.0, "spike_density": 0.0} for r in ROWS["fig7"]]),
+    "one epoch": ("fig8", fig8(1, 1, 2)),
+    "one choice": ("fig8", fig8(5, 4)),
+    "layers of long names": ("fig8", [r | {"layer": f"{r['layer']}.{LONG}"} for r in ROWS["fig8"]]),
     "one rate": ("fig9", fig9(0.001)),
     "rate of zero": ("fig9", fig9(0.0, 0.005)),
     "many rates": ("fig9", fig9(*(1e-4 * 1.2**k for k in range(20)))),
@@ -253,6 +281,9 @@ def test_fonts_are_inside_the_file() -> None:
         ("fig10", [r | {"arch": f"ptb{n}"} for n, r in enumerate(ROWS["fig10"])], "not also 'ptb1'"),
         ("fig11", [ROWS["fig11"][0] | {"energy_rf_pj": -1}], "energy_rf_pj: must be a number of 0 or more"),
         ("fig12", [ROWS["fig12"][0] | {"energy_spikes_pj": ""}], "energy_spikes_pj: must be a number"),
+        ("fig7", [*ROWS["fig7"], ROWS["fig7"][0]], "network: two rows of dvs-gesture-medium, 0.0"),
+        ("fig8", fig8(2, *range(1, 9)), "tws: 8 window sizes, more than 7"),
+        ("fig8", [ROWS["fig8"][0] | {"probability": None}], "probability: must be a number"),
         ("fig13", fig13("SpikeX"), "configuration: DVS-Gesture Medium has no rows of PTB"),
         ("fig13", [ROWS["fig13"][0] | {"configuration": "GPU"}], "configuration: 'GPU' is none of PTB"),
         ("fig13", ROWS["fig13"][:-1], "layer: N-MNIST: SpikeX[+]HT[+]HAS has not the layers of PTB"),
@@ -429,3 +460,35 @@ def test_command_draws_studies(studies: Path, tmp_path: Path, capsys: pytest.Cap
     error = capsys.readouterr().err
     assert "fig9.csv: energy_pj: no such column" in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+# --- training --------------------------------------------------------------------------------------
+
+
+def test_fig7_has_what_the_rows_say_and_a_place_for_no_weight() -> None:
+    _, axes = draw("fig7", ROWS["fig7"])
+    assert len(axes) == 6
+    rows = [row for row in ROWS["fig7"] if row["network"] == "dvs-gesture-medium"]
+    (line,) = axes[0].lines
+    places = [x for x, _ in points(line)]
+    assert places[1:] == pytest.approx([row["beta"] for row in rows][1:]) and 0 < places[0] < places[1]
+    assert [y for _, y in points(line)] == pytest.approx([100 * row["accuracy"] for row in rows])
+    spikes, windows = axes[1].lines
+    assert [y for _, y in points(spikes)] == pytest.approx([100 * row["spike_density"] for row in rows])
+    assert [y for _, y in points(windows)] == pytest.approx([100 * row["window_density"] for row in rows])
+    assert axes[0].get_xticklabels()[0].get_text() == "0"
+
+
+def test_fig8_stacks_probabilities_and_names_what_they_end_at() -> None:
+    figure, axes = draw("fig8", ROWS["fig8"])
+    rows = [r for r in ROWS["fig8"] if (r["network"], r["layer"], r["tws"]) == ("nmnist", "conv2", 4)]
+    axis = axes[2]
+    band = axis.collections[5 + 2]  # the second layer's bands, 1, 2, 4, 8, 16
+    (path,) = band.get_paths()
+    for row in rows:
+        ys = [y for x, y in path.vertices if x == row["epoch"]]
+        same = ("network", "layer", "epoch")
+        total = sum(r["probability"] for r in ROWS["fig8"] if all(r[key] == row[key] for key in same))
+        assert (max(ys) - min(ys)) / 0.82 == pytest.approx(row["probability"] / total, abs=1e-6)
+    assert [text.get_text() for text in axis.texts] == ["4"] * 4
+    assert {f"TWS {size}" for size in (1, 2, 4, 8, 16)} <= set(shown(figure).split("\n"))

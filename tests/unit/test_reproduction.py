@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 
 from command import files_under, is_mistake, spikex, succeed
-from spikex_sim.reproduction import measures, scorecard, setting, studies
+from spikex_sim.errors import TraceError
+from spikex_sim.network import attach_network
+from spikex_sim.reproduction import measures, scorecard, setting, studies, trained
 from spikex_sim.reproduction.published import Published, published
 from spikex_sim.reproduction.setting import PARAMETERS, Fit, Setting
 from spikex_sim.reproduction.tables import table_ii
+from spikex_sim.reproduction.trained import Material
 from spikex_sim.spec.load import load_accelerator, value_of
+from spikex_sim.spec.networks import load_network
+from spikex_sim.studies.evaluation import evaluate
+from spikex_sim.trace.synth import digit_camera
+from spikex_sim.trace.trained import TrainedNetwork, save_trained
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "design" / "published-spikex.csv"
 
@@ -45,6 +52,26 @@ FIG12 = [
 TABLES = {"fig9": FIG9, "fig10": FIG10, "fig12": FIG12}
 
 
+GAINS = {"PTB": (1, 1), "PTB+HT": (2, 2), "PTB+HT+HAS": (4, 4), "SpikeX": (2, 2), "SpikeX+HT+HAS": (16, 8)}
+"""How many times less energy and time than PTB a configuration takes."""
+
+
+def fig13(*configurations: str) -> list[dict[str, Any]]:
+    """Two layers of a network; the first one's energy is 1, or half of all if that is less."""
+    rows = []
+    for network, factor in (("dvs-gesture-medium", 3), ("dvs-gesture-large", 2), ("nmnist", 1)):
+        for name in configurations:
+            energy, time = GAINS[name]
+            total = 10 / (energy * (1 if name == "PTB" else factor))
+            first = min(1.0, total / 2)
+            for layer, pj in (("conv1", first), ("fc", total - first)):
+                rows.append(
+                    {"network": network, "configuration": name, "layer": layer, "tws": 4, "cycles": 1,
+                     "seconds": 0.5 / time, "energy_pj": pj, "accuracy": 1.0, "data": "x"}
+                )  # fmt: skip
+    return rows
+
+
 class TestPublished:
     def test_is_the_reference(self) -> None:
         if not REFERENCE.exists():
@@ -64,8 +91,7 @@ class TestPublished:
         for row_id, (figure, _) in measures.MEASURES.items():
             (row,) = (row for row in published() if row.id == row_id)
             assert row.figure == figure
-        measurable = {row.id for row in published() if row.figure != "fig13"}
-        assert measurable == set(measures.MEASURES)
+        assert {row.id for row in published()} == set(measures.MEASURES)
 
 
 class TestMeasures:
@@ -91,6 +117,37 @@ class TestMeasures:
         assert measures.measured("fig9-energy-2", {"fig12": FIG12}) is None
         assert measures.measured("edp-max", TABLES) is None
 
+    def test_of_fig_13_are_ratios_of_sums(self) -> None:
+        tables = {"fig13": fig13(*GAINS)}
+        for network, end in (("dvs-gesture-medium", "dvsm"), ("nmnist", "nmnist")):
+            factor = {"dvs-gesture-medium": 3, "dvs-gesture-large": 2, "nmnist": 1}[network]
+            assert measures.measured(f"fig13-ht-energy-{end}", tables) == pytest.approx(2 * factor)
+            assert measures.measured(f"fig13-has-latency-{end}", tables) == pytest.approx(4)
+            assert measures.measured(f"fig13-all-latency-{end}", tables) == pytest.approx(8)
+        assert measures.measured("edp-min", tables) == pytest.approx(16 * 8)
+        assert measures.measured("edp-max", tables) == pytest.approx(48 * 8)
+        # DVS-Gesture Medium's second layer: 9 of 10 on PTB, half of a sixth of 10 with HT.
+        assert measures.measured("ht-layer-max", tables) == pytest.approx(9 / (10 / 6 / 2))
+
+    def test_of_fig_13_need_trained_networks(self) -> None:
+        tables = {"fig13": fig13("PTB", "SpikeX")}
+        lines = [line for line in scorecard.scorecard(tables) if line.row.figure == "fig13"]
+        assert len(lines) == 18 and {line.status for line in lines} == {scorecard.WAITING}
+        some = [row for row in fig13(*GAINS) if row["network"] == "nmnist" or row["configuration"] == "PTB"]
+        assert measures.measured("fig13-ht-energy-dvsl", {"fig13": some}) is None
+        assert measures.measured("edp-min", {"fig13": some}) is None
+        assert measures.measured("fig13-ht-energy-nmnist", {"fig13": some}) == pytest.approx(2)
+        assert measures.trends(tables) == []
+        assert all(trend.holds for trend in measures.trends({"fig13": some}))
+        worse = [row | {"energy_pj": 1 / row["energy_pj"]} for row in some]
+        assert [trend.holds for trend in measures.trends({"fig13": worse})] == [
+            False,
+            True,
+            True,
+            False,
+            True,
+        ]
+
     def test_trends_see_what_is_wrong(self) -> None:
         assert [trend.holds for trend in measures.trends({"fig10": FIG10})] == [True]
         worse = [row | {"rate": 1 - row["rate"]} for row in FIG10]
@@ -106,7 +163,8 @@ class TestMeasures:
 
 
 class TestScorecard:
-    def test_drops_no_row(self) -> None:
+    def test_drops_no_row(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scorecard, "shipped_names", lambda: [])
         lines = scorecard.scorecard(TABLES)
         assert [line.row for line in lines] == list(published())
         text = scorecard.markdown(lines, measures.trends(TABLES))
@@ -115,6 +173,8 @@ class TestScorecard:
         waiting = [line for line in lines if line.status == scorecard.WAITING]
         assert {line.row.figure for line in waiting} == {"fig13"} and len(waiting) == 18
         assert all(line.status == "not run" for line in scorecard.scorecard({}) if line not in waiting)
+        monkeypatch.setattr(scorecard, "shipped_names", lambda: ["nmnist-base"])
+        assert {line.status for line in scorecard.scorecard({})} == {"not run"}
 
     @pytest.mark.parametrize(
         ("value", "status"),
@@ -218,10 +278,12 @@ class TestStudies:
             assert uses + row["energy_alu_pj"] == pytest.approx(row["energy_pj"])
 
     def test_densities_are_those_of_the_spikes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(studies, "NETWORKS", ("nmnist",))
-        monkeypatch.setattr(studies, "WINDOWS", (1, 4))
-        rows = studies.fig5(studies.Machines.of_presets(), silent)
-        trace = studies.recorded_network("nmnist")
+        monkeypatch.setattr(trained, "NETWORKS", ("nmnist",))
+        monkeypatch.setattr(trained, "WINDOWS", (1, 4))
+        monkeypatch.setattr(trained, "shipped_names", lambda: [])
+        rows = trained.fig5(studies.Machines.of_presets(), silent, Material())
+        assert {row["data"] for row in rows} == {trained.UNTRAINED}
+        trace = trained.recorded_network("nmnist")
         spikes = trace.spikes(0)[0].reshape(-1, trace.timesteps)
         first = rows[0]
         assert (first["layer"], first["tws"]) == ("conv1", 1)
@@ -235,6 +297,115 @@ class TestStudies:
     def test_table_ii_is_as_published(self) -> None:
         rows = table_ii()
         assert len(rows) == 15 and {row["as_published"] for row in rows} == {"yes"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded weights in place of trained ones: nmnist in three variants, of which has lists window sizes."""
+    folder = tmp_path_factory.mktemp("weights")
+    network = load_network("nmnist")
+    for variant, rate in (("base", 0.06), ("ht", 0.01), ("has", 0.01)):
+        made = attach_network(digit_camera(3), network, seed=1, name="x", source="", rate=rate)
+        tws = (3, 2, 5, 10) if variant == "has" else None
+        save_trained(
+            TrainedNetwork(f"nmnist-{variant}", "nmnist", variant, 30, made.layers, made.weights, tws=tws),
+            folder / f"nmnist-{variant}.npz",
+        )
+    return folder
+
+
+class TestTrained:
+    @pytest.fixture(autouse=True)
+    def one_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trained, "NETWORKS", ("nmnist",))
+
+    def test_fig_5_has_rows_with_and_without_ht(self, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trained, "WINDOWS", (1, 4))
+        material = Material(weights, samples=2)
+        rows = trained.fig5(studies.Machines.of_presets(), silent, material)
+        assert len(rows) == 2 * 2 * 4 and {row["variant"] for row in rows} == {"base", "ht"}
+        assert all("2 digits in front of an emulated" in row["data"] for row in rows)
+        one = material.network("nmnist", "ht")
+        assert one is not None
+        found = evaluate(one, material.labelled(one), tws=4)
+        four = [row for row in rows if row["variant"] == "ht" and row["tws"] == 4]
+        assert [row["density"] for row in four] == pytest.approx([lay.window_density for lay in found.layers])
+        single = [row for row in rows if row["variant"] == "ht" and row["tws"] == 1]
+        assert [row["density"] for row in single] == pytest.approx(
+            [lay.spike_density for lay in found.layers]
+        )
+
+    def test_fig_13_runs_every_configuration_with_its_window_sizes(self, weights: Path) -> None:
+        machines, material = studies.Machines.of_presets(), Material(weights, samples=2)
+        rows = trained.fig13(machines, silent, material)
+        assert len(rows) == 5 * 4
+        sizes = {
+            name: [row["tws"] for row in rows if row["configuration"] == name]
+            for name in ("PTB", "PTB+HT+HAS", "SpikeX+HT+HAS")
+        }
+        assert sizes["PTB+HT+HAS"] == sizes["SpikeX+HT+HAS"] == [3, 2, 5, 10]
+        base = material.network("nmnist", "base")
+        assert base is not None
+        best = evaluate(base, material.labelled(base), machines.ptb, tws="auto")
+        mine = [row for row in rows if row["configuration"] == "PTB"]
+        assert [row["energy_pj"] for row in mine] == [layer.energy_pj for layer in best.layers]
+        assert sizes["PTB"] == list(best.tws)
+
+    def test_fig_13_without_weights_says_so(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        rows = trained.fig13(studies.Machines.of_presets(), silent, Material(tmp_path))
+        assert {row["configuration"] for row in rows} == {"PTB", "SpikeX"}
+        assert {row["data"] for row in rows} == {trained.UNTRAINED}
+
+    def test_recordings_are_taken_where_they_are_given(self, weights: Path, tmp_path: Path) -> None:
+        import numpy as np
+
+        rng = np.random.default_rng(0)
+        events = {key: rng.integers(0, 34, 90).astype(np.uint8) for key in "xy"}
+        np.savez(tmp_path / "r.npz", **events, p=np.zeros(90, np.uint8), t=np.arange(90, dtype=np.uint32),
+                 offsets=np.array([0, 40, 90], np.uint32), label=np.array([1, 2]))  # fmt: skip
+        material = Material(weights, {"nmnist": tmp_path / "r.npz"})
+        one = material.network("nmnist", "base")
+        assert one is not None and material.labelled(one).labels == (1, 2)
+        assert "recordings of r.npz" in material.labelled(one).source
+
+
+LOG = "beta,accuracy,spike_density,window_density,more\n0,0.9,0.1,0.2,x\n0.01,0.8,0.05,0.1,y\n"
+
+
+class TestLogs:
+    def test_columns_of_the_figure_are_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "sweep.csv"
+        path.write_text(LOG)
+        rows = trained.read_log(path, "fig7", "nmnist")
+        assert rows[1] == {"network": "nmnist", "beta": 0.01, "accuracy": 0.8, "spike_density": 0.05,
+                           "window_density": 0.1}  # fmt: skip
+        assert trained.read_log(path, "fig8", "nmnist") == []
+        path.write_text("network,layer,epoch,tws,probability\na,fc,1,4,0.5\n")
+        (row,) = trained.read_log(path, "fig8")
+        assert row == {"network": "a", "layer": "fc", "epoch": 1, "tws": 4, "probability": 0.5}
+
+    @pytest.mark.parametrize(
+        ("text", "word"),
+        [
+            (LOG.replace("0.9", "1.5"), "line 2: must be a number from 0 to 1"),
+            (LOG.replace("0.01,", "nan,"), "beta: line 3"),
+            (LOG.replace("0.8", ""), "accuracy: line 3"),
+        ],
+    )
+    def test_wrong_values_are_refused(self, tmp_path: Path, text: str, word: str) -> None:
+        path = tmp_path / "sweep.csv"
+        path.write_text(text)
+        with pytest.raises(TraceError, match=word):
+            trained.read_log(path, "fig7", "nmnist")
+
+    def test_a_log_must_say_its_network(self, tmp_path: Path) -> None:
+        path = tmp_path / "sweep.csv"
+        path.write_text(LOG)
+        with pytest.raises(TraceError, match="NETWORK=FILE"):
+            trained.read_log(path, "fig7")
+        path.write_bytes(b"\xff\xfe")
+        with pytest.raises(TraceError, match="no table"):
+            trained.read_log(path, "fig7")
 
 
 class TestCommand:
@@ -256,12 +427,23 @@ class TestCommand:
             assert float(row["ratio"]) == pytest.approx(ratio, rel=1e-3)
         assert {row["command"] for row in rows} == {"spikex-sim reproduce fig12"}
 
+    def test_logs_are_drawn(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "s.csv").write_text(LOG)
+        log = f"nmnist={tmp_path / 's.csv'}"
+        succeed(capsys, "reproduce", "fig7", "--log", log, "--out", tmp_path / "o", "--format", "svg")
+        assert files_under(tmp_path / "o") == ["fig7.csv", "fig7.svg"]
+        is_mistake_in = spikex(capsys, "reproduce", "fig8", "--log", log)
+        assert is_mistake_in.code == 2 and "fig8: there is no log" in is_mistake_in.err
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
             (("fig99",), ("fig99", "tables")),
             (("fig12", "--format", "gif"), ("--format", "gif")),
             (("fig12", "--columns", "3"), ("columns",)),
+            (("fig5", "--weights", "none"), ("--weights", "no folder")),
+            (("fig5", "--data", "digits=x.npz"), ("--data", "NETWORK=FILE")),
+            (("fig7", "--log", "nmnist=none.csv"), ("none.csv",)),
         ],
     )
     def test_mistakes(

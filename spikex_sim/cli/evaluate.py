@@ -1,0 +1,205 @@
+"""Command that runs labelled recordings through a trained network: evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikex_sim.cli.options import Archs, Engine, Out, Settings, parse_settings, split_names, wrote
+from spikex_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spikex_sim.studies.evaluation import Evaluation
+    from spikex_sim.trace.samples import LabelledSamples
+    from spikex_sim.trace.trained import TrainedNetwork
+
+SCHEMA = 1
+"""Version of the layout of ``evaluate.json``."""
+VARIANTS = ("base", "ht", "has")
+EMULATED = 20
+"""Samples of the emulated camera where --limit does not say."""
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Labelled recordings or traces, file or folder; default: emulated.", metavar="FILE"
+    ),
+]
+
+
+def evaluate(
+    network: Annotated[
+        str, typer.Argument(help="Network with shipped weights, or a file of weights (.npz).")
+    ],
+    variant: Annotated[
+        str | None,
+        typer.Option("--variant", help=f"Of {', '.join(VARIANTS)}; default base.", metavar="NAME"),
+    ] = None,
+    data: Data = None,
+    split: Annotated[
+        str, typer.Option("--split", help="Samples of marked recordings.", metavar="train|test|all")
+    ] = "test",
+    step_ms: Annotated[
+        float | None,
+        typer.Option("--step-ms", help="Length of a time point; default: as trained.", metavar="MS"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help=f"Most samples; emulated: {EMULATED}.")
+    ] = None,
+    arch: Archs = "spikex",
+    tws: Annotated[
+        str | None,
+        typer.Option("--tws", help="Window size, one a layer, or auto.", metavar="N|N1,N2,...|auto"),
+    ] = None,
+    settings: Settings = None,
+    engine: Engine = "fast",
+    out: Out = None,
+) -> None:
+    """Accuracy and cost of a trained network on accelerators.
+
+    A network of the variant has runs with the window sizes that were searched for it; all else with the
+    accelerator's own, where --tws does not say. The class of a sample is the output neuron with the most
+    spikes, the lowest of several.
+
+    Example: spikex-sim evaluate nmnist --variant has --arch spikex,ptb --limit 100
+    """
+    names = split_names(arch, "--arch")
+    window = None if tws is None else f"[{tws}]" if "," in tws else tws
+    overrides = parse_settings(settings, window)
+    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
+        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.files import check_writable, write_files
+    from spikex_sim.spec.load import load_accelerator
+    from spikex_sim.studies.evaluation import evaluate as run
+
+    if out is not None:
+        check_writable(out)
+    accelerators = [load_accelerator(name, overrides) for name in names]
+    trained = load_weights(network, variant)
+    samples = read_samples(trained, data, split, step_ms, limit)
+    found = []
+    for accelerator in accelerators:
+        with show.progress_bar(accelerator.name) as progress:
+            found.append(
+                run(trained, samples, accelerator, tws=overrides.get("tws"), engine=engine, progress=progress)
+            )
+    _show(trained, samples, found)
+    if out is not None:
+        import json
+
+        content = _content(trained, samples, found, engine)
+        wrote(write_files(out, {"evaluate.json": json.dumps(content, indent=1) + "\n"}))
+
+
+def load_weights(network: str, variant: str | None) -> TrainedNetwork:
+    """Load shipped weights by network and variant, or a file of weights."""
+    from spikex_sim.trace.trained import load_trained
+
+    if variant is not None and variant not in VARIANTS:
+        raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="--variant")
+    if network.endswith(".npz"):
+        trained = load_trained(network)
+        if variant not in (None, trained.variant):
+            raise ConfigError(f"is of the variant {trained.variant}, not {variant}", where=network)
+        return trained
+    return load_trained(f"{network}-{variant or 'base'}")
+
+
+def read_samples(
+    trained: TrainedNetwork, data: Path | None, split: str, step_ms: float | None, limit: int | None
+) -> LabelledSamples:
+    """Samples that a network takes: from a file or folder, or of the emulated camera."""
+    from typing import cast
+
+    from spikex_sim.trace.samples import Split, emulated_samples, load_samples, step_of
+
+    shape = trained.layers[0].input_shape
+    own = trained.card.get("step_us")
+    step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
+    if step_ms is not None:
+        step_us = round(1000 * step_ms)
+    if data is None:
+        return emulated_samples(shape, trained.timesteps, step_us, count=limit or EMULATED)
+    return load_samples(data, shape, trained.timesteps, step_us, split=cast(Split, split), limit=limit)
+
+
+def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation]) -> None:
+    from rich.markup import escape
+
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+    from spikex_sim.units import joules, with_prefix
+
+    show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
+    right = sum(sample.predicted == sample.label for sample in found[0].samples)
+    show.say(f"correct: {right} of {len(samples)}, {100 * found[0].accuracy:.2f} %\n")
+    made = show.table("Cost of a sample, mean", "accelerator", "TWS", "cycles", "latency", "energy",
+                      "no DRAM", "EDP, Js", "median EDP", left=2)  # fmt: skip
+    for one in found:
+        made.add_row(
+            short(one.arch.name),
+            ",".join(map(str, one.tws)),
+            f"{one.mean('cycles'):,.0f}",
+            with_prefix(one.mean("seconds"), "s"),
+            joules(one.mean("energy_pj")),
+            joules(one.mean("energy_on_chip_pj")),
+            f"{one.mean('edp_js'):.4g}",
+            f"{one.median('edp_js'):.4g}",
+        )
+    layers = show.table("Layers, mean of a sample", "accelerator", "layer", "TWS", "spikes %", "windows %",
+                        "cycles", "energy", "no DRAM", left=2)  # fmt: skip
+    for one in found:
+        for layer in one.layers:
+            layers.add_row(
+                short(one.arch.name),
+                short(layer.layer),
+                str(layer.tws),
+                f"{100 * layer.spike_density:.3g}",
+                f"{100 * layer.window_density:.3g}",
+                f"{layer.cycles:,.0f}",
+                joules(layer.energy_pj),
+                joules(layer.energy_on_chip_pj),
+            )
+    show.put(made, layers)
+
+
+def _content(
+    trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation], engine: str
+) -> dict[str, Any]:
+    """As in ``evaluate.json``."""
+    return {
+        "schema": SCHEMA,
+        "versions": found[0].versions,
+        "network": {
+            "name": trained.name,
+            "variant": trained.variant,
+            "sha256": trained.file_sha256,
+            "card": dict(trained.card),
+        },
+        "data": {"source": samples.source, "sha256": samples.sha256, "samples": len(samples)},
+        "runs": [
+            {
+                "arch": one.arch.name,
+                "engine": engine,
+                "config": one.arch.model_dump(mode="json"),
+                "tws": list(one.tws),
+                "accuracy": one.accuracy,
+                **{
+                    statistic: {
+                        quantity: getattr(one, statistic)(quantity)
+                        for quantity in ("cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
+                    }
+                    for statistic in ("mean", "median")
+                },
+                "layers": [asdict(layer) for layer in one.layers],
+                "samples": [asdict(sample) for sample in one.samples],
+            }
+            for one in found
+        ],
+    }

@@ -1,0 +1,215 @@
+"""Commands around the choice of window sizes: hardware-model and search-tws."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikex_sim.cli.evaluate import Data, load_weights, read_samples
+from spikex_sim.cli.options import (
+    Arch,
+    Engine,
+    Out,
+    Settings,
+    parse_numbers,
+    parse_settings,
+    writable_file,
+    wrote,
+)
+from spikex_sim.errors import ConfigError
+
+if TYPE_CHECKING:
+    from spikex_sim.hardware_model import HardwareModel
+    from spikex_sim.studies.tws_search import Found, TwsSpace
+
+WIDE_PANELS = 6
+"""Layers whose panels fit side by side."""
+
+Sizes = Annotated[
+    str | None,
+    typer.Option("--tws", help="Window sizes; default: 1,2,4,8,16 up to T.", metavar="N1,N2,..."),
+]
+
+
+def hardware_model(
+    network: Annotated[str, typer.Argument(help="Network preset or YAML file.", metavar="NETWORK")],
+    out: Annotated[Path, typer.Option("--out", help="File to write the model to (JSON).", metavar="FILE")],
+    arch: Arch = "spikex",
+    tws: Sizes = None,
+    settings: Settings = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Random fields of each kind of spikes.")
+    ] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the spikes.")] = 0,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", help="Draw points and lines: .pdf, .png or .svg.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Fit what each layer costs to the density of its active windows, from simulations.
+
+    The model is what hardware-aware training takes for the accelerator: piecewise linear EDP, energy and
+    cycles per active window, for every layer and window size.
+
+    Example: spikex-sim hardware-model nmnist --arch spikex --tws 1,2,4,8 --out nmnist.json
+    """
+    overrides = parse_settings(settings, None)
+    sizes = None if tws is None else parse_numbers(tws, "--tws", int)
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.files import write_files
+    from spikex_sim.hardware_model import fit_hardware_model
+
+    for path in (out, figure):
+        if path is not None:
+            writable_file(path)
+    form = "" if figure is None else _format(figure)
+    with show.progress_bar("fitting") as progress:
+        model = fit_hardware_model(
+            network, arch, sizes, overrides, samples=samples, seed=seed, progress=progress
+        )
+    _show_model(model)
+    files = [model.save(out)]
+    if figure is not None:
+        from spikex_sim.plots.hardware import hardware_model as draw
+        from spikex_sim.plots.style import columns, file_bytes
+
+        drawn, _ = draw(model.fits, None, columns(2 if len(model.layers) <= WIDE_PANELS else 1))
+        files += write_files(figure.parent, {figure.name: file_bytes(drawn, form)})
+    wrote(files)
+
+
+def search_tws(
+    network: Annotated[
+        str, typer.Argument(help="Network with shipped weights, or a file of weights (.npz).")
+    ],
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Of base, ht, has; default base.", metavar="NAME")
+    ] = None,
+    data: Data = None,
+    split: Annotated[
+        str, typer.Option("--split", help="Samples of marked recordings.", metavar="train|test|all")
+    ] = "test",
+    step_ms: Annotated[
+        float | None,
+        typer.Option("--step-ms", help="Length of a time point; default: as trained.", metavar="MS"),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most samples; default 20.")] = 20,
+    arch: Arch = "spikex",
+    tws: Sizes = None,
+    settings: Settings = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare", help="Sizes to set beside; default: those of a has network.", metavar="N1,N2,..."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random search.")] = 0,
+    engine: Engine = "fast",
+    out: Out = None,
+) -> None:
+    """Search each layer's window size: exhaustively, and at random with as many simulations.
+
+    The exhaustive search is exact for all combinations, but simulates each layer and size only once. The
+    sizes that hardware architecture search found for a network are set beside it.
+
+    Example: spikex-sim search-tws nmnist --variant has --tws 1,2,4,8 --limit 10
+    """
+    overrides = parse_settings(settings, None)
+    sizes = None if tws is None else parse_numbers(tws, "--tws", int)
+    beside = None if compare is None else parse_numbers(compare, "--compare", int)
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    import numpy as np
+
+    from spikex_sim.files import check_writable, csv_text, write_files
+    from spikex_sim.studies.tws_search import TWS_CHOICES, TwsSpace
+    from spikex_sim.studies.tws_search import search_tws as search
+
+    if out is not None:
+        check_writable(out)
+    trained = load_weights(network, variant)
+    samples = read_samples(trained, data, split, step_ms, limit)
+    if beside is None and trained.variant == "has":
+        beside = None if trained.tws is None else list(trained.tws)
+    if sizes is None:
+        sizes = [size for size in TWS_CHOICES if size <= trained.timesteps]
+    spikes = np.stack([samples.spikes(number) for number in range(len(samples))])
+    trace = trained.trace(spikes, trained.name, samples.labels, samples.source)
+    with show.progress_bar("searching") as progress:
+        space = TwsSpace(
+            trace, arch, sorted({*sizes, *(beside or ())}), overrides=overrides, engine=engine,
+            progress=progress,
+        )  # fmt: skip
+        found = search(space, beside, seed=seed)
+    show.say(f"[bold]{trained.name}[/] on [bold]{space.arch.name}[/]: {samples.source}\n")
+    _show_search(space, found)
+    if out is not None:
+        rows = [{**asdict(one), "tws": " ".join(map(str, one.tws))} for one in found]
+        wrote(write_files(out, {"search.csv": csv_text(rows)}))
+
+
+def _format(figure: Path) -> str:
+    from spikex_sim.plots.style import FORMATS
+
+    form = figure.suffix.removeprefix(".").lower()
+    if form not in FORMATS:
+        raise ConfigError(f"must end in {', '.join(f'.{one}' for one in FORMATS)}", where="--figure")
+    return form
+
+
+def _show_model(model: HardwareModel) -> None:
+    from rich.markup import escape
+
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+    from spikex_sim.hardware_model.model import QUANTITIES
+
+    show.say(f"[bold]{escape(model.network)}[/] (T={model.timesteps}) on [bold]{escape(model.arch)}[/]\n")
+    made = show.table(
+        "Relative error of the fits on their own data, %",
+        *("layer", "TWS", "points", "knots"),
+        *("EDP", "worst", "energy", "worst", "cycles", "worst"),
+    )
+    made.beside = "worst"
+    made.caption = "median and worst"
+    for fit in model.fits:
+        errors = [fit.errors[quantity] for quantity in QUANTITIES]
+        cells = [f"{100 * value:.1f}" for error in errors for value in (error.median, error.worst)]
+        made.add_row(short(fit.layer), str(fit.tws), f"{len(fit.points)}", f"{len(fit.densities)}", *cells)
+    show.put(made)
+    for refused in model.refused:
+        show.say(f"left out: {escape(refused.layer)} at TWS {refused.tws}: {escape(refused.reason)}")
+
+
+def _show_search(space: TwsSpace, found: tuple[Found, ...]) -> None:
+    from rich.markup import escape
+
+    from spikex_sim.cli import show
+    from spikex_sim.units import joules, with_prefix
+
+    made = show.table("Window sizes", "search", "TWS", "EDP, Js", "over best", "energy", "latency",
+                      "runs", "choices", left=2)  # fmt: skip
+    best = min(one.edp_js for one in found)
+    for one in found:
+        made.add_row(
+            one.method,
+            ",".join(map(str, one.tws)),
+            f"{one.edp_js:.4g}",
+            f"{one.edp_js / best:.3f}" if best else "",
+            joules(one.energy_pj),
+            with_prefix(one.seconds, "s"),
+            f"{one.evaluations:,}",
+            f"{one.architectures:,}",
+        )
+    made.caption = (
+        f"of {space.samples} sample(s) together; runs: simulations of one layer, choices: combinations"
+    )
+    show.put(made)
+    for (layer, tws), reason in space.refused.items():
+        show.say(f"left out: {escape(layer)} at TWS {tws}: {escape(reason)}")
