@@ -316,9 +316,28 @@ ELSEWHERE = {
     *(
         ("train", option)
         for option in (
-            "--out", "--data", "--ht", "--has", "--tws", "--hardware", "--init", "--epochs", "--pretrain",
-            "--warmup", "--batch", "--rate", "--cutoff", "--leak-shift", "--timesteps", "--step-ms",
-            "--samples", "--save-data", "--plain", "--tolerance", "--seed", "--checkpoint",
+            "--out",
+            "--data",
+            "--ht",
+            "--has",
+            "--tws",
+            "--hardware",
+            "--init",
+            "--epochs",
+            "--pretrain",
+            "--warmup",
+            "--batch",
+            "--rate",
+            "--cutoff",
+            "--leak-shift",
+            "--timesteps",
+            "--step-ms",
+            "--samples",
+            "--save-data",
+            "--plain",
+            "--tolerance",
+            "--seed",
+            "--checkpoint",
         )
     ),  # tests/unit/test_training_options.py
 }
