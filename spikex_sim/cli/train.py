@@ -127,7 +127,7 @@ def train(
     from spikex_sim.spec.networks import load_network
     from spikex_sim.training.data import save_recordings
     from spikex_sim.training.lif import Surrogate
-    from spikex_sim.training.loop import Recipe
+    from spikex_sim.training.recipe import Recipe
     from spikex_sim.training.run import Plan, splits_of, sweep_row, with_command
     from spikex_sim.training.run import train as carry_out
 

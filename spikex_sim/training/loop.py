@@ -3,162 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import cos, pi
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikex_sim.errors import ConfigError, TraceError
+from spikex_sim.errors import TraceError
 from spikex_sim.trace.synth import generator, seed_of_stream
 from spikex_sim.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
-from spikex_sim.training.data import Progress, SpikeData, Splits, batches, tensor_batch
+from spikex_sim.training.data import Progress, Splits
 from spikex_sim.training.losses import classification_loss, predictions, silence_loss
+from spikex_sim.training.measure import HardwareTerm, Measured, measure
 from spikex_sim.training.model import Activity, SpikingNetwork
-from spikex_sim.training.windows import window_densities
+from spikex_sim.training.recipe import Recipe
+from spikex_sim.training.samples import batches, tensor_batch
 
 Row = dict[str, Any]
+FULL_EDP = 100.0
+"""``L_HW`` of the network in which it sets in: it is in percent of that network's EDP."""
 MAX_GRADIENT = 1.0
 """Norm that gradients are cut to."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes through the training samples.
-    warmup_epochs : int
-        Of these, how many ask silent channels to fire; the demand falls linearly to none.
-    hardware_from : int
-        Epochs before the hardware loss sets in: pre-training. ``L_HW`` counts relative to the EDP that the
-        network has then, so that ``beta`` weighs a share of the EDP, whatever the accelerator.
-    batch : int
-        Samples a step.
-    learning_rate : float
-        Of Adam on the weights at the start, in the standard deviations that they start with; it falls to 0
-        along a cosine.
-    beta : float
-        Weight of the hardware loss in ``L_tot = L_acc + beta L_HW`` (paper eq. 4).
-    tolerance : float
-        With a hardware loss: share of the validation samples that may be lost against the network in which
-        it sets in. Among the epochs that keep it, the one of least ``L_HW`` is chosen.
-    architecture_rate : float
-        Learning rate of the architecture parameters.
-    seed : int
-        Of everything that is drawn.
-    """
-
-    epochs: int = 40
-    warmup_epochs: int = 3
-    hardware_from: int = 0
-    batch: int = 32
-    learning_rate: float = 0.02
-    beta: float = 0.0
-    tolerance: float = 0.01
-    architecture_rate: float = 0.05
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for key in ("epochs", "batch"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"must be at least 1, not {getattr(self, key)}", field=key)
-        for key in ("warmup_epochs", "hardware_from", "beta", "tolerance", "seed"):
-            if not getattr(self, key) >= 0:
-                raise ConfigError(f"must not be negative, not {getattr(self, key)}", field=key)
-        for key in ("learning_rate", "architecture_rate"):
-            if not 0 < getattr(self, key) < float("inf"):
-                raise ConfigError(f"must be positive, not {getattr(self, key)}", field=key)
-
-
-class HardwareTerm(Protocol):
-    """What the trainer asks of a hardware loss, with or without an architecture to search."""
-
-    @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Architecture parameters; none for a fixed architecture."""
-
-    def edp_js(self, activity: Activity) -> torch.Tensor:
-        """EDP of a sample in Js, by layer, differentiable; ``L_HW`` is their sum relative to a reference."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A network measured on samples.
-
-    Attributes
-    ----------
-    accuracy, loss : float
-        Share of samples classified correctly; mean ``L_acc``.
-    edp_js : float
-        Mean sum of the layers' modelled EDPs in Js; 0 without a hardware loss.
-    rates : tuple of float
-        Share of (input neuron, time point) pairs with a spike entering each conv and linear layer.
-    densities : tuple of float
-        Share of active (input neuron, window) pairs, at the layer's window size.
-    """
-
-    accuracy: float
-    loss: float
-    edp_js: float
-    rates: tuple[float, ...]
-    densities: tuple[float, ...]
-
-
-def measure(
-    network: SpikingNetwork,
-    data: SpikeData,
-    sizes: Sequence[int],
-    *,
-    batch: int = 32,
-    hardware: HardwareTerm | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Measured:
-    """Run a network on all samples as they are.
-
-    Parameters
-    ----------
-    network : SpikingNetwork
-        On its device.
-    data : SpikeData
-        Samples.
-    sizes : sequence of int
-        Window size of every conv and linear layer, for the densities.
-    batch : int
-        Samples at a time; of no effect but on the rounding of means.
-    hardware : HardwareTerm, optional
-        Hardware loss to measure too.
-    progress : callable, optional
-        Told how many samples are done.
-    """
-    device = network.stored[0].device
-    count = len(data.labels)
-    sums = np.zeros(3 + 2 * len(sizes))
-    with torch.no_grad():
-        for samples in batches(count, batch, None):
-            spikes, labels = tensor_batch(data, samples, None, device)
-            activity = network(spikes)
-            counts = activity.counts
-            values = [
-                (predictions(counts) == labels).double().mean(),
-                classification_loss(counts, labels, len(spikes)),
-                hardware.edp_js(activity).sum() if hardware is not None else torch.zeros(()),
-                *(entering.double().mean() for entering in activity.entering),
-                *(
-                    window_densities(entering, (size,))[0]
-                    for entering, size in zip(activity.entering, sizes, strict=True)
-                ),
-            ]
-            sums += len(samples) * np.array([float(value) for value in values])
-            if progress:
-                progress(int(samples[-1]) + 1, count)
-    accuracy, loss, edp_js, *rest = (sums / count).tolist()
-    return Measured(accuracy, loss, edp_js, tuple(rest[: len(sizes)]), tuple(rest[len(sizes) :]))
 
 
 class Trainer:
@@ -277,7 +145,7 @@ class Trainer:
             "hardware_loss": hardware,
             "validation_loss": found.loss,
             "validation_accuracy": found.accuracy,
-            "validation_hardware_loss": found.edp_js / self.reference_js,
+            "validation_hardware_loss": found.edp_js * FULL_EDP / self.reference_js,
             **{f"rate_{name}": rate for name, rate in zip(self._names(), found.rates, strict=True)},
             **{f"density_{name}": part for name, part in zip(self._names(), found.densities, strict=True)},
         }
@@ -313,7 +181,7 @@ class Trainer:
 
     def _hardware_loss(self, activity: Activity) -> torch.Tensor:
         assert self.hardware is not None
-        return self.hardware.edp_js(activity).sum() / self.reference_js
+        return self.hardware.edp_js(activity).sum() * (FULL_EDP / self.reference_js)
 
     def _architecture_step(self, spikes: torch.Tensor, labels: torch.Tensor) -> None:
         """Upper level of the search: architecture parameters on validation samples (paper eq. 5)."""

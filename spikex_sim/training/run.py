@@ -14,11 +14,14 @@ from spikex_sim.errors import ConfigError
 from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.trace.trained import TrainedNetwork, Variant, load_trained
-from spikex_sim.training.data import Augmentation, Progress, Splits, emulated_splits, recorded_splits
+from spikex_sim.training.data import Progress, Splits, emulated_splits, recorded_splits
 from spikex_sim.training.lif import Surrogate
-from spikex_sim.training.loop import HardwareTerm, Measured, Recipe, Row, Trainer, measure
+from spikex_sim.training.loop import Row, Trainer
 from spikex_sim.training.losses import HardwareLoss
+from spikex_sim.training.measure import HardwareTerm, Measured, measure
 from spikex_sim.training.model import SpikingNetwork
+from spikex_sim.training.recipe import Recipe
+from spikex_sim.training.samples import Augmentation
 from spikex_sim.training.search import TWS, ArchitectureSearch, Axis, costs_of_models
 
 DEFAULT_TWS = 4
@@ -272,8 +275,14 @@ def _card(
         "torch": torch.__version__,
     }
     if init is not None:
-        card["init"] = {"name": init.name, "sha256": init.file_sha256}
+        card["init"] = {"sha256": init.file_sha256, "commands": commands_of(init)}
     return card
+
+
+def commands_of(trained: TrainedNetwork) -> list[str]:
+    """Commands that made weights, the first first, as far as their card knows."""
+    card = trained.card
+    return [*card.get("init", {}).get("commands", []), *([card["command"]] if "command" in card else [])]
 
 
 def sweep_row(beta: float, outcome: Outcome) -> Row:

@@ -25,10 +25,13 @@ from command import REPOSITORY, environment, is_mistake, spikex, succeed  # noqa
 from spikex_sim.errors import TraceError  # noqa: E402
 from spikex_sim.spec.networks import load_network  # noqa: E402
 from spikex_sim.trace.trained import load_trained  # noqa: E402
-from spikex_sim.training.data import Augmentation, PackedSpikeData, Splits, chosen  # noqa: E402
-from spikex_sim.training.loop import Recipe, Trainer, measure  # noqa: E402
+from spikex_sim.training.data import Splits  # noqa: E402
+from spikex_sim.training.loop import Trainer  # noqa: E402
 from spikex_sim.training.losses import HardwareLoss  # noqa: E402
+from spikex_sim.training.measure import measure  # noqa: E402
 from spikex_sim.training.model import SpikingNetwork  # noqa: E402
+from spikex_sim.training.recipe import Recipe  # noqa: E402
+from spikex_sim.training.samples import Augmentation, PackedSpikeData, chosen  # noqa: E402
 from spikex_sim.training.search import ArchitectureSearch, Axis, costs_of_models  # noqa: E402
 
 NETWORK = """\
@@ -40,11 +43,11 @@ layers:
 """
 
 
-def some_spikes(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Spikes ``[90, 2, 8, 8, 8]`` of three classes: a busy row, a busy column, neither."""
+def some_spikes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes ``[count, 2, 8, 8, 8]`` of three classes: a busy row, a busy column, neither."""
     rng = np.random.default_rng(seed)
-    labels = np.arange(90) % 3
-    spikes = rng.random((90, 2, 8, 8, 8)) < 0.02
+    labels = np.arange(count) % 3
+    spikes = rng.random((count, 2, 8, 8, 8)) < 0.02
     for sample, label in enumerate(labels):
         place = rng.integers(1, 7)
         busy = rng.random((2, 8, 8)) < 0.7
@@ -56,9 +59,9 @@ def some_spikes(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def splits(seed: int = 0) -> Splits:
-    spikes, labels = some_spikes(seed)
+    spikes, labels = some_spikes(240, seed)
     data = PackedSpikeData(np.packbits(spikes, axis=-1), labels, 8, Augmentation(drop=0.1))
-    parts = [chosen(data, np.arange(start, stop)) for start, stop in ((0, 60), (60, 75), (75, 90))]
+    parts = [chosen(data, np.arange(start, stop)) for start, stop in ((0, 180), (180, 210), (210, 240))]
     return Splits(*parts, about="rows and columns", step_us=1000)
 
 
@@ -104,12 +107,12 @@ def test_the_hardware_loss_thins_the_windows_and_keeps_the_accuracy(network: Any
     Trainer(spiking, data, Recipe(epochs=10, batch=10, learning_rate=0.1), (4, 4)).run()
     base = measure(spiking, data.validation, (4, 4))
     hardware = HardwareLoss.of(model(), ["conv", "fc"], (4, 4))
-    recipe = Recipe(epochs=6, warmup_epochs=0, batch=10, learning_rate=0.03, beta=1.0, tolerance=0.0)
+    recipe = Recipe(epochs=6, warmup_epochs=0, batch=10, learning_rate=0.05, beta=0.02, tolerance=0.0)
     rows = Trainer(spiking, data, recipe, (4, 4), hardware).run()
     thin = measure(spiking, data.validation, (4, 4), hardware=hardware)
-    assert thin.densities[1] < 0.7 * base.densities[1] and thin.densities[0] == base.densities[0]
+    assert thin.densities[1] < 0.8 * base.densities[1] and thin.densities[0] == base.densities[0]
     assert thin.accuracy >= base.accuracy
-    assert rows[-1]["hardware_loss"] < rows[0]["hardware_loss"] <= 1.2
+    assert rows[-1]["hardware_loss"] < rows[0]["hardware_loss"] <= 120
 
 
 def test_the_search_takes_the_cheapest_window_sizes(network: Any) -> None:
@@ -118,7 +121,7 @@ def test_the_search_takes_the_cheapest_window_sizes(network: Any) -> None:
     axes = [Axis("tws", (1, 2, 4))]
     costs = costs_of_models({(): model(conv2=0.05, fc4=0.05)}, axes)
     search = ArchitectureSearch(["conv", "fc"], axes, costs)
-    recipe = Recipe(epochs=4, warmup_epochs=0, batch=10, beta=0.1, architecture_rate=0.1)
+    recipe = Recipe(epochs=4, warmup_epochs=0, batch=10, beta=0.01, architecture_rate=0.1)
     Trainer(spiking, data, recipe, (4, 4), search).run()
     assert [options["tws"] for options in search.chosen()] == [2, 4]
 
@@ -152,9 +155,9 @@ def test_weights_and_architecture_are_learned_on_different_samples(network: Any)
     assert all(torch.equal(one, two) for one, two in zip(before, spiking.stored, strict=True))
     assert any(bool(alpha.detach().abs().sum()) for alpha in search.parameters)
     trainer.run()
-    assert seen["training"] == [10] * 6
-    # At the start and the end of the epoch all 15, and after each of six steps ten for the architecture.
-    assert seen["validation"] == [10, 5, *[10] * 6, 10, 5]
+    assert seen["training"] == [10] * 18
+    # At the start and the end of the epoch all 30, and after each of 18 steps ten for the architecture.
+    assert seen["validation"] == [10] * (3 + 18 + 3)
 
 
 # -------------------------------------------------------------------- the command
@@ -166,7 +169,7 @@ BASE = ("train", "net.yaml", "--data", "rec.npz", "--step-ms", 1, "--epochs", 4,
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("net.yaml").write_text(NETWORK)
-    spikes, labels = some_spikes()
+    spikes, labels = some_spikes(90)
     sample, p, y, x, t = np.nonzero(spikes)
     offsets = np.searchsorted(sample, np.arange(91))
     split = np.arange(90) >= 75
@@ -230,7 +233,9 @@ def test_several_betas_give_the_table_of_fig_7(here: Path, capsys: pytest.Captur
         assert float(row["window_density_fc"]) == test["densities"]["fc"]
         whole = (128 * test["densities"]["conv"] + 36 * test["densities"]["fc"]) / 164
         assert float(row["window_density"]) == pytest.approx(whole)
-        assert trained.card["init"]["name"] == "net-base"
+        first = "spikex-sim train net.yaml --out net.npz --data rec.npz --epochs 2 --batch 10 --step-ms 1.0"
+        assert trained.card["init"]["commands"] == [first]
+        assert trained.card["init"]["sha256"] == load_trained("net.npz").file_sha256
     assert float(rows[1]["window_density_fc"]) < float(rows[0]["window_density_fc"])
     assert float(rows[1]["window_density_conv"]) == float(rows[0]["window_density_conv"])
     assert "ht-sweep.csv" in shown.lines[-1].replace("\n", "")

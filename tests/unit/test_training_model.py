@@ -18,8 +18,8 @@ from spikex_sim.errors import ConfigError  # noqa: E402
 from spikex_sim.spec.networks import Network, load_network  # noqa: E402
 from spikex_sim.spec.workload import Layer, Neuron  # noqa: E402
 from spikex_sim.trace.trained import load_trained, save_trained, shipped_names  # noqa: E402
-from spikex_sim.training.loop import measure  # noqa: E402
 from spikex_sim.training.losses import predictions  # noqa: E402
+from spikex_sim.training.measure import measure  # noqa: E402
 from spikex_sim.training.model import WEIGHT_STEPS, Activity, SpikingNetwork, rounded  # noqa: E402
 
 
@@ -170,7 +170,7 @@ def test_only_chains_are_trained(tmp_path: Path) -> None:
 
 
 def test_measure_is_the_same_whatever_the_batch() -> None:
-    from spikex_sim.training.data import PackedSpikeData
+    from spikex_sim.training.samples import PackedSpikeData
 
     rng = np.random.default_rng(0)
     packed = np.packbits(rng.random((5, 2, 34, 34, 12)) < 0.06, axis=-1)

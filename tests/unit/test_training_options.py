@@ -25,11 +25,11 @@ layers:
 
 TRAIN = "train net.yaml --data rec.npz --step-ms 1 --epochs 3 --batch 6 --out o/w.npz"
 EMULATED = "train net16.yaml --timesteps 2 --epochs 1 --samples 10 --out o/w.npz"
-HT = f"{TRAIN} --hardware hw.json --ht 5"
+HT = f"{TRAIN} --hardware hw.json --ht 0.05"
 EFFECTS = {
     "--out": (TRAIN, "--out o/v.npz"),
     "--data": (TRAIN, "--data other.npz"),
-    "--ht": (f"{TRAIN} --hardware hw.json", "--ht 5"),
+    "--ht": (f"{TRAIN} --hardware hw.json", "--ht 0.05"),
     "--has": (HT, "--has"),
     "--tws": (HT, "--tws 2"),
     "--hardware": (HT, "--hardware dear.json"),
@@ -46,7 +46,7 @@ EFFECTS = {
     "--samples": (EMULATED, "--samples 20"),
     "--save-data": (EMULATED, "--save-data o/s.npz"),
     "--plain": (TRAIN, "--plain"),
-    "--tolerance": (f"{HT} --epochs 8 --rate 0.2", "--tolerance 1"),
+    "--tolerance": (f"{HT} --ht 0.5 --epochs 10 --pretrain 5 --rate 0.1", "--tolerance 1"),
     "--seed": (TRAIN, "--seed 5"),
     "--checkpoint": (TRAIN, "--checkpoint o/ck"),
 }

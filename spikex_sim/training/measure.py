@@ -1,0 +1,100 @@
+"""A network measured on samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from spikex_sim.training.losses import classification_loss, predictions
+from spikex_sim.training.model import Activity, SpikingNetwork
+from spikex_sim.training.samples import SpikeData, batches, tensor_batch
+from spikex_sim.training.windows import window_densities
+
+
+class HardwareTerm(Protocol):
+    """What the trainer asks of a hardware loss, with or without an architecture to search."""
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Architecture parameters; none for a fixed architecture."""
+
+    def edp_js(self, activity: Activity) -> torch.Tensor:
+        """EDP of a sample in Js, by layer, differentiable; ``L_HW`` is their sum relative to a reference."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network measured on samples.
+
+    Attributes
+    ----------
+    accuracy, loss : float
+        Share of samples classified correctly; mean ``L_acc``.
+    edp_js : float
+        Mean sum of the layers' modelled EDPs in Js; 0 without a hardware loss.
+    rates : tuple of float
+        Share of (input neuron, time point) pairs with a spike entering each conv and linear layer.
+    densities : tuple of float
+        Share of active (input neuron, window) pairs, at the layer's window size.
+    """
+
+    accuracy: float
+    loss: float
+    edp_js: float
+    rates: tuple[float, ...]
+    densities: tuple[float, ...]
+
+
+def measure(
+    network: SpikingNetwork,
+    data: SpikeData,
+    sizes: Sequence[int],
+    *,
+    batch: int = 32,
+    hardware: HardwareTerm | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Run a network on all samples as they are.
+
+    Parameters
+    ----------
+    network : SpikingNetwork
+        On its device.
+    data : SpikeData
+        Samples.
+    sizes : sequence of int
+        Window size of every conv and linear layer, for the densities.
+    batch : int
+        Samples at a time; of no effect but on the rounding of means.
+    hardware : HardwareTerm, optional
+        Hardware loss to measure too.
+    progress : callable, optional
+        Told how many samples are done.
+    """
+    device = network.stored[0].device
+    count = len(data.labels)
+    sums = np.zeros(3 + 2 * len(sizes))
+    with torch.no_grad():
+        for samples in batches(count, batch, None):
+            spikes, labels = tensor_batch(data, samples, None, device)
+            activity = network(spikes)
+            counts = activity.counts
+            values = [
+                (predictions(counts) == labels).double().mean(),
+                classification_loss(counts, labels, len(spikes)),
+                hardware.edp_js(activity).sum() if hardware is not None else torch.zeros(()),
+                *(entering.double().mean() for entering in activity.entering),
+                *(
+                    window_densities(entering, (size,))[0]
+                    for entering, size in zip(activity.entering, sizes, strict=True)
+                ),
+            ]
+            sums += len(samples) * np.array([float(value) for value in values])
+            if progress:
+                progress(int(samples[-1]) + 1, count)
+    accuracy, loss, edp_js, *rest = (sums / count).tolist()
+    return Measured(accuracy, loss, edp_js, tuple(rest[: len(sizes)]), tuple(rest[len(sizes) :]))
