@@ -1,10 +1,12 @@
 """Make the traces that ship: the embedded default and those in ``traces/``.
 
-Everything is generated from seeds: no recording goes in. Run ``make traces``.
+Spikes are generated from seeds: no recording goes in. Weights are the trained ones that ship, but where
+the spikes are noise: that enters a layer with seeded weights. Run ``make traces``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from spikex_sim.data import DEFAULT_TRACE
@@ -12,6 +14,7 @@ from spikex_sim.network import attach_network
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.trace.store import save_trace
 from spikex_sim.trace.synth import bernoulli, bursty, digit_camera, gesture_camera, pool_or
+from spikex_sim.trace.trained import TrainedNetwork, load_trained
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 0
@@ -25,26 +28,28 @@ def part_of(name: str, layers: tuple[str, ...]) -> Network:
     return network.model_copy(update={"name": f"{name}-{'-'.join(layers)}", "layers": chosen})
 
 
+def first_layers(trained: TrainedNetwork, count: int) -> TrainedNetwork:
+    """Cut a trained network short."""
+    weights = {index: weight for index, weight in trained.weights.items() if index < count}
+    return replace(trained, layers=trained.layers[:count], weights=weights)
+
+
 def main() -> None:
     """Write all shipped traces."""
-    digit = attach_network(
+    digit = load_trained("nmnist-base").trace(
         digit_camera(3, 0, timesteps=30, seed=SEED),
-        load_network("nmnist"),
-        seed=SEED,
         name="nmnist-digit",
-        source="event camera over handwritten digit 3/0 (UCI, CC BY 4.0), three saccades, 10 ms steps",
         label=3,
+        source="event camera over handwritten digit 3/0 (UCI, CC BY 4.0), three saccades, 10 ms steps",
     )
     save_trace(digit, ROOT / "spikex_sim" / "data" / DEFAULT_TRACE)
     save_trace(digit, ROOT / "traces" / "nmnist_digit.npz")
 
-    arms = attach_network(
+    arms = first_layers(load_trained("dvs-gesture-large-base"), 3).trace(
         pool_or(gesture_camera(3, timesteps=GESTURE_STEPS, step_ms=10.0, seed=SEED), 4),
-        part_of("dvs-gesture-large", ("conv1", "conv2", "conv3")),
-        seed=SEED,
         name="dvs-arms",
-        source="128x128 event camera over moving arms, OR-pooled to 32x32, 10 ms steps",
         label=3,
+        source="128x128 event camera over moving arms, OR-pooled to 32x32, 10 ms steps; convolutions alone",
     )
     save_trace(arms, ROOT / "traces" / "dvs_arms.npz")
 
