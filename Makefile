@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 TRAIN := .venv-train
+TRAIN_TESTS = $(wildcard tests/unit/test_training_*.py tests/unit/test_*record.py tests/unit/test_nir.py tests/unit/test_notebooks.py)
 SAVE ?=
 TWS ?= 2,4,8
 ARCH ?= spikex,ptb
@@ -82,13 +83,15 @@ $(BENCH)/.ready: $(VENV)/bin/python setup.cfg
 # PyTorch 2.13.0, and frameworks that ask for packages (torchvision) which nothing here needs: without theirs.
 $(TRAIN)/.ready: $(VENV)/bin/python setup.cfg
 	$(PYTHON) -m venv $(TRAIN)
-	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,train,nir,notebooks]'
-	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps snntorch spikingjelly norse
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --editable \
+	  '.[dev,digits,train,nir,notebooks]' nirtorch scipy tqdm loguru
+	$(TRAIN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  'snntorch>=1.0' 'spikingjelly>=2.0' 'norse>=1.1'
 	@touch $@
 
 test-train: $(TRAIN)/.ready
 	@$(TRAIN)/bin/python -c 'from spikex_sim.simulator import prepare; prepare()'
-	$(TRAIN)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m train
+	$(TRAIN)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TRAIN_TESTS)
 
 bench: $(BENCH)/.ready
 	PYTHONPATH=scripts $(BENCH)/bin/python -m benchmarks.measure $(if $(SAVE),--save)
