@@ -114,11 +114,13 @@ class ArchitectureSearch:
         found = []
         for number, entering in enumerate(activity.entering):
             densities = window_densities(entering, self.sizes)
-            chances = [self.probabilities(axis, number) for axis in range(len(self.axes))]
-            expected = torch.zeros((), dtype=torch.float64)
+            device = entering.device
+            chances = [self.probabilities(axis, number).to(device) for axis in range(len(self.axes))]
+            expected = torch.zeros((), dtype=torch.float64, device=device)
             for case, curve in zip(self.cases, self._curves[number], strict=True):
                 chance = prod(
-                    (chances[axis][option] for axis, option in enumerate(case)), start=torch.ones(())
+                    (chances[axis][option] for axis, option in enumerate(case)),
+                    start=torch.ones((), device=device),
                 )
                 expected = expected + chance * curve.at(densities[case[place]])
             found.append(expected)
