@@ -181,9 +181,13 @@ def train(
 def _written(outcome: Outcome, path: Path) -> list[Path]:
     from spikex_sim.files import csv_text, write_files
     from spikex_sim.trace.trained import save_trained
+    from spikex_sim.training.run import search_rows
 
     save_trained(outcome.trained, path)
-    return [path, *write_files(path.parent, {f"{path.stem}.csv": csv_text(outcome.rows)})]
+    logs = {f"{path.stem}.csv": csv_text(outcome.rows)}
+    if outcome.trained.variant == "has":
+        logs[f"{path.stem}-search.csv"] = csv_text(search_rows(outcome))
+    return [path, *write_files(path.parent, logs)]
 
 
 def _show(results: dict[float, Outcome]) -> None:

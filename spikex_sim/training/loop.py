@@ -148,6 +148,7 @@ class Trainer:
             "validation_hardware_loss": found.edp_js * FULL_EDP / self.reference_js,
             **{f"rate_{name}": rate for name, rate in zip(self._names(), found.rates, strict=True)},
             **{f"density_{name}": part for name, part in zip(self._names(), found.densities, strict=True)},
+            **({} if self.hardware is None else self.hardware.columns()),
         }
 
     def _step(self, spikes: torch.Tensor, labels: torch.Tensor) -> tuple[float, float, float]:

@@ -141,6 +141,10 @@ class HardwareLoss:
         """None: the architecture is fixed."""
         return []
 
+    def columns(self) -> dict[str, float]:
+        """Nothing: the architecture is fixed."""
+        return {}
+
     def edp_js(self, activity: Activity) -> torch.Tensor:
         """EDP of a sample in Js, by layer; the batch's mean density stands for the sample's."""
         found = [

@@ -25,6 +25,9 @@ class HardwareTerm(Protocol):
     def edp_js(self, activity: Activity) -> torch.Tensor:
         """EDP of a sample in Js, by layer, differentiable; ``L_HW`` is their sum relative to a reference."""
 
+    def columns(self) -> dict[str, float]:
+        """What the log says of the architecture after an epoch."""
+
 
 @dataclass(frozen=True)
 class Measured:

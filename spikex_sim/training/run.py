@@ -300,6 +300,21 @@ def sweep_row(beta: float, outcome: Outcome) -> Row:
     }
 
 
+def search_rows(outcome: Outcome) -> list[Row]:
+    """Course of an architecture search (Fig. 8): probability of every layer's window sizes by epoch."""
+    return [
+        {
+            "layer": name,
+            "epoch": row["epoch"],
+            "tws": int(size),
+            "probability": row[f"probability_{name}_{size}"],
+        }
+        for row in outcome.rows
+        for name, sizes in outcome.trained.card.get("probabilities", {}).items()
+        for size in sizes
+    ]
+
+
 def with_command(outcome: Outcome, command: str) -> Outcome:
     """Note in the card how the weights were made."""
     card = {**outcome.trained.card, "command": command}

@@ -108,6 +108,15 @@ class ArchitectureSearch:
         alpha = self.alpha[axis]
         return torch.softmax(alpha[0 if self.axes[axis].shared else layer], dim=0)
 
+    def columns(self) -> dict[str, float]:
+        """Probability of every option of the window size in every layer: ``probability_LAYER_TWS``."""
+        place = [axis.name for axis in self.axes].index(TWS)
+        return {
+            f"probability_{name}_{size}": float(chance)
+            for number, name in enumerate(self.names)
+            for size, chance in zip(self.sizes, self.probabilities(place, number).tolist(), strict=True)
+        }
+
     def edp_js(self, activity: Activity) -> torch.Tensor:
         """Expected EDP in Js of every layer."""
         place = next(number for number, axis in enumerate(self.axes) if axis.name == TWS)

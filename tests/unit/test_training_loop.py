@@ -23,6 +23,7 @@ from test_training_losses import Cost, Model  # noqa: E402
 import spikex_sim as sx  # noqa: E402
 from command import REPOSITORY, environment, is_mistake, spikex, succeed  # noqa: E402
 from spikex_sim.errors import TraceError  # noqa: E402
+from spikex_sim.reproduction.trained import read_log  # noqa: E402
 from spikex_sim.spec.networks import load_network  # noqa: E402
 from spikex_sim.trace.trained import load_trained  # noqa: E402
 from spikex_sim.training.data import Splits  # noqa: E402
@@ -245,6 +246,14 @@ def test_search_notes_its_window_sizes(here: Path, capsys: pytest.CaptureFixture
     succeed(capsys, *BASE, "--out", "has.npz", "--epochs", 2, "--has", "--tws", "2,6")
     trained = load_trained("has.npz")
     assert trained.variant == "has" and set(trained.tws or ()) <= {2, 6}
+    course = read_log(Path("has-search.csv"), "fig8", "net")
+    names = list(trained.card["probabilities"])
+    places = [(row["epoch"], row["layer"], row["tws"]) for row in course]
+    assert places == [(epoch, name, size) for epoch in (1, 2) for name in names for size in (2, 6)]
+    for first, second in zip(course[::2], course[1::2], strict=True):
+        assert first["probability"] + second["probability"] == pytest.approx(1)
+    for name, row in zip(names, course[-2 * len(names) :: 2], strict=True):
+        assert trained.card["probabilities"][name]["2"] == pytest.approx(row["probability"], abs=1e-4)
     for name, size in zip(("conv", "fc"), trained.tws or (), strict=True):
         chances = trained.card["probabilities"][name]
         assert float(chances[str(size)]) == max(chances.values())
