@@ -261,6 +261,7 @@ def _card(
     """Provenance of the weights, as plain JSON."""
     card: dict[str, Any] = {
         "data": data.about,
+        "step_us": data.step_us,
         "recipe": asdict(plan.recipe),
         "surrogate": asdict(plan.surrogate),
         "augmented": plan.augment,
