@@ -127,7 +127,7 @@ class TestRun:
     def test_without_a_trace_the_packaged_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run")
         assert shown.lines[0].startswith("nmnist-digit (T=30)")
-        assert "389,400" in shown.out
+        assert "433,756" in shown.out
 
     def test_auto_shows_the_window_size_that_was_found(
         self, here: Path, capsys: pytest.CaptureFixture[str]

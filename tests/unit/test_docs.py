@@ -36,7 +36,7 @@ from spikex_sim.trace.store import save_trace
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-NOT_OURS = {".venv", ".pytest_cache", ".git", "build", "results"}
+NOT_OURS = {".venv", ".venv-bench", ".venv-train", ".pytest_cache", ".git", "build", "results"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not NOT_OURS.intersection(path.relative_to(ROOT).parts[:-1])
 )
