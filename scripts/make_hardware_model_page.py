@@ -51,7 +51,7 @@ TWS = {
 }
 SAMPLES = {"nmnist": 10}
 OTHER_SAMPLES = 2
-CHECKED = ("nmnist", "emulated digits, untrained")
+CHECKED = ("nmnist", "emulated digit, trained weights nmnist-base")
 CHECKED_TWS = 4
 """Case that ``--check`` measures again, and the window size."""
 
