@@ -157,7 +157,7 @@ def convert(
     Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
     weights; --network is then needed and says what the layers are.
 
-    Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out traces
+    Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out mine
     """
     from spikex_sim.trace.binning import Binning
     from spikex_sim.trace.events import recording_format

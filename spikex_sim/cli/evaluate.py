@@ -69,6 +69,8 @@ def evaluate(
     names = split_names(arch, "--arch")
     window = None if tws is None else f"[{tws}]" if "," in tws else tws
     overrides = parse_settings(settings, window)
+    if split not in ("train", "test", "all"):
+        raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
     if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
         raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
     from spikex_sim.cli import show
@@ -137,6 +139,8 @@ def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluat
     from spikex_sim.units import joules, with_prefix
 
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
+    if "data" in trained.card:
+        show.say(f"trained on {escape(str(trained.card['data']))}\n")
     right = sum(sample.predicted == sample.label for sample in found[0].samples)
     show.say(f"correct: {right} of {len(samples)}, {100 * found[0].accuracy:.2f} %\n")
     made = show.table("Cost of a sample, mean", "accelerator", "TWS", "cycles", "latency", "energy",

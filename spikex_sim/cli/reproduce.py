@@ -101,6 +101,8 @@ def reproduce(
     if "tornado" in tables:
         _show_tornado(tables["tornado"])
     if out is None:
+        if set(tables) <= {"fig5", "fig7", "fig8"}:
+            show.say(f"{', '.join(tables)}: drawn only; say where to with --out")
         return
     from spikex_sim.plots.paper import PAPER_FIGURES
     from spikex_sim.plots.style import file_bytes

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spikex_sim.training.run import Outcome
 
 DEFAULT_BETA = 0.05
-NEEDS_TORCH = "needs PyTorch: pip install spikex_sim[train]"
+NEEDS_TORCH = "needs PyTorch: pip install 'spikex_sim[train]'"
 
 
 def train(
@@ -122,6 +122,8 @@ def train(
     if len(set(betas)) < len(betas) or not all(0 <= beta < 1e6 for beta in betas):
         raise ConfigError(f"wants different numbers of at least 0, not {ht!r:.40}", where="--ht")
     sizes = () if tws is None else tuple(parse_numbers(tws, "--tws", int))
+    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
+        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
     from spikex_sim.cli import show
     from spikex_sim.files import csv_text, write_files
     from spikex_sim.spec.networks import load_network
@@ -183,10 +185,10 @@ def _written(outcome: Outcome, path: Path) -> list[Path]:
     from spikex_sim.trace.trained import save_trained
     from spikex_sim.training.run import search_rows
 
-    save_trained(outcome.trained, path)
     logs = {f"{path.stem}.csv": csv_text(outcome.rows)}
     if outcome.trained.variant == "has":
         logs[f"{path.stem}-search.csv"] = csv_text(search_rows(outcome))
+    save_trained(outcome.trained, path)
     return [path, *write_files(path.parent, logs)]
 
 

@@ -237,7 +237,9 @@ class EnergyModel:
 
     def access_pj(self, level: str, tensor: str, read_bits: int, write_bits: int) -> float:
         """Energy of a level's accesses to a tensor, pJ."""
-        if level == "rf" and self.pe_power.rf_pj_per_accumulation is not None:
+        if not (read_bits or write_bits) or (
+            level == "rf" and self.pe_power.rf_pj_per_accumulation is not None
+        ):
             return 0.0
         cost = self.levels.get(f"{level}.{tensor}") or self.levels[level]
         share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0

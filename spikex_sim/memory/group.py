@@ -165,8 +165,7 @@ class GroupTraffic:
     def steps(self, first_group: int) -> Steps:
         """Steps of such a group; outputs beyond the ofmap halves follow in steps of their own."""
         laid, _ = self._laid
-        laid[0] = first_group
-        return Steps(*laid)
+        return Steps(np.full(laid.shape[1], first_group), *laid)
 
     @cached_property
     def _laid(self) -> tuple[NDArray[np.int64], _Sums]:
@@ -421,8 +420,9 @@ def _lay_group(  # noqa: PLR0915
     half: int,
     most_steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Steps of a group, and :class:`_Sums`; transfers belong to the first or last step of their scope.
+    """Steps of a group but for its number, and :class:`_Sums`.
 
+    Transfers belong to the first or last step of their scope.
     Of more than ``most_steps`` only the number is found.
     """
     chunks = len(table)
@@ -439,7 +439,7 @@ def _lay_group(  # noqa: PLR0915
             sent[i] += rows * (units - issued)
             skipped += units - issued
         steps += max(1, (sent[i] - 1) // half + 1)
-    laid = np.zeros((10, steps if steps <= most_steps else 0), np.int64)
+    laid = np.zeros((9, steps if steps <= most_steps else 0), np.int64)
     taps = hits = words = tags = needed = column_taps = column_slots = column_updates = 0
     catchups = reads = writes = cycles = largest = 0
     widest = step = 0
@@ -487,14 +487,14 @@ def _lay_group(  # noqa: PLR0915
         column_taps += own * table[i, TAPS]
         column_slots += own * used
         cycles += array
-        laid[3, step], laid[4, step] = fetched, loaded
-        laid[7, step], laid[8, step], laid[9, step] = array, read, written
+        laid[2, step], laid[3, step] = fetched, loaded
+        laid[6, step], laid[7, step], laid[8, step] = array, read, written
         for piece in range(max(1, (sent[i] - 1) // half + 1)):
             out = min(half, sent[i] - piece * half)
-            laid[1, step] = tile
-            laid[2, step] = b if piece == 0 else -1
-            laid[5, step] = out
-            laid[6, step] = out if to_dram else 0
+            laid[0, step] = tile
+            laid[1, step] = b if piece == 0 else -1
+            laid[4, step] = out
+            laid[5, step] = out if to_dram else 0
             largest = max(largest, out)
             step += 1
     sums = (

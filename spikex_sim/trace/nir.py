@@ -287,7 +287,10 @@ class _Builder:
     def _if(self, node: Node) -> None:
         """``dv/dt = R I`` by one Euler step, ``v += dt R I``; ``R = 1`` is one whole input, as in Norse."""
         r = node.numbers("r")
-        self._fire(node, 1.0, r if (r == 1).all() else r * self.dt_s)
+        whole = r == 1
+        if whole.any() and not whole.all():
+            raise node.error("is 1, one whole input a spike, for some neurons alone", "r")
+        self._fire(node, 1.0, r if whole.all() else r * self.dt_s)
 
     def _fire(self, node: Node, leak: float, scale: Numbers) -> None:
         assert self.open is not None

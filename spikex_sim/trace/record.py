@@ -83,7 +83,12 @@ def record(
     if not isinstance(model, torch.nn.Module):
         raise TraceError(f"is a {type(model).__name__}, not a torch.nn.Module", field="model")
     where = name or type(model).__name__
-    spikes, batched = _with_samples(torch.as_tensor(inputs), where)
+    try:
+        given = torch.as_tensor(inputs)
+    except (TypeError, ValueError, RuntimeError):
+        raise TraceError(f"are no array of numbers but a {type(inputs).__name__}", where=where,
+                         field="inputs") from None  # fmt: skip
+    spikes, batched = _with_samples(given, where)
     if call is None:
         multi = any(getattr(one, "step_mode", "s") == "m" for one in model.modules())
         call = "sequence" if multi else "step"
@@ -114,7 +119,7 @@ def _import_torch() -> Any:
     try:
         return import_module("torch")
     except ImportError:
-        raise TraceError("recording needs PyTorch: pip install spikex_sim[frameworks]") from None
+        raise TraceError("recording needs PyTorch: pip install 'spikex_sim[frameworks]'") from None
 
 
 def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:

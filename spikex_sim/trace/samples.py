@@ -33,6 +33,8 @@ CLASSES = 10
 """Classes that are emulated."""
 STEP_US = {"digits": 10_000, "gestures": 5_000}
 """Length of a time step where nothing else is said, µs: as the digits' and gestures' own commands have it."""
+UNTRAINED = 1 << 20
+"""Number of the first gesture's stream: far from those that training draws from the same seed."""
 LAST_INDEX = 170
 """Image of each class that the first emulated digits are of; there are 174 to 183 of each."""
 
@@ -51,12 +53,15 @@ class LabelledSamples:
         Where they come from, in words.
     sha256 : str
         Of the file or files they were read from; empty if they were made.
+    marks : tuple of str or None
+        Part that each is of, ``train`` or ``test``, where recordings say so; empty where nothing can.
     """
 
     labels: tuple[int, ...]
     spikes: Callable[[int], NDArray[np.bool_]]
     source: str
     sha256: str = ""
+    marks: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -143,8 +148,9 @@ def emulated_samples(
         if digits:
             index = LAST_INDEX - number // CLASSES
             return digit_camera(label, index, timesteps=timesteps, step_ms=step_ms, seed=stream)
+        apart = seed_of_stream(seed, UNTRAINED + number)
         return pool_or(
-            gesture_camera(label, timesteps=timesteps, step_ms=step_ms, seed=stream), CAMERA_SIDE // side
+            gesture_camera(label, timesteps=timesteps, step_ms=step_ms, seed=apart), CAMERA_SIDE // side
         )
 
     return LabelledSamples(
@@ -213,6 +219,7 @@ def _recorded(
 
     places: list[tuple[int, int]] = []
     labels: list[int] = []
+    marks: list[str | None] = []
     used: list[Path] = []
     for number, file in enumerate(files):
         if split != "all" and file.split not in (None, split):
@@ -230,6 +237,7 @@ def _recorded(
                                  where=recordings.source, field="label")  # fmt: skip
             places.append((number, sample))
             labels.append(label)
+            marks.append(mark)
         if limit is not None and len(places) >= limit:
             break
     if not places:
@@ -251,6 +259,7 @@ def _recorded(
         spikes,
         f"{len(labels)} recordings of {path.name}{marked}, {step} T={binning.timesteps}",
         _digest(used),
+        tuple(marks[:limit]),
     )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError, TraceError
-from spikex_sim.trace.events import Events, Recordings, bin_events, load_recordings
 from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.samples import LabelledSamples, load_samples
 from spikex_sim.trace.store import replace_file, write_npz
 from spikex_sim.trace.synth import (
     GESTURE_CAMERA,
@@ -44,6 +44,8 @@ class Splits:
         Where they come from, for the card.
     step_us : int
         Length of a time point.
+    sha256 : str
+        Of the files they were read from; empty if they were made.
     """
 
     training: SpikeData
@@ -51,6 +53,12 @@ class Splits:
     test: SpikeData
     about: str
     step_us: int
+    sha256: str = ""
+
+    @property
+    def parts(self) -> tuple[SpikeData, SpikeData, SpikeData]:
+        """All three."""
+        return self.training, self.validation, self.test
 
 
 def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
@@ -87,24 +95,25 @@ def recorded_splits(
     """
     if progress:
         progress("reading recordings", 0, 1)
-    recordings = load_recordings(path)
-    if recordings.labels is None:
-        raise TraceError("is missing: training needs classes", where=recordings.source, field="label")
-    data = _binned(recordings, recordings.labels, input_shape, timesteps, step_us, augmentation)
-    split = recordings.splits
-    test = stratified(data.labels, 0.1, 0) if split is None else split == 1
+    samples = load_samples(path, input_shape, timesteps, step_us, split="all")
+    data = _events_of(samples, shown(path, 400), input_shape, timesteps, augmentation, progress)
+    marked = bool(samples.marks) and None not in samples.marks
+    test = stratified(data.labels, 0.1, 0)
+    if marked:
+        test = np.array([mark == "test" for mark in samples.marks])
     if not test.any() or test.all():
-        raise TraceError("must mark some samples 0 and some 1", where=recordings.source, field="split")
+        raise TraceError("must mark some samples 0 and some 1", where=shown(path, 400), field="split")
     rest = np.flatnonzero(~test)
     validation = stratified(data.labels[rest], validation_share, seed)
     return Splits(
         chosen(data, rest[~validation]),
         chosen(data, rest[validation]),
         chosen(data, np.flatnonzero(test)),
-        f"{Path(recordings.source).name}: {int((~validation).sum())} recordings for training, "
+        f"{path.name}: {int((~validation).sum())} recordings for training, "
         f"{int(validation.sum())} for validation, {int(test.sum())} for testing"
-        f"{'' if split is None else ', by their own split'}, {timesteps} steps of {step_us / 1000:g} ms",
+        f"{', by their own split' if marked else ''}, {timesteps} steps of {step_us / 1000:g} ms",
         step_us,
+        samples.sha256,
     )
 
 
@@ -196,7 +205,7 @@ def save_recordings(splits: Splits, path: Path) -> None:
     """
     columns, counts, labels, split = [], [], [], []
     shape: tuple[int, ...] = ()
-    for part, data in enumerate((splits.training, splits.validation, splits.test)):
+    for part, data in enumerate(splits.parts):
         for sample, label in enumerate(data.labels):
             spikes = data.batch(np.array([sample], np.intp), None)[:, 0]
             shape = spikes.shape
@@ -226,30 +235,30 @@ def _digit(label: int, index: int, timesteps: int, step_ms: float, seed: int) ->
     )  # fmt: skip
 
 
-def _binned(
-    recordings: Recordings,
-    labels: NDArray[np.int64],
+def _events_of(
+    samples: LabelledSamples,
+    where: str,
     input_shape: tuple[int, ...],
     timesteps: int,
-    step_us: int,
     augmentation: Augmentation,
+    progress: Progress | None,
 ) -> SpikeEvents:
-    """Bin all recordings once; what the network takes must be the sensor, or a part of its resolution."""
-    sensor = recordings.sensor or (int(recordings.y.max()) + 1, int(recordings.x.max()) + 1)
-    factor = sensor[0] // input_shape[-2] if len(input_shape) == 3 else 0
-    if not factor or (2, sensor[0] // factor, sensor[1] // factor) != input_shape:
-        raise TraceError(
-            f"has a sensor of {sensor[0]}x{sensor[1]}, the network takes {list(input_shape)}",
-            where=recordings.source,
-            field="sensor",
-        )
+    """Spikes of all samples, as lists of where they are."""
     counts, columns = [], []
-    for sample in range(len(recordings)):
-        one: Events = recordings.sample(sample)
-        spikes = bin_events(one, timesteps, step_us, sensor, factor).spikes
+    for number in range(len(samples)):
+        if progress and number % 100 == 0:
+            progress("binning recordings", number, len(samples))
+        spikes = samples.spikes(number)
+        if spikes.shape[-1] != timesteps:
+            raise TraceError(
+                f"has {spikes.shape[-1]} time points, training takes {timesteps}; say --timesteps",
+                where=where,
+            )
         p, y, x, t = np.nonzero(spikes)
         counts.append(len(t))
-        columns.append(np.stack([x, y, p, t]).astype(np.int16 if max(sensor) < 1 << 15 else np.int32))
+        columns.append(np.stack([x, y, p, t]).astype(np.int32))
     x, y, p, t = np.concatenate(columns, axis=1)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return SpikeEvents(x, y, p, t, offsets, labels, timesteps, *input_shape[1:], augmentation)
+    labels = np.array(samples.labels, np.int64)
+    height, width = input_shape[-2:]
+    return SpikeEvents(x, y, p, t, offsets, labels, timesteps, height, width, augmentation)

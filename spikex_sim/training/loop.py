@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from math import cos, pi
 from pathlib import Path
@@ -44,6 +44,8 @@ class Trainer:
         Window size of every conv and linear layer, for the densities that are logged.
     hardware : HardwareTerm, optional
         Hardware loss, weighted by ``recipe.beta``.
+    identity : mapping, optional
+        What else a checkpoint must agree with, as JSON holds it.
     """
 
     def __init__(
@@ -53,9 +55,11 @@ class Trainer:
         recipe: Recipe,
         sizes: Sequence[int],
         hardware: HardwareTerm | None = None,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.network, self.data, self.recipe = network, data, recipe
         self.sizes, self.hardware = tuple(sizes), hardware
+        self.identity = dict(identity or {})
         self.device = network.stored[0].device
         self.channels = [layer.out_channels for layer in network.layers if not layer.is_pool]
         self.parameters = list(network.stored)
@@ -230,6 +234,7 @@ class Trainer:
         """What a checkpoint must agree with to be gone on from."""
         return {
             **asdict(self.recipe),
+            **self.identity,
             "data": self.data.about,
             "layers": [layer.model_dump(mode="json") for layer in self.network.layers],
             "tws": list(self.sizes),
@@ -291,6 +296,8 @@ class Trainer:
                 or len(rows) != epoch
                 or steps < 0
                 or not reference_js > 0
+                or not all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows)
+                or not all(isinstance(value, int | float) for row in rows for value in row.values())
             ):
                 raise ValueError
         except (KeyError, TypeError, ValueError, IndexError):

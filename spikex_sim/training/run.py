@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -155,15 +157,22 @@ def train(
     init = None if plan.init is None else load_trained(plan.init)
     sizes = _sizes(plan, len(names), timesteps, init)
     data = data or splits_of(plan, network, progress)
-    if int(data.training.labels.max()) >= network.layers[-1].out_channels:
+    classes = network.layers[-1].out_channels
+    for label in (int(one) for part in data.parts for one in (part.labels.min(), part.labels.max())):
+        if not 0 <= label < classes:
+            raise ConfigError(
+                f"has {classes} outputs, the data have class {label}", where=f"network {network.name}"
+            )
+    if plan.variant != "base" and plan.recipe.hardware_from >= plan.recipe.epochs:
         raise ConfigError(
-            f"has {network.layers[-1].out_channels} outputs, the data have class "
-            f"{int(data.training.labels.max())}",
-            where=f"network {network.name}",
+            f"of {plan.recipe.hardware_from} leaves none of the {plan.recipe.epochs} epochs to the hardware "
+            "loss",
+            field="--pretrain",
         )
     spiking = _network(plan, network, init, data).to(device())
-    hardware = _hardware(plan, network, names, sizes, progress)
-    trainer = Trainer(spiking, data, plan.recipe, sizes, hardware)
+    model = _model(plan, network, sizes, progress)
+    hardware = None if model is None else _hardware(plan, model, names, sizes, timesteps)
+    trainer = Trainer(spiking, data, plan.recipe, sizes, hardware, _identity(plan, data, init))
     rows = trainer.run(folder, progress)
     tws: tuple[int, ...] | None = None if plan.variant == "base" else sizes
     if isinstance(hardware, ArchitectureSearch):
@@ -172,13 +181,29 @@ def train(
         progress("testing", 0, 1)
     test = measure(spiking, data.test, sizes, batch=plan.recipe.batch)
     chosen = measure(spiking, data.validation, sizes, batch=plan.recipe.batch)
-    card = _card(plan, data, sizes, names, chosen, test, init)
+    card = _card(plan, data, sizes, names, chosen, test, init, model)
     if isinstance(hardware, ArchitectureSearch):
         card["probabilities"] = _probabilities(hardware, names)
     trained = spiking.trained(
         f"{network.name}-{plan.variant}", network.name, plan.variant, timesteps, tws, card
     )
     return Outcome(trained, rows, test)
+
+
+def _identity(plan: Plan, data: Splits, init: TrainedNetwork | None) -> dict[str, Any]:
+    """What a checkpoint must agree with beside recipe, layers and window sizes."""
+    model = None
+    if plan.hardware is not None:
+        model = hashlib.sha256(plan.hardware.read_bytes()).hexdigest()
+    return {
+        "variant": plan.variant,
+        "surrogate": asdict(plan.surrogate),
+        "augmented": plan.augment,
+        "choices": list(plan.tws),
+        "data_sha256": data.sha256,
+        "init_sha256": None if init is None else init.file_sha256,
+        "hardware_sha256": model,
+    }
 
 
 def _network(plan: Plan, network: Network, init: TrainedNetwork | None, data: Splits) -> SpikingNetwork:
@@ -209,28 +234,36 @@ def _sizes(plan: Plan, layers: int, timesteps: int, init: TrainedNetwork | None)
     return tuple(given) * layers if len(given) == 1 else tuple(given)
 
 
-def _hardware(
-    plan: Plan, network: Network, names: Sequence[str], sizes: Sequence[int], progress: Progress | None
-) -> HardwareTerm | None:
+def _model(
+    plan: Plan, network: Network, sizes: Sequence[int], progress: Progress | None
+) -> HardwareModel | None:
+    """Fitted costs that the plan asks for: those of a file, else fitted now; None without a hardware loss."""
     if plan.variant == "base":
         return None
     timesteps = plan.timesteps or network.timesteps
-    searching = plan.variant == "has"
-    choices = plan.tws or tuple(size for size in TWS_CHOICES if size <= timesteps)
-    wanted = sorted(set(choices if searching else sizes))
-    if plan.hardware is not None:
-        model = HardwareModel.load(plan.hardware)
-        if model.timesteps != timesteps:
-            raise ConfigError(
-                f"is of {model.timesteps} time points, not {timesteps}", where=str(plan.hardware),
-                field="timesteps",
-            )  # fmt: skip
-    else:
-        model = fit_hardware_model(
-            network.model_copy(update={"timesteps": timesteps}), "spikex", wanted, progress=progress
-        )
-    if not searching:
+    wanted = sorted(set(_choices(plan, timesteps) if plan.variant == "has" else sizes))
+    if plan.hardware is None:
+        timed = network.model_copy(update={"timesteps": timesteps})
+        return fit_hardware_model(timed, "spikex", wanted, progress=progress)
+    model = HardwareModel.load(plan.hardware)
+    if model.timesteps != timesteps:
+        raise ConfigError(
+            f"is of {model.timesteps} time points, not {timesteps}", where=str(plan.hardware),
+            field="timesteps",
+        )  # fmt: skip
+    return model
+
+
+def _choices(plan: Plan, timesteps: int) -> tuple[int, ...]:
+    return plan.tws or tuple(size for size in TWS_CHOICES if size <= timesteps)
+
+
+def _hardware(
+    plan: Plan, model: HardwareModel, names: Sequence[str], sizes: Sequence[int], timesteps: int
+) -> HardwareTerm:
+    if plan.variant != "has":
         return HardwareLoss.of(model, names, sizes)
+    choices = _choices(plan, timesteps)
     possible = tuple(size for size in choices if all(size in model.choices(name) for name in names))
     if not possible:
         raise ConfigError("offers none of the window sizes searched", where="hardware model", field="tws")
@@ -257,6 +290,7 @@ def _card(
     chosen: Measured,
     test: Measured,
     init: TrainedNetwork | None,
+    model: HardwareModel | None,
 ) -> dict[str, Any]:
     """Provenance of the weights, as plain JSON."""
     card: dict[str, Any] = {
@@ -275,6 +309,13 @@ def _card(
         },
         "torch": torch.__version__,
     }
+    if model is not None:
+        card["hardware"] = {
+            "arch": model.arch,
+            "version": model.version,
+            "tws": sorted({fit.tws for fit in model.fits}),
+            "config_sha256": hashlib.sha256(json.dumps(model.config, sort_keys=True).encode()).hexdigest(),
+        }
     if init is not None:
         card["init"] = {"sha256": init.file_sha256, "commands": commands_of(init)}
     return card

@@ -198,7 +198,7 @@ def test_without_pytorch(here: Path) -> None:
     Path("torch.py").write_text("raise ImportError('not here')\n")
     Path("plain.py").write_text("def build():\n    return 1, 2\n")
     outcome = process("trace", "record", "plain.py:build", "--out", "x.npz")
-    is_mistake(outcome, "recording needs PyTorch: pip install spikex_sim[frameworks]")
+    is_mistake(outcome, "recording needs PyTorch: pip install 'spikex_sim[frameworks]'")
 
 
 def test_help_says_that_code_is_run(capsys: pytest.CaptureFixture[str]) -> None:

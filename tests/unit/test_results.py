@@ -16,6 +16,7 @@ import pytest
 import naive
 import spikex_sim as sx
 from command import REPOSITORY
+from spikex_sim.spec.load import preset_names
 
 T = 13
 NEURON = {"threshold": 12, "leak_shift": 3, "reset": "zero", "datapath": "int"}
@@ -150,6 +151,18 @@ class TestFiles:
                           r"|estimate_factor(_on_chip)?")  # fmt: skip
         assert all(unit.fullmatch(name) for name in floats), floats
         assert all(name.endswith(("_bits", "_pj")) for name in list(accesses[0])[3:])
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_what_every_machine_finds_is_written(preset: str, tmp_path: Path) -> None:
+    layer = {"name": "fc", "kind": "linear", "in_channels": 4, "out_channels": 3,
+             "neuron": {"threshold": 1, "leak_shift": 2}}  # fmt: skip
+    trace = sx.Trace.from_arrays([layer], np.ones((4, 1), bool), weights=[np.ones((3, 4), np.int8)])
+    result = sx.simulate(trace, preset, tws=1)
+    result.save(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "accesses.csv").read_text().splitlines()))
+    spent = sum(float(row["read_pj"]) + float(row["write_pj"]) for row in rows)
+    assert 0 < spent <= result.totals.energy_pj
 
 
 class TestSums:

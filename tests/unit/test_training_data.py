@@ -169,7 +169,7 @@ def test_recordings_are_split_once(tmp_path: Path) -> None:
     [
         ({"label": None}, "label: is missing"),
         ({"split": np.zeros(40, np.uint8)}, "split: must mark some samples"),
-        ({"sensor": np.array([36, 34, 2])}, "sensor: has a sensor of 34x36"),
+        ({"sensor": np.array([36, 34, 2])}, "sensor: a sensor of 34x36 cannot be merged"),
     ],
 )
 def test_recordings_that_do_not_do(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -220,3 +220,35 @@ def test_what_is_not_emulated(shape: tuple[int, ...]) -> None:
         emulated_splits(shape, 11, 6, 5000, samples=10, seed=0, augmentation=Augmentation())
     with pytest.raises(ConfigError, match="5 outputs for 10 classes"):
         emulated_splits((2, 16, 16), 5, 6, 5000, samples=10, seed=0, augmentation=Augmentation())
+
+
+def test_a_folder_of_recordings_is_trained_on_as_its_files_are(tmp_path: Path) -> None:
+    """Classes and parts from the folders, as N-MNIST comes."""
+    rng = np.random.default_rng(3)
+    for part, label, number in [
+        (part, label, k) for part in ("Train", "Test") for label in (0, 1) for k in range(4)
+    ]:
+        folder = tmp_path / "N-MNIST" / part / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        x, y, on = rng.integers(0, (34, 34, 2), (50, 3)).T
+        t = np.sort(rng.integers(0, 300_000, 50))
+        raw = np.stack([x, y, on << 7 | t >> 16, t >> 8, t], 1) & 255
+        (folder / f"{number:05d}.bin").write_bytes(raw.astype(np.uint8).tobytes())
+    splits = recorded_splits(
+        tmp_path / "N-MNIST",
+        (2, 34, 34),
+        30,
+        10_000,
+        seed=0,
+        augmentation=Augmentation(),
+        validation_share=0.25,
+    )
+    assert [len(part.labels) for part in splits.parts] == [6, 2, 8]
+    assert "by their own split" in splits.about and splits.sha256
+    files = sorted((tmp_path / "N-MNIST" / "Test").rglob("*.bin"))
+    assert splits.test.labels.tolist() == [int(file.parent.name) for file in files]
+    for number, file in enumerate(files):
+        one = load_recordings(file).sample(0)
+        spikes = bin_events(one, 30, 10_000, (34, 34)).spikes
+        found = splits.test.batch(np.array([number]), None)[:, 0]
+        np.testing.assert_array_equal(np.moveaxis(found, 0, -1), spikes)

@@ -366,4 +366,4 @@ def test_without_torch_there_is_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spikex_sim.cli.train.find_spec", lambda _: None)
-    is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), "needs PyTorch: pip install spikex_sim[train]")
+    is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), "needs PyTorch: pip install 'spikex_sim[train]'")
