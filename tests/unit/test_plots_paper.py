@@ -282,7 +282,7 @@ def test_fonts_are_inside_the_file() -> None:
         ("fig11", [ROWS["fig11"][0] | {"energy_rf_pj": -1}], "energy_rf_pj: must be a number of 0 or more"),
         ("fig12", [ROWS["fig12"][0] | {"energy_spikes_pj": ""}], "energy_spikes_pj: must be a number"),
         ("fig7", [*ROWS["fig7"], ROWS["fig7"][0]], "network: two rows of dvs-gesture-medium, 0.0"),
-        ("fig8", fig8(2, *range(1, 9)), "tws: 8 window sizes, more than 7"),
+        ("fig8", fig8(2, *range(1, 16)), "tws: 15 window sizes, more than 14"),
         ("fig8", [ROWS["fig8"][0] | {"probability": None}], "probability: must be a number"),
         ("fig13", fig13("SpikeX"), "configuration: DVS-Gesture Medium has no rows of PTB"),
         ("fig13", [ROWS["fig13"][0] | {"configuration": "GPU"}], "configuration: 'GPU' is none of PTB"),

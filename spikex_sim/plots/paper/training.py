@@ -29,7 +29,7 @@ from spikex_sim.plots.sweeps import fit_values
 from spikex_sim.plots.table import Row, Rows, number, numbers
 
 DENSITIES = {"spike_density": "spikes", "window_density": "windows with a spike"}
-MAX_SIZES = len(FILLS)
+MAX_SIZES = 2 * len(FILLS)
 STRIP = 0.82
 """Height of a layer's strip in Fig. 8, of the distance between layers."""
 
@@ -106,7 +106,7 @@ def paper_fig8(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         raise FigureError(f"{len(sizes)} window sizes, more than {MAX_SIZES}, cannot be told apart",
                           field="tws")  # fmt: skip
     looks = [
-        Look(f"TWS {size:g}", FILLS[at % len(FILLS)], HATCHES[at % len(HATCHES)])
+        Look(f"TWS {size:g}", FILLS[at % len(FILLS)], HATCHES[(at + at // len(FILLS)) % len(HATCHES)])
         for at, size in enumerate(sizes)
     ]
     networks = by_text(rows, "network")
@@ -144,7 +144,7 @@ def _beta_axis(axis: Axes, betas: list[float]) -> list[float]:
         ticks = [zero, *(tick for tick in ticks if tick > zero * (right / left) ** 0.12)]
     axis.set_xticks(ticks, ["0" if 0.0 in betas and tick == zero else f"{tick:g}" for tick in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xlabel("Hardware loss β (1)")
+    axis.set_xlabel("Weight of the hardware loss, β")
     return places
 
 
