@@ -144,7 +144,7 @@ def _beta_axis(axis: Axes, betas: list[float]) -> list[float]:
         ticks = [zero, *(tick for tick in ticks if tick > zero * (right / left) ** 0.12)]
     axis.set_xticks(ticks, ["0" if 0.0 in betas and tick == zero else f"{tick:g}" for tick in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xlabel("Weight of the hardware loss, β")
+    axis.set_xlabel("Hardware loss β (1)")
     return places
 
 
