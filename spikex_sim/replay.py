@@ -185,6 +185,7 @@ class LayerRunner:
             edp = sum(cost.energy.total_pj for cost in costs) * sum(cost.cycles for cost in costs)
             if best is None or edp < best[0]:
                 best = edp, costs
+            del costs  # a loser's arrays make room for the next one's
         if best is None:
             assert refused is not None
             raise refused
