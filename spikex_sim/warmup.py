@@ -15,7 +15,7 @@ import numpy as np
 
 from spikex_sim import dispatch, gemm, geometry, tags
 from spikex_sim.kernels import lif, passes, slots, survey
-from spikex_sim.memory import chunks, engine, fast, folds, group, steps
+from spikex_sim.memory import chunks, engine, fast, folds, group, laying, steps
 
 log = logging.getLogger("spikex_sim")
 
@@ -29,7 +29,7 @@ KERNELS = (
     passes._execute,
     slots._count_slots,
     group._batch_counts,
-    group._lay_group,
+    laying.lay_group,
     steps._durations,
     chunks._cut,
     fast._recurrence,
@@ -70,7 +70,8 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
     modules = (
-        dispatch, gemm, geometry, tags, lif, passes, slots, survey, chunks, engine, fast, folds, group, steps,
+        dispatch, gemm, geometry, tags, lif, passes, slots, survey,
+        chunks, engine, fast, folds, group, laying, steps,
     )  # fmt: skip
     newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]

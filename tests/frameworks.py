@@ -68,3 +68,9 @@ def spikes_of(neurons: list[Any], run: Callable[[], None]) -> list[np.ndarray]:
 def sha256(spikes: np.ndarray) -> str:
     """Hash as results have it."""
     return hashlib.sha256(np.packbits(spikes, axis=-1).tobytes()).hexdigest()
+
+
+def leaky(**more: Any) -> Any:
+    """Make a neuron of snnTorch with hard reset, other parameters as given."""
+    snn = pytest.importorskip("snntorch")
+    return snn.Leaky(**{"beta": 0.5, "reset_mechanism": "zero", "init_hidden": True, **more})

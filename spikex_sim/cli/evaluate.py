@@ -29,6 +29,12 @@ Data = Annotated[
     ),
 ]
 
+Part = Annotated[str, typer.Option("--split", help="Samples of marked recordings.", metavar="train|test|all")]
+SampleStep = Annotated[
+    float | None,
+    typer.Option("--step-ms", help="Length of a time point; default: as trained.", metavar="MS"),
+]
+
 
 def evaluate(
     network: Annotated[
@@ -39,13 +45,8 @@ def evaluate(
         typer.Option("--variant", help=f"Of {', '.join(VARIANTS)}; default base.", metavar="NAME"),
     ] = None,
     data: Data = None,
-    split: Annotated[
-        str, typer.Option("--split", help="Samples of marked recordings.", metavar="train|test|all")
-    ] = "test",
-    step_ms: Annotated[
-        float | None,
-        typer.Option("--step-ms", help="Length of a time point; default: as trained.", metavar="MS"),
-    ] = None,
+    split: Part = "test",
+    step_ms: SampleStep = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help=f"Most samples; emulated: {EMULATED}.")
     ] = None,
@@ -69,10 +70,6 @@ def evaluate(
     names = split_names(arch, "--arch")
     window = None if tws is None else f"[{tws}]" if "," in tws else tws
     overrides = parse_settings(settings, window)
-    if split not in ("train", "test", "all"):
-        raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
-    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
-        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
     from spikex_sim.cli import show
 
     show.log_to_terminal()
@@ -121,6 +118,10 @@ def read_samples(
 
     from spikex_sim.trace.samples import Split, emulated_samples, load_samples, step_of
 
+    if split not in ("train", "test", "all"):
+        raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
+    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
+        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
     shape = trained.layers[0].input_shape
     own = trained.card.get("step_us")
     step_us = own if isinstance(own, int) and own > 0 else step_of(shape)

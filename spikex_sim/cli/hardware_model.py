@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikex_sim.cli.evaluate import Data, load_weights, read_samples
+from spikex_sim.cli.evaluate import Data, Part, SampleStep, load_weights, read_samples
 from spikex_sim.cli.options import (
     Arch,
     Engine,
@@ -91,13 +91,8 @@ def search_tws(
         str | None, typer.Option("--variant", help="Of base, ht, has; default base.", metavar="NAME")
     ] = None,
     data: Data = None,
-    split: Annotated[
-        str, typer.Option("--split", help="Samples of marked recordings.", metavar="train|test|all")
-    ] = "test",
-    step_ms: Annotated[
-        float | None,
-        typer.Option("--step-ms", help="Length of a time point; default: as trained.", metavar="MS"),
-    ] = None,
+    split: Part = "test",
+    step_ms: SampleStep = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most samples; default 20.")] = 20,
     arch: Arch = "spikex",
     tws: Sizes = None,

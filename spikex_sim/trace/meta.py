@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from spikex_sim.errors import TraceError
 from spikex_sim.spec.validation import validated
@@ -20,6 +20,24 @@ MAX_LAYERS = 4096
 """Most layers accepted in one trace."""
 MAX_KEY_CHARS = 200
 """Longest JSON key accepted."""
+
+
+def _not_absurdly_many(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MAX_LAYERS:
+        raise ValueError(f"{len(value)} layers, more than {MAX_LAYERS}")
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be printable text on one line")
+    return value
+
+
+ONE_LINE = AfterValidator(_printable)
+"""Text that is printed in results."""
+Layers = Annotated[list[Layer], Field(min_length=1), BeforeValidator(_not_absurdly_many)]
+"""Layers of a file of unknown origin."""
 
 
 class TraceMeta(BaseModel):
@@ -45,25 +63,11 @@ class TraceMeta(BaseModel):
 
     format: Literal["spikex-trace"]
     version: Literal[1]
-    name: str = Field(default="", max_length=200)
+    name: Annotated[str, Field(max_length=200), ONE_LINE] = ""
     timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
-    source: str = Field(default="", max_length=2000)
-    layers: list[Layer] = Field(min_length=1)
+    source: Annotated[str, Field(max_length=2000), ONE_LINE] = ""
+    layers: Layers
     samples: int | None = Field(default=None, ge=1, le=MAX_SAMPLES)
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _not_absurdly_many(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(value) > MAX_LAYERS:
-            raise ValueError(f"{len(value)} layers, more than {MAX_LAYERS}")
-        return value
-
-    @field_validator("name", "source")
-    @classmethod
-    def _printable(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("must be printable text on one line")
-        return value
 
 
 def parse_meta(text: str, where: str) -> TraceMeta:

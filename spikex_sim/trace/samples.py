@@ -133,14 +133,8 @@ def emulated_samples(
     ConfigError
         If no camera gives what the network takes.
     """
-    digits = shape == DIGIT_SHAPE
-    side = shape[-1]
-    if not digits and (shape != (2, side, side) or CAMERA_SIDE % side):
-        raise ConfigError(
-            f"takes spikes of shape {list(shape)}, of which none are emulated; give recordings (--data)",
-            where="network",
-        )
-    kind = "digits" if digits else "gestures"
+    kind = emulated_kind(shape)
+    digits, side = kind == "digits", shape[-1]
     step_ms = (step_us or STEP_US[kind]) / 1000
 
     def spikes(number: int) -> NDArray[np.bool_]:
@@ -159,6 +153,24 @@ def emulated_samples(
         f"{count} {kind} in front of an emulated event camera, {timesteps} steps of {step_ms:g} ms, "
         f"seed {seed}",
     )
+
+
+def emulated_kind(shape: Shape) -> Literal["digits", "gestures"]:
+    """What an emulated camera shows a network, by its input.
+
+    Raises
+    ------
+    ConfigError
+        If no camera gives what the network takes.
+    """
+    if shape == DIGIT_SHAPE:
+        return "digits"
+    if len(shape) != 3 or shape != (2, shape[-1], shape[-1]) or CAMERA_SIDE % shape[-1]:
+        raise ConfigError(
+            f"takes spikes of shape {list(shape)}, of which none are emulated; give recordings (--data)",
+            where="network",
+        )
+    return "gestures"
 
 
 def step_of(shape: Shape) -> int:

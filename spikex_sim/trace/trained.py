@@ -12,16 +12,16 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from spikex_sim.errors import TraceError
 from spikex_sim.spec.validation import validated
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.meta import MAX_LAYERS, MAX_META_CHARS, parse_json
+from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, parse_json
 from spikex_sim.trace.model import MAX_TIMESTEPS, Trace, check_chain, check_declared, describe_layer
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
 from spikex_sim.trace.store import replace_file, write_npz
@@ -43,27 +43,13 @@ class _Meta(BaseModel):
 
     format: Literal["spikex-weights"]
     version: Literal[1]
-    name: str = Field(min_length=1, max_length=200)
-    network: str = Field(min_length=1, max_length=200)
+    name: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
+    network: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
     variant: Variant
     timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
-    layers: list[Layer] = Field(min_length=1)
+    layers: Layers
     tws: list[int] | None = None
     card: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _not_absurdly_many(cls, value: Any) -> Any:
-        if isinstance(value, list) and len(value) > MAX_LAYERS:
-            raise ValueError(f"{len(value)} layers, more than {MAX_LAYERS}")
-        return value
-
-    @field_validator("name", "network")
-    @classmethod
-    def _printable(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("must be printable text on one line")
-        return value
 
 
 @dataclass(frozen=True, eq=False)

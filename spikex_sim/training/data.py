@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.errors import ConfigError, TraceError
 from spikex_sim.trace.npyzip import shown
-from spikex_sim.trace.samples import LabelledSamples, load_samples
+from spikex_sim.trace.samples import CAMERA_SIDE, LabelledSamples, emulated_kind, load_samples
 from spikex_sim.trace.store import replace_file, write_npz
 from spikex_sim.trace.synth import (
     GESTURE_CAMERA,
@@ -25,9 +25,6 @@ from spikex_sim.trace.synth import (
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
 
 Progress = Callable[[str, int, int], None]
-DVS_SIDE = 128
-"""Rows and columns of the emulated gestures."""
-DIGITS = (2, 34, 34)
 CAMERA = replace(GESTURE_CAMERA, frame_ms=2.5)
 """Looks at gestures less often than the one that it is, which takes half the time."""
 
@@ -153,14 +150,8 @@ def emulated_splits(
     ConfigError
         If the network takes neither.
     """
-    digits = input_shape == DIGITS
-    side = input_shape[-1]
-    if not digits and (len(input_shape) != 3 or input_shape != (2, side, side) or DVS_SIDE % side):
-        raise ConfigError(
-            f"takes spikes of shape {list(input_shape)}, of which none are emulated; give recordings "
-            "(--data)",
-            where="network",
-        )
+    kind = emulated_kind(input_shape)
+    digits, side = kind == "digits", input_shape[-1]
     if classes < 10:
         raise ConfigError(f"has {classes} outputs for 10 classes", where="network")
     step_ms = step_us / 1000
@@ -178,7 +169,7 @@ def emulated_splits(
             spikes = gesture_camera(
                 int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream, camera=CAMERA
             )
-            spikes = pool_or(spikes, DVS_SIDE // side)
+            spikes = pool_or(spikes, CAMERA_SIDE // side)
         packed[sample] = np.packbits(spikes, axis=-1)
     data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
@@ -187,7 +178,7 @@ def emulated_splits(
         training,
         validation,
         test,
-        f"emulated {'digits' if digits else 'gestures'}, seed {seed}: {samples} for training, {held} "
+        f"emulated {kind}, seed {seed}: {samples} for training, {held} "
         f"for validation, {held} for testing, {timesteps} steps of {step_ms:g} ms",
         step_us,
     )

@@ -91,7 +91,15 @@ class Trainer:
         TraceError
             If the checkpoint is damaged, belongs to another run, or cannot be written.
         """
+        before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(self.device.type == "cpu")
+        try:
+            self._train(folder, progress)
+        finally:
+            torch.use_deterministic_algorithms(before)
+        return self.rows
+
+    def _train(self, folder: Path | None, progress: Progress | None) -> None:
         if folder is not None:
             self._restore(folder)
         while self.epoch < self.recipe.epochs:
@@ -102,7 +110,6 @@ class Trainer:
             if folder is not None:
                 save_checkpoint(folder, self._meta(), self._arrays())
         self._take_best()
-        return self.rows
 
     def _begin(self, progress: Progress | None) -> None:
         """Take the accuracy that the hardware loss must keep, and the EDP it is relative to."""

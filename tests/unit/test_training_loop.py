@@ -367,3 +367,26 @@ def test_without_torch_there_is_one_line(
 ) -> None:
     monkeypatch.setattr("spikex_sim.cli.train.find_spec", lambda _: None)
     is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), "needs PyTorch: pip install 'spikex_sim[train]'")
+
+
+def test_a_checkpoint_belongs_to_all_that_a_run_is_made_of(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = [*BASE, "--epochs", 1, "--checkpoint", "ck", "--out", "a.npz"]
+    succeed(capsys, *line)
+    for more, key in ((("--plain",), "augmented"), (("--cutoff", 1), "surrogate")):
+        is_mistake(spikex(capsys, *line, *more), "other settings", f"settings.{key}:")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--ht", 0.1, "--epochs", 2, "--pretrain", 2), "--pretrain: of 2 leaves none of the 2 epochs"),
+        (("--step-ms", "nan"), "--step-ms: must be 0.001 to 1e6"),
+    ],
+)
+def test_runs_that_cannot_be(
+    here: Path, capsys: pytest.CaptureFixture[str], more: tuple[object, ...], words: str
+) -> None:
+    is_mistake(spikex(capsys, *BASE, "--tws", 3, "--out", "x.npz", *more), words)
+    assert not Path("x.npz").exists()
