@@ -62,7 +62,7 @@ figures: $(VENV)/.runtime
 
 # Kernels are compiled once here, not once in every test process.
 test: $(VENV)/.dev
-	@$(BIN)/python -c 'from spikex_sim.simulator import prepare; prepare()'
+	@$(BIN)/python -c 'from spikex_sim.run.simulate import prepare; prepare()'
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	$(MAKE) --no-print-directory test-kernels
 
@@ -90,7 +90,7 @@ $(TRAIN)/.ready: $(VENV)/bin/python setup.cfg
 	@touch $@
 
 test-train: $(TRAIN)/.ready
-	@$(TRAIN)/bin/python -c 'from spikex_sim.simulator import prepare; prepare()'
+	@$(TRAIN)/bin/python -c 'from spikex_sim.run.simulate import prepare; prepare()'
 	$(TRAIN)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(TRAIN_TESTS)
 
 bench: $(BENCH)/.ready

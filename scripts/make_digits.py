@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from spikex_sim.trace.npyzip import write_npyzip
 
-DEFAULT = Path(__file__).parent.parent / "spikex_sim" / "trace" / "digits.npz"
+DEFAULT = Path(__file__).parent.parent / "spikex_sim" / "sources" / "cameras" / "digits.npz"
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import csv
 import sys
 from pathlib import Path
 
-from spikex_sim.energy import cacti
-from spikex_sim.energy.rows import SRAM_COLUMNS
-from spikex_sim.errors import EnergyTableError
+from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.costs import cacti
+from spikex_sim.costs.rows import SRAM_COLUMNS
 
 NODE_NM = 32
 TEMPERATURE_K = 350
@@ -29,7 +29,7 @@ CAPACITIES_BYTES = tuple(
         | {18432, 27648, 55296, 110592, 147456}
     )
 )
-TABLES = Path(__file__).resolve().parent.parent / "spikex_sim" / "energy" / "tables"
+TABLES = Path(__file__).resolve().parent.parent / "spikex_sim" / "costs" / "tables"
 
 
 def main() -> int:

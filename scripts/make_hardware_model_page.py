@@ -20,20 +20,20 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from spikex_sim.files import csv_text
-from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
-from spikex_sim.hardware_model.compare import Prediction, compare
-from spikex_sim.hardware_model.model import QUANTITIES
-from spikex_sim.network import attach_network
+from spikex_sim.core.files import csv_text
+from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
+from spikex_sim.explore.fitted.compare import Prediction, compare
+from spikex_sim.explore.fitted.curves import QUANTITIES
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.papers.spikex.workloads import recorded_network
 from spikex_sim.plots.hardware import hardware_model, held_out
 from spikex_sim.plots.style import columns, file_bytes
-from spikex_sim.reproduction.workloads import recorded_network
+from spikex_sim.sources.layer_activity import load_recorded_layers
+from spikex_sim.sources.open_loop import recorded_trace
+from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples, step_of
+from spikex_sim.sources.trained import load_trained, shipped_names
 from spikex_sim.spec.networks import load_network
-from spikex_sim.trace.model import Trace
-from spikex_sim.trace.open_loop import recorded_trace
-from spikex_sim.trace.recorded import load_recorded_layers
-from spikex_sim.trace.samples import LabelledSamples, emulated_samples, load_samples, step_of
-from spikex_sim.trace.trained import load_trained, shipped_names
+from spikex_sim.trace.trace import Trace
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "hardware-model.md"
@@ -72,7 +72,7 @@ spikex-sim hardware-model nmnist --arch spikex --tws 1,2,4,8 --out nmnist.json -
 ```
 
 ```python
-from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
+from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
 model = fit_hardware_model("nmnist", "spikex", [1, 2, 4, 8], overrides={"array.rows": 16})
 model.save("nmnist.json"); model = HardwareModel.load("nmnist.json")
 fit = model.layer("conv2", 4)     # densities, edp_js_per_window, energy_pj_per_window, cycles_per_window, windows

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from spikex_sim.trace.trained import TrainedNetwork, load_trained, shipped_names
+from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"
 VARIANTS = {

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from spikex_sim.data import DEFAULT_TRACE
-from spikex_sim.network import attach_network
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.sources.synth import bernoulli, bursty, digit_camera, gesture_camera, pool_or
+from spikex_sim.sources.trained import TrainedNetwork, load_trained
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.trace.store import save_trace
-from spikex_sim.trace.synth import bernoulli, bursty, digit_camera, gesture_camera, pool_or
-from spikex_sim.trace.trained import TrainedNetwork, load_trained
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 0

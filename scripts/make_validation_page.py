@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 
 import spikex_sim as sx
-from spikex_sim.energy.table import EnergyTable
+from spikex_sim.costs.table import EnergyTable
+from spikex_sim.papers.spikex.measures import trends
+from spikex_sim.papers.spikex.scorecard import markdown, scorecard
+from spikex_sim.papers.spikex.setting import FITTED, PARAMETERS, of_preset
+from spikex_sim.papers.spikex.studies import STUDIES, Machines
 from spikex_sim.plots.folder import STUDY_TEXTS, read_rows
-from spikex_sim.reproduction.measures import trends
-from spikex_sim.reproduction.scorecard import markdown, scorecard
-from spikex_sim.reproduction.setting import FITTED, PARAMETERS, of_preset
-from spikex_sim.reproduction.studies import STUDIES, Machines
-from spikex_sim.results import RunResult
+from spikex_sim.run.results import RunResult
+from spikex_sim.sources.open_loop import generated_trace
 from spikex_sim.spec.networks import load_network
-from spikex_sim.trace.open_loop import generated_trace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validation.md"
 TORNADO = PAGE.with_name("tornado.csv")

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.accelerators.base import AnySchedule
-from spikex_sim.activations import Activations, spike_counts
-from spikex_sim.dispatch import Schedule
-from spikex_sim.gemm import GemmSchedule
-from spikex_sim.geometry import corner
-from spikex_sim.issue import lay_out
-from spikex_sim.memory.group import batch_counts, widths_of
-from spikex_sim.memory.traffic import Traffic
-from spikex_sim.registry import plugin
-from spikex_sim.serial import SerialSchedule
+from spikex_sim.core.geometry import corner
+from spikex_sim.core.registry import plugin
+from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.schedules.dense.activations import Activations, spike_counts
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.issue import lay_out
+from spikex_sim.schedules.ntwu.group import batch_counts, widths_of
+from spikex_sim.schedules.ntwu.schedule import Schedule
+from spikex_sim.schedules.ntwu.traffic import Traffic
+from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.tags import WindowedSpikes, window_spikes
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 
 TIMES = {(0, 1): 5, (1, 1): 1, (1, 2): 1, (2, 3): 4, (3, 1): 3}
 """Row and column of every input that spikes, and when; each once, so that all machines take them."""

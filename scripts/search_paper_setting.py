@@ -4,7 +4,7 @@
 
 From three starts every parameter in turn takes the value of its range with the least error over all rows of
 Figures 9, 10 and 12, until none moves: what Figure 12 cannot do without (see IMPLIED), the defaults, and the
-best of a number of random settings (seed 0). Ranges and reasons: `spikex_sim/reproduction/setting.py`. With
+best of a number of random settings (seed 0). Ranges and reasons: `spikex_sim/papers/spikex/setting.py`. With
 ``--write`` the best becomes the presets ``spikex-paper`` and ``ptb-paper``. About half an hour on two cores.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from spikex_sim.reproduction.setting import (
+from spikex_sim.papers.spikex.setting import (
     OWN_TILES,
     PARAMETERS,
     Fit,
@@ -27,7 +27,7 @@ from spikex_sim.reproduction.setting import (
     evaluator,
     overrides_of,
 )
-from spikex_sim.simulator import prepare
+from spikex_sim.run.simulate import prepare
 
 PRESETS = Path(__file__).resolve().parents[1] / "spikex_sim" / "spec" / "presets"
 SEED = 0

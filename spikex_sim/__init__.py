@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spikex_sim.errors import (
+    from spikex_sim.core.errors import (
         ConfigError,
         EnergyTableError,
         FigureError,
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
         TraceError,
         UnsupportedError,
     )
-    from spikex_sim.results import RunResult
-    from spikex_sim.simulator import simulate
+    from spikex_sim.explore.ann import AnnComparison, AnnRow, against_ann
+    from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
+    from spikex_sim.explore.sweeps.runner import sweep
+    from spikex_sim.explore.sweeps.table import pareto_front
+    from spikex_sim.run.results import RunResult
+    from spikex_sim.run.simulate import simulate
+    from spikex_sim.sources.frameworks.dynamics import Dynamics
+    from spikex_sim.sources.frameworks.record import record
     from spikex_sim.spec.arch import Accelerator
     from spikex_sim.spec.load import load_accelerator
     from spikex_sim.spec.workload import Layer, Neuron
-    from spikex_sim.studies.ann import AnnComparison, AnnRow, against_ann
-    from spikex_sim.studies.dynamic import DynamicRow, dynamic_timesteps
-    from spikex_sim.sweeps.runner import sweep
-    from spikex_sim.sweeps.table import pareto_front
-    from spikex_sim.trace.dynamics import Dynamics
-    from spikex_sim.trace.model import Trace
-    from spikex_sim.trace.record import record
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
+    from spikex_sim.trace.trace import Trace
 
 _HOMES = {
     "Accelerator": "spec.arch",
-    "AnnComparison": "studies.ann",
-    "AnnRow": "studies.ann",
-    "ConfigError": "errors",
-    "DynamicRow": "studies.dynamic",
-    "Dynamics": "trace.dynamics",
-    "EnergyTableError": "errors",
-    "FigureError": "errors",
+    "AnnComparison": "explore.ann",
+    "AnnRow": "explore.ann",
+    "ConfigError": "core.errors",
+    "DynamicRow": "explore.dynamic",
+    "Dynamics": "sources.frameworks.dynamics",
+    "EnergyTableError": "core.errors",
+    "FigureError": "core.errors",
     "Layer": "spec.workload",
     "Neuron": "spec.workload",
-    "OutputError": "errors",
-    "RunResult": "results",
-    "SpikexError": "errors",
-    "Trace": "trace.model",
-    "TraceError": "errors",
-    "UnsupportedError": "errors",
-    "against_ann": "studies.ann",
-    "dynamic_timesteps": "studies.dynamic",
+    "OutputError": "core.errors",
+    "RunResult": "run.results",
+    "SpikexError": "core.errors",
+    "Trace": "trace.trace",
+    "TraceError": "core.errors",
+    "UnsupportedError": "core.errors",
+    "against_ann": "explore.ann",
+    "dynamic_timesteps": "explore.dynamic",
     "load_accelerator": "spec.load",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
-    "pareto_front": "sweeps.table",
-    "record": "trace.record",
+    "pareto_front": "explore.sweeps.table",
+    "record": "sources.frameworks.record",
     "save_trace": "trace.store",
-    "simulate": "simulator",
-    "sweep": "sweeps.runner",
+    "simulate": "run.simulate",
+    "sweep": "explore.sweeps.runner",
 }
 
 __all__ = [

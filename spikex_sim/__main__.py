@@ -31,7 +31,7 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     """Message and exit code of what the user can mend or has asked for; anything else is a bug and raised."""
     import typer
 
-    from spikex_sim.errors import SpikexError
+    from spikex_sim.core.errors import SpikexError
 
     # typer carries its own click, whose exceptions it does not re-export
     usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")

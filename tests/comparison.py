@@ -8,9 +8,9 @@ import pytest
 
 import naive_cost
 from pipeline import Run, oracle_config, run
-from spikex_sim.errors import ConfigError
-from spikex_sim.issue import APART
-from spikex_sim.memory.residency import Handover
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.schedules.issue import APART
+from spikex_sim.schedules.ntwu.residency import Handover
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 

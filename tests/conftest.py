@@ -26,6 +26,6 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     Numba itself compares a kernel with its own file alone, not with those it calls into.
     """
     if not hasattr(session.config, "workerinput"):
-        from spikex_sim.simulator import prepare
+        from spikex_sim.run.simulate import prepare
 
         prepare()

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeline import Run, run
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload, overrides, workloads
 

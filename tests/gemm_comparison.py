@@ -16,11 +16,11 @@ import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
 from pipeline import widths
-from spikex_sim.activations import Activations
-from spikex_sim.errors import ConfigError
-from spikex_sim.issue import lay_out
-from spikex_sim.registry import plugin
-from spikex_sim.tags import window_spikes
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.registry import plugin
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.schedules.dense.activations import Activations
+from spikex_sim.schedules.issue import lay_out
 from strategies import Workload
 
 ENGINES = ("fast", "event")

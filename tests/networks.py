@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import naive
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 from strategies import make_weights
 
 NEURONS: dict[str, dict[str, Any]] = {

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.accelerators.base import AnySchedule
-from spikex_sim.accounting import Stalls
-from spikex_sim.dispatch import Schedule
-from spikex_sim.issue import APART, execute
-from spikex_sim.kernels.survey import Survey, survey
-from spikex_sim.memory.engine import Durations, Ends, attribute_stalls
-from spikex_sim.memory.group import Widths, widths_of
-from spikex_sim.memory.residency import Handover
-from spikex_sim.memory.steps import durations_of
-from spikex_sim.memory.traffic import Traffic, traffic_of
-from spikex_sim.registry import plugin
+from spikex_sim.core.counts import Stalls
+from spikex_sim.core.registry import plugin
+from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.schedules.issue import APART, execute
+from spikex_sim.schedules.ntwu.group import Widths, widths_of
+from spikex_sim.schedules.ntwu.residency import Handover
+from spikex_sim.schedules.ntwu.schedule import Schedule
+from spikex_sim.schedules.ntwu.survey import Survey, survey
+from spikex_sim.schedules.ntwu.traffic import Traffic, traffic_of
+from spikex_sim.schedules.steps import durations_of
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.tags import WindowedSpikes, window_spikes
+from spikex_sim.timing.engine import Durations, Ends, attribute_stalls
 from strategies import Workload
 
 

@@ -21,7 +21,7 @@ from distribution import install
 PLUGIN = '''
 import os, signal, threading, time
 from spikex_sim.accelerators.spikex import SpikeX
-from spikex_sim.errors import UnsupportedError
+from spikex_sim.core.errors import UnsupportedError
 
 class Watched(SpikeX):
     """Writes a line whenever a point is begun; what WATCHED_FAIL and WATCHED_DIE name fails or kills."""
@@ -124,7 +124,7 @@ class Watched:
         script = """
 import itertools, json, sys
 import spikex_sim as sx
-from spikex_sim.sweeps.work import point_key
+from spikex_sim.explore.sweeps.work import point_key
 trace, counts = [sx.load_trace(sys.argv[1])], map(int, sys.argv[2:])
 for t, r, c in itertools.product(*(range(1, count + 1) for count in counts)):
     values = {"scheduler": "watched", "tws": t, "array.rows": r, "array.cols": c}

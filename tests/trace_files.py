@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from helpers import Member
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.model import Trace
+from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.trace import Trace
 
 TERABYTE = 1 << 40
 MEMORY_ALLOWED = 8 << 20

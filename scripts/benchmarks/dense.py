@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 import spikex_sim as sx
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 
 
 def forward(trace: Trace) -> Callable[[], Any]:

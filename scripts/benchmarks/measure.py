@@ -28,9 +28,9 @@ from typing import Any
 import spikex_sim as sx
 from benchmarks import page, scalesim_run, workloads
 from benchmarks.timing import Timer, exponent, medians, settled, timed
-from spikex_sim.simulator import versions
-from spikex_sim.trace.model import Trace
-from spikex_sim.warmup import KERNELS
+from spikex_sim.run.simulate import versions
+from spikex_sim.run.warmup import KERNELS
+from spikex_sim.trace.trace import Trace
 
 WORSE = 1.1
 """How much worse than in the saved run a ratio may be."""
@@ -169,7 +169,7 @@ def peaks(folder: Path) -> Iterator[Row]:
     """Memory at its peak, of fresh processes above what they have after their imports."""
     script = (
         "import sys, spikex_sim as sx\n"
-        "from spikex_sim.simulator import simulate\n"
+        "from spikex_sim.run.simulate import simulate\n"
         "def peak():\n"
         "    lines = open('/proc/self/status').read().splitlines()\n"
         "    return int(next(line for line in lines if line.startswith('VmHWM')).split()[1]) / 1000\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import spikex_sim as sx
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 
 Sizes = tuple[int, int, int, int, int, int, int]
 """Ifmap height and width, filter height and width, channels in and out, stride; strides divide."""

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 import spikex_sim as sx
-from spikex_sim.replay import TimedLayer
-from spikex_sim.simulator import simulate
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.run.replay import TimedLayer
+from spikex_sim.run.simulate import simulate
+from spikex_sim.sources.open_loop import generated_trace
 from spikex_sim.spec.networks import load_network
-from spikex_sim.tags import WindowedSpikes
-from spikex_sim.trace.model import Trace
-from spikex_sim.trace.open_loop import generated_trace
+from spikex_sim.trace.trace import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from spikex_sim.dispatch import Schedule
-from spikex_sim.gemm import GemmSchedule
-from spikex_sim.serial import SerialSchedule
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.ntwu.schedule import Schedule
+from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-from spikex_sim.tags import WindowedSpikes
 
 AnySchedule = Schedule | GemmSchedule | SerialSchedule
-"""Kinds of schedules; see :mod:`spikex_sim.issue` for how to add one."""
+"""Kinds of schedules; see :mod:`spikex_sim.schedules.issue` for how to add one."""
 
 
 class Scheduler(Protocol):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.dispatch import RowGroups, Runs, Schedule
-from spikex_sim.geometry import geometry_of
-from spikex_sim.memory.mapping import choose_tiles
+from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.tags import WindowedSpikes, receptive_activity
+from spikex_sim.schedules.ntwu.schedule import RowGroups, Runs, Schedule
+from spikex_sim.schedules.ntwu.tiles import choose_tiles
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-from spikex_sim.tags import WindowedSpikes, receptive_activity
 
 
 class ParallelTimeBatching(Scheduler):

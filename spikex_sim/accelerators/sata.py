@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.errors import ConfigError
-from spikex_sim.gemm import GemmDataflow, GemmSchedule
-from spikex_sim.geometry import Geometry, geometry_of
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.geometry import Geometry, geometry_of
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.dense.schedule import GemmDataflow, GemmSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-from spikex_sim.tags import WindowedSpikes
 
 
 class Sata(Scheduler):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.errors import UnsupportedError
-from spikex_sim.geometry import geometry_of
-from spikex_sim.kernels.serial import field_spikes
-from spikex_sim.memory.group import widths_of
-from spikex_sim.serial import SerialSchedule
+from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.ntwu.group import widths_of
+from spikex_sim.schedules.serial.fields import field_spikes
+from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-from spikex_sim.tags import WindowedSpikes
 
 
 class SpinalFlow(Scheduler):

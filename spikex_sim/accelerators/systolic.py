@@ -6,12 +6,12 @@ Cycles as SCALE-Sim defines them (Samajdar et al., ISPASS 2020; SCALE-Sim 3.0.0)
 from __future__ import annotations
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.errors import ConfigError
-from spikex_sim.gemm import GemmSchedule
-from spikex_sim.geometry import geometry_of
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.dense.schedule import GemmSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-from spikex_sim.tags import WindowedSpikes
 
 
 class Systolic(Scheduler):

@@ -33,7 +33,7 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
-from spikex_sim.errors import UnsupportedError
+from spikex_sim.core.errors import UnsupportedError
 
 app = typer.Typer(
     name="spikex-sim",
@@ -117,8 +117,8 @@ def run(
 
     show.log_to_terminal()
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
-    from spikex_sim.files import check_writable
-    from spikex_sim.simulator import as_traces, simulate
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.run.simulate import as_traces, simulate
 
     if out is not None:
         check_writable(out)
@@ -156,8 +156,8 @@ def compare(
 
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
-    from spikex_sim.files import check_writable
-    from spikex_sim.simulator import as_traces, simulate
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.run.simulate import as_traces, simulate
     from spikex_sim.spec.load import load_accelerator
 
     if out is not None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from spikex_sim.cli.making import attached, say_thresholds
-from spikex_sim.errors import ConfigError, OutputError
+from spikex_sim.core.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
-    from spikex_sim.trace.binning import BinnedEvents
-    from spikex_sim.trace.collection import RecordingFile
-    from spikex_sim.trace.model import Trace
-    from spikex_sim.trace.recordings import Recordings
+    from spikex_sim.sources.events.binning import BinnedEvents
+    from spikex_sim.sources.events.collection import RecordingFile
+    from spikex_sim.sources.events.events import Recordings
+    from spikex_sim.trace.trace import Trace
 
 MAX_TRACES = 1_000_000
 LABEL_ROWS = 40
@@ -126,8 +126,8 @@ def convert_many(
         Folder that is made; it is there whole or not at all.
     """
     from spikex_sim.cli import show
-    from spikex_sim.files import new_folder
-    from spikex_sim.trace.collection import RecordingFile, find_recordings
+    from spikex_sim.core.files import new_folder
+    from spikex_sim.sources.events.collection import RecordingFile, find_recordings
     from spikex_sim.trace.store import save_trace
 
     if out.suffix.lower() in (".npz", ".h5", ".hdf5"):
@@ -200,8 +200,8 @@ def _chosen(
     progress: Progress,
 ) -> Iterator[Chosen]:
     """Samples to convert, one file in memory at a time."""
-    from spikex_sim.trace.events import load_recordings
-    from spikex_sim.trace.recordings import SPLITS
+    from spikex_sim.sources.events.events import SPLITS
+    from spikex_sim.sources.events.formats import load_recordings
 
     done = 0
     for number, file in enumerate(files):

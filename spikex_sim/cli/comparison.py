@@ -8,8 +8,8 @@ from rich.markup import escape
 
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import Sheet, short
-from spikex_sim.results import LayerResult, RunResult, Totals
-from spikex_sim.units import joules, with_prefix
+from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.run.results import LayerResult, RunResult, Totals
 
 Costs = LayerResult | Totals
 Refused = Mapping[str, str]

@@ -20,13 +20,13 @@ from spikex_sim.cli.making import (
     save_open_loop,
 )
 from spikex_sim.cli.options import writable_file
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from spikex_sim.sources.events.binning import BinnedEvents, Binning
+    from spikex_sim.sources.events.events import Recordings
     from spikex_sim.spec.networks import Network
-    from spikex_sim.trace.binning import BinnedEvents, Binning
-    from spikex_sim.trace.model import Trace
-    from spikex_sim.trace.recordings import Recordings
+    from spikex_sim.trace.trace import Trace
 
 MAX_STEP_MS = 1e6
 PARTS = ("train", "test", "all")
@@ -60,7 +60,7 @@ class Conversion:
 
     def binned(self, recordings: Recordings, index: int) -> BinnedEvents:
         """Spikes of one sample, pooled to the network's input."""
-        from spikex_sim.trace.recordings import check_events
+        from spikex_sim.sources.events.events import check_events
 
         events = recordings.sample(index)
         shape = self.network.layers[0].input_shape
@@ -159,9 +159,9 @@ def convert(
 
     Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out mine
     """
-    from spikex_sim.trace.binning import Binning
-    from spikex_sim.trace.events import recording_format
-    from spikex_sim.trace.recorded import holds_layers
+    from spikex_sim.sources.events.binning import Binning
+    from spikex_sim.sources.events.formats import recording_format
+    from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_trace
 
     folder = _is_folder(recordings_path)
@@ -219,7 +219,7 @@ def _silent_trace(weights: str) -> Trace:
     """Trace of a trained network without any input spikes."""
     import numpy as np
 
-    from spikex_sim.trace.trained import load_trained
+    from spikex_sim.sources.trained import load_trained
 
     trained = load_trained(weights)
     return trained.trace(np.zeros((*trained.layers[0].input_shape, trained.timesteps), bool))
@@ -248,7 +248,7 @@ def _refuse(given: Mapping[str, object], message: str) -> None:
 
 def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.trace.events import load_recordings
+    from spikex_sim.sources.events.formats import load_recordings
     from spikex_sim.trace.store import save_trace
 
     writable_file(out)
@@ -286,8 +286,8 @@ def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> 
 
 def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> None:
     """Turn recorded layers into an open-loop trace, and say what became of each that is special."""
-    from spikex_sim.trace.open_loop import recorded_trace
-    from spikex_sim.trace.recorded import load_recorded_layers
+    from spikex_sim.sources.layer_activity import load_recorded_layers
+    from spikex_sim.sources.open_loop import recorded_trace
 
     if network is None:
         raise ConfigError(f"is needed: it says what the layers recorded in {path} are", field="--network")
@@ -308,7 +308,7 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
 
 
 def _network_of(trace: Trace) -> Network:
-    from spikex_sim.errors import TraceError
+    from spikex_sim.core.errors import TraceError
     from spikex_sim.spec.networks import Network
     from spikex_sim.spec.validation import validated
 
@@ -317,7 +317,7 @@ def _network_of(trace: Trace) -> Network:
 
 
 def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
-    from spikex_sim.trace.recordings import MAX_SIDE
+    from spikex_sim.sources.events.events import MAX_SIDE
 
     if text is None:
         return None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spikex_sim.errors import EnergyTableError
+from spikex_sim.core.errors import EnergyTableError
 
 app = typer.Typer(help="The energy table and its sources.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,8 +34,8 @@ def show_table(
     from rich.table import Table as RichTable
 
     from spikex_sim.cli import show
-    from spikex_sim.energy.rows import OperationRow
-    from spikex_sim.energy.table import EnergyTable
+    from spikex_sim.costs.rows import OperationRow
+    from spikex_sim.costs.table import EnergyTable
 
     loaded = EnergyTable.load(table)
     memories = [row for row in loaded.sram_rows() if row.device == device and width in (0, row.width_bits)]
@@ -83,8 +83,8 @@ def check(
     Example: spikex-sim energy check --cacti ~/cacti/cacti --capacity 2048
     """
     from spikex_sim.cli import show
-    from spikex_sim.energy.cacti import rederive
-    from spikex_sim.energy.table import EnergyTable
+    from spikex_sim.costs.cacti import rederive
+    from spikex_sim.costs.table import EnergyTable
 
     rows = [
         row

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikex_sim.cli.options import Archs, Engine, Out, Settings, parse_settings, split_names, wrote
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spikex_sim.studies.evaluation import Evaluation
-    from spikex_sim.trace.samples import LabelledSamples
-    from spikex_sim.trace.trained import TrainedNetwork
+    from spikex_sim.explore.evaluation import Evaluation
+    from spikex_sim.sources.samples import LabelledSamples
+    from spikex_sim.sources.trained import TrainedNetwork
 
 SCHEMA = 1
 """Version of the layout of ``evaluate.json``."""
@@ -73,9 +73,9 @@ def evaluate(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.files import check_writable, write_files
+    from spikex_sim.core.files import check_writable, write_files
+    from spikex_sim.explore.evaluation import evaluate as run
     from spikex_sim.spec.load import load_accelerator
-    from spikex_sim.studies.evaluation import evaluate as run
 
     if out is not None:
         check_writable(out)
@@ -98,7 +98,7 @@ def evaluate(
 
 def load_weights(network: str, variant: str | None) -> TrainedNetwork:
     """Load shipped weights by network and variant, or a file of weights."""
-    from spikex_sim.trace.trained import load_trained
+    from spikex_sim.sources.trained import load_trained
 
     if variant is not None and variant not in VARIANTS:
         raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="--variant")
@@ -116,7 +116,7 @@ def read_samples(
     """Samples that a network takes: from a file or folder, or of the emulated camera."""
     from typing import cast
 
-    from spikex_sim.trace.samples import Split, emulated_samples, load_samples, step_of
+    from spikex_sim.sources.samples import Split, emulated_samples, load_samples, step_of
 
     if split not in ("train", "test", "all"):
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
@@ -137,7 +137,7 @@ def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluat
 
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
-    from spikex_sim.units import joules, with_prefix
+    from spikex_sim.core.units import joules, with_prefix
 
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
     if "data" in trained.card:

@@ -19,11 +19,11 @@ from spikex_sim.cli.options import (
     writable_file,
     wrote,
 )
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spikex_sim.hardware_model import HardwareModel
-    from spikex_sim.studies.tws_search import Found, TwsSpace
+    from spikex_sim.explore.fitted import HardwareModel
+    from spikex_sim.explore.tws_search import Found, TwsSpace
 
 WIDE_PANELS = 6
 """Layers whose panels fit side by side."""
@@ -61,8 +61,8 @@ def hardware_model(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.files import write_files
-    from spikex_sim.hardware_model import fit_hardware_model
+    from spikex_sim.core.files import write_files
+    from spikex_sim.explore.fitted import fit_hardware_model
 
     for path in (out, figure):
         if path is not None:
@@ -122,9 +122,9 @@ def search_tws(
     show.log_to_terminal()
     import numpy as np
 
-    from spikex_sim.files import check_writable, csv_text, write_files
-    from spikex_sim.studies.tws_search import TWS_CHOICES, TwsSpace
-    from spikex_sim.studies.tws_search import search_tws as search
+    from spikex_sim.core.files import check_writable, csv_text, write_files
+    from spikex_sim.explore.tws_search import TWS_CHOICES, TwsSpace
+    from spikex_sim.explore.tws_search import search_tws as search
 
     if out is not None:
         check_writable(out)
@@ -163,7 +163,7 @@ def _show_model(model: HardwareModel) -> None:
 
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
-    from spikex_sim.hardware_model.model import QUANTITIES
+    from spikex_sim.explore.fitted.curves import QUANTITIES
 
     show.say(f"[bold]{escape(model.network)}[/] (T={model.timesteps}) on [bold]{escape(model.arch)}[/]\n")
     made = show.table(
@@ -186,7 +186,7 @@ def _show_search(space: TwsSpace, found: tuple[Found, ...]) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.units import joules, with_prefix
+    from spikex_sim.core.units import joules, with_prefix
 
     made = show.table("Window sizes", "search", "TWS", "EDP, Js", "over best", "energy", "latency",
                       "runs", "choices", left=2)  # fmt: skip

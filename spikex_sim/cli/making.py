@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
-    from spikex_sim.trace.model import Trace
+    from spikex_sim.trace.trace import Trace
 
 ACTIVITY = 0.05
 """Firing rate that the thresholds are set for where --activity does not say."""
@@ -93,7 +93,7 @@ def attached(
     progress: Callable[[str, int, int], None],
 ) -> Trace:
     """Give spikes a network with seeded weights and thresholds set on them."""
-    from spikex_sim.network import attach_network
+    from spikex_sim.explore.seeded_network import attach_network
 
     return attach_network(
         spikes,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from spikex_sim.errors import ConfigError, OutputError
+from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.spec.load import parse_yaml
 
 Number = TypeVar("Number", int, float)
@@ -58,7 +58,7 @@ def wrote(paths: list[Path]) -> None:
 
 def writable_file(path: Path) -> None:
     """Raise before the work is done if a file could not be written at its end; creates its folder."""
-    from spikex_sim.files import writable_folder
+    from spikex_sim.core.files import writable_folder
 
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from spikex_sim.cli.options import Out, split_names, wrote
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 
 def plot(
@@ -54,7 +54,7 @@ def plot(
             raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
     style = columns_style(columns)
 
-    from spikex_sim.files import write_files
+    from spikex_sim.core.files import write_files
 
     drawings = folder.drawings_of(path, tws)
     offered = {drawing.name: drawing for drawing in drawings}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikex_sim.cli.options import split_names, writable_file
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spikex_sim.trace.model import Trace
+    from spikex_sim.trace.trace import Trace
 
 OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
 
@@ -47,7 +47,7 @@ def record(
     """
     from spikex_sim.cli import show
     from spikex_sim.cli.usercode import call_function
-    from spikex_sim.trace.record import record as record_model
+    from spikex_sim.sources.frameworks.record import record as record_model
     from spikex_sim.trace.store import save_trace
 
     writable_file(out)
@@ -85,8 +85,8 @@ def nir(
 
     Example: spikex-sim trace nir net.nir --input digits.npz --out net.npz
     """
-    from spikex_sim.trace.nir import load_nir
-    from spikex_sim.trace.spike_files import load_spikes
+    from spikex_sim.sources.frameworks.nir import load_nir
+    from spikex_sim.sources.spike_files import load_spikes
     from spikex_sim.trace.store import save_trace
 
     writable_file(out)

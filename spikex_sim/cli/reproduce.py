@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikex_sim.cli.options import Out, split_names, wrote
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spikex_sim.reproduction.measures import Trend
-    from spikex_sim.reproduction.scorecard import Line
-    from spikex_sim.reproduction.trained import Material
+    from spikex_sim.papers.spikex.measures import Trend
+    from spikex_sim.papers.spikex.scorecard import Line
+    from spikex_sim.papers.spikex.trained import Material
 
 FIGURES = ("fig5", "fig7", "fig8", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
 NAMES = (*FIGURES, "tornado", "all")
@@ -77,12 +77,12 @@ def reproduce(
         if form not in FORMATS:
             raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
     style = columns_style(columns)
-    from spikex_sim.files import check_writable, csv_text, write_files
+    from spikex_sim.core.files import check_writable, csv_text, write_files
 
     if out is not None:
         check_writable(out)
-    from spikex_sim.reproduction.measures import trends
-    from spikex_sim.reproduction.scorecard import markdown, scorecard
+    from spikex_sim.papers.spikex.measures import trends
+    from spikex_sim.papers.spikex.scorecard import markdown, scorecard
 
     tables = _run(chosen, jobs, material)
     for name in [name for name in tables if not tables[name]]:
@@ -130,8 +130,8 @@ def _material(
     weights: Path | None, data: list[str] | None, samples: int | None, logs: list[str] | None
 ) -> Material:
     """What the user gives for the studies of trained networks."""
-    from spikex_sim.reproduction.trained import SAMPLES, Material
-    from spikex_sim.reproduction.workloads import NETWORKS
+    from spikex_sim.papers.spikex.trained import SAMPLES, Material
+    from spikex_sim.papers.spikex.workloads import NETWORKS
 
     if weights is not None and not weights.is_dir():
         raise ConfigError("is no folder", where=f"--weights {weights}")
@@ -153,10 +153,10 @@ def _material(
 def _run(chosen: list[str], jobs: int, material: Material) -> dict[str, list[dict[str, Any]]]:
     """Rows of every study, with a progress bar."""
     from spikex_sim.cli import show
-    from spikex_sim.reproduction import setting
-    from spikex_sim.reproduction.studies import STUDIES, Machines
-    from spikex_sim.reproduction.tables import table_ii
-    from spikex_sim.reproduction.trained import TRAINED_STUDIES
+    from spikex_sim.papers.spikex import setting
+    from spikex_sim.papers.spikex.studies import STUDIES, Machines
+    from spikex_sim.papers.spikex.tables import table_ii
+    from spikex_sim.papers.spikex.trained import TRAINED_STUDIES
 
     machines = Machines.of_presets()
     found = {}
@@ -175,7 +175,7 @@ def _run(chosen: list[str], jobs: int, material: Material) -> dict[str, list[dic
 
 def _show_lines(lines: list[Line]) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.reproduction.scorecard import WAITING, summary
+    from spikex_sim.papers.spikex.scorecard import WAITING, summary
 
     if not lines:
         return

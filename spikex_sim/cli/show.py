@@ -13,10 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
-from spikex_sim.energy.model import COMPONENTS, Energy
-from spikex_sim.results import LayerResult, RunResult, Totals
+from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.costs.energy import COMPONENTS, Energy
+from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition
-from spikex_sim.units import joules, with_prefix
 
 ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
 """Headings of :func:`energy_cells`."""

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from spikex_sim.cli.options import split_names, writable_file
-from spikex_sim.errors import ConfigError, OutputError
-from spikex_sim.files import write_lines
-from spikex_sim.recording import Recorder, check_layers
-from spikex_sim.replay import TimedLayer
-from spikex_sim.results import RunResult
+from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.files import write_lines
+from spikex_sim.run.observers import Recorder, check_layers
+from spikex_sim.run.replay import TimedLayer
+from spikex_sim.run.results import RunResult
+from spikex_sim.run.timeline import count_slices, timeline_lines
+from spikex_sim.run.transfers import count_transfers, parse_levels, transfer_lines
 from spikex_sim.spec.workload import Layer
-from spikex_sim.timeline import count_slices, timeline_lines
-from spikex_sim.transfers import count_transfers, parse_levels, transfer_lines
 
 OUR_FILES = ("results.json", "layers.csv", "accesses.csv", "timeline.json")
 

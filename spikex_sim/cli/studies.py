@@ -22,8 +22,8 @@ from spikex_sim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from spikex_sim.studies.ann import AnnComparison, AnnRow, Measure
-    from spikex_sim.studies.dynamic import DynamicRow
+    from spikex_sim.explore.ann import AnnComparison, AnnRow, Measure
+    from spikex_sim.explore.dynamic import DynamicRow
 
 
 def dynamic(
@@ -52,10 +52,10 @@ def dynamic(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.files import check_writable
-    from spikex_sim.simulator import as_traces, describe
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.dynamic import dynamic_timesteps
+    from spikex_sim.run.simulate import as_traces, describe
     from spikex_sim.spec.load import load_accelerator
-    from spikex_sim.studies.dynamic import dynamic_timesteps
 
     if out is not None:
         check_writable(out)
@@ -96,9 +96,9 @@ def ann(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.files import check_writable
-    from spikex_sim.simulator import as_traces, describe
-    from spikex_sim.studies.ann import against_ann
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.ann import against_ann
+    from spikex_sim.run.simulate import as_traces, describe
 
     if out is not None:
         check_writable(out)
@@ -115,7 +115,7 @@ def ann(
 def _write(
     out: Path | None, name: str, rows: list[dict[str, Any]], trace: dict[str, Any], engine: str
 ) -> None:
-    from spikex_sim.files import csv_text, write_files
+    from spikex_sim.core.files import csv_text, write_files
 
     if out is not None:
         origin = {"engine": engine, "trace_sha256": trace["sha256"]}
@@ -133,7 +133,7 @@ def _show_dynamic(rows: tuple[DynamicRow, ...], trace: dict[str, Any], arch: str
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.units import joules, with_prefix
+    from spikex_sim.core.units import joules, with_prefix
 
     show.say(f"{_title(trace)} on [bold]{escape(arch)}[/]\n")
     made = show.table(
@@ -160,7 +160,7 @@ def _show_ann(found: AnnComparison, trace: dict[str, Any]) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.units import joules, with_prefix
+    from spikex_sim.core.units import joules, with_prefix
 
     snn, reference = escape(found.snn[0].arch), escape(found.ann.arch)
     show.say(f"{_title(trace)}: SNN on [bold]{snn}[/], ANN on [bold]{reference}[/]; ratios to the ANN\n")

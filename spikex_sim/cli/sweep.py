@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from spikex_sim.cli.options import Settings, Tws, default_trace, parse_settings, split_names, wrote
-from spikex_sim.errors import ConfigError, SpikexError
+from spikex_sim.core.errors import ConfigError, SpikexError
 
 REDRAW_SECONDS = 0.1
 
@@ -60,9 +60,9 @@ def sweep(
     Example: spikex-sim sweep --grid tws=2,4,8 --grid array.cols=8,16 --arch spikex,ptb --jobs 2
     """
     from spikex_sim.cli import show
-    from spikex_sim.files import check_writable
-    from spikex_sim.sweeps.grid import parse_axis
-    from spikex_sim.sweeps.study import Study, load_study
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.sweeps.grid import parse_axis
+    from spikex_sim.explore.sweeps.study import Study, load_study
 
     show.log_to_terminal()
     study = Study() if spec is None else load_study(spec)
@@ -75,7 +75,7 @@ def sweep(
     archs = split_names(arch, "--arch") if arch is not None else list(study.arch) or ["spikex"]
     traces = [default_trace(path) for path in trace_paths or map(Path, study.traces)] or [default_trace(None)]
     check_writable(out)
-    from spikex_sim.sweeps.runner import sweep as run_sweep
+    from spikex_sim.explore.sweeps.runner import sweep as run_sweep
 
     with _sweep_bar() as progress:
         table = run_sweep(
@@ -111,8 +111,8 @@ def _show_front(rows: list[dict[str, Any]], keys: list[str]) -> None:
     """Print the points that no other one beats in both latency and energy."""
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import LONGEST_KEY, short
-    from spikex_sim.sweeps.table import pareto_front
-    from spikex_sim.units import joules, with_prefix
+    from spikex_sim.core.units import joules, with_prefix
+    from spikex_sim.explore.sweeps.table import pareto_front
 
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]

@@ -20,7 +20,7 @@ from spikex_sim.cli.making import (
     save_open_loop,
 )
 from spikex_sim.cli.options import writable_file
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +145,7 @@ def synth(
     writable_file(out)
     steps = timesteps or chosen.timesteps
     if kind == "layers":
-        from spikex_sim.trace.open_loop import generated_trace
+        from spikex_sim.sources.open_loop import generated_trace
 
         save_open_loop(generated_trace(chosen, steps, seed, rate=rate, once=at_most_once), out)
         return
@@ -164,7 +164,7 @@ def _drawn(
     kind: str, network: Network, steps: int, rate: float, seed: int, once: bool
 ) -> tuple[NDArray[np.bool_], str]:
     """Random spikes for the first layer, and what they are."""
-    from spikex_sim.trace.synth import at_most_once, bernoulli, bursty
+    from spikex_sim.sources.synth import at_most_once, bernoulli, bursty
 
     make = bernoulli if kind == "bernoulli" else bursty
     spikes = make(network.layers[0].input_shape, steps, rate, seed)
@@ -176,7 +176,7 @@ def _watched(
     kind: str, digit: int, index: int, network: Network, steps: int, step_ms: float, seed: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Spikes of the emulated camera, and what it looked at."""
-    from spikex_sim.trace.synth import digit_camera, gesture_camera, pool_or
+    from spikex_sim.sources.synth import digit_camera, gesture_camera, pool_or
 
     if kind == "digit":
         spikes = digit_camera(digit, index, timesteps=steps, step_ms=step_ms, seed=seed)

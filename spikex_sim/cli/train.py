@@ -12,10 +12,10 @@ import typer
 from rich.markup import escape
 
 from spikex_sim.cli.options import parse_numbers, writable_file, wrote
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spikex_sim.trace.trained import Variant
+    from spikex_sim.sources.trained import Variant
     from spikex_sim.training.run import Outcome
 
 DEFAULT_BETA = 0.05
@@ -125,7 +125,7 @@ def train(
     if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
         raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
     from spikex_sim.cli import show
-    from spikex_sim.files import csv_text, write_files
+    from spikex_sim.core.files import csv_text, write_files
     from spikex_sim.spec.networks import load_network
     from spikex_sim.training.data import save_recordings
     from spikex_sim.training.lif import Surrogate
@@ -181,8 +181,8 @@ def train(
 
 
 def _written(outcome: Outcome, path: Path) -> list[Path]:
-    from spikex_sim.files import csv_text, write_files
-    from spikex_sim.trace.trained import save_trained
+    from spikex_sim.core.files import csv_text, write_files
+    from spikex_sim.sources.trained import save_trained
     from spikex_sim.training.run import search_rows
 
     logs = {f"{path.stem}.csv": csv_text(outcome.rows)}

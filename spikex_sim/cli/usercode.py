@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.trace.npyzip import shown
 
 

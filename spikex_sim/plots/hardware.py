@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from spikex_sim.errors import FigureError
-from spikex_sim.hardware_model.model import QUANTITIES, LayerFit
+from spikex_sim.core.errors import FigureError
+from spikex_sim.core.units import prefix_of
+from spikex_sim.explore.fitted.curves import QUANTITIES, LayerFit
 from spikex_sim.plots.style import (
     MARKERS,
     MAX_SERIES,
@@ -23,7 +24,6 @@ from spikex_sim.plots.style import (
     short,
 )
 from spikex_sim.plots.table import Rows, cell, number
-from spikex_sim.units import prefix_of
 
 LABELS = {"edp_js": ("EDP", "Js"), "energy_pj": ("Energy", "J"), "cycles": ("Cycles", "")}
 POINT: dict[str, Any] = {"linestyle": "", "markersize": 2.2, "markeredgewidth": 0, "alpha": 0.4}
@@ -37,7 +37,7 @@ def hardware_model(
     Parameters
     ----------
     fits : sequence of LayerFit
-        Of a :class:`~spikex_sim.hardware_model.HardwareModel`. Dots are simulated samples, lines the fit.
+        Of a :class:`~spikex_sim.explore.fitted.HardwareModel`. Dots are simulated samples, lines the fit.
     ax : sequence of Axes, optional
         One for each layer.
     style : str, path or dict, optional

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from spikex_sim.accounting import TENSORS
-from spikex_sim.errors import FigureError
+from spikex_sim.core.counts import TENSORS
+from spikex_sim.core.errors import FigureError
+from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.bars import bar_heights, patches, stack
 from spikex_sim.plots.style import (
     LONGEST_NAME,
@@ -36,7 +37,6 @@ from spikex_sim.plots.table import (
     series_of,
     working,
 )
-from spikex_sim.units import PJ_PER_J
 
 COMPONENTS = {
     "energy_dram_pj": Look("DRAM", "#0072B2", ""),

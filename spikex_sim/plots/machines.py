@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.style import FILLS, HATCHES, WIDE_IN, Given, Style, legend, panels, short
 from spikex_sim.plots.table import Rows, cell, number
 

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
+from spikex_sim.core.tags import window_spikes
 from spikex_sim.plots.style import Given, Style, legend, panels
 from spikex_sim.plots.table import Row, Rows, cell, number
-from spikex_sim.tags import window_spikes
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 
 SHOWN = 40
 """Inputs that are drawn unless told otherwise."""

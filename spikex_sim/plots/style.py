@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 
 STYLE_FILE = Path(__file__).with_name("spikex.mplstyle")
 FORMATS = ("pdf", "png", "svg")

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
+from spikex_sim.core.units import PJ_PER_J
+from spikex_sim.explore.sweeps.table import pareto_front
 from spikex_sim.plots.style import MAX_SERIES, Given, Style, decades, legend, panels, plain, series_look
 from spikex_sim.plots.table import (
     Row,
@@ -26,8 +28,6 @@ from spikex_sim.plots.table import (
     series_of,
     trace_of,
 )
-from spikex_sim.sweeps.table import pareto_front
-from spikex_sim.units import PJ_PER_J
 
 LOG_FROM = 20
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from spikex_sim.errors import FigureError
-from spikex_sim.sweeps.table import MEASURES
-from spikex_sim.units import prefix_of
+from spikex_sim.core.errors import FigureError
+from spikex_sim.core.units import prefix_of
+from spikex_sim.explore.sweeps.table import MEASURES
 
 Row = Mapping[str, Any]
 """Column to value."""

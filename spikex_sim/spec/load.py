@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.validation import validated
 

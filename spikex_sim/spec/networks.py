@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml
 from spikex_sim.spec.validation import MAX_SHOWN, validated
 from spikex_sim.spec.workload import Layer, Neuron

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from spikex_sim.errors import SpikexError
+from spikex_sim.core.errors import SpikexError
 
 MAX_SHOWN = 60
 """Longest value that a message repeats."""

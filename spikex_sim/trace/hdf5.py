@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.hdf5_heap import read_strings
 from spikex_sim.trace.npyzip import MAX_AXES, RATIO, SLACK_BYTES, human_bytes, shown
 

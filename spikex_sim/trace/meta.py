@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.spec.validation import validated
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.model import MAX_SAMPLES, MAX_TIMESTEPS
 from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS
 
 MAX_META_CHARS = 4 << 20
 """Longest ``meta`` accepted; a layer takes about 300 characters."""

@@ -25,7 +25,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 
 MAX_DIRECTORY_BYTES = 16 << 20
 """Largest zip directory accepted; 100 000 members fit, no trace or recording has as many."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.fold import folded_layer, folded_weight
-from spikex_sim.trace.model import Trace
+from spikex_sim.trace.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
-from spikex_sim.trace.model import Trace, check_chain, check_declared
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown, write_npyzip
+from spikex_sim.trace.trace import Trace, check_chain, check_declared
 
 MAX_TRACE_BYTES = 8 << 30
 """Most bytes of arrays read from one trace; beyond, it is a mistake, an attack, or wants splitting."""

@@ -8,9 +8,10 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.spec.workload import Kind
-from spikex_sim.trace.model import PackedSpikes, Trace
+from spikex_sim.trace.trace import Trace
 
 
 @dataclass(frozen=True)

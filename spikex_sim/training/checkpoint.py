@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.meta import parse_json
 from spikex_sim.trace.npyzip import NpyZip, open_regular, shown
 from spikex_sim.trace.store import replace_file, write_npz

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.errors import ConfigError, TraceError
-from spikex_sim.trace.npyzip import shown
-from spikex_sim.trace.samples import CAMERA_SIDE, LabelledSamples, emulated_kind, load_samples
-from spikex_sim.trace.store import replace_file, write_npz
-from spikex_sim.trace.synth import (
+from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.sources.samples import CAMERA_SIDE, LabelledSamples, emulated_kind, load_samples
+from spikex_sim.sources.synth import (
     GESTURE_CAMERA,
     digit_camera,
     generator,
@@ -22,6 +20,8 @@ from spikex_sim.trace.synth import (
     pool_or,
     seed_of_stream,
 )
+from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.store import replace_file, write_npz
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
 
 Progress = Callable[[str, int, int], None]

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.synth import generator, seed_of_stream
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.synth import generator, seed_of_stream
 from spikex_sim.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from spikex_sim.training.data import Progress, Splits
 from spikex_sim.training.losses import classification_loss, predictions, silence_loss
 from spikex_sim.training.measure import HardwareTerm, Measured, measure
-from spikex_sim.training.model import Activity, SpikingNetwork
+from spikex_sim.training.module import Activity, SpikingNetwork
 from spikex_sim.training.recipe import Recipe
 from spikex_sim.training.samples import batches, tensor_batch
 

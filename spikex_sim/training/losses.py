@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch.nn import functional
 
-from spikex_sim.errors import ConfigError
-from spikex_sim.training.model import Activity
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.training.module import Activity
 from spikex_sim.training.windows import window_densities
 
 FULL_LOGIT = 10.0
@@ -55,7 +55,7 @@ def silence_loss(activity: Activity, channels: Sequence[int]) -> torch.Tensor:
 
 
 class LayerCost(Protocol):
-    """EDP of a layer at one window size, fitted to simulations (:mod:`spikex_sim.hardware_model`)."""
+    """EDP of a layer at one window size, fitted to simulations (:mod:`spikex_sim.explore.fitted`)."""
 
     @property
     def densities(self) -> Sequence[float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spikex_sim.training.losses import classification_loss, predictions
-from spikex_sim.training.model import Activity, SpikingNetwork
+from spikex_sim.training.module import Activity, SpikingNetwork
 from spikex_sim.training.samples import SpikeData, batches, tensor_batch
 from spikex_sim.training.windows import window_densities
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

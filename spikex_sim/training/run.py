@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikex_sim.errors import ConfigError
-from spikex_sim.hardware_model import HardwareModel, fit_hardware_model
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
+from spikex_sim.sources.trained import TrainedNetwork, Variant, load_trained
 from spikex_sim.spec.networks import Network, load_network
-from spikex_sim.trace.trained import TrainedNetwork, Variant, load_trained
 from spikex_sim.training.data import Progress, Splits, emulated_splits, recorded_splits
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Row, Trainer
 from spikex_sim.training.losses import HardwareLoss
 from spikex_sim.training.measure import HardwareTerm, Measured, measure
-from spikex_sim.training.model import SpikingNetwork
+from spikex_sim.training.module import SpikingNetwork
 from spikex_sim.training.recipe import Recipe
 from spikex_sim.training.samples import Augmentation
 from spikex_sim.training.search import TWS, ArchitectureSearch, Axis, costs_of_models

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.training.losses import EdpCurve, HardwareCosts, LayerCost
-from spikex_sim.training.model import Activity
+from spikex_sim.training.module import Activity
 from spikex_sim.training.windows import window_densities
 
 TWS = "tws"

@@ -19,16 +19,16 @@ from naive_time import recurrence
 from networks import conv, full, linear
 from pipeline import outputs, widths
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.accounting import Accesses
-from spikex_sim.dispatch import DispatchPolicy, Schedule, TileView
-from spikex_sim.errors import UnsupportedError
-from spikex_sim.gemm import GemmSchedule
-from spikex_sim.geometry import geometry_of
-from spikex_sim.issue import lay_out
-from spikex_sim.memory.engine import Durations, MemoryEngine
-from spikex_sim.serial import SerialSchedule
+from spikex_sim.core.counts import Accesses
+from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.issue import lay_out
+from spikex_sim.schedules.ntwu.schedule import DispatchPolicy, Schedule, TileView
+from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.tags import window_spikes
+from spikex_sim.timing.engine import Durations, MemoryEngine
 from strategies import Workload, make_spikes, make_weights
 
 INT = {"threshold": 40, "leak_shift": 3, "reset": "zero", "datapath": "int"}

@@ -15,15 +15,15 @@ from conformance import kit
 from examples import examples
 from pipeline import schedule_of
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.dispatch import AgileDispatch, Packing, Schedule, TileView
-from spikex_sim.errors import UnsupportedError
-from spikex_sim.gemm import GemmSchedule
-from spikex_sim.memory.engine import Durations, Ends
-from spikex_sim.memory.fast import FastEngine
-from spikex_sim.registry import plugin, plugin_names
-from spikex_sim.serial import SerialSchedule
+from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.core.registry import plugin, plugin_names
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.ntwu.schedule import AgileDispatch, Packing, Schedule, TileView
+from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.timing.engine import Durations, Ends
+from spikex_sim.timing.fast import FastEngine
 from strategies import Workload, workloads
 
 WORKLOADS = dict(kit.workloads())

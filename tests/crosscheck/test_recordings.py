@@ -13,9 +13,9 @@ import pytest
 import spikex_sim as sx
 from command import succeed
 from helpers import shared_data
-from spikex_sim.network import attach_network
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.networks import load_network
-from spikex_sim.trace.synth import bernoulli
 
 TWS = 4
 A_FEW_TIMES = 4

@@ -14,7 +14,7 @@ from drawn import costs
 from examples import examples
 from networks import linear
 from pipeline import Run, outputs, run
-from spikex_sim.accounting import Accesses, Operations
+from spikex_sim.core.counts import Accesses, Operations
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 

@@ -14,9 +14,9 @@ from comparison import assert_costs
 from examples import examples
 from networks import conv, described, forward, full, random_weights, small_network, trace_of
 from pipeline import oracle_config
-from spikex_sim.memory.residency import Handover
-from spikex_sim.registry import plugin_names
-from spikex_sim.simulator import simulate
+from spikex_sim.core.registry import plugin_names
+from spikex_sim.run.simulate import simulate
+from spikex_sim.schedules.ntwu.residency import Handover
 from spikex_sim.spec.load import load_accelerator
 from strategies import PLENTY, Workload, level, make_spikes, overrides, prefixed, workloads
 

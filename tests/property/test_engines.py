@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from examples import examples
 from naive_time import recurrence, stalls_of
-from spikex_sim.memory.engine import Durations, Ends, attribute_stalls
-from spikex_sim.registry import plugin, plugin_names
+from spikex_sim.core.registry import plugin, plugin_names
+from spikex_sim.timing.engine import Durations, Ends, attribute_stalls
 
 ACTIVITIES = ("fetch", "load", "compute", "store", "writeback")
 Step = tuple[int, int, int, int, int]  # cycles of the five activities

@@ -17,12 +17,12 @@ from drawn import costs
 from examples import examples
 from networks import conv, forward, linear, random_weights, small_network, trace_of
 from pipeline import run
-from spikex_sim.accounting import Accesses, AccessLog, Operations
-from spikex_sim.energy.model import EnergyModel
-from spikex_sim.errors import ConfigError
-from spikex_sim.memory.residency import Handover
-from spikex_sim.memory.steps import Program, Steps, durations_of
-from spikex_sim.simulator import simulate
+from spikex_sim.core.counts import Accesses, AccessLog, Operations
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.run.simulate import simulate
+from spikex_sim.schedules.ntwu.residency import Handover
+from spikex_sim.schedules.steps import Program, Steps, durations_of
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload, make_spikes, workloads
 

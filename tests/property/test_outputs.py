@@ -16,9 +16,9 @@ from conformance.kit import once_at_most
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
 from pipeline import outputs, schedule_of
-from spikex_sim.errors import ConfigError, UnsupportedError
-from spikex_sim.registry import plugin_names
-from spikex_sim.simulator import simulate
+from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.core.registry import plugin_names
+from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import load_accelerator, preset_names
 from spikex_sim.spec.networks import load_network
 from strategies import Workload, make_spikes, overrides, workloads

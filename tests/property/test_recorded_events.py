@@ -23,8 +23,8 @@ from naive_events import (
     sized,
     spread_us,
 )
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.events import Binning, Events, load_recordings
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.events.formats import Binning, Events, load_recordings
 
 HEIGHT, WIDTH = 4, 6
 an_event = st.tuples(

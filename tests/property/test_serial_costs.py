@@ -17,8 +17,8 @@ from examples import examples
 from gemm_comparison import ENGINES, assert_same, sha256, trace_with
 from networks import NEURONS, conv, full, linear, trace_of
 from pipeline import oracle_config, schedule_of, widths
-from spikex_sim.errors import ConfigError, UnsupportedError
-from spikex_sim.issue import lay_out
+from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.schedules.issue import lay_out
 from strategies import PLENTY, Workload, level, make_weights, prefixed, workloads
 
 STEP_COLUMNS = {

@@ -12,8 +12,8 @@ from drawn import costs
 from examples import examples
 from networks import full, linear
 from pipeline import outputs, run
-from spikex_sim.accounting import Operations
-from spikex_sim.errors import ConfigError
+from spikex_sim.core.counts import Operations
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload, make_spikes, overrides, workloads
 

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.model import Trace, content_sha256
 from spikex_sim.trace.store import load_trace, save_trace
+from spikex_sim.trace.trace import Trace, content_sha256
 
 INT_NEURON = st.fixed_dictionaries(
     {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikex_sim as sx
-from spikex_sim.studies.tws_search import TwsSpace, search_tws
+from spikex_sim.explore.tws_search import TwsSpace, search_tws
 from study_traces import a_trace
 
 NEURON = {"threshold": 12, "leak_shift": 3}

@@ -16,7 +16,7 @@ import pytest
 
 from command import environment, process
 from distribution import install_cfg
-from spikex_sim.simulator import simulate
+from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import load_accelerator, preset_names
 
 ROOT = Path(__file__).resolve().parents[2]

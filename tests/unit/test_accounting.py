@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikex_sim.accounting import LEVELS, TENSORS, Accesses, AccessLog, Operations, Stalls
+from spikex_sim.core.counts import LEVELS, TENSORS, Accesses, AccessLog, Operations, Stalls
 
 
 def logged() -> Accesses:

@@ -273,7 +273,7 @@ class TestGenerators:
     def test_where_to(self, refuse: Refuse, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
         Path("file").write_text("in the way")
         Path("folder.npz").mkdir()
-        monkeypatch.setattr("spikex_sim.network.attach_network", lambda *_, **__: a_trace())
+        monkeypatch.setattr("spikex_sim.explore.seeded_network.attach_network", lambda *_, **__: a_trace())
         refuse(["trace", "synth", "--timesteps", 5], out.split("/", maxsplit=1)[0], out=out)
 
     @pytest.mark.parametrize("step", ["0", "-1", "nan", "inf", "1e300", "1e-9"])

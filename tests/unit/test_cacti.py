@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from spikex_sim.energy import cacti
-from spikex_sim.energy.table import EnergyTable
-from spikex_sim.errors import EnergyTableError
+from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.costs import cacti
+from spikex_sim.costs.table import EnergyTable
 
 # What CACTI 7.0 leaves beside its configuration for the GLB and the LBUF of SpikeX.
 HEADER = (
@@ -255,7 +255,7 @@ def test_a_trial_of_the_table_script(fake, tmp_path):
         env=os.environ | {"PYTHONPATH": str(root)},
     )
     assert done.returncode == 0, done.stderr
-    default = root / "spikex_sim" / "energy" / "tables"
+    default = root / "spikex_sim" / "costs" / "tables"
     for name in ("logic.csv", "dram.csv"):
         shutil.copy(default / name, tmp_path / "made" / name)
     made = EnergyTable.load(tmp_path / "made").sram_rows()

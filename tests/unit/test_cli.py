@@ -18,8 +18,8 @@ import spikex_sim as sx
 from command import REPOSITORY, Outcome, files_under, is_mistake, process, spikex, succeed
 from nir_files import conv, lif, write_graph
 from spikex_sim.cli.app import command
-from spikex_sim.energy.cacti import Rederived
-from spikex_sim.trace.trained import TrainedNetwork, save_trained
+from spikex_sim.costs.cacti import Rederived
+from spikex_sim.sources.trained import TrainedNetwork, save_trained
 from trace_files import a_trace
 
 TRACE = sx.Trace.from_arrays(
@@ -91,7 +91,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_graph("g.nir", {**nodes, "out": {"type": "Output", "shape": [3, 4, 4]}})
     np.save("s.npy", np.random.default_rng(4).random((2, 6, 6, 9)) < 0.3)
     Path("table").mkdir()
-    for file in (REPOSITORY / "spikex_sim/energy/tables").glob("*.csv"):
+    for file in (REPOSITORY / "spikex_sim/costs/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")
         Path("table", file.name).write_text(text.replace("0.0796293", "0.0123456"))
     return tmp_path
@@ -400,7 +400,7 @@ def test_every_option_has_an_effect(
         off = wrong - 1
         return [Rederived(row, wrong * row.read_pj, row.write_pj, row.leakage_mw, off) for row in rows]
 
-    monkeypatch.setattr("spikex_sim.energy.cacti.rederive", rederive)
+    monkeypatch.setattr("spikex_sim.costs.cacti.rederive", rederive)
     without, added = EFFECTS[name, option]
     before = _result_of(capsys, without)
     Path("o").rename("before")
@@ -430,7 +430,7 @@ class TestStreamsAndCodes:
         self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         notice = logging.getLogger("spikex_sim").warning
-        monkeypatch.setattr("spikex_sim.simulator.prepare", lambda: notice("compiling %s", "all"))
+        monkeypatch.setattr("spikex_sim.run.simulate.prepare", lambda: notice("compiling %s", "all"))
         outcome = spikex(capsys, "run", "t.npz")
         assert outcome.code == 0
         assert outcome.err == "spikex-sim: compiling all\n"

@@ -17,11 +17,11 @@ import pytest
 
 import spikex_sim as sx
 from command import Outcome, environment, files_under, is_mistake, process, spikex, succeed
-from spikex_sim.accounting import Accesses, Operations, Stalls
 from spikex_sim.cli import show
-from spikex_sim.energy.model import Energy
-from spikex_sim.results import LayerResult, RunResult
-from spikex_sim.simulator import simulate
+from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.costs.energy import Energy
+from spikex_sim.run.results import LayerResult, RunResult
+from spikex_sim.run.simulate import simulate
 
 WIDTH = 80
 LONG = "a-layer-with-a-name-much-longer-than-any-table-has-room-for"
@@ -122,8 +122,8 @@ class TestTables:
         def larger(*args: Any, **kwargs: Any) -> RunResult:
             return enlarged(simulate(*args, **kwargs), 300_000)
 
-        monkeypatch.setattr("spikex_sim.simulator.simulate", larger)
-        monkeypatch.setattr("spikex_sim.sweeps.work.simulate", larger)
+        monkeypatch.setattr("spikex_sim.run.simulate.simulate", larger)
+        monkeypatch.setattr("spikex_sim.explore.sweeps.work.simulate", larger)
         shown = succeed(capsys, *line.format("t.npz").split())
         assert_tables_fit(shown, ("source ", "output spikes", f"trace-{LONG}"))
 
@@ -205,7 +205,7 @@ class TestNames:
 
 SLOW = """
 import sys, time
-from spikex_sim import simulator
+from spikex_sim.run import simulate as simulator
 from spikex_sim.__main__ import main
 
 def simulate(*_, **__):
@@ -282,7 +282,7 @@ class TestSurroundings:
                 "CPUDispatcher returned a result with an exception set"
             ) from KeyboardInterrupt()
 
-        monkeypatch.setattr("spikex_sim.simulator.simulate", like_numba)
+        monkeypatch.setattr("spikex_sim.run.simulate.simulate", like_numba)
         outcome = spikex(capsys, "run", "t.npz")
         assert (outcome.code, outcome.err) == (130, "spikex-sim: interrupted\n")
 
@@ -319,7 +319,7 @@ class TestSurroundings:
                 time.sleep(1.2)
             return simulate(trace, *args, **kwargs)
 
-        monkeypatch.setattr("spikex_sim.simulator.simulate", slow)
+        monkeypatch.setattr("spikex_sim.run.simulate.simulate", slow)
         outcome = spikex(capsys, "run", "t.npz")
         assert outcome.code == 0 and names[0] in outcome.err
         assert "Traceback" not in outcome.err

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spikex_sim as sx
-from spikex_sim.trace.clustered import INDEPENDENT, Clustering, random_field, spikes_of_density, window_pairs
+from spikex_sim.sources.clustered import (
+    INDEPENDENT,
+    Clustering,
+    random_field,
+    spikes_of_density,
+    window_pairs,
+)
 
 SHAPE, T = (3, 12, 10), 40
 

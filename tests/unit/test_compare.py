@@ -11,7 +11,7 @@ import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import Sheet
-from spikex_sim.units import joules
+from spikex_sim.core.units import joules
 from study_traces import NEURON, SPIKES, WEIGHTS, a_trace, layers
 
 ONCE = SPIKES[0] & (SPIKES[0].cumsum(axis=-1) == 1)

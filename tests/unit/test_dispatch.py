@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from networks import linear
 from pipeline import Run, outputs, run
-from spikex_sim.dispatch import (
+from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.schedules.ntwu.schedule import (
     AgileDispatch,
     Packing,
     RowGroups,
@@ -20,9 +22,7 @@ from spikex_sim.dispatch import (
     pack_by_position,
     pack_by_window,
 )
-from spikex_sim.geometry import Geometry
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.tags import window_spikes
 from strategies import Workload
 
 INT = {"threshold": 10, "leak_shift": 1, "reset": "zero", "datapath": "int"}

@@ -20,19 +20,19 @@ import pytest
 
 from distribution import install_cfg, install_toml
 from spikex_sim.__main__ import main
-from spikex_sim.accounting import LEVELS, TENSORS
 from spikex_sim.cli import show
 from spikex_sim.cli.app import command
-from spikex_sim.memory.engine import Durations
-from spikex_sim.registry import SEAMS, plugin, plugin_names
-from spikex_sim.simulator import simulate
+from spikex_sim.core.counts import LEVELS, TENSORS
+from spikex_sim.core.registry import SEAMS, plugin, plugin_names
+from spikex_sim.explore.sweeps.grid import points
+from spikex_sim.explore.sweeps.runner import sweep
+from spikex_sim.explore.sweeps.study import load_study
+from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import describe_keys, preset_names
 from spikex_sim.spec.networks import network_names
-from spikex_sim.sweeps.grid import points
-from spikex_sim.sweeps.runner import sweep
-from spikex_sim.sweeps.study import load_study
-from spikex_sim.trace.model import Trace
+from spikex_sim.timing.engine import Durations
 from spikex_sim.trace.store import save_trace
+from spikex_sim.trace.trace import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikex_sim.memory.engine import Durations
-from spikex_sim.memory.steps import Program, Steps, durations_of
+from spikex_sim.schedules.steps import Program, Steps, durations_of
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.timing.engine import Durations
 
 
 def durations(keys: dict[str, Any] | None = None, **columns: list[int]) -> Durations:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from spikex_sim.energy.rows import OPERATION_COLUMNS, SRAM_COLUMNS, OperationRow, SramRow
-from spikex_sim.energy.table import EnergyTable
-from spikex_sim.errors import EnergyTableError
+from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.costs.rows import OPERATION_COLUMNS, SRAM_COLUMNS, OperationRow, SramRow
+from spikex_sim.costs.table import EnergyTable
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "energy"
 

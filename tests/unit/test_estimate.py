@@ -78,7 +78,7 @@ class TestEstimate:
         assert rows == [layer["estimate_pj"] for layer in result.to_dict()["layers"]]
 
     def test_of_a_float_layer_is_at_the_energy_of_a_float_addition(self) -> None:
-        with (REPOSITORY / "spikex_sim/energy/tables/logic.csv").open(newline="") as file:
+        with (REPOSITORY / "spikex_sim/costs/tables/logic.csv").open(newline="") as file:
             (float_add,) = (row for row in csv.DictReader(file) if row["component"] == "float_add")
         found = sx.simulate(a_trace(SPIKES[0], 0, FLOAT)).layers[0].estimate_pj
         energy = float(float_add["energy_pj"])

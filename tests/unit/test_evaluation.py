@@ -12,9 +12,9 @@ import pytest
 
 import spikex_sim as sx
 from command import REPOSITORY, is_mistake, spikex, succeed
-from spikex_sim.studies.evaluation import BATCH, evaluate
-from spikex_sim.trace.samples import LabelledSamples, emulated_samples, load_samples
-from spikex_sim.trace.trained import TrainedNetwork, save_trained
+from spikex_sim.explore.evaluation import BATCH, evaluate
+from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples
+from spikex_sim.sources.trained import TrainedNetwork, save_trained
 from study_traces import LABELS, SPIKES, WEIGHTS, T, a_trace, outputs_of
 
 TRACE = a_trace()
@@ -209,7 +209,7 @@ class TestCommand:
         assert [one["predicted"] for one in second["samples"]] == [one.predicted for one in found.samples]
         assert first["mean"]["edp_js"] == found.mean("edp_js")
         assert written["data"]["sha256"] == load_samples("six.npz", (2, 6, 5), T).sha256
-        from spikex_sim.trace.trained import load_trained
+        from spikex_sim.sources.trained import load_trained
 
         assert written["network"]["sha256"] == load_trained("has.npz").file_sha256
         again = json.loads(Path("o/evaluate.json").read_text())

@@ -5,8 +5,14 @@ import pytest
 
 from command import REPOSITORY
 from helpers import Member, npy_bytes, shared_data, zip_bytes
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.events import Binning, Events, bin_events, bin_events_by_count, load_recordings
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.events.formats import (
+    Binning,
+    Events,
+    bin_events,
+    bin_events_by_count,
+    load_recordings,
+)
 
 
 def arrays(**changes):

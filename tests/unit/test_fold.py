@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from networks import conv, linear, pool
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.fold import folded_layer, folded_weight, maxpool_packed
-from spikex_sim.trace.model import Trace
 from spikex_sim.trace.plan import plan_stages
+from spikex_sim.trace.trace import Trace
 
 INT = {"threshold": 10, "leak_shift": 1, "reset": "zero", "datapath": "int"}
 

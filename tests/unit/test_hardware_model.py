@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from spikex_sim.hardware_model import HardwareModel, LayerFit, fit_hardware_model
-from spikex_sim.hardware_model.compare import compare
-from spikex_sim.hardware_model.fit import KNOTS, fitted, layers_of
-from spikex_sim.hardware_model.model import QUANTITIES, Point
+from spikex_sim.explore.fitted import HardwareModel, LayerFit, fit_hardware_model
+from spikex_sim.explore.fitted.compare import compare
+from spikex_sim.explore.fitted.curves import QUANTITIES, Point
+from spikex_sim.explore.fitted.fit import KNOTS, fitted, layers_of
 from spikex_sim.plots.hardware import hardware_model as draw
 from spikex_sim.plots.hardware import held_out
-from spikex_sim.single_layer import single_layers
+from spikex_sim.run.single_layer import single_layers
+from spikex_sim.sources.clustered import Clustering, random_field, spikes_of_density
 from spikex_sim.spec.networks import Network
-from spikex_sim.trace.clustered import Clustering, random_field, spikes_of_density
 from spikex_sim.trace.plan import plan_stages
 from study_traces import a_trace
 
@@ -83,7 +83,7 @@ def test_its_points_are_what_the_simulator_says(model: HardwareModel) -> None:
     fit = again.layer("conv", 5)
     assert fit.windows == 2 * 12 * 12 * 4
     # The same field from the same stream of the same seed, but through the whole simulator.
-    from spikex_sim.trace.synth import seed_of_stream
+    from spikex_sim.sources.synth import seed_of_stream
 
     field = random_field((2, 12, 12), 16, Clustering(neuron=0.3), seed_of_stream(0, 0))
     for point in fit.points[::7]:

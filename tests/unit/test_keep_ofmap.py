@@ -9,7 +9,7 @@ import pytest
 
 import spikex_sim as sx
 from networks import conv, described, forward, linear, pool, random_weights, trace_of
-from spikex_sim.results import LayerResult
+from spikex_sim.run.results import LayerResult
 from strategies import PLENTY, level, make_spikes, prefixed
 
 T, TWS = 10, 3

@@ -16,7 +16,7 @@ from command import environment
         "import spikex_sim as sx; [getattr(sx, name) for name in sx.__all__]",
         "from spikex_sim.__main__ import main; main(['train', '--help'])",
         "from spikex_sim.__main__ import main; main(['run'])",
-        "import spikex_sim.trace.trained, spikex_sim.hardware_model",
+        "import spikex_sim.sources.trained, spikex_sim.explore.fitted",
     ],
 )
 def test_torch_is_not_imported(code: str) -> None:

@@ -15,7 +15,7 @@ import spikex_sim as sx
 from command import REPOSITORY, files_under, is_mistake, spikex
 from networks import NEURONS, conv, linear, trace_of
 
-TABLES = REPOSITORY / "spikex_sim/energy/tables"
+TABLES = REPOSITORY / "spikex_sim/costs/tables"
 T = 12
 PJ_PER_MW = 2.5  # of a cycle at 400 MHz
 INSIDE = ("alu", "rf", "lbuf", "glb")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from examples import examples
 from networks import conv, linear
 from pipeline import run
-from spikex_sim.errors import ConfigError
-from spikex_sim.geometry import geometry_of
-from spikex_sim.memory.mapping import choose_tiles, too_small
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.geometry import geometry_of
+from spikex_sim.schedules.ntwu.tiles import choose_tiles, too_small
 from spikex_sim.spec.arch import half_bits, part_bits
 from spikex_sim.spec.load import load_accelerator
 from strategies import PLENTY, Workload, level, overrides, prefixed, workloads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from make_model_cards import FOLDER, pages
 
+from spikex_sim.sources.trained import load_trained, shipped_names
 from spikex_sim.spec.networks import load_network
-from spikex_sim.trace.trained import load_trained, shipped_names
 
 
 def test_pages_are_up_to_date() -> None:

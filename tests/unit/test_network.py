@@ -11,11 +11,11 @@ import pytest
 
 import naive
 import spikex_sim as sx
-from spikex_sim.network import attach_network
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.networks import Network, load_network, network_names
-from spikex_sim.trace.model import content_sha256
 from spikex_sim.trace.summary import summarise
-from spikex_sim.trace.synth import bernoulli
+from spikex_sim.trace.trace import content_sha256
 
 # Table II of the SpikeX paper: sides of ifmap H, ofmap R and filter E; input and output channels C and M.
 TABLE_2 = {

@@ -13,10 +13,10 @@ import naive
 import spikex_sim as sx
 from command import REPOSITORY
 from networks import full
-from spikex_sim.network import attach_network
-from spikex_sim.simulator import simulate
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.run.simulate import simulate
+from spikex_sim.sources.open_loop import generated_trace
 from spikex_sim.spec.networks import NETWORK_INPUT, Network, load_network
-from spikex_sim.trace.open_loop import generated_trace
 from spikex_sim.trace.plan import plan_stages
 
 CONV = "kind: conv, in_channels: 2, out_channels: 2, kernel: 3, padding: 1, in_height: 4, in_width: 4"

@@ -13,8 +13,8 @@ import pytest
 import spikex_sim as sx
 from frameworks import SIDE, B, T, exact, inputs, sha256, spikes_of
 from nir_files import chain, conv, lif, write_graph
-from spikex_sim.trace.nir import Network, load_nir
-from spikex_sim.trace.spike_files import load_spikes
+from spikex_sim.sources.frameworks.nir import Network, load_nir
+from spikex_sim.sources.spike_files import load_spikes
 
 SPIKES = np.random.default_rng(0).random((3, 2, 6, 6, 8)) < 0.35
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
+from spikex_sim.sources.layer_activity import load_recorded_layers
+from spikex_sim.sources.open_loop import generated_trace, recorded_trace
 from spikex_sim.spec.networks import Network, load_network
-from spikex_sim.trace.model import content_sha256
-from spikex_sim.trace.open_loop import generated_trace, recorded_trace
-from spikex_sim.trace.recorded import load_recorded_layers
+from spikex_sim.trace.trace import content_sha256
 
 CONV = "kind: conv, out_channels: 4, in_height: {0}, in_width: {0}"
 POOL = "in_channels: 4, out_channels: 4, in_height: {0}, in_width: {0}"

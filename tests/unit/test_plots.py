@@ -21,15 +21,15 @@ from matplotlib.image import imread
 
 from spikex_sim import plots
 from spikex_sim.__main__ import main
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
+from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.plots.folder import NAMES, drawings_of, read_rows
 from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
-from spikex_sim.simulator import simulate
-from spikex_sim.sweeps.runner import sweep
-from spikex_sim.trace.model import Trace
+from spikex_sim.run.simulate import simulate
 from spikex_sim.trace.store import save_trace
+from spikex_sim.trace.trace import Trace
 
 Rows = list[dict[str, Any]]
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from drawn_texts import drawn_texts, misplaced
 from spikex_sim import plots
 from spikex_sim.__main__ import main
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.folder import drawings_of
 from spikex_sim.plots.paper import PAPER_FIGURES
 

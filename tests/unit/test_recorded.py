@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from helpers import Member, npy_bytes, zip_bytes
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.recorded import holds_layers, load_recorded_layers
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.layer_activity import holds_layers, load_recorded_layers
 
 rng = np.random.default_rng(6)
 SPIKES = {

@@ -18,9 +18,9 @@ from naive_events import (
     polarity_packet,
     sized,
 )
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.collection import find_recordings
-from spikex_sim.trace.events import load_recordings, recording_format
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.events.collection import find_recordings
+from spikex_sim.sources.events.formats import load_recordings, recording_format
 
 EVENTS = [(0, 1, 0, 100), (3, 2, 1, 100), (3, 2, 1, 150), (5, 3, 0, 4200), (1, 0, 1, 9000)]
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from command import files_under, is_mistake, spikex, succeed
-from spikex_sim.errors import TraceError
-from spikex_sim.network import attach_network
-from spikex_sim.reproduction import measures, scorecard, setting, studies, trained
-from spikex_sim.reproduction.published import Published, published
-from spikex_sim.reproduction.setting import PARAMETERS, Fit, Setting
-from spikex_sim.reproduction.tables import table_ii
-from spikex_sim.reproduction.trained import Material
+from spikex_sim.core.errors import TraceError
+from spikex_sim.explore.evaluation import evaluate
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.papers.spikex import measures, scorecard, setting, studies, trained
+from spikex_sim.papers.spikex.published import Published, published
+from spikex_sim.papers.spikex.setting import PARAMETERS, Fit, Setting
+from spikex_sim.papers.spikex.tables import table_ii
+from spikex_sim.papers.spikex.trained import Material
+from spikex_sim.sources.synth import digit_camera
+from spikex_sim.sources.trained import TrainedNetwork, save_trained
 from spikex_sim.spec.load import load_accelerator, value_of
 from spikex_sim.spec.networks import load_network
-from spikex_sim.studies.evaluation import evaluate
-from spikex_sim.trace.synth import digit_camera
-from spikex_sim.trace.trained import TrainedNetwork, save_trained
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "design" / "published-spikex.csv"
 

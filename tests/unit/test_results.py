@@ -265,7 +265,7 @@ class TestOutputs:
 
 
 def table(name: str) -> list[dict[str, str]]:
-    with (REPOSITORY / "spikex_sim/energy/tables" / name).open(newline="") as file:
+    with (REPOSITORY / "spikex_sim/costs/tables" / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from helpers import Member, npy_bytes, zip_bytes
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
 from spikex_sim.trace import npyzip, store
-from spikex_sim.trace.model import content_sha256
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, shown
 from spikex_sim.trace.store import load_trace, load_traces, save_trace
+from spikex_sim.trace.trace import content_sha256
 from trace_files import (
     TERABYTE,
     a_meta,

@@ -18,9 +18,9 @@ import naive_studies
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from examples import examples
-from spikex_sim.studies import ann as ann_study
-from spikex_sim.studies import prefix
-from spikex_sim.studies.dynamic import class_counts, normalised_entropy, samples_of, stopping_points
+from spikex_sim.explore import ann as ann_study
+from spikex_sim.explore import prefix
+from spikex_sim.explore.dynamic import class_counts, normalised_entropy, samples_of, stopping_points
 from study_traces import LABELS, NEURON, SPIKES, WEIGHTS, T, a_trace, layers, outputs_of
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from spikex_sim.errors import ConfigError
-from spikex_sim.trace.model import Trace
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.trace.summary import input_activity, summarise
+from spikex_sim.trace.trace import Trace
 
 NEURON = {"threshold": 1, "leak_shift": 4}
 LAYERS = [

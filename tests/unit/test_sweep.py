@@ -15,8 +15,8 @@ import pytest
 import spikex_sim as sx
 from command import REPOSITORY, files_under, is_mistake, spikex, succeed
 from spikex_sim.cli.sweep import pace
-from spikex_sim.sweeps import work
-from spikex_sim.sweeps.grid import parse_axis, points
+from spikex_sim.explore.sweeps import work
+from spikex_sim.explore.sweeps.grid import parse_axis, points
 from sweeping import a_layer
 from trace_files import a_trace
 
@@ -223,7 +223,7 @@ class TestStore:
         tables.mkdir()
         found = []
         for price in ("8", "16"):
-            for file in (REPOSITORY / "spikex_sim/energy/tables").glob("*.csv"):
+            for file in (REPOSITORY / "spikex_sim/costs/tables").glob("*.csv"):
                 text = file.read_text().replace("LPDDR4,access,1,,8,", f"LPDDR4,access,1,,{price},")
                 (tables / file.name).write_text(text)
             options = {"overrides": {"energy.table": str(tables)}, "out": tmp_path / "out"}

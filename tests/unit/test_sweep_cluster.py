@@ -83,7 +83,7 @@ def test_every_point_arrives_once_though_a_worker_is_lost(tmp_path: Path) -> Non
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1", "xyz://a:1"])
 def test_no_scheduler(tmp_path: Path, address: str) -> None:
     sx.save_trace(a_layer(), tmp_path / "t.npz")
-    script = "import sys; from spikex_sim.sweeps import pools; pools.CONNECT_SECONDS = 2\n" \
+    script = "import sys; from spikex_sim.explore.sweeps import pools; pools.CONNECT_SECONDS = 2\n" \
              "from spikex_sim.__main__ import main; sys.exit(main(sys.argv[1:]))"  # fmt: skip
     words = [sys.executable, "-c", script, "sweep", str(tmp_path / "t.npz"), "--scheduler", address]
     done = subprocess.run(

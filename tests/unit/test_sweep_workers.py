@@ -17,7 +17,7 @@ import pytest
 
 import spikex_sim as sx
 from command import files_under
-from spikex_sim.sweeps import store
+from spikex_sim.explore.sweeps import store
 from sweeping import Watched, a_layer
 
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from helpers import shared_data
-from spikex_sim.errors import ConfigError
-from spikex_sim.trace.camera import EventCamera
-from spikex_sim.trace.digits import (
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.sources.cameras.camera import EventCamera
+from spikex_sim.sources.cameras.digits import (
     SACCADE_MS,
     cubic_weights,
     digit_images,
     digit_of_class,
     saccade_position,
 )
-from spikex_sim.trace.events import bin_events, load_recordings
-from spikex_sim.trace.gestures import GESTURES
-from spikex_sim.trace.synth import at_most_once, bernoulli, bursty, digit_camera, gesture_camera, pool_or
+from spikex_sim.sources.cameras.gestures import GESTURES
+from spikex_sim.sources.events.formats import bin_events, load_recordings
+from spikex_sim.sources.synth import at_most_once, bernoulli, bursty, digit_camera, gesture_camera, pool_or
 
 PINNED_BERNOULLI = [4, 8, 15, 17]
 PINNED_BURSTY = [1, 2, 3, 6, 7, 8, 9, 10, 16, 18, 20, 21]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikex_sim.geometry import Geometry, set_pixels
-from spikex_sim.tags import WindowedSpikes, receptive_activity, spmb_tags, window_spikes
+from spikex_sim.core.geometry import Geometry, set_pixels
+from spikex_sim.core.tags import WindowedSpikes, receptive_activity, spmb_tags, window_spikes
 
 pytestmark = pytest.mark.kernels
 

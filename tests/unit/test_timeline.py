@@ -18,12 +18,11 @@ import pytest
 
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
-from spikex_sim import recording
-from spikex_sim.accounting import TENSORS
-from spikex_sim.recording import Recorder
-from spikex_sim.simulator import simulate
-from spikex_sim.timeline import TRACKS, count_slices, places, timeline_lines
-from spikex_sim.transfers import REGION_BYTES, TRACED, count_transfers, transfer_lines
+from spikex_sim.core.counts import TENSORS
+from spikex_sim.run.observers import Recorder
+from spikex_sim.run.simulate import simulate
+from spikex_sim.run.timeline import TRACKS, count_slices, places, timeline_lines
+from spikex_sim.run.transfers import REGION_BYTES, TRACED, count_transfers, transfer_lines
 from trace_files import a_trace
 
 LAYERS = [
@@ -308,7 +307,7 @@ class TestCommand:
     def test_too_much_is_refused(
         self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str
     ) -> None:
-        monkeypatch.setattr(recording, "MOST_LINES", 100)
+        monkeypatch.setattr("spikex_sim.run.observers.MOST_LINES", 100)
         outcome = spikex(capsys, "run", "t.npz", "--out", "o", *line.split())
         is_mistake(outcome, "more than 100", "--layers")
         assert files_under(here) == ["t.npz"]

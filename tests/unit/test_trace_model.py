@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from spikex_sim.errors import TraceError
-from spikex_sim.trace.model import Trace, content_sha256, packed_length
+from spikex_sim.core.errors import TraceError
+from spikex_sim.core.spikes import packed_length
 from spikex_sim.trace.store import load_trace, save_trace
+from spikex_sim.trace.trace import Trace, content_sha256
 
 NEURON = {"threshold": 1, "leak_shift": 4}
 CONV = {"name": "c", "kind": "conv", "in_channels": 2, "out_channels": 3, "kernel": 3, "in_height": 5,

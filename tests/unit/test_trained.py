@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from spikex_sim.errors import TraceError
+from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.trained import TrainedNetwork, load_trained, save_trained, shipped_names
 from spikex_sim.spec.workload import Layer, Neuron
-from spikex_sim.trace.trained import TrainedNetwork, load_trained, save_trained, shipped_names
 
 
 def a_network(**changes: Any) -> TrainedNetwork:

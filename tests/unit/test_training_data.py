@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch")
 
 from command import REPOSITORY
-from spikex_sim.errors import ConfigError, TraceError
-from spikex_sim.trace.events import bin_events, load_recordings
+from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.sources.events.formats import bin_events, load_recordings
 from spikex_sim.training.data import emulated_splits, recorded_splits, save_recordings, stratified
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeEvents, batches
 

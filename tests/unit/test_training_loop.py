@@ -22,15 +22,15 @@ from test_training_losses import Cost, Model  # noqa: E402
 
 import spikex_sim as sx  # noqa: E402
 from command import REPOSITORY, environment, is_mistake, spikex, succeed  # noqa: E402
-from spikex_sim.errors import TraceError  # noqa: E402
-from spikex_sim.reproduction.trained import read_log  # noqa: E402
+from spikex_sim.core.errors import TraceError  # noqa: E402
+from spikex_sim.papers.spikex.trained import read_log  # noqa: E402
+from spikex_sim.sources.trained import load_trained  # noqa: E402
 from spikex_sim.spec.networks import load_network  # noqa: E402
-from spikex_sim.trace.trained import load_trained  # noqa: E402
 from spikex_sim.training.data import Splits  # noqa: E402
 from spikex_sim.training.loop import Trainer  # noqa: E402
 from spikex_sim.training.losses import HardwareLoss  # noqa: E402
 from spikex_sim.training.measure import measure  # noqa: E402
-from spikex_sim.training.model import SpikingNetwork  # noqa: E402
+from spikex_sim.training.module import SpikingNetwork  # noqa: E402
 from spikex_sim.training.recipe import Recipe  # noqa: E402
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, chosen  # noqa: E402
 from spikex_sim.training.search import ArchitectureSearch, Axis, costs_of_models  # noqa: E402

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from spikex_sim.errors import ConfigError  # noqa: E402
+from spikex_sim.core.errors import ConfigError  # noqa: E402
 from spikex_sim.training.losses import (  # noqa: E402
     EdpCurve,
     HardwareLoss,
     classification_loss,
     silence_loss,
 )
-from spikex_sim.training.model import Activity  # noqa: E402
+from spikex_sim.training.module import Activity  # noqa: E402
 from spikex_sim.training.search import ArchitectureSearch, Axis, costs_of_models  # noqa: E402
 from spikex_sim.training.windows import window_densities  # noqa: E402
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 import spikex_sim as sx  # noqa: E402
-from spikex_sim.errors import ConfigError  # noqa: E402
+from spikex_sim.core.errors import ConfigError  # noqa: E402
+from spikex_sim.sources.trained import load_trained, save_trained, shipped_names  # noqa: E402
 from spikex_sim.spec.networks import Network, load_network  # noqa: E402
 from spikex_sim.spec.workload import Layer, Neuron  # noqa: E402
-from spikex_sim.trace.trained import load_trained, save_trained, shipped_names  # noqa: E402
 from spikex_sim.training.losses import predictions  # noqa: E402
 from spikex_sim.training.measure import measure  # noqa: E402
-from spikex_sim.training.model import WEIGHT_STEPS, Activity, SpikingNetwork, rounded  # noqa: E402
+from spikex_sim.training.module import WEIGHT_STEPS, Activity, SpikingNetwork, rounded  # noqa: E402
 
 
 def hashes(network: SpikingNetwork, activity: Activity, sample: int, samples: int) -> list[str]:

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from command import spikex, succeed
 from spikex_sim.cli.app import command
-from spikex_sim.hardware_model import HardwareModel, LayerFit
+from spikex_sim.explore.fitted import HardwareModel, LayerFit
 
 NETWORK = """\
 name: net

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.paper.common import by_text, needed, network_name, only, texts
 from spikex_sim.plots.style import MARKERS, Given, Style, leftmost, legend, note, panels, series_look, short
 from spikex_sim.plots.sweeps import fit_values

@@ -8,10 +8,10 @@ from math import log
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
+from spikex_sim.papers.spikex.published import published
 from spikex_sim.plots.style import plain
 from spikex_sim.plots.table import Row, Rows, cell
-from spikex_sim.reproduction.published import published
 
 NETWORKS = {
     "dvs-gesture-medium": "DVS-Gesture Medium",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.bars import bar_heights, patches, stack
 from spikex_sim.plots.paper.common import (
     SUFFIXES,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.paper.common import awaited, by_text, needed, only, published_value, rate_axis
 from spikex_sim.plots.style import (
     MAX_SERIES,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.bars import patches
 from spikex_sim.plots.paper.common import by_text, needed, only, texts
 from spikex_sim.plots.style import (

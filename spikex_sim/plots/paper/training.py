@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from spikex_sim.errors import FigureError
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.bars import patches
 from spikex_sim.plots.paper.common import by_text, needed, network_name, only, texts
 from spikex_sim.plots.style import (

@@ -1,1 +1,0 @@
-"""Energies per access and per operation, each with its node, source and derivation."""

@@ -1,0 +1,249 @@
+"""Labelled samples through a trained network on an accelerator: how often it is right, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+from spikex_sim.core.errors import TraceError
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.explore.dynamic import class_counts
+from spikex_sim.explore.prefix import ArchLike, spiking
+from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.run.results import LayerResult, RunResult
+from spikex_sim.run.simulate import prepare, simulate
+from spikex_sim.sources.samples import LabelledSamples
+from spikex_sim.sources.trained import TrainedNetwork
+from spikex_sim.spec.arch import Accelerator
+
+BATCH = 16
+"""Samples that are replayed at a time."""
+
+
+@dataclass(frozen=True)
+class EvaluatedSample:
+    """One sample: its class, the answer, and what that cost.
+
+    Attributes
+    ----------
+    label, predicted : int
+        Class, and the output neuron with the most spikes over all time points, the lowest of several.
+    spikes : tuple of int
+        Spikes of every output neuron.
+    cycles : int
+        Cycles.
+    seconds, energy_pj, energy_on_chip_pj, edp_js : float
+        Latency, energy with and without DRAM, and energy-delay product.
+    """
+
+    label: int
+    predicted: int
+    spikes: tuple[int, ...]
+    cycles: int
+    seconds: float
+    energy_pj: float
+    energy_on_chip_pj: float
+    edp_js: float
+
+
+@dataclass(frozen=True)
+class EvaluatedLayer:
+    """One conv or linear layer, as a mean over the samples.
+
+    Attributes
+    ----------
+    layer : str
+        Name.
+    tws : int
+        Window size, time points.
+    cycles, seconds, energy_pj, energy_on_chip_pj : float
+        Costs of a sample.
+    spike_density, window_density : float
+        Shares of (input, time point) and (input, window) pairs with a spike.
+    """
+
+    layer: str
+    tws: int
+    cycles: float
+    seconds: float
+    energy_pj: float
+    energy_on_chip_pj: float
+    spike_density: float
+    window_density: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A trained network on one accelerator.
+
+    Attributes
+    ----------
+    arch : Accelerator
+        Complete configuration.
+    samples : tuple of EvaluatedSample
+        In the order of the data.
+    layers : tuple of EvaluatedLayer
+        In the network's order.
+    versions : dict
+        Of this package and of what it computes with.
+    """
+
+    arch: Accelerator
+    samples: tuple[EvaluatedSample, ...]
+    layers: tuple[EvaluatedLayer, ...]
+    versions: dict[str, str]
+
+    @property
+    def tws(self) -> tuple[int, ...]:
+        """Window size of every layer."""
+        return tuple(layer.tws for layer in self.layers)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the samples whose class was predicted."""
+        return mean(sample.predicted == sample.label for sample in self.samples)
+
+    def mean(self, quantity: str) -> float:
+        """Mean of a quantity over the samples; of the EDP the mean of the products."""
+        return float(mean(getattr(sample, quantity) for sample in self.samples))
+
+    def median(self, quantity: str) -> float:
+        """Median of a quantity over the samples."""
+        return float(median(getattr(sample, quantity) for sample in self.samples))
+
+
+def evaluate(
+    trained: TrainedNetwork,
+    data: LabelledSamples,
+    arch: ArchLike = "spikex",
+    *,
+    tws: int | str | Sequence[int] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    engine: str = "fast",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Replay labelled samples through a trained network.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+        Integer weights.
+    data : LabelledSamples
+        What enters the first layer, and the classes.
+    arch : str, Path or Accelerator
+        Any accelerator that computes spikes.
+    tws : int, "auto" or sequence of int, optional
+        Window size. By default that of each layer that was searched for a network of the variant ``has``,
+        else the accelerator's. ``auto`` searches each layer's best EDP over all samples, and replays them
+        all at once.
+    overrides : mapping, optional
+        Dotted configuration key to value.
+    engine : {"fast", "event"}
+        Memory engine.
+    progress : callable, optional
+        Told about the samples as they are done.
+
+    Raises
+    ------
+    SpikexError
+        If samples and network do not fit each other, or the configuration is wrong.
+    """
+    if tws is None and "tws" not in (overrides or {}) and trained.variant == "has":
+        tws = trained.tws
+    accelerator = spiking(arch, tws, overrides)
+    if not data.labels:
+        raise TraceError("holds no samples", where=data.source)
+    classes = _classes(trained)
+    for label in data.labels:
+        if not 0 <= label < classes:
+            raise TraceError(
+                f"{label} is none of the {classes} classes of {trained.name}",
+                where=data.source,
+                field="label",
+            )
+    prepare()
+    at_once = len(data) if accelerator.tws == "auto" else BATCH
+    samples: list[EvaluatedSample] = []
+    batches: list[tuple[RunResult, _Densities]] = []
+    for start in range(0, len(data), at_once):
+        numbers = range(start, min(start + at_once, len(data)))
+        spikes = np.stack([data.spikes(number) for number in numbers])
+        labels = tuple(data.labels[number] for number in numbers)
+        seen = _Densities()
+
+        def told(what: str, done: int, total: int, start: int = start, size: int = len(numbers)) -> None:
+            if progress:
+                progress(what, start + size * done // max(total, 1), len(data))
+
+        result = simulate(
+            trained.trace(spikes, trained.name, labels, data.source),
+            accelerator, engine=engine, observe=seen, progress=told,
+        )  # fmt: skip
+        batches.append((result, seen))
+        samples += _samples(result, labels, spikes.shape[-1])
+    return Evaluation(accelerator, tuple(samples), _layers(batches, len(data)), batches[0][0].versions)
+
+
+class _Densities:
+    """An observer that adds up how densely spikes and windows fill each layer's input."""
+
+    def __init__(self) -> None:
+        self.spikes: dict[int, float] = {}
+        self.windows: dict[int, float] = {}
+
+    def __call__(self, timed: TimedLayer) -> None:
+        inputs = timed.cost.inputs
+        assert isinstance(inputs, WindowedSpikes)
+        neurons = len(inputs.starts) - 1
+        spikes = len(inputs.times) / (neurons * inputs.timesteps)
+        windows = np.count_nonzero(inputs.tags) / inputs.tags.size
+        self.spikes[timed.index] = self.spikes.get(timed.index, 0.0) + spikes
+        self.windows[timed.index] = self.windows.get(timed.index, 0.0) + float(windows)
+
+
+def _classes(trained: TrainedNetwork) -> int:
+    return trained.layers[trained.neuron_layers[-1]].out_channels
+
+
+def _samples(result: RunResult, labels: Sequence[int], timesteps: int) -> list[EvaluatedSample]:
+    assert result.outputs is not None
+    outputs = [result.outputs[one : one + 1] for one in range(len(labels))]
+    counts = [class_counts(packed, timesteps)[-1] for packed in outputs]
+    return [
+        EvaluatedSample(
+            label=label,
+            predicted=int(spikes.argmax()),
+            spikes=tuple(spikes.tolist()),
+            cycles=totals.cycles,
+            seconds=totals.seconds,
+            energy_pj=totals.energy_pj,
+            energy_on_chip_pj=totals.energy_on_chip_pj,
+            edp_js=totals.edp_js,
+        )
+        for label, spikes, totals in zip(labels, counts, result.samples, strict=True)
+    ]
+
+
+def _layers(batches: Sequence[tuple[RunResult, _Densities]], samples: int) -> tuple[EvaluatedLayer, ...]:
+    found = []
+    for index, first in enumerate(batches[0][0].layers):
+        if first.tws is None:
+            continue
+        parts: list[LayerResult] = [result.layers[index] for result, _ in batches]
+        found.append(
+            EvaluatedLayer(
+                layer=first.name,
+                tws=first.tws,
+                cycles=sum(part.cycles for part in parts) / samples,
+                seconds=sum(part.seconds for part in parts) / samples,
+                energy_pj=sum(part.energy.total_pj for part in parts) / samples,
+                energy_on_chip_pj=sum(part.energy.on_chip_pj for part in parts) / samples,
+                spike_density=sum(seen.spikes[index] for _, seen in batches) / samples,
+                window_density=sum(seen.windows[index] for _, seen in batches) / samples,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,319 @@
+"""Where the points of a sweep are run: in this process, in several, or on a Dask cluster.
+
+Each gives outcomes as they arrive and takes the next point only when it can be started.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.explore.sweeps.work import Outcome, Point, one_line, run_elsewhere, run_point
+from spikex_sim.run.simulate import as_traces
+from spikex_sim.trace.trace import Trace
+
+log = logging.getLogger("spikex_sim")
+
+CLUSTER_POINTS = 500
+"""Points that are on a cluster at a time."""
+CONNECT_SECONDS = 15
+"""How long to wait for a Dask scheduler's answer."""
+ORPHAN_SECONDS = 0.5
+"""How often a worker looks whether its sweep is still there."""
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A trace that was made in memory and that this process wrote, pickled, for its workers.
+
+    Attributes
+    ----------
+    path : Path
+        In a folder that nobody else can write to.
+    """
+
+    path: Path
+
+    def write(self, samples: Sequence[Trace]) -> None:
+        """Write traces as they are, with hash and origin."""
+        self.path.write_bytes(pickle.dumps(list(samples), protocol=pickle.HIGHEST_PROTOCOL))
+
+    def read(self) -> list[Trace]:
+        """Read it in another process."""
+        found: list[Trace] = pickle.loads(self.path.read_bytes())
+        return found
+
+
+Source = Path | Spooled | Sequence[Trace]
+"""Where a worker has a trace from: a file or folder, or memory that it shares."""
+
+
+def in_process(points: Iterable[Point], traces: Sequence[Sequence[Trace]]) -> Iterator[Outcome]:
+    """Run one point after the other here."""
+    for point in points:
+        yield run_point(point, traces[point.source])
+
+
+def in_processes(
+    points: Iterable[Point], traces: Sequence[Sequence[Trace]], files: Sequence[Path | None], jobs: int
+) -> Iterator[Outcome]:
+    """Run points in processes on this machine.
+
+    Parameters
+    ----------
+    points : iterable of Point
+        Taken one by one.
+    traces : sequence of sequence of Trace
+        Loaded traces by ``Point.source``.
+    files : sequence of Path or None
+        Where they were loaded from, if from a file or folder.
+    jobs : int
+        Processes, at least 2.
+
+    Notes
+    -----
+    Where that is safe, on Linux in a process without threads, workers are forks of this process, which have
+    all modules and traces at once. Elsewhere joblib's loky starts them, and each reads a trace when it first
+    needs it.
+
+    A worker that is killed, by lack of memory say, takes the others with it. What was in flight is then run
+    alone, one point after the other, so that the one that is to blame fails and no other does.
+    """
+    waiting = iter(points)
+    with ExitStack() as stack:
+        crew: Callable[[], AbstractContextManager[Executor]]
+        if sys.platform == "linux" and threading.active_count() == 1:
+            crew = partial(_forks, traces, jobs)
+        else:
+            crew = partial(_starts, stack.enter_context(_files(traces, files)), jobs)
+        while True:
+            flying: dict[str, Point] = {}
+            try:
+                for outcome in _worked(_noted(waiting, flying), crew, 2 * jobs):
+                    del flying[outcome.key]
+                    yield outcome
+            except BrokenProcessPool:
+                log.warning("a worker process was killed; going on without it")
+            else:
+                return
+            for point in flying.values():
+                try:
+                    yield from _worked([point], crew, 1)
+                except BrokenProcessPool:
+                    yield Outcome(point.key, error="its process was killed; did it need too much memory?")
+
+
+def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], address: str) -> Iterator[Outcome]:
+    """Run points on the workers of a running Dask cluster, which need this package and its plug-ins.
+
+    A trace is sent once and kept by the cluster; Dask runs what a lost worker had in flight on another.
+
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed or no scheduler answers.
+    SpikexError
+        If the scheduler goes away.
+    """
+    try:
+        from distributed import as_completed
+    except ImportError as exc:
+        raise ConfigError(
+            f"needs Dask ({exc.name} is missing): pip install 'spikex_sim[distributed]'", where="--scheduler"
+        ) from None
+    with _connected(address) as client:
+        waiting = iter(points)
+        held: dict[int, Any] = {}
+
+        def started(count: int) -> list[Any]:
+            futures = []
+            for point in islice(waiting, count):
+                if point.source not in held:
+                    held.clear()  # Dask keeps it for as long as a point in flight needs it
+                    held[point.source] = _sent(client, traces[point.source])
+                futures.append(
+                    client.submit(run_elsewhere, point, held[point.source], key=f"spikex-{point.key}")
+                )
+            return futures
+
+        arriving = as_completed(started(CLUSTER_POINTS), loop=client.loop)
+        for future in arriving:
+            yield _outcome(future, address)
+            for following in started(1):
+                arriving.add(following)
+
+
+def _outcome(future: Any, address: str) -> Outcome:
+    if future.cancelled() or future.status == "lost":
+        raise SpikexError(
+            "the scheduler went away; what is finished is kept, run the same command again", where=address
+        )
+    key = future.key.removeprefix("spikex-")
+    error = future.exception()
+    return Outcome(key, error=one_line(error)) if error is not None else future.result()
+
+
+def _sent(client: Any, samples: Sequence[Trace]) -> Any:
+    """A trace as a task of its own: unlike scattered data, Dask can make it again when its worker is lost."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about the size of what is sent
+        return client.submit(_itself, list(samples), pure=False)
+
+
+def _itself(samples: list[Trace]) -> list[Trace]:
+    return samples
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    from distributed import Client
+    from distributed.comm import get_address_host
+
+    try:
+        get_address_host(address)  # a client of what is no address complains when it is thrown away
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError) as exc:
+        raise ConfigError(f"no Dask scheduler answers: {exc}", where=f"--scheduler {address}") from None
+    with client:
+        if not client.nthreads():
+            log.warning("the cluster at %s has no workers yet; waiting for some", address)
+        yield client
+
+
+def _noted(points: Iterator[Point], flying: dict[str, Point]) -> Iterator[Point]:
+    for point in points:
+        flying[point.key] = point
+        yield point
+
+
+def _worked(
+    points: Iterable[Point], crew: Callable[[], AbstractContextManager[Executor]], most: int
+) -> Iterator[Outcome]:
+    """Outcomes as they arrive, with so many points on their way at a time."""
+    with crew() as executor:
+        flying: set[Future[Outcome]] = set()
+        for point in points:
+            with _interrupts_held():  # from workers, which the first one starts
+                flying.add(executor.submit(_run, point))
+            if len(flying) == most:
+                yield from _landed(flying)
+        while flying:
+            yield from _landed(flying)
+
+
+def _landed(flying: set[Future[Outcome]]) -> Iterator[Outcome]:
+    done, _ = wait(flying, return_when=FIRST_COMPLETED)
+    flying -= done
+    for future in done:
+        yield future.result()
+
+
+@contextmanager
+def _forks(traces: Sequence[Sequence[Trace]], jobs: int) -> Iterator[Executor]:
+    others = multiprocessing.active_children()
+    executor = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("fork"), initializer=_begin, initargs=(os.getpid(), traces)
+    )
+    try:
+        yield executor
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.kill()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _starts(files: Sequence[Path | Spooled], jobs: int) -> Iterator[Executor]:
+    from joblib.externals.loky import get_reusable_executor
+
+    resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
+    executor = get_reusable_executor(
+        max_workers=jobs, initializer=_begin, initargs=(os.getpid(), files), reuse=False
+    )
+    try:
+        yield executor
+    finally:
+        # Workers that live on would keep traces, energy tables and the working folder of this sweep.
+        executor.shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _files(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) -> Iterator[list[Path | Spooled]]:
+    """Where workers can read the traces; those that were made in memory are written for them."""
+    with ExitStack() as stack:
+        found: list[Path | Spooled] = []
+        for samples, file in zip(traces, files, strict=True):
+            if file is not None:
+                found.append(file.absolute())
+                continue
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spikex-sweep-"))
+            spooled = Spooled(Path(folder, "trace"))
+            spooled.write(samples)
+            found.append(spooled)
+        yield found
+
+
+_sources: list[Source] = []
+"""Of a worker process; set when it begins."""
+
+
+def _begin(parent: int, sources: Sequence[Source]) -> None:
+    """Make a worker ready; it leaves Ctrl-C to the sweep's process, and ends when that is gone, however."""
+    _sources[:] = sources
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run(point: Point) -> Outcome:
+    source = _sources[point.source]
+    try:
+        samples = _read(source) if isinstance(source, Path | Spooled) else source
+    except Exception as exc:
+        return Outcome(point.key, error=one_line(exc))
+    return run_elsewhere(point, samples)
+
+
+@lru_cache(maxsize=1)
+def _read(file: Path | Spooled) -> list[Trace]:
+    return file.read() if isinstance(file, Spooled) else as_traces(file)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the end; processes that start meanwhile never hear of it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

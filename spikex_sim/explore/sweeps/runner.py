@@ -1,0 +1,201 @@
+"""Runs the points of a sweep that its store does not have, and makes the table of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.files import writable_folder
+from spikex_sim.explore.sweeps import pools
+from spikex_sim.explore.sweeps.grid import Axis, check_count, points
+from spikex_sim.explore.sweeps.store import SweepStore
+from spikex_sim.explore.sweeps.table import MEASURES, Row, check_parquet, labels_of, row_of, write_table
+from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
+from spikex_sim.run.simulate import as_traces, check_runnable, describe, prepare
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.trace import Trace
+
+TraceLike = Trace | str | Path
+ArchLike = str | Path | Accelerator
+Progress = Callable[[str, int, int], None]
+MAX_JOBS = 256
+"""Most processes of one sweep."""
+
+
+def sweep(
+    trace: TraceLike | Sequence[TraceLike],
+    grid: Axis,
+    *,
+    zipped: Sequence[Axis] = (),
+    arch: ArchLike | Sequence[ArchLike] = "spikex",
+    engine: str = "fast",
+    overrides: Mapping[str, Any] | None = None,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    out: str | Path | None = None,
+    parquet: bool = False,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Replay traces through every combination of configuration values.
+
+    Parameters
+    ----------
+    trace : Trace, path, or sequence of them
+        Traces; a folder counts as one network's samples.
+    grid : mapping of str to sequence
+        Dotted configuration key to its values; all combinations are run.
+    zipped : sequence of mappings, optional
+        Further axes, each of several keys that advance together, with equally many values.
+    arch : str, Path, Accelerator, or sequence of them
+        Accelerators to sweep.
+    engine : {"fast", "event"}
+        Memory engine.
+    overrides : mapping, optional
+        Configuration keys that are the same for all points.
+    jobs : int
+        Processes that run points at the same time on this machine.
+    scheduler : str, optional
+        Address of a running Dask scheduler, ``tcp://host:8786``, whose workers run the points instead.
+    out : str or Path, optional
+        Folder for ``sweep.sqlite`` and ``sweep.csv``; points that the store already has are not run again.
+    parquet : bool
+        Write ``sweep.parquet`` too; needs pandas and pyarrow.
+    progress : callable, optional
+        Told the last point, how many points are done, and of how many; first with those that the store has.
+
+    Returns
+    -------
+    list of dict
+        One row a point, in grid order: trace, accelerator, the grid's keys, then cycles, seconds, energies
+        and the rest, units in the names. ``error`` says why a point could not be run; it is empty otherwise.
+
+    Raises
+    ------
+    SpikexError
+        If any point's configuration is wrong, before anything is run; or if the store cannot be written.
+    """
+    traces: list[TraceLike] = _listed(trace, "trace", Trace | str | Path)
+    archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
+    if not traces or not archs:
+        raise ConfigError("needs at least one trace and one accelerator", where="sweep")
+    _check_places(jobs, scheduler)
+    if parquet:
+        check_parquet()
+    configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
+    loaded = [as_traces(item) for item in traces]
+    for samples in loaded:
+        for _, accelerator in configurations:
+            check_runnable(samples, accelerator, engine)
+    planned = list(_plan(loaded, configurations, engine))
+    folder = None if out is None else writable_folder(out)
+    with SweepStore(folder and folder / "sweep.sqlite") as store:
+        errors = _run(planned, traces, loaded, store, jobs, scheduler, progress)
+        rows = [row_of(labels, *_found(store, point, errors)) for labels, point in planned]
+    if folder is not None:
+        write_table(folder, rows, parquet=parquet)
+    return rows
+
+
+def _configurations(
+    archs: Sequence[ArchLike], values: Sequence[Mapping[str, Any]], overrides: Mapping[str, Any], traces: int
+) -> list[tuple[Mapping[str, Any], Accelerator]]:
+    check_count(traces * len(archs) * len(values), "sweep")
+    twice = sorted(set(values[0]) & set(overrides))
+    if twice:
+        raise ConfigError("is both swept and set", where="grid", field=twice[0])
+    return [(point, load_accelerator(one, {**overrides, **point})) for one in archs for point in values]
+
+
+def _plan(
+    loaded: Sequence[Sequence[Trace]],
+    configurations: Sequence[tuple[Mapping[str, Any], Accelerator]],
+    engine: str,
+) -> Iterator[tuple[Row, Point]]:
+    """Points in grid order, each with its own columns."""
+    for source, samples in enumerate(loaded):
+        name = describe(samples)["name"]
+        for values, accelerator in configurations:
+            point = Point(point_key(samples, accelerator, engine), source, accelerator, engine)
+            yield labels_of(name, accelerator.name, values), point
+
+
+def _run(
+    planned: Sequence[tuple[Row, Point]],
+    traces: Sequence[TraceLike],
+    loaded: Sequence[Sequence[Trace]],
+    store: SweepStore,
+    jobs: int,
+    scheduler: str | None,
+    progress: Progress | None,
+) -> dict[str, str]:
+    """Run what the store does not have; return the errors of points that failed."""
+    labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
+    todo = {p.key: p for _, p in planned if store.find(p.key, set(MEASURES)) is None}
+    done = len(labels) - len(todo)
+    errors: dict[str, str] = {}
+    if progress:
+        progress("sweep", done, len(labels))
+    # Another sweep may have finished a point since.
+    waiting = (point for point in todo.values() if not store.has(point.key))
+    workers = min(jobs, len(todo))
+    with closing(_outcomes(waiting, traces, loaded, workers, scheduler)) as outcomes:
+        for outcome in outcomes if todo else ():
+            if outcome.row is None:
+                errors[outcome.key] = outcome.error
+                store.add_failure(outcome.key, outcome.error)
+            else:
+                store.add(outcome.key, outcome.row)
+            done += 1
+            if progress:
+                progress(labels[outcome.key], done, len(labels))
+    if progress:
+        progress("done", len(labels), len(labels))
+    return errors
+
+
+def _outcomes(
+    waiting: Iterable[Point],
+    traces: Sequence[TraceLike],
+    loaded: Sequence[Sequence[Trace]],
+    jobs: int,
+    scheduler: str | None,
+) -> Generator[Outcome, None, None]:
+    """Outcomes of points from where they are to be run."""
+    if scheduler is not None:
+        yield from pools.on_cluster(waiting, loaded, scheduler)
+        return
+    prepare()  # here, so that workers find the kernels compiled
+    if jobs < 2:
+        yield from pools.in_process(waiting, loaded)
+        return
+    files = [None if isinstance(item, Trace) else Path(item) for item in traces]
+    yield from pools.in_processes(waiting, loaded, files, jobs)
+
+
+def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:
+    row = store.find(point.key, set(MEASURES))
+    if row is not None:
+        return row, ""
+    return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")
+
+
+def _check_places(jobs: int, scheduler: str | None) -> None:
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MAX_JOBS:
+        raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
+    if scheduler is None:
+        return
+    if not isinstance(scheduler, str) or not scheduler.strip():
+        raise ConfigError("must be the address of a Dask scheduler, tcp://host:8786", field="scheduler")
+    if jobs != 1:
+        raise ConfigError("is for this machine; a cluster has the workers that it has", field="jobs")
+
+
+def _listed(given: Any, what: str, kind: Any) -> list[Any]:
+    items = [given] if isinstance(given, kind) else list(given) if isinstance(given, Iterable) else [None]
+    if not all(isinstance(item, kind) for item in items):
+        raise ConfigError(f"must be one or a list of names, paths or objects, not {given!r:.60}", field=what)
+    return items

@@ -1,0 +1,119 @@
+"""One point of a sweep: what identifies it, and how it is run, here or in another process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from spikex_sim.core.errors import SpikexError
+from spikex_sim.core.registry import source_files
+from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.explore.sweeps.table import Row, measures
+from spikex_sim.run.simulate import simulate, versions
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.trace import Trace
+
+MAX_ERROR = 500
+"""Longest error that is kept of a point, in characters."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run to be made.
+
+    Attributes
+    ----------
+    key : str
+        Content of the point (:func:`point_key`).
+    source : int
+        Which of the sweep's traces.
+    arch : Accelerator
+        Its configuration.
+    engine : str
+        Memory engine.
+    """
+
+    key: str
+    source: int
+    arch: Accelerator
+    engine: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a point: its measures, or why there are none.
+
+    Attributes
+    ----------
+    key : str
+        The point's.
+    row : dict or None
+        Measures.
+    error : str
+        One line; empty if the point is finished.
+    """
+
+    key: str
+    row: Row | None = None
+    error: str = ""
+
+
+def run_point(point: Point, samples: Sequence[Trace]) -> Outcome:
+    """Run a point; whatever goes wrong with it becomes its outcome."""
+    try:
+        return Outcome(point.key, measures(simulate(samples, point.arch, engine=point.engine)))
+    except Exception as exc:
+        if isinstance(exc, SystemError) and isinstance(exc.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None  # inside a compiled kernel
+        return Outcome(point.key, error=one_line(exc))
+
+
+def run_elsewhere(point: Point, samples: Sequence[Trace]) -> Outcome:
+    """Run a point in another process, perhaps on another machine, if it is the same point there."""
+    try:
+        key = point_key(samples, point.arch, point.engine)
+    except Exception as exc:
+        return Outcome(point.key, error=one_line(exc))
+    if key != point.key:
+        return Outcome(point.key, error="trace, energy table or sources are not those the sweep began with")
+    return run_point(point, samples)
+
+
+def one_line(exc: BaseException) -> str:
+    """Describe an error in one line; what is not a user's mistake with its kind and place."""
+    text = " ".join(str(exc).split())
+    if not isinstance(exc, SpikexError):
+        frames = traceback.extract_tb(exc.__traceback__)
+        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        text = f"{type(exc).__name__}: {text}".removesuffix(": ") + place
+    return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
+
+
+def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
+    """Content of a point: configuration, energies, spikes, and the code that computes it."""
+    content = {
+        "config": arch.model_dump(mode="json"),
+        "energies": repr(EnergyModel.of(arch)),
+        "traces": [(one.name, one.sha256) for one in samples],
+        "engine": engine,
+        "version": versions()["spikex_sim"],
+        "code": _code_sha256(arch.scheduler, arch.dispatch, engine),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _code_sha256(scheduler: str, dispatch: str, engine: str) -> str:
+    """Hash the sources of this package and of the plug-ins in use: changed code is another point."""
+    files = set(source_files("engines", "fast"))
+    for seam, name in (("accelerators", scheduler), ("dispatch", dispatch), ("engines", engine)):
+        files.update(source_files(seam, name))
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,1 +1,0 @@
-"""Numba kernels that execute a schedule."""

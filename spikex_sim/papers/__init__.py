@@ -1,0 +1,1 @@
+"""Papers: their studies, their published numbers, ours beside them."""

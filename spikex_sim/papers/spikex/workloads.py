@@ -1,0 +1,63 @@
+"""Spikes for the paper's studies: Bernoulli spikes for a layer, camera recordings for a network.
+
+The paper's traces and trained networks are not published. The recordings are those of an emulated event
+camera, the networks have seeded weights; nothing has to be downloaded.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from spikex_sim.data import default_trace_path
+from spikex_sim.explore.seeded_network import attach_network
+from spikex_sim.sources.synth import bernoulli, gesture_camera, pool_or
+from spikex_sim.spec.networks import load_network
+from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.trace import Trace
+
+NETWORKS = ("dvs-gesture-medium", "dvs-gesture-large", "nmnist")
+"""Networks of Table II."""
+CAMERA_SIDE = 128
+"""Pixels of a side of the emulated DVS camera."""
+GESTURE = 3
+"""Gesture that is recorded: the arms."""
+
+
+@lru_cache(maxsize=64)
+def bernoulli_layer(network: str, layer: str, rate: float, samples: int) -> Trace:
+    """Random spikes into one layer of a network, costs only.
+
+    Parameters
+    ----------
+    network, layer : str
+        Network preset and name of the layer.
+    rate : float
+        Spikes per neuron and time point.
+    samples : int
+        Independent draws, seeds 0 to ``samples - 1``.
+    """
+    preset = load_network(network)
+    chosen = next(one for one in preset.layers if one.name == layer)
+    spikes = np.stack(
+        [bernoulli(chosen.input_shape, preset.timesteps, rate, seed) for seed in range(samples)]
+    )
+    return Trace.from_arrays([chosen], spikes, name=f"{network}-{layer}-rate-{rate:g}")
+
+
+@lru_cache(maxsize=4)
+def recorded_network(network: str) -> Trace:
+    """Recording of an emulated event camera, and a network of Table II with seeded weights."""
+    if network == "nmnist":
+        return load_trace(default_trace_path())
+    preset = load_network(network)
+    side = preset.layers[0].input_shape[1]
+    watched = gesture_camera(GESTURE, timesteps=preset.timesteps)
+    return attach_network(
+        pool_or(watched, CAMERA_SIDE // side),
+        preset,
+        seed=0,
+        name=f"{network}-arms",
+        source=f"{CAMERA_SIDE}x{CAMERA_SIDE} event camera over moving arms, OR-pooled to {side}x{side}",
+    )

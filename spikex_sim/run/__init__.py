@@ -1,0 +1,1 @@
+"""One trace through one accelerator, and what comes of it."""

@@ -1,0 +1,358 @@
+"""Replays one layer at a time: spikes enter, the schedule runs, costs and outputs come out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+
+from spikex_sim.accelerators.base import AnySchedule
+from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.registry import plugin
+from spikex_sim.core.spikes import PackedSpikes, count_spikes
+from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.costs.energy import Energy, EnergyModel
+from spikex_sim.run.results import LayerResult, sum_if_known, sum_of
+from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
+from spikex_sim.schedules.dense.multiply import execute_ann
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.issue import execute, lay_out
+from spikex_sim.schedules.ntwu.group import Widths, widths_of
+from spikex_sim.schedules.ntwu.residency import Handover
+from spikex_sim.schedules.ntwu.traffic import Traffic
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.workload import Layer
+from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
+from spikex_sim.trace.fold import maxpool_packed
+from spikex_sim.trace.plan import Stage
+from spikex_sim.trace.trace import Trace
+
+LARGEST_AUTO_TWS = 32
+"""Largest window size that ``tws: auto`` tries (Section 7)."""
+
+Signal = PackedSpikes
+"""What passes from layer to layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and of how much."""
+
+
+class Flow:
+    """The spikes of one sample on their way through the network."""
+
+    def __init__(self, stages: Sequence[Stage], trace: Trace, sample: int) -> None:
+        self.stages, self.trace, self.sample = stages, trace, sample
+        self.computed: Signal | None = None
+        self.mismatched: int | None = None
+        self.kept = False
+        """Whether the last layer's output is still in the GLB."""
+
+    def handover(self, index: int, arch: Accelerator) -> Handover:
+        """What the layers around one have in the GLB; outputs stay for what takes them as they are."""
+        after = index + 1
+        wanted = (
+            arch.memory.glb.keep_ofmap
+            and after < len(self.stages)
+            and after not in self.trace.inputs
+            and not self.stages[after].layer.is_pool
+        )
+        return Handover(input_kept=self.kept, output_wanted=wanted)
+
+    def enter(self, index: int, *, compare: bool = True) -> Signal | None:
+        """What enters a layer: recorded spikes, else what the predecessor produced, if that is known.
+
+        With ``compare``, recorded spikes are compared with the predecessor's.
+        """
+        shape = self.stages[index].layer.input_shape
+        self.mismatched = None
+        if index not in self.trace.inputs:
+            return None if self.computed is None else self.computed.reshape(*shape, -1)
+        recorded = self.trace.inputs[index][self.sample]
+        if compare and self.computed is not None and self.trace.layers[index].takes(self.computed.shape[:-1]):
+            differs = np.bitwise_xor(recorded, self.computed.reshape(recorded.shape))
+            self.mismatched = int(np.bitwise_count(differs).sum())
+        entered: Signal = recorded.reshape(*shape, -1)
+        return entered
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Costs of one layer and sample at one window size."""
+
+    schedule: AnySchedule
+    inputs: WindowedSpikes | Activations
+    widths: Widths
+    handover: Handover
+    traffic: Traffic
+    durations: Durations
+    ends: Ends
+    energy: Energy
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the layer."""
+        return self.ends.cycles
+
+
+@dataclass(frozen=True)
+class TimedLayer:
+    """What a run did step by step in one layer of one sample.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer.
+    index, sample : int
+        Of the layer in the network, pooling included, and of the sample in the run.
+    arch : Accelerator
+        What it ran on.
+    cost : LayerCost
+        Its schedule, steps, durations and ends.
+    """
+
+    layer: Layer
+    index: int
+    sample: int
+    arch: Accelerator
+    cost: LayerCost
+
+
+Observer = Callable[[TimedLayer], None]
+"""Called once for every conv or linear layer and sample, when its time is known."""
+
+
+@dataclass(frozen=True)
+class LayerRunner:
+    """Costs and outputs of single layers under one configuration."""
+
+    arch: Accelerator
+    engine: MemoryEngine
+    energies: EnergyModel
+    observe: Observer | None = None
+
+    @property
+    def is_ann(self) -> bool:
+        """Whether layers pass activations on instead of spikes."""
+        return self.arch.activation_bits > 1
+
+    def run_layer(
+        self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
+    ) -> list[LayerResult]:
+        """Run one layer for every sample; their spikes, or activations, move on to the next."""
+        entered = [flow.enter(index, compare=not self.is_ann) for flow in flows]
+        if self.is_ann:
+            entered = [
+                self._activations(flow, index, packed) for flow, packed in zip(flows, entered, strict=True)
+            ]
+        if flows[0].stages[index].layer.is_pool:
+            return [self._pool(flow, index, values) for flow, values in zip(flows, entered, strict=True)]
+        known = [values for values in entered if values is not None]
+        costs: Iterable[LayerCost]
+        if tws == "auto":
+            costs = self._best_costs(flows, index, known, progress)
+        else:
+            costs = (self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True))
+        return [
+            self._integrate(flow, index, sample, values, cost)
+            for sample, (flow, values, cost) in enumerate(zip(flows, known, costs, strict=True))
+        ]
+
+    def _activations(self, flow: Flow, index: int, entered: Signal | None) -> Signal | None:
+        """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
+        if index not in flow.trace.inputs or entered is None:
+            return entered
+        return spike_counts(entered, self.arch.activation_bits)
+
+    def _best_costs(
+        self, flows: list[Flow], index: int, known: list[Signal], progress: Progress
+    ) -> list[LayerCost]:
+        """Costs at the window size of the smallest EDP over all samples, ties to the smaller (Section 7)."""
+        best: tuple[float, list[LayerCost]] | None = None
+        refused: SpikexError | None = None
+        for tws in self._candidates(flows[0].trace.timesteps):
+            progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
+            try:
+                costs = [
+                    self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True)
+                ]
+            except ConfigError as exc:
+                refused = refused or exc
+                continue
+            edp = sum(cost.energy.total_pj for cost in costs) * sum(cost.cycles for cost in costs)
+            if best is None or edp < best[0]:
+                best = edp, costs
+            del costs  # a loser's arrays make room for the next one's
+        if best is None:
+            assert refused is not None
+            raise refused
+        return best[1]
+
+    def _candidates(self, timesteps: int) -> list[int]:
+        """Window sizes that make a difference on this accelerator."""
+        scheduler = plugin("accelerators", self.arch.scheduler)
+        tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
+        return sorted({scheduler.window_size(tws, timesteps, self.arch) for tws in tried})
+
+    def _cost(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerCost:
+        stage, timesteps = flow.stages[index], flow.trace.timesteps
+        layer = stage.layer
+        assert layer.neuron is not None
+        widths = widths_of(layer.neuron.datapath, self.arch)
+        scheduler = plugin("accelerators", self.arch.scheduler)
+        inputs: Any = Activations(values.ravel())
+        if not self.is_ann:
+            inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
+        schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
+        handover = flow.handover(index, self.arch)
+        traffic, durations = lay_out(schedule, inputs, widths, self.arch, handover)
+        ends = self.engine.run(durations)
+        energy = self.energies.energy(
+            traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
+        )
+        return LayerCost(schedule, inputs, widths, handover, traffic, durations, ends, energy)
+
+    def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
+        stage = flow.stages[index]
+        layer = stage.layer
+        flow.kept = cost.traffic.output_kept
+        if self.observe is not None:
+            self.observe(TimedLayer(layer, index, sample, self.arch, cost))
+        flow.computed = None
+        if stage.weight is not None:
+            flow.computed = self._outputs(stage, cost, flow.trace.timesteps)
+        return LayerResult(
+            name=layer.name,
+            kind=layer.kind,
+            tws=cost.schedule.tws,
+            mode=cost.schedule.mode,
+            cycles=cost.cycles,
+            compute_cycles=cost.traffic.compute_cycles,
+            stalls=attribute_stalls(cost.durations, cost.ends),
+            operations=cost.traffic.operations,
+            accesses=cost.traffic.accesses,
+            energy=cost.energy,
+            estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
+            steps=len(cost.traffic.program),
+            mapping=cost.traffic.mapping,
+            **self._common(flow, values),
+        )
+
+    def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
+        """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`Costs`); None in an ANN."""
+        if isinstance(cost.inputs, Activations):
+            return None
+        assert layer.neuron is not None
+        density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
+        accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
+        return cost.traffic.operations.dense_accumulations * density * accumulate_pj
+
+    def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
+        """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
+        layer, weight, arch = stage.layer, stage.weight, self.arch
+        assert layer.neuron is not None and weight is not None
+        limit = 1 << (arch.weight_bits - 1)
+        if layer.neuron.datapath == "int" and (weight.min() < -limit or weight.max() >= limit):
+            raise ConfigError(
+                f"the weights of layer {layer.name} do not fit {arch.weight_bits} bits",
+                where=arch.name,
+                field="weight_bits",
+            )
+        outputs: Signal
+        if isinstance(cost.inputs, Activations):
+            assert isinstance(cost.schedule, GemmSchedule)
+            sums, additions = execute_ann(cost.schedule, cost.inputs, weight, layer.neuron.datapath)
+            if stage.bias is not None:
+                sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
+            outputs = rectified(sums, arch.activation_bits).reshape(layer.output_shape)
+        else:
+            packed, additions = execute(
+                cost.schedule, cost.inputs, weight, stage.bias, layer.neuron, arch.potential_bits
+            )
+            outputs = packed.reshape(*layer.output_shape, -1)
+        if additions != cost.traffic.additions:
+            raise AssertionError(
+                f"layer {layer.name}: {additions} additions executed, but {cost.traffic.additions} counted"
+            )
+        return outputs
+
+    def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
+        """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
+        layer = flow.stages[index].layer
+        flow.computed, flow.kept = values, False
+        if self.is_ann and values is not None:
+            flow.computed = pooled(layer, values)
+        elif layer.kind == "maxpool" and values is not None:
+            flow.computed = maxpool_packed(layer, values)
+        return LayerResult(
+            name=layer.name,
+            kind=layer.kind,
+            tws=None,
+            mode=None,
+            cycles=0,
+            compute_cycles=0,
+            stalls=Stalls(),
+            operations=Operations(),
+            accesses=Accesses(),
+            energy=self.energies.energy(Accesses(), Operations(), "int", 0),
+            estimate_pj=0.0,
+            steps=0,
+            mapping={},
+            **self._common(flow, values),
+        )
+
+    def _common(self, flow: Flow, values: Signal | None) -> dict[str, Any]:
+        outputs = flow.computed
+        return {
+            "input_spikes": None if self.is_ann else _spike_count(values),
+            "output_spikes": None if self.is_ann else _spike_count(outputs),
+            "output_sha256": _sha256([outputs]),
+            "mismatched_spikes": flow.mismatched,
+            "pes": self.arch.array.rows * self.arch.array.cols,
+            "clock_hz": float(self.arch.clock_hz),
+        }
+
+
+def _sha256(outputs: list[Signal | None]) -> str | None:
+    """Lower-case hex digest of packed spikes; None where some are not known."""
+    digest = hashlib.sha256()
+    for packed in outputs:
+        if packed is None:
+            return None
+        digest.update(packed.tobytes())
+    return digest.hexdigest()
+
+
+def _spike_count(packed: PackedSpikes | None) -> int | None:
+    return None if packed is None else count_spikes(packed)
+
+
+def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> LayerResult:
+    """Sum a layer over samples; what differs between them and cannot be summed becomes None.
+
+    The hash is over the outputs of all samples one after the other, as with a leading sample axis.
+    """
+    first = runs[0]
+    if len(runs) == 1:
+        return first
+
+    def common(values: list[Any]) -> Any:
+        return values[0] if all(value == values[0] for value in values) else None
+
+    def total(name: str) -> int | None:
+        return sum_if_known(getattr(run, name) for run in runs)
+
+    return replace(
+        first,
+        mode=common([run.mode for run in runs]),
+        **sum_of(runs),
+        mapping={key: common([run.mapping[key] for run in runs]) for key in first.mapping},
+        input_spikes=total("input_spikes"),
+        output_spikes=total("output_spikes"),
+        output_sha256=_sha256(outputs),
+        mismatched_spikes=total("mismatched_spikes"),
+    )

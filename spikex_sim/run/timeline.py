@@ -1,0 +1,209 @@
+"""Timelines: when each part of the machine did what, as a Chrome trace that ui.perfetto.dev opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spikex_sim.run.observers import Placed
+from spikex_sim.run.replay import TimedLayer
+from spikex_sim.run.results import RunResult
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.ntwu.schedule import Schedule
+from spikex_sim.schedules.serial.schedule import SerialSchedule
+from spikex_sim.schedules.steps import PerStep, Steps
+from spikex_sim.timing.engine import stall_spans
+
+LAYERS, DRAM, GLB, LBUF, ARRAY = 0, 1, 2, 3, 5
+"""Numbers of the tracks; the LBUF has two, one for each half."""
+TRACKS = {LAYERS: "layers", DRAM: "DRAM channel", GLB: "GLB port to the LBUF", LBUF: "LBUF half 0",
+          LBUF + 1: "LBUF half 1", ARRAY: "PE array"}  # fmt: skip
+
+
+class Slices(NamedTuple):
+    """Slices of one kind on one track.
+
+    Attributes
+    ----------
+    track : int
+        Where they are drawn.
+    what : str
+        What happens: an activity, or ``stall`` and its cause.
+    step, start, end : int64 array
+        Step they belong to, and their cycles, counted from the layer's first.
+    bits : int64 array or None
+        What is moved.
+    """
+
+    track: int
+    what: str
+    step: PerStep
+    start: PerStep
+    end: PerStep
+    bits: PerStep | None = None
+
+
+def slices_of(timed: TimedLayer) -> list[Slices]:
+    """Everything that takes time in a layer; what takes none is left out."""
+    steps, durations, ends = timed.cost.traffic.steps, timed.cost.durations, timed.cost.ends
+    number = np.arange(len(steps))
+    found = [
+        Slices(DRAM, "fetch", number, ends.fetch - durations.fetch, ends.fetch, steps.fetch_bits),
+        Slices(
+            DRAM, "write", number, ends.writeback - durations.writeback, ends.writeback, steps.writeback_bits
+        ),
+        Slices(GLB, "load", number, ends.load - durations.load, ends.load, steps.load_bits),
+        Slices(GLB, "store", number, ends.store - durations.store, ends.store, steps.store_bits),
+    ]
+    if timed.arch.memory.lbuf.bytes:
+        for half in (0, 1):
+            own = slice(half, None, 2)
+            load_start = (ends.load - durations.load)[own]
+            found += [
+                Slices(LBUF + half, "fill", number[own], load_start, ends.load[own]),
+                Slices(LBUF + half, "hold", number[own], ends.load[own], ends.compute[own]),
+            ]
+    compute_start = ends.compute - durations.compute
+    found.append(Slices(ARRAY, "compute", number, compute_start, compute_start + durations.array))
+    for cause, (start, end) in stall_spans(durations, ends).items():
+        of_step = np.minimum(np.arange(len(start)), len(steps) - 1)
+        found.append(Slices(ARRAY, f"stall {cause}", of_step, start, end))
+    return [_longer_than_nothing(one) for one in found]
+
+
+def _longer_than_nothing(one: Slices) -> Slices:
+    kept = one.end > one.start
+    bits = None if one.bits is None else one.bits[kept]
+    return Slices(one.track, one.what, one.step[kept], one.start[kept], one.end[kept], bits)
+
+
+def count_slices(timed: TimedLayer) -> int:
+    """How many slices a layer makes, itself included."""
+    return 1 + sum(len(one.step) for one in slices_of(timed))
+
+
+@singledispatch
+def places(schedule: Any, steps: Steps) -> list[str]:  # noqa: ARG001
+    """Say of each step where in the schedule it is; a new kind of schedule may register its own words."""
+    return [f"tile {tile}" for tile in steps.tile.tolist()]
+
+
+@places.register
+def _(schedule: Schedule, steps: Steps) -> list[str]:
+    starts = schedule.batch_columns[:-1]
+    columns = [schedule.position, schedule.window]
+    batches = np.stack(
+        [reduce(values, starts) for values in columns for reduce in (_smallest, _largest)], axis=-1
+    )
+    tiles = schedule.tiles - np.array([0, 1, 0, 1])
+    named = []
+    for group, tile, batch in zip(
+        steps.group.tolist(), steps.tile.tolist(), steps.batch.tolist(), strict=True
+    ):
+        p0, p1, w0, w1 = (batches[batch] if batch >= 0 else tiles[tile]).tolist()
+        at = f"group {group} tile {tile} {_range('position', p0, p1)} {_range('window', w0, w1)}"
+        named.append(at + (f" batch {batch}" if batch >= 0 else " outputs"))
+    return named
+
+
+@places.register
+def _(schedule: GemmSchedule, steps: Steps) -> list[str]:
+    named = []
+    for group, tile, fold in zip(
+        steps.group.tolist(), steps.tile.tolist(), steps.batch.tolist(), strict=True
+    ):
+        p0, p1, t0, t1 = schedule.passes[tile].tolist()
+        at = f"group {group} pass {tile} {_range('position', p0, p1 - 1)} {_range('time', t0, t1 - 1)}"
+        if fold < 0:
+            named.append(f"{at} gap")
+            continue
+        _, r0, r1, k0, k1 = schedule.folds[fold].tolist()
+        named.append(f"{at} fold {fold} {_range('row', r0, r1 - 1)} {_range('tap', k0, k1 - 1)}")
+    return named
+
+
+@places.register
+def _(schedule: SerialSchedule, steps: Steps) -> list[str]:  # noqa: ARG001
+    pairs = zip(steps.group.tolist(), steps.tile.tolist(), strict=True)
+    return [f"group {group} position {position}" for group, position in pairs]
+
+
+def _smallest(values: PerStep, starts: PerStep) -> PerStep:
+    return np.minimum.reduceat(values, starts) if len(starts) else np.zeros(0, np.int64)
+
+
+def _largest(values: PerStep, starts: PerStep) -> PerStep:
+    return np.maximum.reduceat(values, starts) if len(starts) else np.zeros(0, np.int64)
+
+
+def _range(what: str, first: int, last: int) -> str:
+    return f"{what} {first}" if first == last else f"{what}s {first}-{last}"
+
+
+def timeline_lines(placed: Iterable[Placed], result: RunResult) -> Iterator[str]:
+    """Write a timeline as JSON in the Trace Event format, line by line.
+
+    Parameters
+    ----------
+    placed : iterable of Placed
+        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Recorder.placed`).
+    result : RunResult
+        The run, for what stands in the metadata.
+
+    Yields
+    ------
+    str
+        Lines with their ends; a cycle is drawn as one microsecond.
+    """
+    about = {
+        "unit": "1 us on the time axis is 1 clock cycle",
+        "clock_hz": float(result.arch.clock_hz),
+        "cycles": result.totals.cycles,
+        "seconds": result.totals.seconds,
+        "arch": result.arch.name,
+        "trace": result.trace["name"],
+        "trace_sha256": result.trace["sha256"],
+        "spikex_sim": result.versions["spikex_sim"],
+    }
+    yield f'{{"otherData":{json.dumps(about)},\n"traceEvents":[\n'
+    title = f"{result.arch.name}, {result.trace['name']}; 1 us = 1 cycle of {result.arch.clock_mhz:g} MHz"
+    yield _event(ph="M", pid=1, name="process_name", args={"name": title})
+    for track, name in TRACKS.items():
+        if result.arch.memory.lbuf.bytes or track in (LAYERS, DRAM, ARRAY):
+            yield ",\n" + _event(ph="M", pid=1, tid=track, name="thread_name", args={"name": name})
+            yield ",\n" + _event(
+                ph="M", pid=1, tid=track, name="thread_sort_index", args={"sort_index": track}
+            )
+    for one in placed:
+        if one.timed is not None:
+            for event in _events(one, one.timed, result.trace["samples"]):
+                yield ",\n" + event
+    yield "\n]}\n"
+
+
+def _event(**fields: Any) -> str:
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _events(placed: Placed, timed: TimedLayer, samples: int) -> Iterator[str]:
+    title = placed.name + (f" sample {placed.sample}" if samples > 1 else "")
+    if placed.cycles:
+        yield _event(
+            ph="X", pid=1, tid=LAYERS, ts=placed.start, dur=placed.cycles, cat="layer", name=title,
+            args={"tws": timed.cost.schedule.tws, "mode": timed.cost.schedule.mode},
+        )  # fmt: skip
+    steps = timed.cost.traffic.steps
+    labels = [
+        json.dumps(f"{title} {place} step {step}")[1:]
+        for step, place in enumerate(places(timed.cost.schedule, steps))
+    ]
+    for track, what, step, start, end, bits in slices_of(timed):
+        head = f'{{"ph":"X","pid":1,"tid":{track},"cat":"{what}","name":"{what} '
+        moved = [""] * len(step) if bits is None else [f',"args":{{"bits":{one}}}' for one in bits.tolist()]
+        spans = (step.tolist(), (start + placed.start).tolist(), (end - start).tolist(), moved)
+        for number, ts, dur, args in zip(*spans, strict=True):
+            yield f'{head}{labels[number]},"ts":{ts},"dur":{dur}{args}}}'

@@ -1,0 +1,1 @@
+"""Kinds of schedule: what is issued when, one room a kind."""

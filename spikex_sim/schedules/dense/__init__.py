@@ -1,0 +1,1 @@
+"""Dense schedules: a layer as a matrix product, cut into folds."""

@@ -1,0 +1,191 @@
+"""Cuts the folds of a dense array into chunks that fit the buffers, and counts what each of them touches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.steps import PerStep
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Chunks of one channel group in order, int64 or bool arrays ``[chunks]``.
+
+    Attributes
+    ----------
+    fold, pass_of : int64 array
+        Where the chunk belongs.
+    r0, r1, k0, k1 : int64 array
+        Rows and taps, last excluded.
+    first, last : bool array
+        Whether it is its fold's first or last chunk.
+    stream_cycles, update_cycles : int64 array
+        Cycles in which operands enter, and those of shared LIF units.
+    filter_words, ifmap_words : int64 array
+        Words that enter the array.
+    outputs : int64 array
+        Sums that become complete: updates, and words of the ofmap.
+    potential_reads : int64 array
+        Those of them whose neuron has a potential already.
+    psum_reads, psum_writes : int64 array
+        Incomplete sums that enter and leave the array.
+    loads_ifmap : bool array
+        Whether the chunk's ifmap words come anew.
+    frames : int64 array
+        Time points of the pass whose first row is in the chunk.
+    channels : int64 array
+        Input channels of its taps.
+    """
+
+    fold: PerStep
+    pass_of: PerStep
+    r0: PerStep
+    r1: PerStep
+    k0: PerStep
+    k1: PerStep
+    first: NDArray[np.bool_]
+    last: NDArray[np.bool_]
+    stream_cycles: PerStep
+    update_cycles: PerStep
+    filter_words: PerStep
+    ifmap_words: PerStep
+    outputs: PerStep
+    potential_reads: PerStep
+    psum_reads: PerStep
+    psum_writes: PerStep
+    loads_ifmap: NDArray[np.bool_]
+    frames: PerStep
+    channels: PerStep
+
+    def __len__(self) -> int:
+        return len(self.fold)
+
+
+def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
+    """Cut every fold along what streams through the array.
+
+    Parameters
+    ----------
+    schedule : GemmSchedule
+        The folds.
+    length : int
+        Most taps (os), rows (ws) or channels (is) of a chunk.
+    group_lanes : int
+        Output channels of the group.
+    """
+    table = _cut(
+        schedule.folds,
+        schedule.passes,
+        DATAFLOWS.index(schedule.dataflow),
+        length,
+        group_lanes,
+        schedule.points,
+        schedule.geometry.taps,
+        schedule.geometry.filter_taps,
+        schedule.keeps_filters,
+        min(schedule.lif_sharing, group_lanes) - 1,
+    )
+    columns: list[Any] = list(table)
+    for index in _FLAGS:
+        columns[index] = columns[index] != 0
+    return Chunks(*columns)
+
+
+_FLAGS = [[item.name for item in fields(Chunks)].index(name) for name in ("first", "last", "loads_ifmap")]
+
+
+DATAFLOWS = ("os", "ws", "is")
+
+
+@njit(cache=True)
+def _cut(
+    folds: NDArray[np.int64],
+    passes: NDArray[np.int64],
+    dataflow: int,
+    length: int,
+    group_lanes: int,
+    points: int,
+    all_taps: int,
+    filter_taps: int,
+    keeps_filters: bool,
+    waits_per_update: int,
+) -> NDArray[np.int64]:
+    """Fields of :class:`Chunks`, a row each."""
+    number = 0
+    for fold in range(len(folds)):
+        streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
+        number += -(-streamed // length)
+    table = np.zeros((19, number), np.int64)
+    i = 0
+    for fold in range(len(folds)):
+        index, r0, r1, k0, k1 = folds[fold]
+        streamed = (k1 - k0, r1 - r0, group_lanes)[dataflow]
+        positions = passes[index, 1] - passes[index, 0]
+        for start in range(0, streamed, length):
+            size = min(length, streamed - start)
+            first, last = start == 0, start + size == streamed
+            lanes, a0, a1, b0, b1 = group_lanes, r0, r1, k0, k1
+            if dataflow == 0:
+                b0 = k0 + start
+                b1 = b0 + size
+            elif dataflow == 1:
+                a0 = r0 + start
+                a1 = a0 + size
+            else:
+                lanes = size
+            rows, taps = a1 - a0, b1 - b0
+            complete = b1 == all_taps
+            table[0, i], table[1, i] = fold, index
+            table[2, i], table[3, i], table[4, i], table[5, i] = a0, a1, b0, b1
+            table[6, i], table[7, i] = first, last
+            table[8, i] = size * points
+            if complete and dataflow < 2:
+                table[9, i] = (points if dataflow == 0 else rows) * waits_per_update
+            if not (dataflow == 1 and not first) and not (keeps_filters and a0 > 0):
+                table[10, i] = taps * lanes
+            loads = dataflow < 2 or first
+            table[11, i] = rows * taps if loads else 0
+            if complete:
+                later = a0 if passes[index, 2] > 0 else min(max(positions, a0), a1)
+                table[12, i] = rows * lanes
+                table[13, i] = (a1 - later) * lanes
+            if dataflow > 0:
+                table[14, i] = rows * lanes if b0 > 0 else 0
+                table[15, i] = 0 if complete else rows * lanes
+            table[16, i] = loads
+            table[17, i] = -(-a1 // positions) + (-a0 // positions)
+            table[18, i] = (b1 - 1) // filter_taps - b0 // filter_taps + 1
+            i += 1
+    return table
+
+
+@njit(cache=True)
+def tap_hits(geometry: Geometry, counts: NDArray[np.int64]) -> int:
+    """Times that the taps of all output positions see a spike.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The convolution.
+    counts : int64 array ``[C * H * W]``
+        Spikes of each input.
+    """
+    area = geometry.in_height * geometry.in_width
+    per_pixel = np.zeros(area, np.int64)
+    for channel in range(geometry.channels):
+        for pixel in range(area):
+            per_pixel[pixel] += counts[channel * area + pixel]
+    hits = 0
+    for p in range(geometry.out_height * geometry.out_width):
+        y0, x0 = corner(geometry, p)
+        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
+            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
+                hits += per_pixel[y * geometry.in_width + x]
+    return hits

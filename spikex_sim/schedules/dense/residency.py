@@ -1,0 +1,168 @@
+"""Where the operands of a dense array stay, and how much of them is moved at a time.
+
+See docs/accelerators/systolic.md, Buffers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from spikex_sim.core.geometry import set_pixels
+from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.ntwu.group import Widths
+from spikex_sim.schedules.ntwu.tiles import too_small
+from spikex_sim.spec.arch import Accelerator
+
+Level = Literal["lbuf", "glb", "dram"]
+
+
+@dataclass(frozen=True)
+class GemmResidency:
+    """Where each tensor stays, and for how long a load is good for.
+
+    Attributes
+    ----------
+    glb_filter, lbuf_filter : {"group", "step"}
+        Loaded once per channel group, or with each chunk that needs them.
+    glb_ifmap : {"layer", "frame", "step"}
+        Loaded once, once per time point of a sweep over the rows, or with each chunk.
+    potentials, psums : {"lbuf", "glb", "dram"} or None
+        Where they live between their uses; None where there are none.
+    """
+
+    glb_filter: Literal["group", "step"]
+    lbuf_filter: Literal["group", "step"]
+    glb_ifmap: Literal["layer", "frame", "step"]
+    potentials: Level | None
+    psums: Level | None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Sizes of a layer's operands and state, in bits.
+
+    Attributes
+    ----------
+    word : int
+        One word of the ifmap.
+    group_filter : int
+        Filters of the largest channel group.
+    layer_ifmap, frame_ifmap : int
+        Pixels that the layer sees at all time points, and those of the largest position set at as many as
+        the array works on at once.
+    potentials, psums : int
+        What lives between its uses at a time; 0 where nothing does.
+    """
+
+    word: int
+    group_filter: int
+    layer_ifmap: int
+    frame_ifmap: int
+    potentials: int
+    psums: int
+
+
+def needs_of(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs:
+    """Sizes of what a layer works on."""
+    geometry, taps = schedule.geometry, schedule.geometry.taps
+    lanes = schedule.channel_groups[0]
+    positions = int(schedule.positions_of_pass.max())
+    pixels = int(set_pixels(geometry, geometry.positions)[0]) * geometry.channels
+    frame = pixels
+    if positions < geometry.positions:
+        frame = int(set_pixels(geometry, positions).max()) * geometry.channels
+    rows = int(schedule.rows_of_pass.max())
+    if schedule.dataflow == "is":
+        rows = min(rows, schedule.cols)
+    rows_at_once = {"os": min(rows, schedule.rows), "ws": positions, "is": rows}[schedule.dataflow]
+    frames_at_once = -(-rows_at_once // int(schedule.positions_of_pass.min()))
+    has_state = schedule.timesteps > 1 and not schedule.keeps_filters
+    spills = schedule.dataflow != "os" and taps > schedule.rows
+    return Needs(
+        word=arch.activation_bits * schedule.points,
+        group_filter=taps * lanes * widths.weight,
+        layer_ifmap=pixels * arch.activation_bits * schedule.timesteps,
+        frame_ifmap=frame * arch.activation_bits * schedule.points * frames_at_once,
+        potentials=positions * lanes * widths.potential if has_state else 0,
+        psums=rows * lanes * widths.psum if spills else 0,
+    )
+
+
+def choose_residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) -> GemmResidency:
+    """Choose the widest scope and the innermost level that fit."""
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    inner: Level = "lbuf" if lbuf.bytes else "glb"
+    if arch.mapping.tile == "layer":
+        return GemmResidency(
+            "group", "group", "layer", inner if needs.potentials else None, inner if needs.psums else None
+        )
+    room: dict[Level, int] = {
+        "lbuf": lbuf.part_bits("psum") if lbuf.bytes else 0,
+        "glb": glb.part_bits("psum"),
+    }
+
+    def settle(bits: int) -> Level | None:
+        if not bits:
+            return None
+        for level, free in room.items():
+            if bits <= free:
+                room[level] -= bits
+                return level
+        return "dram"
+
+    potentials = settle(needs.potentials)
+    in_glb = needs.group_filter <= glb.half_bits("filter")
+    in_lbuf = in_glb and bool(lbuf.bytes) and needs.group_filter <= lbuf.half_bits("filter")
+    glb_ifmap: Literal["layer", "frame", "step"] = "step"
+    if needs.layer_ifmap <= glb.half_bits("ifmap"):
+        glb_ifmap = "layer"
+    elif not schedule.keeps_filters and needs.frame_ifmap <= glb.half_bits("ifmap"):
+        glb_ifmap = "frame"
+    return GemmResidency(
+        glb_filter="group" if in_glb else "step",
+        lbuf_filter="group" if in_lbuf else "step",
+        glb_ifmap=glb_ifmap,
+        potentials=potentials,
+        psums=settle(needs.psums),
+    )
+
+
+def chunk_length(
+    schedule: GemmSchedule, needs: Needs, residency: GemmResidency, widths: Widths, arch: Accelerator
+) -> int:
+    """Taps, rows or channels of a chunk: as many as fit the buffers that do not hold them for longer."""
+    taps, lanes = schedule.geometry.taps, schedule.channel_groups[0]
+    rows = int(schedule.rows_of_pass.max())
+    streamed = {"os": taps, "ws": rows, "is": schedule.out_channels}[schedule.dataflow]
+    if arch.mapping.tile == "layer":
+        return streamed
+    filter_bits = {
+        "os": lanes * widths.weight,
+        "ws": 0,
+        "is": min(schedule.rows, taps) * widths.weight,
+    }[schedule.dataflow]
+    ifmap_bits = {
+        "os": min(schedule.rows, rows) * needs.word,
+        "ws": min(schedule.rows, taps) * needs.word,
+        "is": 0,
+    }[schedule.dataflow]
+    bounds = []
+    if arch.memory.lbuf.bytes:
+        bounds.append(("lbuf", "ifmap", ifmap_bits))
+        if residency.lbuf_filter == "step":
+            bounds.append(("lbuf", "filter", filter_bits))
+    if residency.glb_filter == "step":
+        bounds.append(("glb", "filter", filter_bits))
+    if residency.glb_ifmap == "step":
+        bounds.append(("glb", "ifmap", ifmap_bits))
+    length = streamed
+    if schedule.dataflow == "ws" and residency.glb_ifmap == "frame":
+        length = min(length, int(schedule.positions_of_pass.max()))
+    for level, tensor, bits in bounds:
+        if bits:
+            fits = getattr(arch.memory, level).half_bits(tensor) // bits
+            if fits < 1:
+                raise too_small(level, tensor, arch, bits, "the operands of one cycle")
+            length = min(length, fits)
+    return length

@@ -1,0 +1,204 @@
+"""Schedules of dense arrays: a layer as a matrix product, cut into folds (docs/accelerators/systolic.md).
+
+The ifmap matrix has a row for every output position and time point and a column for every tap, the filter
+matrix a row for every tap and a column for every output channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikex_sim.core.geometry import Geometry
+from spikex_sim.schedules.ntwu.schedule import RowGroups
+
+GemmDataflow = Literal["os", "ws", "is"]
+
+
+@dataclass(frozen=True)
+class GemmSchedule:
+    """What a dense array issues when, for every channel group alike (struct of arrays).
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Sizes of the layer.
+    out_channels : int
+        ``N``.
+    dataflow : {"os", "ws", "is"}
+        What stays in the PEs: outputs, weights or inputs.
+    rows, cols : int
+        The array.
+    timesteps : int
+        Time points ``T``.
+    points : int
+        Time points in one row of the ifmap matrix: 1, or ``T`` under tick-batch.
+    keeps_filters : bool
+        Tick-batch: weights that entered the PEs stay there for all row folds, potentials never leave them.
+    passes : int64 array ``[passes, 4]``
+        First and last-plus-one position, first and last-plus-one time point (in units of ``points``). Row
+        ``r`` of a pass is its position ``r % |s|`` at its time ``r // |s|``.
+    folds : int64 array ``[folds, 5]``
+        Pass, first and last-plus-one row, first and last-plus-one tap, in issue order.
+    zero_gating : bool
+        Whether a zero operand makes no addition.
+    silence_is_free : bool
+        Whether a neuron without input cannot fire; where it can, every NTWU counts as active.
+    lif_sharing : int
+        Output channels that share a LIF unit: an update takes as many cycles, but not more than there are
+        channels in the group.
+    walk_cycles : int
+        Cycles before anything else, without work (SATA's published walk of the filters).
+    waits : bool
+        Whether the array waits for memory.
+    """
+
+    geometry: Geometry
+    out_channels: int
+    dataflow: GemmDataflow
+    rows: int
+    cols: int
+    timesteps: int
+    points: int
+    passes: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    zero_gating: bool
+    keeps_filters: bool = False
+    silence_is_free: bool = True
+    lif_sharing: int = 1
+    walk_cycles: int = 0
+    waits: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        geometry: Geometry,
+        out_channels: int,
+        dataflow: GemmDataflow,
+        array: tuple[int, int],
+        timesteps: int,
+        *,
+        positions_per_pass: int,
+        times_per_pass: int,
+        points: int = 1,
+        zero_gating: bool = False,
+        keeps_filters: bool = False,
+        silence_is_free: bool = True,
+        lif_sharing: int = 1,
+        walk_cycles: int = 0,
+        waits: bool = True,
+    ) -> GemmSchedule:
+        """Cut a layer into passes and folds.
+
+        Parameters
+        ----------
+        array : tuple of int
+            Rows and columns of PEs.
+        positions_per_pass, times_per_pass : int
+            Most positions and time points (in units of ``points``) of a pass.
+        geometry, out_channels, dataflow, timesteps, points, zero_gating, keeps_filters, lif_sharing,
+        walk_cycles, waits
+            See the class.
+        """
+        rows, cols = array
+        passes = _cut_passes(geometry.positions, timesteps // points, positions_per_pass, times_per_pass)
+        heights = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
+        rows_per_fold = {"os": rows, "ws": int(heights.max(initial=1)), "is": cols}[dataflow]
+        taps_per_fold = geometry.taps if dataflow == "os" else rows
+        folds = _cut_folds(heights, geometry.taps, rows_per_fold, taps_per_fold)
+        return cls(
+            geometry=geometry,
+            out_channels=out_channels,
+            dataflow=dataflow,
+            rows=rows,
+            cols=cols,
+            timesteps=timesteps,
+            points=points,
+            passes=passes,
+            folds=folds,
+            zero_gating=zero_gating,
+            keeps_filters=keeps_filters,
+            silence_is_free=silence_is_free,
+            lif_sharing=lif_sharing,
+            walk_cycles=walk_cycles,
+            waits=waits,
+        )
+
+    @property
+    def tws(self) -> int:
+        """Time points that are processed together."""
+        return self.points
+
+    @property
+    def mode(self) -> None:
+        """Dense arrays have no modes."""
+        return
+
+    @cached_property
+    def channel_groups(self) -> list[int]:
+        """Output channels of each group, in order; one group of all where channels stream."""
+        if self.dataflow == "is":
+            return [self.out_channels]
+        return RowGroups(self.cols, self.out_channels).sizes
+
+    @cached_property
+    def positions_of_pass(self) -> NDArray[np.int64]:
+        """Positions ``|s|`` of each pass."""
+        positions: NDArray[np.int64] = self.passes[:, 1] - self.passes[:, 0]
+        return positions
+
+    @cached_property
+    def rows_of_pass(self) -> NDArray[np.int64]:
+        """Rows ``G`` of each pass."""
+        rows: NDArray[np.int64] = self.positions_of_pass * (self.passes[:, 3] - self.passes[:, 2])
+        return rows
+
+    @property
+    def preload_cycles(self) -> int:
+        """Cycles in which a fold's stationary operand enters."""
+        return 0 if self.dataflow == "os" else self.rows
+
+    @property
+    def skew_cycles(self) -> int:
+        """Cycles that the last operand takes across the array, for every time point of a row."""
+        return (self.rows + self.cols - 2) * self.points
+
+
+@njit(cache=True)
+def _cut_passes(
+    positions: int, times: int, positions_per_pass: int, times_per_pass: int
+) -> NDArray[np.int64]:
+    """Sets of positions outside, blocks of time inside; see :class:`GemmSchedule`."""
+    blocks = -(-times // times_per_pass)
+    passes = np.zeros((-(-positions // positions_per_pass) * blocks, 4), np.int64)
+    for index in range(len(passes)):
+        p0, t0 = index // blocks * positions_per_pass, index % blocks * times_per_pass
+        passes[index, 0], passes[index, 1] = p0, min(p0 + positions_per_pass, positions)
+        passes[index, 2], passes[index, 3] = t0, min(t0 + times_per_pass, times)
+    return passes
+
+
+@njit(cache=True)
+def _cut_folds(
+    heights: NDArray[np.int64], taps: int, rows_per_fold: int, taps_per_fold: int
+) -> NDArray[np.int64]:
+    """Of every pass the row folds outside, the tap folds inside; see :class:`GemmSchedule`."""
+    across = -(-taps // taps_per_fold)
+    number = 0
+    for height in heights:
+        number += -(-height // rows_per_fold) * across
+    folds = np.zeros((number, 5), np.int64)
+    fold = 0
+    for index in range(len(heights)):
+        for r0 in range(0, heights[index], rows_per_fold):
+            for k0 in range(0, taps, taps_per_fold):
+                folds[fold, 0] = index
+                folds[fold, 1], folds[fold, 2] = r0, min(r0 + rows_per_fold, heights[index])
+                folds[fold, 3], folds[fold, 4] = k0, min(k0 + taps_per_fold, taps)
+                fold += 1
+    return folds

@@ -1,0 +1,1 @@
+"""NTWU schedules: batches of (position, window) columns."""

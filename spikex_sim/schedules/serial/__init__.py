@@ -1,0 +1,1 @@
+"""Time-serial schedules: spikes one after the other."""

@@ -1,0 +1,1 @@
+"""Ways to get spikes: recordings, emulated cameras, networks of other frameworks, random ones."""

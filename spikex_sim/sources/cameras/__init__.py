@@ -1,0 +1,1 @@
+"""Emulated event cameras, and what is in front of them."""

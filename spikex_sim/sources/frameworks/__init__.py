@@ -1,0 +1,1 @@
+"""Networks of PyTorch frameworks and NIR graphs."""

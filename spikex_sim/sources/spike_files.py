@@ -1,0 +1,63 @@
+"""Spikes for a network that has its layers from elsewhere: those of a trace, or a plain ``.npy``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikex_sim.core.errors import TraceError
+from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS
+
+MAX_SPIKES_BYTES = 4 << 30
+"""Most bytes of one ``.npy``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Spikes ``[S, *shape, ceil(T/8)]``, packed along time, and what is known of them."""
+
+    packed: PackedSpikes
+    timesteps: int
+    batched: bool
+    label: int | tuple[int, ...] | None = None
+
+
+def load_spikes(path: str | Path) -> Spikes:
+    """Read the spikes that enter the first layer of a trace, or an array of them.
+
+    Parameters
+    ----------
+    path : str or Path
+        A trace, ``.npz`` or ``.h5``, or an ``.npy`` of 0 and 1: ``[C, H, W, T]`` or ``[N, T]``, with or
+        without a first axis of samples.
+
+    Raises
+    ------
+    TraceError
+        For anything wrong with the file.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".npy":
+        trace = load_trace(path)
+        return Spikes(trace.inputs[0], trace.timesteps, trace.batched, trace.label)
+    where = shown(path, 400)
+    with open_regular(path, MAX_SPIKES_BYTES):
+        pass
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError, OverflowError, TypeError) as exc:
+        raise TraceError(f"truncated, damaged or no plain array: {shown(exc)}", where=where) from None
+    if array.ndim not in (2, 3, 4, 5) or 0 in array.shape:
+        raise TraceError(f"has shape {list(array.shape)}; [C, H, W, T] or [N, T] is wanted", where=where)
+    batched = array.ndim in (3, 5)
+    if array.shape[-1] > MAX_TIMESTEPS or (batched and array.shape[0] > MAX_SAMPLES):
+        raise TraceError(f"has shape {list(array.shape)}, too many time points or samples", where=where)
+    if array.dtype.kind not in "biuf" or not all(np.isin(part, (0, 1)).all() for part in array):
+        raise TraceError("spikes are 0 or 1", where=where)
+    packed = np.packbits(array != 0, axis=-1)
+    return Spikes(packed if batched else packed[None], array.shape[-1], batched)

@@ -1,1 +1,0 @@
-"""Questions that take many replays of one trace to answer."""

@@ -1,0 +1,1 @@
+"""From the durations of steps to the cycles in which they end."""
