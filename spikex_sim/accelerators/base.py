@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Protocol
 
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.serial.schedule import SerialSchedule
+from spikex_sim.schedules.base import Schedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-
-AnySchedule = Schedule | GemmSchedule | SerialSchedule
-"""Kinds of schedules; see :mod:`spikex_sim.schedules.issue` for how to add one."""
 
 
 class Scheduler(Protocol):
     """Says what is issued when; cycles, accesses and energies are counted by what all accelerators share.
 
-    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators`` and must pass the
-    conformance tests: every NTWU at most once, every active one issued, the windows of a position in
-    ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
+    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators``. What it says is
+    done, and checked: a schedule that leaves work out, repeats it, orders it wrongly or asks too much of the
+    array is refused at every run.
     """
 
     runs_ann: bool = False
@@ -47,7 +42,7 @@ class Scheduler(Protocol):
         silence_is_free: bool,
         potential_bits: int,
         arch: Accelerator,
-    ) -> AnySchedule:
+    ) -> Schedule:
         """Turn a layer and its input spikes into a schedule.
 
         Parameters

@@ -21,7 +21,7 @@ from command import files_under, is_mistake, spikex, succeed
 from spikex_sim.core.counts import TENSORS
 from spikex_sim.run.observers import Recorder
 from spikex_sim.run.simulate import simulate
-from spikex_sim.run.timeline import TRACKS, count_slices, places, timeline_lines
+from spikex_sim.run.timeline import TRACKS, count_slices, timeline_lines
 from spikex_sim.run.transfers import REGION_BYTES, TRACED, count_transfers, transfer_lines
 from trace_files import a_trace
 
@@ -164,10 +164,6 @@ class TestTimeline:
         assert " fold 0 rows 0-7 taps 0-17 step 0" in names[0]
         names = [event["name"] for event in slices(timeline("spinalflow")[0]) if event["cat"] == "compute"]
         assert names[0] == 'compute a "b" group 0 position 0 step 0'
-
-    def test_other_schedules_have_tiles(self) -> None:
-        steps = recorded("spikex")[0].placed().__next__().timed.cost.traffic.steps  # type: ignore[union-attr]
-        assert places(object(), steps)[0] == "tile 0"
 
     def test_what_has_no_lbuf_has_no_tracks_for_it(self) -> None:
         events = timeline("sata")[0]["traceEvents"]
