@@ -65,38 +65,46 @@ def fire(
     lanes: int,
     sums: NDArray[Any],
     first_sum: int,
+    stride: int,
     bias: NDArray[Any],
     lif: tuple[Any, Any, Any, bool],
-    bit: np.uint8,
+    first_point: int,
+    points: int,
     fired: NDArray[np.uint8],
-    first_fired: int,
 ) -> None:
-    """Update potentials at one time point, write which neurons fire, and empty the sums.
+    """Update potentials point by point, write which neurons fire, and empty the sums.
 
     Parameters
     ----------
-    potential, sums, fired : array
-        Flat; the neurons are ``lanes`` of each in a row, from ``start``, ``first_sum`` and ``first_fired``.
+    potential, sums : array
+        Flat; the neurons are ``lanes`` in a row from ``start``, their sums from ``first_sum`` and, of each
+        further point, ``stride`` behind.
     bias : array
         Of the neurons, from 0.
     lif : tuple
         Threshold, leak, limit of the potential and whether the reset is soft.
-    bit : uint8
-        The time point in the bytes of ``fired``.
+    first_point, points : int
+        Time points.
+    fired : uint8 array ``[ceil(T/8) * len(potential)]``
+        Spikes of all neurons, eight time points to a byte; those of the points are overwritten.
     """
     threshold, leak, limit, soft = lif
     number = potential.dtype.type
     nothing, low, high = number(0), number(-limit), number(limit - 1)
-    others = np.uint8(~bit)
-    p, s, f = np.uintp(start), np.uintp(first_sum), np.uintp(first_fired)
-    for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
-        v = number(number(leaked(potential[p + lane], leak)) + number(sums[s + lane] + bias[lane]))
-        v = number(saturated(v, low, high))
-        rests = number(v - threshold) if soft else nothing
-        fires = v > threshold
-        potential[p + lane] = rests if fires else v
-        fired[f + lane] = np.uint8(fired[f + lane] & others) | (bit if fires else np.uint8(0))
-        sums[s + lane] = nothing
+    p = np.uintp(start)
+    for t in range(first_point, first_point + points):
+        bit = np.uint8(128 >> (t & 7))
+        others = np.uint8(~bit)
+        s = np.uintp(first_sum + (t - first_point) * stride)
+        f = np.uintp((t >> 3) * len(potential) + start)
+        for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
+            v = number(number(leaked(potential[p + lane], leak)) + number(sums[s + lane] + bias[lane]))
+            v = number(saturated(v, low, high))
+            rests = number(v - threshold) if soft else nothing
+            fires = v > threshold
+            potential[p + lane] = rests if fires else v
+            fired[f + lane] = np.uint8(fired[f + lane] & others) | (bit if fires else np.uint8(0))
+            sums[s + lane] = nothing
 
 
 @njit(cache=True)

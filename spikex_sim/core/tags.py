@@ -153,12 +153,12 @@ def _dilate(geometry: Geometry, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def reach(geometry: Geometry, spikes: WindowedSpikes) -> int:
     """Additions that the input asks for in each output channel: every spike for each output that sees it."""
-    return int(seen(geometry, spikes.counts.sum(axis=1)))
+    return int(seen(geometry, spikes.counts))
 
 
 @njit(cache=True)
-def seen(geometry: Geometry, per_pixel: NDArray[np.int64]) -> int:
-    """Sum over all output positions of what lies in their receptive field; ``per_pixel`` is ``[H * W]``."""
+def seen(geometry: Geometry, counts: NDArray[np.int64]) -> int:
+    """Sum over all output positions of what lies in their field; ``counts``: ``[H * W, windows]``."""
     rows, columns = np.zeros(geometry.in_height, np.int64), np.zeros(geometry.in_width, np.int64)
     for out in range(geometry.out_height):
         top = out * geometry.stride_h - geometry.pad_h
@@ -169,7 +169,9 @@ def seen(geometry: Geometry, per_pixel: NDArray[np.int64]) -> int:
     total = 0
     for y in range(geometry.in_height):
         for x in range(geometry.in_width):
-            total += per_pixel[y * geometry.in_width + x] * rows[y] * columns[x]
+            met = rows[y] * columns[x]
+            for count in counts[y * geometry.in_width + x]:
+                total += count * met
     return total
 
 

@@ -12,6 +12,7 @@ from math import ceil
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Accesses, Operations
@@ -111,9 +112,8 @@ class Synapses:
     @cached_property
     def by_tap(self) -> NDArray[Any]:
         """Weights as ``[E_h * E_w, C, M]``, one after the other: a row of lanes for every synapse."""
-        channels = self.weight.shape[1]
-        rows = self.weight.reshape(len(self.weight), channels, -1)
-        return np.ascontiguousarray(rows.transpose(2, 1, 0)).ravel()
+        by_tap: NDArray[Any] = _by_tap(self.weight.reshape(len(self.weight), self.weight.shape[1], -1))
+        return by_tap
 
     @cached_property
     def biases(self) -> NDArray[Any]:
@@ -132,6 +132,22 @@ class Synapses:
     def silence_is_free(self) -> bool:
         """Whether a neuron without input can never fire (Section 1)."""
         return self.neuron.silence_is_free and not self.biases.any()
+
+
+@njit(cache=True)
+def _by_tap(weight: NDArray[Any]) -> NDArray[Any]:
+    """Transpose ``[M, C, taps]`` in blocks that stay in the cache."""
+    lanes, channels, taps = weight.shape
+    found = np.empty(taps * channels * lanes, weight.dtype)
+    side = 32
+    for m0 in range(0, lanes, side):
+        for c0 in range(0, channels, side):
+            for tap in range(taps):
+                for channel in range(c0, min(c0 + side, channels)):
+                    place = (tap * channels + channel) * lanes
+                    for m in range(m0, min(m0 + side, lanes)):
+                        found[place + m] = weight[m, channel, tap]
+    return found
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,7 @@ def _place(column: Column) -> int:
     return ACTIVITIES.index(column[0])
 
 
+@lru_cache(maxsize=256)
 def _spans(columns: tuple[Column, ...]) -> NDArray[np.int64]:
     names = [activity for activity, _ in columns]
     spans = np.empty((len(ACTIVITIES), 2), np.int64)
@@ -119,6 +120,7 @@ def _spans(columns: tuple[Column, ...]) -> NDArray[np.int64]:
     for index, activity in enumerate(ACTIVITIES):
         spans[index] = first, first + names.count(activity)
         first = spans[index, 1]
+    spans.setflags(write=False)
     return spans
 
 

@@ -223,17 +223,14 @@ def _walk(
                         geometry, rows[y], column, channel, first, last, k0, k1, all_taps, base, weight, sums,
                         lanes,
                     )  # fmt: skip
-                bit, out = np.uint8(128 >> (t & 7)), (t >> 3) * positions
                 if whole:
                     own = first * lanes
-                    fire(potential, own, (last - first) * lanes, sums, own, bias[own:], lif, bit, fired,
-                         out * lanes + own)  # fmt: skip
+                    fire(potential, own, (last - first) * lanes, sums, own, 0, bias[own:], lif, t, 1, fired)
                     continue
                 for p in range(first, last):
                     arrived[base + p] += k1 - k0
                     if arrived[base + p] == all_taps:
-                        fire(potential, p * lanes, lanes, sums, (base + p) * lanes, bias, lif, bit, fired,
-                             (out + p) * lanes)  # fmt: skip
+                        fire(potential, p * lanes, lanes, sums, (base + p) * lanes, 0, bias, lif, t, 1, fired)
     return by_channel(fired.reshape(-1, positions * lanes), lanes), additions
 
 

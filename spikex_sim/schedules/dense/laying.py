@@ -183,14 +183,14 @@ def _operations(schedule: DenseSchedule, words: PerStep) -> tuple[Operations, in
     inputs, geometry, channels = schedule.inputs, schedule.geometry, schedule.out_channels
     is_ann = isinstance(inputs, Activations)
     if isinstance(inputs, Activations):
-        per_pixel = (inputs.values > 0).reshape(geometry.channels, -1).sum(axis=0)
+        counts = (inputs.values > 0).reshape(geometry.channels, -1).sum(axis=0)[:, None]
         ntwus = 0
     else:
-        per_pixel = inputs.counts.sum(axis=1)
+        counts = inputs.counts
         ntwus = channels * geometry.positions * inputs.windows
         if schedule.silence_is_free:
             ntwus = channels * int(receptive_activity(geometry, inputs).sum())
-    hits = channels * int(seen(geometry, per_pixel))
+    hits = channels * int(seen(geometry, counts))
     neurons = channels * geometry.positions
     slots = neurons * geometry.taps * schedule.timesteps
     made = hits if schedule.zero_gating else slots

@@ -108,12 +108,9 @@ def _walk(
                     continue
                 for side in range(p, p + run):
                     settled[side] = False
-                for point in range(points):
-                    t = start + point
-                    fire(
-                        potential, p * lanes, run * lanes, sums, point * stride, biases, lif,
-                        np.uint8(128 >> (t & 7)), fired, ((t >> 3) * positions + p) * lanes,
-                    )  # fmt: skip
+                fire(
+                    potential, p * lanes, run * lanes, sums, 0, stride, biases, lif, start, points, fired,
+                )  # fmt: skip
     return by_channel(fired.reshape(length, positions * lanes), lanes), additions
 
 

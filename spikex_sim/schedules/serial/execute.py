@@ -46,7 +46,7 @@ def _walk(
     """Output spikes ``[M, P, ceil(T/8)]``, and additions."""
     lanes, positions = len(bias), geometry.out_height * geometry.out_width
     filter_taps, area = geometry.kernel_h * geometry.kernel_w, geometry.in_height * geometry.in_width
-    potential, sums = np.zeros(lanes, bias.dtype), np.zeros(lanes, bias.dtype)
+    potential, sums = np.zeros(positions * lanes, bias.dtype), np.zeros(lanes, bias.dtype)
     fired = np.zeros(((timesteps + 7) // 8) * positions * lanes, np.uint8)
     starts_at = np.zeros(timesteps + 1, np.int64)
     in_order = np.empty(len(times) + 1, np.int64)
@@ -73,7 +73,6 @@ def _walk(
                         starts_at[times[event]] += 1
                     else:
                         starts_at[times[event] + 1] += 1
-        potential[:] = 0
         left, updated, last, begin = taken[p], 0, -1, 0
         for t in range(timesteps):
             end = starts_at[t]  # moved there while its spikes were put in
@@ -88,9 +87,8 @@ def _walk(
             if (added == 0 and silence_is_free) or updated == updates[p]:
                 continue
             if last >= 0:
-                rest(potential, 0, lanes, lif[1], t - last - 1)
+                rest(potential, p * lanes, lanes, lif[1], t - last - 1)
             updated += 1
             last = t
-            fire(potential, 0, lanes, sums, 0, bias, lif, np.uint8(128 >> (t & 7)), fired,
-                 ((t >> 3) * positions + p) * lanes)  # fmt: skip
+            fire(potential, p * lanes, lanes, sums, 0, 0, bias, lif, t, 1, fired)
     return by_channel(fired.reshape(-1, positions * lanes), lanes), additions
