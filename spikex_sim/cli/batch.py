@@ -128,9 +128,9 @@ def convert_many(
     from spikex_sim.cli import show
     from spikex_sim.core.files import new_folder
     from spikex_sim.sources.events.collection import RecordingFile, find_recordings
-    from spikex_sim.trace.store import save_trace
+    from spikex_sim.trace.store import SUFFIXES, save_trace
 
-    if out.suffix.lower() in (".npz", ".h5", ".hdf5"):
+    if out.suffix.lower() in SUFFIXES:
         raise OutputError("is the name of a trace; several go into a folder", where=str(out))
     files = find_recordings(path) if path.is_dir() else [RecordingFile(path, path.name, None, None)]
     show.log_to_terminal()

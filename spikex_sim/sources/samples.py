@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +18,8 @@ from spikex_sim.sources.events.collection import RecordingFile, find_recordings
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES, SPLITS, Recordings
 from spikex_sim.sources.events.formats import load_recordings
 from spikex_sim.sources.synth import digit_camera, gesture_camera, pool_or, seed_of_stream
-from spikex_sim.trace.npyzip import NpyZip, open_regular, shown
-from spikex_sim.trace.store import load_trace, load_traces
+from spikex_sim.trace.npyzip import open_npz, shown
+from spikex_sim.trace.store import SUFFIXES, load_trace, load_traces
 from spikex_sim.trace.trace import Trace
 
 Split = Literal["train", "test", "all"]
@@ -179,17 +178,14 @@ def step_of(shape: Shape) -> int:
 
 
 def _is_trace(path: Path) -> bool:
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        return True
     if path.suffix.lower() != ".npz":
-        return False
-    with open_regular(path, MAX_RECORDING_BYTES) as handle:
-        methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
-        return "meta" in NpyZip(handle, shown(path, 400), methods).keys
+        return path.suffix.lower() in SUFFIXES
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
+        return "meta" in archive.keys
 
 
 def _holds_traces(folder: Path) -> bool:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".npz", ".h5", ".hdf5"))
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     return bool(files) and _is_trace(files[0])
 
 

@@ -20,8 +20,7 @@ from spikex_sim.sources.synth import (
     pool_or,
     seed_of_stream,
 )
-from spikex_sim.trace.npyzip import shown
-from spikex_sim.trace.store import replace_file, write_npz
+from spikex_sim.trace.npyzip import save_npz, shown
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
 
 Progress = Callable[[str, int, int], None]
@@ -191,7 +190,7 @@ def save_recordings(splits: Splits, path: Path) -> None:
 
     Raises
     ------
-    TraceError
+    OutputError
         If the file cannot be written.
     """
     columns, counts, labels, split = [], [], [], []
@@ -215,7 +214,7 @@ def save_recordings(splits: Splits, path: Path) -> None:
         "split": np.array(split, np.uint8),
         "sensor": np.array([shape[3], shape[2], 2], np.uint16),
     }
-    replace_file(path, shown(path, 400), lambda temporary: write_npz(temporary, arrays))
+    save_npz(path, arrays)
 
 
 def _digit(label: int, index: int, timesteps: int, step_ms: float, seed: int) -> NDArray[np.bool_]:
