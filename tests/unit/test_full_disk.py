@@ -1,4 +1,4 @@
-"""Everything the package writes, on a disk that is full: one line that names the file, and nothing is left."""
+"""Whatever the package writes, on a disk that is full: one line names the file, and nothing is left."""
 
 from __future__ import annotations
 
@@ -140,6 +140,16 @@ def test_a_writer(disk: Path, name: str, kind: str, old: str | None) -> None:
             WRITERS[name](path)
         left = {found: (disk / found).read_bytes() for found in files_under(disk) if found != FILLER}
     assert left == ({} if old is None else {name: old.encode()})
+
+
+def test_traces_for_workers(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    monkeypatch.setattr("spikex_sim.explore.sweeps.pools.can_fork", lambda: False)
+    with short_files(disk) as fill:
+        fill()
+        with pytest.raises(sx.OutputError, match="^disk/spikex-sweep-[^/]*/0: cannot be written: File too"):
+            sx.sweep(a_trace(), {"tws": [1, 2]}, jobs=2)
+    assert list(disk.iterdir()) == []
 
 
 def test_compiled_kernels(disk: Path) -> None:

@@ -7,13 +7,14 @@ turn takes the value of its range with the least error, until none moves any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from joblib import Parallel, delayed
-
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.papers.spikex.measures import measured, trends
 from spikex_sim.papers.spikex.published import published
 from spikex_sim.papers.spikex.studies import FIG9_RATES, FIG10_RATES, Machines, Rows, fig9, fig10, fig12
@@ -294,18 +295,23 @@ Evaluate = Callable[[list[Setting]], list[Fit]]
 """Fits of several settings; a place to run them in parallel."""
 
 
-def evaluator(jobs: int) -> Evaluate:
+@contextmanager
+def evaluator(jobs: int) -> Iterator[Evaluate]:
     """Fit settings in several processes, each setting once."""
     known: dict[tuple[str, ...], Fit] = {}
+    with nullcontext() if jobs == 1 else Workers(jobs, forked=can_fork()) as workers:
+        run = workers.map if workers else map
 
-    def evaluate(settings: list[Setting]) -> list[Fit]:
-        keys = [tuple(setting[parameter.name] for parameter in PARAMETERS) for setting in settings]
-        new = {key: setting for key, setting in zip(keys, settings, strict=True) if key not in known}
-        fits = Parallel(n_jobs=jobs, max_nbytes=None)(delayed(fit)(setting) for setting in new.values())
-        known.update(zip(new, fits, strict=True))
-        return [known[key] for key in keys]
+        def evaluate(settings: list[Setting]) -> list[Fit]:
+            keys = [tuple(setting[parameter.name] for parameter in PARAMETERS) for setting in settings]
+            new = {key: setting for key, setting in zip(keys, settings, strict=True) if key not in known}
+            try:
+                known.update(zip(new, run(fit, new.values()), strict=True))
+            except BrokenProcessPool:
+                raise SpikexError(KILLED, where="a setting") from None
+            return [known[key] for key in keys]
 
-    return evaluate
+        yield evaluate
 
 
 def neighbours(setting: Setting, parameter: Parameter) -> list[Setting]:
