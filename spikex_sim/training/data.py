@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,21 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
-from spikex_sim.sources.samples import CAMERA_SIDE, LabelledSamples, emulated_kind, load_samples
-from spikex_sim.sources.synth import (
-    GESTURE_CAMERA,
-    digit_camera,
-    generator,
-    gesture_camera,
-    pool_or,
-    seed_of_stream,
+from spikex_sim.core.spikes import packed_length
+from spikex_sim.sources.samples import (
+    CLASSES,
+    LabelledSamples,
+    emulated_kind,
+    emulated_samples,
+    load_samples,
 )
+from spikex_sim.sources.synth import generator
 from spikex_sim.trace.npyzip import save_npz, shown
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
 
 Progress = Callable[[str, int, int], None]
-CAMERA = replace(GESTURE_CAMERA, frame_ms=2.5)
-"""Looks at gestures less often than the one that it is, which takes half the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,36 +147,25 @@ def emulated_splits(
     ConfigError
         If the network takes neither.
     """
-    kind = emulated_kind(input_shape)
-    digits, side = kind == "digits", input_shape[-1]
-    if classes < 10:
-        raise ConfigError(f"has {classes} outputs for 10 classes", where="network")
-    step_ms = step_us / 1000
     held = max(10, samples // 4)
     total = samples + 2 * held
-    packed = np.empty((total, *input_shape, -(-timesteps // 8)), np.uint8)
-    labels = np.arange(total) % 10
+    made = emulated_samples(input_shape, timesteps, step_us, count=total, seed=seed, training=True)
+    if classes < CLASSES:
+        raise ConfigError(f"has {classes} outputs for {CLASSES} classes", where="network")
+    packed = np.empty((total, *input_shape, packed_length(timesteps)), np.uint8)
     for sample in range(total):
         if progress:
             progress("emulating recordings", sample, total)
-        stream = seed_of_stream(seed, sample)
-        if digits:
-            spikes = _digit(int(labels[sample]), sample // 10, timesteps, step_ms, stream)
-        else:
-            spikes = gesture_camera(
-                int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream, camera=CAMERA
-            )
-            spikes = pool_or(spikes, CAMERA_SIDE // side)
-        packed[sample] = np.packbits(spikes, axis=-1)
-    data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
+        packed[sample] = np.packbits(made.spikes(sample), axis=-1)
+    data = PackedSpikeData(packed, np.array(made.labels, np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
     training, validation, test = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
     return Splits(
         training,
         validation,
         test,
-        f"emulated {kind}, seed {seed}: {samples} for training, {held} "
-        f"for validation, {held} for testing, {timesteps} steps of {step_ms:g} ms",
+        f"emulated {emulated_kind(input_shape)}, seed {seed}: {samples} for training, {held} "
+        f"for validation, {held} for testing, {timesteps} steps of {step_us / 1000:g} ms",
         step_us,
     )
 
@@ -215,14 +202,6 @@ def save_recordings(splits: Splits, path: Path) -> None:
         "sensor": np.array([shape[3], shape[2], 2], np.uint16),
     }
     save_npz(path, arrays)
-
-
-def _digit(label: int, index: int, timesteps: int, step_ms: float, seed: int) -> NDArray[np.bool_]:
-    rng = generator(seed)
-    return digit_camera(
-        label, index, timesteps=timesteps, step_ms=step_ms, seed=seed,
-        height_px=float(rng.uniform(17, 21)), contrast=float(rng.uniform(1.4, 2.1)),
-    )  # fmt: skip
 
 
 def _events_of(

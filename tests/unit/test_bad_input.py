@@ -255,7 +255,7 @@ class TestGenerators:
             ("--network nmnits", ("nmnits", "did you mean nmnist?")),
             ("--network nmnist --layer conv9", ("nmnist", "conv9", "conv1")),
             ("--network nmnist --layer conv2", ("nmnist-conv2", "[12, 16, 16]")),
-            ("--kind gesture --network nmnist", ("nmnist", "128x128")),
+            ("--kind gesture --network nmnist", ("network", "128x128")),
             ("--timesteps 0", ("--timesteps",)),
             ("--timesteps 2000000", ("timesteps", "2000000")),
             ("--rate 0.1", ("--rate", "bernoulli")),

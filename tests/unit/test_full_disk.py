@@ -50,7 +50,7 @@ def tiny_tmpfs(folder: Path) -> Iterator[Fill]:
 
 
 @contextmanager
-def short_files(folder: Path) -> Iterator[Fill]:  # noqa: ARG001
+def short_files(folder: Path) -> Iterator[Fill]:
     """No file may grow beyond 100 bytes: a disk that becomes full, without the right to mount one."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -118,7 +118,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "trace.h5": lambda path: sx.save_trace(a_trace(), path),
     "weights.npz": lambda path: save_trained(load_trained("nmnist-base"), path),
     "arrays.npz": lambda path: save_npz(path, {"a": np.zeros(3)}),
-    "model.json": lambda path: MODEL.save(path),
+    "model.json": MODEL.save,
     "lines.txt": lambda path: write_lines(path, ["a\n"] * 10_000),
     "lines.txt.gz": lambda path: write_lines(path, map(str, range(10_000))),
     "first.csv": lambda path: write_files(path.parent, {path.name: "a" * 5000, "second": b"b"}),
@@ -147,7 +147,7 @@ def test_traces_for_workers(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("spikex_sim.explore.sweeps.pools.can_fork", lambda: False)
     with short_files(disk) as fill:
         fill()
-        with pytest.raises(sx.OutputError, match="^disk/spikex-sweep-[^/]*/0: cannot be written: File too"):
+        with pytest.raises(sx.OutputError, match=r"^disk/spikex-sweep-[^/]*/0: cannot be written: File too"):
             sx.sweep(a_trace(), {"tws": [1, 2]}, jobs=2)
     assert list(disk.iterdir()) == []
 

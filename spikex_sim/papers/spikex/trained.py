@@ -22,7 +22,7 @@ from spikex_sim.papers.spikex.studies import WINDOWS, Machines, Rows, costs_of, 
 from spikex_sim.papers.spikex.workloads import NETWORKS, recorded_network
 from spikex_sim.run.replay import Progress, TimedLayer
 from spikex_sim.run.simulate import simulate
-from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples, step_of
+from spikex_sim.sources.samples import LabelledSamples, samples_for
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
 from spikex_sim.trace.trace import Trace
 
@@ -86,12 +86,7 @@ class Material:
 
     def labelled(self, trained: TrainedNetwork) -> LabelledSamples:
         """Samples for a network: its recordings, or emulated ones."""
-        shape, own = trained.layers[0].input_shape, trained.card.get("step_us")
-        step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
-        if trained.network in self.data:
-            path = self.data[trained.network]
-            return load_samples(path, shape, trained.timesteps, step_us, limit=self.samples)
-        return emulated_samples(shape, trained.timesteps, step_us, count=self.samples)
+        return samples_for(trained, self.data.get(trained.network), limit=self.samples)
 
     def trace(self, trained: TrainedNetwork) -> Trace:
         """All samples of a network as one trace."""
