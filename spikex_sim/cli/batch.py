@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import typer
 
 from spikex_sim.cli.making import attached, say_thresholds
 from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.progress import Progress
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 MAX_TRACES = 1_000_000
 LABEL_ROWS = 40
 """Most classes that the summary has a row for."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

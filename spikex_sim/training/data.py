@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import packed_length
 from spikex_sim.sources.samples import (
     CLASSES,
@@ -22,8 +22,6 @@ from spikex_sim.sources.samples import (
 from spikex_sim.sources.synth import generator
 from spikex_sim.trace.npyzip import save_npz, shown
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ def recorded_splits(
     seed: int,
     augmentation: Augmentation,
     validation_share: float = 0.1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Splits:
     """Read recordings and split them.
 
@@ -87,8 +85,7 @@ def recorded_splits(
     TraceError
         If they have no classes, or do not fit the network.
     """
-    if progress:
-        progress("reading recordings", 0, 1)
+    progress("reading recordings", 0, 1)
     samples = load_samples(path, input_shape, timesteps, step_us, split="all")
     data = _events_of(samples, shown(path, 400), input_shape, timesteps, augmentation, progress)
     marked = bool(samples.marks) and None not in samples.marks
@@ -120,7 +117,7 @@ def emulated_splits(
     samples: int,
     seed: int,
     augmentation: Augmentation,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Splits:
     """Make recordings of an emulated camera: digits for a network of 2x34x34 inputs, else gestures.
 
@@ -154,8 +151,7 @@ def emulated_splits(
         raise ConfigError(f"has {classes} outputs for {CLASSES} classes", where="network")
     packed = np.empty((total, *input_shape, packed_length(timesteps)), np.uint8)
     for sample in range(total):
-        if progress:
-            progress("emulating recordings", sample, total)
+        progress("emulating recordings", sample, total)
         packed[sample] = np.packbits(made.spikes(sample), axis=-1)
     data = PackedSpikeData(packed, np.array(made.labels, np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
@@ -210,12 +206,12 @@ def _events_of(
     input_shape: tuple[int, ...],
     timesteps: int,
     augmentation: Augmentation,
-    progress: Progress | None,
+    progress: Progress,
 ) -> SpikeEvents:
     """Spikes of all samples, as lists of where they are."""
     counts, columns = [], []
     for number in range(len(samples)):
-        if progress and number % 100 == 0:
+        if number % 100 == 0:
             progress("binning recordings", number, len(samples))
         spikes = samples.spikes(number)
         if spikes.shape[-1] != timesteps:

@@ -14,11 +14,11 @@ from math import log
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.papers.spikex.measures import measured, trends
 from spikex_sim.papers.spikex.published import published
 from spikex_sim.papers.spikex.studies import FIG9_RATES, FIG10_RATES, Machines, Rows, fig9, fig10, fig12
-from spikex_sim.run.replay import Progress
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator, value_of
 
@@ -232,10 +232,6 @@ def machines_of(setting: Setting) -> Machines:
     return Machines(load_accelerator("spikex", keys), load_accelerator("ptb", shared))
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""
-
-
 @dataclass(frozen=True)
 class Fit:
     """How far a setting is from the published numbers.
@@ -281,9 +277,9 @@ def fit(setting: Setting) -> Fit:
     tables: dict[str, Rows] = {}
     try:
         machines = machines_of(setting)
-        tables["fig9"] = fig9(machines, _silent, (max(FIG9_RATES), min(FIG9_RATES)))
-        tables["fig10"] = fig10(machines, _silent, (max(FIG10_RATES), min(FIG10_RATES)))
-        tables["fig12"] = fig12(machines, _silent)
+        tables["fig9"] = fig9(machines, silent, (max(FIG9_RATES), min(FIG9_RATES)))
+        tables["fig10"] = fig10(machines, silent, (max(FIG10_RATES), min(FIG10_RATES)))
+        tables["fig12"] = fig12(machines, silent)
     except SpikexError:  # a buffer that is too small: the setting cannot be built
         return Fit({row.id: 0.0 for row in published() if row.figure in FITTED}, LARGEST_BROKEN)
     values = {row.id: (measured(row.id, tables), row.value) for row in published() if row.figure in FITTED}

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from spikex_sim.core.progress import Progress
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.costs.energy import COMPONENTS
 from spikex_sim.papers.spikex.workloads import bernoulli_layer, recorded_network
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import Costs, RunResult
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.arch import Accelerator

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress
 from spikex_sim.explore.evaluation import evaluate
 from spikex_sim.papers.spikex.studies import WINDOWS, Machines, Rows, costs_of, densities_of
 from spikex_sim.papers.spikex.workloads import NETWORKS, recorded_network
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
 from spikex_sim.sources.samples import LabelledSamples, samples_for
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
