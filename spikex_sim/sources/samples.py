@@ -115,9 +115,9 @@ def load_samples(
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="split")
     files = find_recordings(path) if path.is_dir() and not _holds_traces(path) else None
     if files is None and (path.is_dir() or _is_trace(path)):
-        return _traced(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
+        return _of_traces(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
     files = files or [RecordingFile(path, path.name, None, None)]
-    return _recorded(files, path, shape, Binning(timesteps, step_us), split, limit)
+    return _of_recordings(files, path, shape, Binning(timesteps, step_us), split, limit)
 
 
 def samples_for(
@@ -244,7 +244,7 @@ def _holds_traces(folder: Path) -> bool:
     return bool(files) and _is_trace(files[0])
 
 
-def _traced(traces: list[Trace], path: Path, shape: Shape, limit: int | None) -> LabelledSamples:
+def _of_traces(traces: list[Trace], path: Path, shape: Shape, limit: int | None) -> LabelledSamples:
     """Input spikes of traces; their own layers and weights are left aside."""
     places: list[tuple[int, int]] = []
     labels: list[int] = []
@@ -273,7 +273,7 @@ def _traced(traces: list[Trace], path: Path, shape: Shape, limit: int | None) ->
     return LabelledSamples(kept, spikes, f"{len(kept)} samples of {path.name}", digest)
 
 
-def _recorded(
+def _of_recordings(
     files: list[RecordingFile], path: Path, shape: Shape, binning: Binning, split: Split, limit: int | None
 ) -> LabelledSamples:
     @lru_cache(maxsize=1)

@@ -64,7 +64,7 @@ def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np
     return chosen
 
 
-def recorded_splits(
+def splits_of_recordings(
     path: Path,
     input_shape: tuple[int, ...],
     timesteps: int,
@@ -167,7 +167,7 @@ def emulated_splits(
 
 
 def save_recordings(splits: Splits, path: Path) -> None:
-    """Write samples as recordings that :func:`recorded_splits` reads, with time points as microseconds.
+    """Write samples as recordings that :func:`splits_of_recordings` reads, with time points as microseconds.
 
     Training and validation samples are 0 in ``split``, test samples 1.
 

@@ -17,7 +17,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
 from spikex_sim.sources.trained import TrainedNetwork, Variant, load_trained
 from spikex_sim.spec.networks import Network, load_network
-from spikex_sim.training.data import Splits, emulated_splits, recorded_splits
+from spikex_sim.training.data import Splits, emulated_splits, splits_of_recordings
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Row, Trainer
 from spikex_sim.training.losses import HardwareLoss
@@ -122,7 +122,7 @@ def splits_of(plan: Plan, network: Network, progress: Progress = silent) -> Spli
     step_us = round(step_ms * 1000)
     first, last = network.layers[0], network.layers[-1]
     if plan.data is not None:
-        return recorded_splits(
+        return splits_of_recordings(
             plan.data, first.input_shape, timesteps, step_us, seed=plan.recipe.seed,
             augmentation=EVENTS if plan.augment else Augmentation(), progress=progress,
         )  # fmt: skip

@@ -111,7 +111,7 @@ class SweepStore:
                 raise self._unwritable(exc) from None
 
     def add_failure(self, key: str, error: str) -> None:
-        """Record that a point was tried and failed; it will be tried again."""
+        """Note that a point was tried and failed; it will be tried again."""
         self._execute("INSERT INTO attempts (key, error) VALUES (?, ?)", key, error)
 
     def _execute(self, statement: str, *values: str) -> list[Any]:

@@ -20,7 +20,7 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.progress import Progress
 from spikex_sim.explore.evaluation import evaluate
 from spikex_sim.papers.spikex.studies import WINDOWS, Machines, Rows, costs_of, densities_of
-from spikex_sim.papers.spikex.workloads import NETWORKS, recorded_network
+from spikex_sim.papers.spikex.workloads import NETWORKS, camera_network
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
 from spikex_sim.sources.samples import LabelledSamples, samples_for
@@ -110,7 +110,7 @@ def fig5(machines: Machines, progress: Progress, material: Material) -> Rows:
         traces = {name: material.trace(one) for name, one in there.items()}
         about = {name: material.labelled(one).source for name, one in there.items()}
         if not traces:
-            traces, about = {"base": recorded_network(network)}, {"base": UNTRAINED}
+            traces, about = {"base": camera_network(network)}, {"base": UNTRAINED}
         for variant, trace in traces.items():
             for tws in WINDOWS:
                 progress(f"{network} {variant} TWS={tws}", at, len(NETWORKS))
@@ -163,7 +163,7 @@ def fig13(machines: Machines, progress: Progress, material: Material) -> Rows:
 
 
 def _untrained(machines: Machines, network: str, progress: Progress, at: int) -> Rows:
-    trace = recorded_network(network)
+    trace = camera_network(network)
     rows: Rows = []
     for name, arch in (("PTB", machines.ptb), ("SpikeX", machines.spikex)):
         progress(f"{network} {name}", at, len(NETWORKS))

@@ -22,7 +22,7 @@ from spikex_sim.trace.trace import Trace
 NETWORKS = ("dvs-gesture-medium", "dvs-gesture-large", "nmnist")
 """Networks of Table II."""
 GESTURE = 3
-"""Gesture that is recorded: the arms."""
+"""Gesture that is seen: the arms."""
 
 
 @lru_cache(maxsize=64)
@@ -47,8 +47,8 @@ def bernoulli_layer(network: str, layer: str, rate: float, samples: int) -> Trac
 
 
 @lru_cache(maxsize=4)
-def recorded_network(network: str) -> Trace:
-    """Recording of an emulated event camera, and a network of Table II with seeded weights."""
+def camera_network(network: str) -> Trace:
+    """What an emulated event camera saw, and a network of Table II with seeded weights."""
     if network == "nmnist":
         return load_trace(default_trace_path())
     preset = load_network(network)
