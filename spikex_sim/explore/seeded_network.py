@@ -6,13 +6,12 @@ which costs follow; replay recorded traces where the network's own activity matt
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.tags import receptive_activity, window_spikes
 from spikex_sim.schedules.base import RowGroups, Synapses
@@ -41,7 +40,7 @@ def attach_network(
     source: str,
     label: int | None = None,
     rate: float = TARGET_RATE,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Trace:
     """Make a trace with weights from input spikes and a network preset.
 
@@ -85,8 +84,7 @@ def attach_network(
     inputs: dict[int, PackedSpikes] = {0: outputs[NETWORK_INPUT][None]}
     weights: dict[int, NDArray[np.int8]] = {}
     for index, (layer, sources) in enumerate(zip(network.layers, network.predecessors(), strict=True)):
-        if progress:
-            progress(f"calibrating {layer.name}", index, len(network.layers))
+        progress(f"calibrating {layer.name}", index, len(network.layers))
         packed = np.bitwise_or.reduce([outputs[source] for source in sources])
         if sources != (index - 1,):
             inputs[index] = packed.reshape(1, *layer.input_shape, -1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from spikex_sim.core.counts import Accesses, Operations, Stalls
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
@@ -33,9 +34,6 @@ LARGEST_AUTO_TWS = 32
 
 Signal = PackedSpikes
 """What passes from layer to layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and of how much."""
 
 
 class Flow:

@@ -98,7 +98,7 @@ def timeline_lines(placed: Iterable[Placed], result: RunResult) -> Iterator[str]
     Parameters
     ----------
     placed : iterable of Placed
-        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Recorder.placed`).
+        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Observed.placed`).
     result : RunResult
         The run, for what stands in the metadata.
 

@@ -119,7 +119,7 @@ def transfer_lines(placed: Iterable[Placed], levels: Sequence[str]) -> Iterator[
     Parameters
     ----------
     placed : iterable of Placed
-        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Recorder.placed`).
+        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Observed.placed`).
     levels : sequence of str
         Levels to list, of :data:`TRACED`.
 

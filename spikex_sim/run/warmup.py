@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core import geometry, neurons, tags
+from spikex_sim.core.errors import OutputError
 from spikex_sim.schedules.dense import check as dense_check
 from spikex_sim.schedules.dense import execute as dense_execute
 from spikex_sim.schedules.dense import folds
@@ -86,7 +87,11 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
         return
     log.warning("compiling kernels, once; this takes some twenty seconds ...")
     start = time.perf_counter()
-    run_small()
+    try:
+        run_small()
+    except OSError as exc:
+        message = f"cannot be written: {exc.strerror}; NUMBA_CACHE_DIR names another folder for kernels"
+        raise OutputError(message, where=str(KERNELS[0].stats.cache_path)) from None
     seconds = time.perf_counter() - start
     log.warning("compiled kernels in %.1f s; they are kept in %s", seconds, KERNELS[0].stats.cache_path)
 

@@ -261,7 +261,7 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
 def test_examples_of_recording_work(tmp_path: Path) -> None:
     for package in ("torch", "snntorch"):
         pytest.importorskip(package)
-    script = "\n".join(blocks(read("recording.md"), "python"))
+    script = "\n".join(blocks(read("record.md"), "python"))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
     )
