@@ -54,7 +54,7 @@ def test_costs_are_those_of_replays_one_by_one() -> None:
     products = [alone[number % 6].totals.edp_js for number in range(count)]
     assert found.mean("edp_js") == pytest.approx(np.mean(products))
     assert found.median("edp_js") == pytest.approx(np.median(products))
-    per_layer = [[run.layers[index].energy.total_pj for run in alone] for index in (0, 2)]
+    per_layer = [[run.layers[index].energy_pj for run in alone] for index in (0, 2)]
     for layer, energies in zip(found.layers, per_layer, strict=True):
         wanted = np.mean([energies[number % 6] for number in range(count)])
         assert layer.energy_pj == pytest.approx(wanted)
@@ -222,11 +222,11 @@ class TestCommand:
             ("evaluate nope", "nope-base"),
             ("evaluate nope.npz", "nope.npz"),
             ("evaluate has.npz --variant ht --data six.npz", "variant has"),
-            ("evaluate has.npz --variant best --data six.npz", "--variant"),
+            ("evaluate has.npz --variant best --data six.npz", "variant"),
             ("evaluate has.npz", "none are emulated"),
             ("evaluate has.npz --data none.npz", "none.npz"),
             ("evaluate has.npz --data six.npz --tws 1,2,3", "3 window sizes"),
-            ("evaluate has.npz --data six.npz --step-ms 0", "--step-ms"),
+            ("evaluate has.npz --data six.npz --step-ms 0", "step_ms"),
             ("evaluate has.npz --data six.npz --split some", "split"),
             ("search-tws has.npz --data six.npz --compare 1", "lists 1"),
             ("search-tws has.npz --data six.npz --tws 1,99", "1 to 13"),

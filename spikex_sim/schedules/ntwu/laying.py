@@ -40,7 +40,7 @@ class Sums(NamedTuple):
 
 
 @njit(cache=True)
-def lay_group(  # noqa: PLR0915
+def lay_group(
     table: NDArray[np.int64],
     slots: PerStep,
     cycles_per_slot: int,
