@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,20 +13,8 @@ import spikex_sim as sx
 from command import REPOSITORY, is_mistake, spikex, succeed
 from spikex_sim.explore.evaluation import BATCH, evaluate
 from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples
-from spikex_sim.sources.trained import TrainedNetwork, save_trained
-from study_traces import LABELS, SPIKES, WEIGHTS, T, a_trace, outputs_of
-
-TRACE = a_trace()
-
-
-def network(variant: Any = "ht", tws: tuple[int, ...] | None = None) -> TrainedNetwork:
-    weights = {index: weight for index, weight in enumerate(WEIGHTS) if weight is not None}
-    return TrainedNetwork(f"s-{variant}", "s", variant, T, TRACE.layers, weights, tws=tws)
-
-
-def samples(count: int = len(LABELS)) -> LabelledSamples:
-    which = [number % len(LABELS) for number in range(count)]
-    return LabelledSamples(tuple(LABELS[one] for one in which), lambda n: SPIKES[which[n]], "six")
+from spikex_sim.sources.trained import save_trained
+from study_traces import LABELS, SPIKES, T, a_trace, network, outputs_of, samples
 
 
 def test_the_class_is_the_output_with_the_most_spikes_the_lowest_of_several() -> None:
@@ -77,7 +64,7 @@ def test_window_sizes() -> None:
     assert evaluate(network("has", (2, 3)), samples(), "ptb").tws == (2, 3)
     assert evaluate(network("has", (2, 3)), samples(), tws=[5, 1]).tws == (5, 1)
     assert evaluate(network("has", (2, 3)), samples(), overrides={"tws": 6}).tws == (6, 6)
-    best = sx.simulate(TRACE, "ptb")
+    best = sx.simulate(a_trace(), "ptb")
     assert evaluate(network(), samples(), "ptb").tws == tuple(
         layer.tws for layer in best.layers if layer.tws is not None
     )
