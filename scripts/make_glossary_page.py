@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spikex_sim.run.fields import FIELDS, LAYERS, LAYERS_CSV, RUN, SWEEP_CSV, TOTALS, Field, fields_in
+from spikex_sim.run.fields import (
+    ACCESSES_CSV,
+    FIELDS,
+    LAYERS,
+    LAYERS_CSV,
+    RUN,
+    SWEEP_CSV,
+    TOTALS,
+    Field,
+    fields_in,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "glossary.md"
 START, END = "<!-- {}: made by scripts/make_glossary_page.py -->", "<!-- end of {} -->"
@@ -41,6 +51,9 @@ def tables() -> dict[str, str]:
         TOTALS: _table(whole, _keys(totals)),
         LAYERS: _table(whole[:3], [row[:3] for row in _keys(layers)]),
         LAYERS_CSV: _table(flat, _columns(LAYERS_CSV)),
+        ACCESSES_CSV: _table(
+            ("column", "unit", "meaning"), [row[:3] for row in _keys(fields_in(ACCESSES_CSV))]
+        ),
         SWEEP_CSV: _table(
             ("column", "unit", "in `totals`, or meaning"), [*POINT, *_columns(SWEEP_CSV), *ORIGIN]
         ),

@@ -21,16 +21,19 @@ Counter = tuple[str, str, str]
 """Component, action and tensor; the tensor is empty where an action has none."""
 
 
-def checked(name: str, number: int) -> int:
+def checked(counter: Counter | str, number: int) -> int:
     """A count as a Python integer; :class:`InternalError` if it is none of 64 bits from 0."""
     whole = index(number)
     if not 0 <= whole <= MOST:
-        raise InternalError(f"{name} is {whole}" + (", more than 64 bits hold" if whole > 0 else ""))
+        why = ", more than 64 bits hold" if whole > 0 else ""
+        raise InternalError(f"{name_of(counter)} is {whole}{why}")
     return whole
 
 
-def name_of(counter: Counter) -> str:
+def name_of(counter: Counter | str) -> str:
     """What messages call a counter: ``lbuf read_bits of psum``."""
+    if isinstance(counter, str):
+        return counter
     component, action, tensor = counter
     return f"{component} {action}" + (f" of {tensor}" if tensor else "")
 
@@ -58,14 +61,10 @@ class Counts(FrozenMap[Counter, int]):
     __slots__ = ()
 
     def __init__(self, items: Mapping[Counter, int] = FrozenMap()) -> None:
-        known = {counter: checked(name_of(counter), number) for counter, number in items.items()}
-        super().__init__({counter: number for counter, number in known.items() if number})
+        super().__init__({counter: checked(counter, number) for counter, number in items.items() if number})
 
     def __getitem__(self, counter: Counter) -> int:
         return self._items.get(counter, 0)
-
-    def __contains__(self, counter: object) -> bool:
-        return counter in self._items
 
     def __add__(self, other: Counts) -> Counts:
         return Counts({**self, **{counter: self[counter] + number for counter, number in other.items()}})
@@ -132,7 +131,7 @@ class AccessLog:
     def count(self, component: str, action: str, tensor: str, number: int) -> None:
         """Count that a component did something ``number`` times."""
         counter = (component, action, tensor)
-        self._counts[counter] = self._counts.get(counter, 0) + checked(name_of(counter), number)
+        self._counts[counter] = self._counts.get(counter, 0) + checked(counter, number)
 
     def read(self, level: str, tensor: str, bits: int) -> None:
         """Count ``bits`` of ``tensor`` read from ``level``."""

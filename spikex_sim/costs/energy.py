@@ -186,9 +186,12 @@ def _by_use(components: Sequence[Component], spent: Mapping[str, Mapping[str, fl
     found = dict.fromkeys(("alu", *dict.fromkeys(USES.values())), 0.0)
     for component in reversed(components):
         for tensor, pj in spent[component.name].items():
-            shares = {USES[tensor]: 1.0} if tensor in USES else component.uses
-            for use, weight in shares.items():
-                found[use] = found.get(use, 0.0) + pj * weight / sum(shares.values())
+            if tensor in USES:
+                found[USES[tensor]] += pj
+                continue
+            whole = sum(component.uses.values())
+            for use, weight in component.uses.items():
+                found[use] = found.get(use, 0.0) + pj * weight / whole
     return found
 
 

@@ -1,7 +1,7 @@
 """Every figure that a layer, a sample or a run reports: name, unit, meaning, and where it is written.
 
-`results.json`, `layers.csv`, `sweep.csv` and the glossary follow from this list; a figure is the attribute of
-its name of :class:`spikex_sim.run.results.Costs` and what derives from it.
+`results.json`, `layers.csv`, `accesses.csv`, `sweep.csv` and the glossary follow from this list; a figure is
+the attribute of its name of a :class:`spikex_sim.run.tally.Costs`, or of what is moved.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any, Literal
 
 from spikex_sim.core.frozen import FrozenMap
 
-RUN, LAYERS, TOTALS, LAYERS_CSV, SWEEP_CSV = "run", "layers", "totals", "layers.csv", "sweep.csv"
-"""Places: of `results.json` the top level, `layers[]`, and `totals` and `samples[]` alike; and tables."""
+RUN, LAYERS, TOTALS = "run", "layers", "totals"
+"""Places in `results.json`: the top level, `layers[]`, and `totals` and `samples[]` alike."""
+LAYERS_CSV, ACCESSES_CSV, SWEEP_CSV = "layers.csv", "accesses.csv", "sweep.csv"
+"""Tables."""
 JSON = (LAYERS, TOTALS)
 LAYER = (LAYERS, LAYERS_CSV)
 ALL = (LAYERS, TOTALS, LAYERS_CSV, SWEEP_CSV)
 TOTAL = (TOTALS, SWEEP_CSV)
 TOP = (RUN,)
+ACCESS = (ACCESSES_CSV,)
 
 Parts = Mapping[str, str | tuple[str, str]]
 """Keys of a mapping, each with its meaning, or meaning and formula."""
@@ -258,6 +261,13 @@ FIELDS = (
         "lbuf_filter": "weights into the LBUF `per group` or `per step`",
         "lbuf_ifmap": "spikes into the LBUF, always `per step`",
     }),
+    Field("layer", "text", "", "name of the layer", places=ACCESS),
+    Field("level", "text", "", "`dram`, `glb`, `lbuf` or `rf`", places=ACCESS),
+    Field("tensor", "text", "", "`ifmap`, `filter`, `ofmap`, `psum` or `tag`", places=ACCESS),
+    Field("read_bits", "count", "bits", "read from the level", places=ACCESS),
+    Field("write_bits", "count", "bits", "written to the level", places=ACCESS),
+    Field("read_pj", "number", "pJ", "energy of these reads", places=ACCESS),
+    Field("write_pj", "number", "pJ", "energy of these writes", places=ACCESS),
 )  # fmt: skip
 """In the order in which they are written."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spikex_sim.core.counts import READ, WRITE
 from spikex_sim.core.files import csv_text, write_files
@@ -18,7 +18,7 @@ from spikex_sim.core.frozen import FrozenMap, frozen, frozen_array, plain
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import joules
 from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.run.fields import LAYERS, LAYERS_CSV, TOTALS, cells_of, entry
+from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, TOTALS, cells_of, entry
 from spikex_sim.run.tally import Costs, sum_if_known, sum_of
 from spikex_sim.spec.arch import Accelerator
 
@@ -145,6 +145,18 @@ def _plain_entry(costs: Costs, place: str) -> dict[str, Any]:
 
 def _cost_text(costs: Any) -> str:
     return f"{costs.cycles:,} cycles, {joules(costs.energy_pj)}"
+
+
+class Moved(NamedTuple):
+    """What a layer reads and writes of one tensor at one level, in bits and pJ."""
+
+    layer: str
+    level: str
+    tensor: str
+    read_bits: int
+    write_bits: int
+    read_pj: float
+    write_pj: float
 
 
 class Results(ABC):
@@ -288,15 +300,15 @@ class RunResult(Results):
     def access_rows(self) -> list[dict[str, Any]]:
         """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ."""
         return [
-            {
-                "layer": layer.name,
-                "level": level,
-                "tensor": tensor,
-                "read_bits": read_bits,
-                "write_bits": write_bits,
-                "read_pj": read_bits * self.energy_model.price_pj(level, (level, READ, tensor)),
-                "write_pj": write_bits * self.energy_model.price_pj(level, (level, WRITE, tensor)),
-            }
+            cells_of(
+                Moved(
+                    layer.name,
+                    *(level, tensor, read_bits, write_bits),
+                    read_bits * self.energy_model.price_pj(level, (level, READ, tensor)),
+                    write_bits * self.energy_model.price_pj(level, (level, WRITE, tensor)),
+                ),
+                ACCESSES_CSV,
+            )
             for layer in self.layers
             for level, tensor, read_bits, write_bits in layer.accesses.rows()
         ]

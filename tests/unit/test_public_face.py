@@ -15,7 +15,7 @@ import pytest
 
 import spikex_sim as sx
 from command import succeed
-from spikex_sim.run.fields import FIELDS, LAYERS, LAYERS_CSV, SWEEP_CSV, TOTALS, fields_in
+from spikex_sim.run.fields import ACCESSES_CSV, FIELDS, LAYERS, LAYERS_CSV, SWEEP_CSV, TOTALS, fields_in
 from spikex_sim.sources.trained import save_trained
 from study_traces import LABELS, SPIKES, a_trace, network, samples
 
@@ -70,6 +70,7 @@ class TestFields:
         assert list(result.totals.to_dict()) == [one.name for one in fields_in(TOTALS)]
         columns = dict.fromkeys(column for one in fields_in(LAYERS_CSV) for column in one.columns())
         assert list(result.layer_rows()[0]) == list(columns)
+        assert list(result.access_rows()[0]) == [one.name for one in fields_in(ACCESSES_CSV)]
         (row,) = sx.sweep(TRACE, {})
         assert {column for one in fields_in(SWEEP_CSV) for column in one.columns()} <= set(row)
 
