@@ -24,6 +24,10 @@ class Sata(Scheduler):
         """All time points under tick-batch, else one."""
         return timesteps if arch.dataflow == "tick_batch" else 1
 
+    def lif_units(self, arch: Accelerator) -> int:
+        """One for so many output channels, which lie along the columns."""
+        return arch.array.rows * -(-arch.array.cols // arch.lif_sharing)
+
     def schedule(
         self,
         layer: Layer,

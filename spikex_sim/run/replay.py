@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
-from spikex_sim.run.results import LayerResult, sum_if_known, sum_of
+from spikex_sim.run.results import LayerResult
+from spikex_sim.run.tally import sum_if_known, sum_of
 from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
@@ -84,6 +85,7 @@ class LayerCost:
     layout: Layout
     durations: Durations
     ends: Ends
+    counts: Counts
     energy: Energy
 
     @property
@@ -206,8 +208,9 @@ class LayerRunner:
         layout = schedule.lay_out(widths, self.arch, handover)
         durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
         ends = self.engine.run(durations)
-        energy = self.energies.energy(layout.accesses, layout.operations, layer.neuron.datapath, ends.cycles)
-        return LayerCost(schedule, inputs, widths, layout, durations, ends, energy)
+        counts = layout.accesses.counts + layout.operations.alu(layer.neuron.datapath)
+        energy = self.energies.energy(counts, ends.cycles)
+        return LayerCost(schedule, inputs, widths, layout, durations, ends, counts, energy)
 
     def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
@@ -227,7 +230,7 @@ class LayerRunner:
             compute_cycles=cost.layout.compute_cycles,
             stalls=attribute_stalls(cost.durations, cost.ends),
             operations=cost.layout.operations,
-            accesses=cost.layout.accesses,
+            counts=cost.counts,
             energy=cost.energy,
             estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
             steps=len(cost.layout.program),
@@ -241,8 +244,8 @@ class LayerRunner:
             return None
         assert layer.neuron is not None
         density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
-        accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
-        return cost.layout.operations.dense_accumulations * density * accumulate_pj
+        addition_pj = self.energies.price_pj("alu", alu(ADD, layer.neuron.datapath))
+        return cost.layout.operations.dense_accumulations * density * addition_pj
 
     def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
@@ -288,8 +291,8 @@ class LayerRunner:
             compute_cycles=0,
             stalls=Stalls(),
             operations=Operations(),
-            accesses=Accesses(),
-            energy=self.energies.energy(Accesses(), Operations(), "int", 0),
+            counts=Counts(),
+            energy=self.energies.energy(Counts(), 0),
             estimate_pj=0.0,
             steps=0,
             mapping={},

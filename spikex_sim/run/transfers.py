@@ -43,7 +43,7 @@ class Transfers(NamedTuple):
     level: str
     tensor: str
     activity: str
-    direction: int
+    direction: str
     start: PerStep
     bits: PerStep
 
@@ -91,10 +91,10 @@ def _check(found: list[Transfers], timed: TimedLayer, levels: Sequence[str]) -> 
                     for one in found
                     if (one.level, one.tensor, one.direction) == (level, tensor, direction)
                 )
-                if listed != counted[f"{name}_bits"]:
+                if listed != counted[direction]:
                     raise AssertionError(
                         f"layer {timed.layer.name}: {listed} bits of {tensor} listed as {level} {name}, but "
-                        f"{counted[f'{name}_bits']} counted"
+                        f"{counted[direction]} counted"
                     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from drawn import costs
 from examples import examples
 from networks import conv, forward, linear, random_weights, small_network, trace_of
 from pipeline import COLUMNS, program_of, run
-from spikex_sim.core.counts import Accesses, AccessLog, Operations
-from spikex_sim.core.errors import ConfigError
-from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.accelerators.base import energy_model
+from spikex_sim.core.counts import LEVELS, READ, TENSORS, WRITE, AccessLog, Counts, Operations
+from spikex_sim.core.errors import ConfigError, InternalError
 from spikex_sim.run.simulate import simulate
 from spikex_sim.schedules.base import Handover
 from spikex_sim.spec.load import load_accelerator
@@ -242,12 +243,16 @@ def test_two_layers_cost_what_they_cost_alone(base: str) -> None:
     st.sampled_from(["int", "float"]),
 )
 def test_energy_is_linear_in_the_counts(bits: list[int], counts: list[int], datapath: Any) -> None:
-    model = EnergyModel.of(load_accelerator("spikex"))
+    model = energy_model(load_accelerator("spikex"))
+
+    counters = list(product(LEVELS, (READ, WRITE), TENSORS))
 
     def energy(times: int) -> Any:
-        accesses = Accesses(np.array(bits, np.int64).reshape(4, 5, 2) * times)
-        operations = Operations(accumulations=counts[0] * times, lif_updates=counts[1] * times)
-        return model.energy(accesses, operations, datapath, 1000 * times)
+        moved = {counter: number * times for counter, number in zip(counters, bits, strict=True)}
+        operations = Operations(
+            accumulations=counts[0] * times, lif_updates=counts[1] * times, comparisons=counts[1] * times
+        )
+        return model.energy(Counts(moved) + operations.alu(datapath), 1000 * times)
 
     once, thrice = energy(1), energy(3)
     assert thrice.total_pj == pytest.approx(3 * once.total_pj, rel=1e-9)
@@ -302,7 +307,7 @@ def test_counters_are_int64(scheduler: str, data: st.DataObject) -> None:
     for record in (done.schedule, done.spikes, done.found, done.steps, done.durations, done.ends):
         for name, array in arrays_in(record).items():
             assert array.dtype == narrow.get(name, np.int64), (type(record).__name__, name)
-    assert done.layout.accesses.bits.dtype == np.int64
+    assert {type(number) for number in done.layout.accesses.counts.values()} <= {int}
     for name, count in vars(done.layout.operations).items():
         assert type(count) is int, name
 
@@ -345,7 +350,7 @@ def test_a_layer_that_would_outlast_int64_is_refused() -> None:
 
 def test_a_negative_count_is_refused() -> None:
     log = AccessLog()
-    with pytest.raises(OverflowError):
+    with pytest.raises(InternalError, match=r"^internal error: glb read_bits of filter is -1; "):
         log.read("glb", "filter", -1)
-    with pytest.raises(OverflowError):
-        Accesses(np.full((4, 5, 2), -1, np.int64))
+    with pytest.raises(InternalError, match="lbuf read_bits of psum is -93240"):
+        Counts({("lbuf", "read_bits", "psum"): -93240})

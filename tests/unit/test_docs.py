@@ -189,11 +189,16 @@ def test_glossary_has_every_printed_column(
     assert columns - keys_of(printed, 1) - {"spikex", "spikex-lop", "tws"} == set()
 
 
+def test_tables_of_the_glossary_are_up_to_date() -> None:
+    page = read("glossary.md")
+    assert page_maker("glossary").rewritten(page) == page, "run python scripts/make_glossary_page.py"
+
+
 # --- (b) the configuration page --------------------------------------------------------------------
 
 
-def page_maker() -> ModuleType:
-    spec = spec_from_file_location("make_configuration_page", ROOT / "scripts/make_configuration_page.py")
+def page_maker(page: str) -> ModuleType:
+    spec = spec_from_file_location(f"make_{page}_page", ROOT / f"scripts/make_{page}_page.py")
     assert spec and spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -202,7 +207,9 @@ def page_maker() -> ModuleType:
 
 def test_table_of_configuration_keys_is_up_to_date() -> None:
     page = read("configuration.md")
-    assert page_maker().rewritten(page) == page, "run python scripts/make_configuration_page.py"
+    assert page_maker("configuration").rewritten(page) == page, (
+        "run python scripts/make_configuration_page.py"
+    )
     rows = {cells(line)[0]: cells(line)[1] for line in page.splitlines() if line.startswith("| `")}
     for key, _, default in describe_keys():
         shown = str(default).lower() if isinstance(default, bool) else str(default)

@@ -216,7 +216,9 @@ class TestAccesses:
     def test_samples_share_regions(self) -> None:
         observed, result = watched("spikex", trace=a_trace(3))
         rows = rows_of("".join(transfer_lines(observed.placed(), ["dram"])))
-        assert sum(int(row["bits"]) for row in rows) == int(result.totals.accesses.bits[0].sum())
+        assert sum(int(row["bits"]) for row in rows) == sum(
+            sum(bits.values()) for bits in result.totals.accesses["dram"].values()
+        )
         starts = {one.start for one in observed.placed() if one.timed and one.timed.index == 0}
         filters = {
             row["address"] for row in rows if row["tensor"] == "filter" and int(row["cycle"]) in starts
