@@ -1,4 +1,4 @@
-"""Rewrite the table of configuration keys in docs/configuration.md from the program's own description."""
+"""Rewrite the tables of configuration keys in docs/configuration.md from the program's own description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.spec.load import describe_keys
+from spikex_sim.core.registry import plugin_names
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import describe_keys, options_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 START, END = "<!-- keys: made by scripts/make_configuration_page.py -->", "<!-- end of keys -->"
@@ -17,10 +19,24 @@ LARGEST_SHOWN = 1_000_000
 """Limits from here on only keep out mistakes and are not shown."""
 
 
-def table() -> str:
-    """Every configuration key with default, unit, accepted values and meaning, as a Markdown table."""
+def tables() -> str:
+    """The keys that all machines read, and those of each."""
+    common = Accelerator()
+    known = {key for key, _, _ in describe_keys(common)}
+    parts = [table(common, set())]
+    for name in plugin_names("accelerators"):
+        options = options_of(name)()
+        if any(key not in known for key, _, _ in describe_keys(options)):
+            parts.append(f"### {name}\n\n{table(options, known)}")
+    return "\n\n".join(parts)
+
+
+def table(accelerator: Accelerator, without: set[str]) -> str:
+    """Keys with default, unit, accepted values and meaning, as a Markdown table."""
     rows = ["| key | default | unit | accepts | meaning |", "|---|---|---|---|---|"]
-    for key, info, default in describe_keys():
+    for key, info, default in describe_keys(accelerator):
+        if key in without:
+            continue
         extra = info.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         cells = (f"`{key}`", f"`{_yaml(default)}`", unit, _accepts(info), info.description or "")
@@ -29,10 +45,10 @@ def table() -> str:
 
 
 def rewritten(page: str) -> str:
-    """Put the current table between the page's two markers."""
+    """Put the current tables between the page's two markers."""
     before, rest = page.split(START)
     _, after = rest.split(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
+    return f"{before}{START}\n{tables()}\n\n{END}{after}"
 
 
 def _yaml(value: Any) -> str:

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.core.geometry import corner
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.schedules.dense.activations import Activations, spike_counts
 from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import lay_out
+from spikex_sim.schedules.issue import AnySchedule, lay_out
 from spikex_sim.schedules.ntwu.group import batch_counts, widths_of
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import Schedule
 from spikex_sim.schedules.ntwu.traffic import Traffic
 from spikex_sim.schedules.serial.schedule import SerialSchedule
@@ -181,10 +181,11 @@ class Case:
         scheduler, widths = plugin("accelerators", arch.scheduler), widths_of(layer.neuron.datapath, arch)
         packed = trace.inputs[0][0]
         inputs: WindowedSpikes | Activations
-        if arch.activation_bits > 1:
-            inputs = Activations(spike_counts(packed, arch.activation_bits).ravel())
+        if arch.input_bits > 1:
+            inputs = Activations(spike_counts(packed, arch.input_bits).ravel())
         else:
-            inputs = window_spikes(packed, TIMESTEPS, scheduler.window_size(TWS, TIMESTEPS, arch))
+            tws = scheduler.window_size(arch.get("tws", default=1), TIMESTEPS, arch)
+            inputs = window_spikes(packed, TIMESTEPS, tws)
         schedule = scheduler.schedule(layer, inputs, True, widths.potential, arch)
         return cls(name, arch, schedule, inputs, lay_out(schedule, inputs, widths, arch)[0])
 
@@ -237,6 +238,7 @@ def _of_batches(case: Case, schedule: Schedule) -> Drawing:
     title = f"{schedule.mode} mode" if schedule.mode else ""
     title = ", ".join(filter(None, [case.name.removesuffix("-temporal"), title]))
     drawing = Drawing(title, _bands("column"), "row", [("tap", [])])
+    assert isinstance(case.arch, NtwuOptions)
     counts, rows, tws = batch_counts(schedule, case.arch), schedule.groups.sizes[0], schedule.tws
     skew = rows - 1 + int(schedule.columns.max()) - 1
     start = 0
@@ -291,7 +293,7 @@ def _slots(case: Case, columns: Sequence[tuple[int, int]], *, packs: bool) -> li
     return [taps for taps, _ in slots]
 
 
-def _update_phases(schedule: Schedule, arch: Accelerator, columns: range) -> list[list[tuple[str, int]]]:
+def _update_phases(schedule: Schedule, arch: NtwuOptions, columns: range) -> list[list[tuple[str, int]]]:
     """What each column of a batch does in the update phase: windows of a position follow each other."""
     skipped = schedule.skipped_windows()
     spent: dict[int, int] = {}

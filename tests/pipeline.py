@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.schedules.issue import APART, execute
+from spikex_sim.schedules.issue import APART, AnySchedule, execute
 from spikex_sim.schedules.ntwu.group import Widths, widths_of
 from spikex_sim.schedules.ntwu.residency import Handover
 from spikex_sim.schedules.ntwu.schedule import Schedule

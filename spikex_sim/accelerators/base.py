@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
 
-AnySchedule = Schedule | GemmSchedule | SerialSchedule
-"""Kinds of schedules; see :mod:`spikex_sim.schedules.issue` for how to add one."""
+if TYPE_CHECKING:  # compiled kernels; configurations do without
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.issue import AnySchedule
+    from spikex_sim.spec.workload import Layer
 
 
 class Scheduler(Protocol):
@@ -23,20 +20,20 @@ class Scheduler(Protocol):
     ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
     """
 
-    runs_ann: bool = False
-    """Whether it can be given activations instead of spikes (``activation_bits``)."""
+    options: type[Accelerator] = Accelerator
+    """Class of its configurations: the keys that it reads, common ones and its own."""
 
-    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+    def window_size(self, tws: int, timesteps: int, arch: Any) -> int:  # noqa: ARG002
         """Time points that the accelerator handles together, where it does not follow the ``tws`` key.
 
         Parameters
         ----------
         tws : int
-            Configured or tried window size.
+            Configured or tried window size; 1 of a machine without the key.
         timesteps : int
             Time points of the trace.
         arch : Accelerator
-            Configuration.
+            Configuration, of the class ``options``.
         """
         return tws
 
@@ -46,7 +43,7 @@ class Scheduler(Protocol):
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,
-        arch: Accelerator,
+        arch: Any,
     ) -> AnySchedule:
         """Turn a layer and its input spikes into a schedule.
 
@@ -61,5 +58,5 @@ class Scheduler(Protocol):
         potential_bits : int
             Width of one potential.
         arch : Accelerator
-            Array, buffers and knobs.
+            Array, buffers and knobs, of the class ``options``.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,10 @@ from spikex_sim.cli.options import (
     wrote,
 )
 from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.spec.load import describe_keys, load_accelerator
+
+if TYPE_CHECKING:
+    from spikex_sim.spec.arch import Accelerator
 
 app = typer.Typer(
     name="spikex-sim",
@@ -108,9 +112,9 @@ def run(
 
     Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
     """
-    overrides = parse_settings(settings, tws)
+    accelerator = load_accelerator(arch, parse_settings(settings, tws))
     if show_config:
-        _show_config(arch, overrides)
+        _show_config(accelerator)
         return
     from spikex_sim.cli import show
     from spikex_sim.cli.steps import Wanted
@@ -125,9 +129,7 @@ def run(
     traces = as_traces(default_trace(trace_path))
     recorder = wanted.recorder(traces[0].layers)
     with show.progress_bar("reading") as progress:
-        result = simulate(
-            traces, arch, engine=engine, overrides=overrides, progress=progress, observe=recorder
-        )
+        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=recorder)
     files = result.save(out) if out is not None else []
     files += wanted.write(recorder, result)
     show.show_run(result)
@@ -151,19 +153,17 @@ def compare(
     Example: spikex-sim compare --arch spikex,ptb --tws 4
     """
     overrides = parse_settings(settings, tws)
-    names = split_names(arch, "--arch")
+    accelerators = [load_accelerator(name, overrides) for name in split_names(arch, "--arch")]
     from spikex_sim.cli import show
 
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
     from spikex_sim.core.files import check_writable
     from spikex_sim.run.simulate import as_traces, simulate
-    from spikex_sim.spec.load import load_accelerator
 
     if out is not None:
         check_writable(out)
     traces = as_traces(default_trace(trace_path))
-    accelerators = [load_accelerator(name, overrides) for name in names]
     results, refused = {}, {}
     with show.progress_bar("reading") as progress:
         for position, one in enumerate(accelerators):
@@ -181,14 +181,11 @@ def compare(
             wrote(result.save(out / f"{position}-{folder}"))
 
 
-def _show_config(arch: str, overrides: dict[str, Any]) -> None:
+def _show_config(accelerator: Accelerator) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.spec.load import describe_keys, load_accelerator, value_of
 
-    accelerator = load_accelerator(arch, overrides)
     rows = []
-    for key, info, _ in describe_keys():
-        value = value_of(accelerator, key)
+    for key, info, value in describe_keys(accelerator):
         extra = info.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         rows.append((key, str(value), unit, info.description or ""))

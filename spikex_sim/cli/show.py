@@ -16,7 +16,7 @@ from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.energy import COMPONENTS, Energy
 from spikex_sim.run.results import LayerResult, RunResult, Totals
-from spikex_sim.spec.arch import Accelerator, Dram, Partition
+from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
 
 ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
 """Headings of :func:`energy_cells`."""
@@ -213,7 +213,7 @@ def _mapping_table(result: RunResult) -> Sheet:
             shown[-1] = ""
         made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
     orders = dict.fromkeys(layer.mapping["order"] for layer in _layers(result))
-    made.caption = "; ".join([*orders, _parts(result.arch)])
+    made.caption = "; ".join(orders) + f"\n{_parts(result.arch)}"
     return made
 
 
@@ -221,15 +221,12 @@ def _parts(arch: Accelerator) -> str:
     """How the buffers are shared."""
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
 
-    def shares(part: Partition) -> str:
-        return f"{part.ifmap:g}/{part.filter:g}/{part.ofmap:g}/{part.psum:g}"
+    def shares(parts: Partition | Separate) -> str:
+        values = parts.model_dump()
+        return f"{'/'.join(values)} {'/'.join(f'{value:g}' for value in values.values())}"
 
-    if glb.separate is not None:
-        sizes = f"{glb.separate.ifmap}/{glb.separate.filter}/{glb.separate.ofmap}"
-        found = f"ifmap/filter/ofmap:\nGLB {sizes} B"
-    else:
-        found = f"ifmap/filter/ofmap/psum:\nGLB {shares(glb.partition)}"
-    return f"{found}, LBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}, no LBUF"
+    found = f"GLB {shares(glb.partition)}" if glb.separate is None else f"GLB {shares(glb.separate)} B"
+    return f"{found}\nLBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}\nno LBUF"
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:

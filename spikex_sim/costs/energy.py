@@ -294,7 +294,7 @@ class _Found:
 
     def int_logic(self) -> LogicEnergy:
         accumulate = self._only("accumulate")
-        multiply = self._only("int_multiply") if self.arch.activation_bits > 1 else 0.0
+        multiply = self._only("int_multiply") if self.arch.input_bits > 1 else 0.0
         if self.table.has("lif"):
             return LogicEnergy(accumulate, multiply, 0.0, self._only("lif"))
         compare, leak = self._width("comparator", 16), self._width("leak", 16)
@@ -310,8 +310,7 @@ class _Found:
             return PePower()
         array = self.arch.array
         pes = array.rows * array.cols
-        sharing = self.arch.lif_sharing if self.arch.scheduler == "sata" else 1
-        lif_units = array.rows * -(-array.cols // sharing)
+        lif_units = array.rows * -(-array.cols // self.arch.get("lif_sharing", default=1))
         return PePower(
             alu_pj_per_cycle=pes * self._only("accumulate_idle") + lif_units * self._only("lif_idle"),
             rf_pj_per_cycle=pes * self._only("scratchpad_idle"),

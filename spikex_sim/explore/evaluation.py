@@ -19,6 +19,7 @@ from spikex_sim.run.simulate import prepare, simulate
 from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
 
 BATCH = 16
 """Samples that are replayed at a time."""
@@ -152,9 +153,10 @@ def evaluate(
     SpikexError
         If samples and network do not fit each other, or the configuration is wrong.
     """
-    if tws is None and "tws" not in (overrides or {}) and trained.variant == "has":
-        tws = trained.tws
     accelerator = spiking(arch, tws, overrides)
+    given = tws is not None or "tws" in (overrides or {})
+    if trained.variant == "has" and trained.tws and not given and accelerator.get("tws", default=None):
+        accelerator = load_accelerator(accelerator, {"tws": trained.tws})
     if not data.labels:
         raise TraceError("holds no samples", where=data.source)
     classes = _classes(trained)
@@ -166,7 +168,7 @@ def evaluate(
                 field="label",
             )
     prepare()
-    at_once = len(data) if accelerator.tws == "auto" else BATCH
+    at_once = len(data) if accelerator.get("tws", default=None) == "auto" else BATCH
     samples: list[EvaluatedSample] = []
     batches: list[tuple[RunResult, _Densities]] = []
     for start in range(0, len(data), at_once):

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.core.counts import Accesses, Operations, Stalls
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.registry import plugin
@@ -21,7 +20,7 @@ from spikex_sim.run.results import LayerResult, sum_if_known, sum_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.multiply import execute_ann
 from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import execute, lay_out
+from spikex_sim.schedules.issue import AnySchedule, execute, lay_out
 from spikex_sim.schedules.ntwu.group import Widths, widths_of
 from spikex_sim.schedules.ntwu.residency import Handover
 from spikex_sim.schedules.ntwu.traffic import Traffic
@@ -56,7 +55,7 @@ class Flow:
         """What the layers around one have in the GLB; outputs stay for what takes them as they are."""
         after = index + 1
         wanted = (
-            arch.memory.glb.keep_ofmap
+            arch.get("memory.glb.keep_ofmap", default=False)
             and after < len(self.stages)
             and after not in self.trace.inputs
             and not self.stages[after].layer.is_pool
@@ -138,7 +137,7 @@ class LayerRunner:
     @property
     def is_ann(self) -> bool:
         """Whether layers pass activations on instead of spikes."""
-        return self.arch.activation_bits > 1
+        return self.arch.input_bits > 1
 
     def run_layer(
         self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
@@ -166,7 +165,7 @@ class LayerRunner:
         """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
         if index not in flow.trace.inputs or entered is None:
             return entered
-        return spike_counts(entered, self.arch.activation_bits)
+        return spike_counts(entered, self.arch.input_bits)
 
     def _best_costs(
         self, flows: list[Flow], index: int, known: list[Signal], progress: Progress
@@ -268,7 +267,7 @@ class LayerRunner:
             sums, additions = execute_ann(cost.schedule, cost.inputs, weight, layer.neuron.datapath)
             if stage.bias is not None:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
-            outputs = rectified(sums, arch.activation_bits).reshape(layer.output_shape)
+            outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
         else:
             packed, additions = execute(
                 cost.schedule, cost.inputs, weight, stage.bias, layer.neuron, arch.potential_bits

@@ -17,6 +17,7 @@ from spikex_sim.schedules.dense.laying import gemm_moves, gemm_traffic
 from spikex_sim.schedules.dense.schedule import GemmSchedule
 from spikex_sim.schedules.ntwu.execute import execute as execute_issued
 from spikex_sim.schedules.ntwu.group import Widths
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.residency import APART, Handover
 from spikex_sim.schedules.ntwu.schedule import Schedule
 from spikex_sim.schedules.ntwu.survey import survey
@@ -27,6 +28,9 @@ from spikex_sim.schedules.steps import Moves, durations_of, undisturbed
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Neuron
 from spikex_sim.timing.engine import Durations
+
+AnySchedule = Schedule | GemmSchedule | SerialSchedule
+"""Kinds of schedules."""
 
 
 @singledispatch
@@ -92,7 +96,7 @@ def execute(
 
 @lay_out.register
 def _(
-    schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator, handover: Handover = APART
+    schedule: Schedule, inputs: Any, widths: Widths, arch: NtwuOptions, handover: Handover = APART
 ) -> tuple[Traffic, Durations]:
     traffic = traffic_of(schedule, inputs, survey(schedule, inputs), widths, arch, handover)
     return traffic, durations_of(traffic.program, arch)
@@ -124,7 +128,7 @@ def _(
 
 @itemise.register
 def _(
-    schedule: Schedule, inputs: Any, widths: Widths, arch: Accelerator, handover: Handover = APART
+    schedule: Schedule, inputs: Any, widths: Widths, arch: NtwuOptions, handover: Handover = APART
 ) -> dict[str, Moves]:
     return ntwu_moves(schedule, inputs, survey(schedule, inputs), widths, arch, handover)
 

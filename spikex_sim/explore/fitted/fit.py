@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.explore.fitted.curves import QUANTITIES, FitError, HardwareModel, LayerFit, Point, Refusal
+from spikex_sim.explore.prefix import spiking
 from spikex_sim.run.replay import Progress
 from spikex_sim.run.simulate import prepare, versions
 from spikex_sim.run.single_layer import SingleLayer, single_layers
@@ -23,7 +24,6 @@ from spikex_sim.sources.clustered import (
 )
 from spikex_sim.sources.synth import seed_of_stream
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.load import load_accelerator
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.plan import Stage
@@ -72,7 +72,7 @@ def fit_hardware_model(
     network : str, Path or Network
         Preset, YAML file or description.
     arch : str, Path or Accelerator
-        Accelerator that computes spikes.
+        Accelerator that computes spikes, in windows; its own window size has no meaning here.
     tws_choices : sequence of int, optional
         Window sizes; by default 1, 2, 4, 8, 16 as far as there are time points.
     overrides : mapping, optional
@@ -98,13 +98,7 @@ def fit_hardware_model(
         If network, accelerator or window sizes are wrong, or a layer can have none of them.
     """
     description = network if isinstance(network, Network) else load_network(network)
-    accelerator = load_accelerator(arch, dict(overrides or {}))
-    if accelerator.activation_bits > 1:
-        raise ConfigError(
-            "computes no spikes, whose density a hardware model is of",
-            where=accelerator.name,
-            field="activation_bits",
-        )
+    accelerator = spiking(arch, 1, overrides)
     if samples < 1:
         raise ConfigError(f"must be at least 1, not {samples}", field="samples")
     sizes = _sizes(tws_choices, description.timesteps)
@@ -234,7 +228,7 @@ def _stays(giver: Layer, active: NDArray[np.bool_], tws: int, arch: Accelerator)
 
     That layer also stores windows in which it was active and silent, which are not known here.
     """
-    if not arch.memory.glb.keep_ofmap:
+    if not arch.get("memory.glb.keep_ofmap", default=False):
         return False
     places = active.reshape(giver.out_channels, -1, active.shape[-1])
     stored = giver.out_channels * (int(places.any(axis=0).sum()) * tws + places[0].size)

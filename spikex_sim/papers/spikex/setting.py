@@ -19,7 +19,7 @@ from spikex_sim.papers.spikex.published import published
 from spikex_sim.papers.spikex.studies import FIG9_RATES, FIG10_RATES, Machines, Rows, fig9, fig10, fig12
 from spikex_sim.run.replay import Progress
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.load import load_accelerator, value_of
+from spikex_sim.spec.load import load_accelerator
 
 WORST = log(10)
 """Error of a row that is off by a factor of 10 or more, or cannot be measured."""
@@ -217,7 +217,7 @@ def of_preset() -> Setting:
 
 def _label(parameter: Parameter, arch: Accelerator) -> str:
     for label, keys in parameter.values.items():
-        if all(value_of(arch, key) == value for key, value in keys.items()):
+        if all(arch.get(key, default=None) == value for key, value in keys.items()):
             return label
     raise ConfigError(
         f"the preset's {parameter.name} is none of {', '.join(parameter.values)}", where=arch.name

@@ -13,6 +13,7 @@ from spikex_sim.core.counts import AccessLog, Operations
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.ntwu.chunks import UNLIMITED, Chunks, cut_chunks
 from spikex_sim.schedules.ntwu.laying import NO_SLOTS, SCOPES, SKEWS, Sums, lay_group
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.residency import Blocks, Residency
 from spikex_sim.schedules.ntwu.schedule import Schedule
 from spikex_sim.schedules.ntwu.slots import count_slots
@@ -52,7 +53,7 @@ class BatchCounts:
     potential_writes: PerStep
 
 
-def batch_counts(schedule: Schedule, arch: Accelerator) -> BatchCounts:
+def batch_counts(schedule: Schedule, arch: NtwuOptions) -> BatchCounts:
     """Update phase and potential traffic of every batch (Section 4)."""
     counts = _batch_counts(
         schedule.geometry.positions,
@@ -148,7 +149,7 @@ class GroupTraffic:
     residency: Residency
     chunks: Chunks
     widths: Widths
-    arch: Accelerator
+    arch: NtwuOptions
     rows: int
 
     def steps(self, first_group: int) -> Steps:

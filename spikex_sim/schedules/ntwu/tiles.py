@@ -7,6 +7,7 @@ from math import ceil
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import Geometry, set_pixels
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import TileShape
 from spikex_sim.spec.arch import Accelerator
 
@@ -17,7 +18,7 @@ def choose_tiles(
     tws: int,
     rows_used: int,
     potential_bits: int,
-    arch: Accelerator,
+    arch: NtwuOptions,
     *,
     fill_columns: bool,
 ) -> TileShape:
@@ -33,7 +34,7 @@ def choose_tiles(
         ``min(rows, M)``.
     potential_bits : int
         Width of one potential in the LBUF.
-    arch : Accelerator
+    arch : NtwuOptions
         Buffers, partitions and the ``mapping`` knobs.
     fill_columns : bool
         Whether batches hold windows of one position (temporal mode, PTB), so that a tile should offer

@@ -9,6 +9,7 @@ from typing import Any
 from spikex_sim.core.counts import Accesses, AccessLog, Operations
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.ntwu.group import GroupTraffic, Widths, batch_counts, fit_chunks
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.residency import (
     APART,
     Blocks,
@@ -20,7 +21,6 @@ from spikex_sim.schedules.ntwu.residency import (
 from spikex_sim.schedules.ntwu.schedule import Schedule
 from spikex_sim.schedules.ntwu.survey import Survey
 from spikex_sim.schedules.steps import Moves, Program, Steps, joined_moves
-from spikex_sim.spec.arch import Accelerator
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def traffic_of(
     spikes: WindowedSpikes,
     found: Survey,
     widths: Widths,
-    arch: Accelerator,
+    arch: NtwuOptions,
     handover: Handover = APART,
 ) -> Traffic:
     """Lay a schedule over the memory hierarchy.
@@ -78,7 +78,7 @@ def traffic_of(
         The schedule, its input spikes and the survey of its batches.
     widths : Widths
         Bits per weight, partial sum and potential.
-    arch : Accelerator
+    arch : NtwuOptions
         Buffers, ports and array.
     handover : Handover
         What the layers around have in the GLB.
@@ -122,7 +122,7 @@ def ntwu_moves(
     spikes: WindowedSpikes,
     found: Survey,
     widths: Widths,
-    arch: Accelerator,
+    arch: NtwuOptions,
     handover: Handover,
 ) -> dict[str, Moves]:
     """Bits that each step of :func:`traffic_of` moves, by tensor."""
@@ -141,7 +141,7 @@ def _layout(
     spikes: WindowedSpikes,
     found: Survey,
     widths: Widths,
-    arch: Accelerator,
+    arch: NtwuOptions,
     handover: Handover,
 ) -> tuple[Blocks, Residency, Callable[[int], GroupTraffic]]:
     """What moves, for how long it stays, and the steps of a group of so many rows."""
