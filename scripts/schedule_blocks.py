@@ -300,7 +300,7 @@ def _update_phases(schedule: Schedule, arch: NtwuOptions, columns: range) -> lis
     phases = []
     for i in columns:
         position = int(schedule.position[i])
-        leak = arch.leak_catchup_cycles * max(0, int(skipped[i]))
+        leak = arch.get("leak_catchup_cycles", default=1) * max(0, int(skipped[i]))
         waits = spent.get(position, 0)
         phases.append([("idle", waits), ("leak", leak), ("update", schedule.tws)])
         spent[position] = waits + leak + schedule.tws

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.schedules.dense.options import DenseOptions
+from spikex_sim.schedules.dense.options import STATE, DenseOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class SataOptions(DenseOptions):
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         yield from super().without_effect()
+        if self.dataflow == "tick_batch":
+            for key in STATE:
+                yield key, "dataflow is tick_batch: potentials stay in the PEs"
         if self.cycles_model == "published":
             for key in TIMING:
                 yield key, "cycles_model is published: nothing waits for memory"

@@ -21,6 +21,7 @@ class SpikeXOptions(NtwuOptions):
     """Configuration of SpikeX."""
 
     dispatch: str = knob("agile", "policy that packs active NTWUs into batches")
+    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
 
 
 class SpikeX(Scheduler):

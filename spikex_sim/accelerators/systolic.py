@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.schedules.dense.options import DenseOptions
+from spikex_sim.schedules.dense.options import STATE, DenseOptions
 from spikex_sim.spec.arch import SizedMapping, knob
 
 if TYPE_CHECKING:
@@ -30,9 +30,12 @@ class SystolicOptions(DenseOptions):
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         yield from super().without_effect()
+        if self.dataflow == "is":
+            yield "memory.lbuf.partition.ifmap", "dataflow is is: inputs stay in the PEs"
         if self.activation_bits > 1:
-            for key in ("potential_bits", "mapping.windows"):
-                yield key, f"an ANN (activation_bits: {self.activation_bits}) has neither potentials nor time"
+            state = STATE if self.dataflow == "os" else ()
+            for key in ("potential_bits", "mapping.windows", *state):
+                yield key, f"activation_bits is {self.activation_bits}: an ANN keeps nothing over time"
 
 
 class Systolic(Scheduler):

@@ -246,8 +246,8 @@ class Accelerator(_Spec):
             for key in ("port_bits", "latency_cycles", "partition"):
                 yield f"memory.lbuf.{key}", "memory.lbuf.bytes is 0"
         if self.mapping.tile == "layer":
-            for key in ("positions", "windows"):
-                yield f"mapping.{key}", "mapping.tile is layer"
+            for key in ("mapping.positions", "mapping.windows", "memory.glb.partition", "memory.lbuf.partition"):
+                yield key, "mapping.tile is layer"
 
     @property
     def input_bits(self) -> int:

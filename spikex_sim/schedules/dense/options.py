@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from spikex_sim.spec.arch import Accelerator, Glb, Lbuf, Memory, PsumPart, ZeroGating
 
+STATE = ("memory.glb.partition.psum", "memory.lbuf.partition.psum")
+"""Keys that say how much of potentials and partial sums stays in the buffers."""
+
 
 class DenseGlb(Glb):
     """Global buffer that holds potentials and partial sums."""

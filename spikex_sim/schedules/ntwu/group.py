@@ -61,7 +61,7 @@ def batch_counts(schedule: Schedule, arch: NtwuOptions) -> BatchCounts:
         schedule.position,
         schedule.window,
         schedule.tws * arch.update_cycles,
-        arch.leak_catchup_cycles,
+        arch.get("leak_catchup_cycles", default=1),
     )
     return BatchCounts(schedule.columns, *counts)
 

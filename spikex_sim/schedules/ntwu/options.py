@@ -61,7 +61,6 @@ class NtwuOptions(ZeroGating, Accelerator):
     skew: Literal["tile", "batch", "none"] = knob(
         "tile", "when the array drains: after a tile, after every batch, or behind what follows"
     )
-    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
     mapping: SizedMapping = SizedMapping()
     memory: NtwuMemory = NtwuMemory()
 
