@@ -15,28 +15,27 @@ from spikex_sim.spec.load import describe_keys, options_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 START, END = "<!-- keys: made by scripts/make_configuration_page.py -->", "<!-- end of keys -->"
+NOT_THERE = object()
 LARGEST_SHOWN = 1_000_000
 """Limits from here on only keep out mistakes and are not shown."""
 
 
 def tables() -> str:
     """The keys that all machines read, and those of each."""
-    common = Accelerator()
-    known = {key for key, _, _ in describe_keys(common)}
-    parts = [table(common, set())]
+    common = list(describe_keys(Accelerator()))
+    known = {key: default for key, _, default in common}
+    parts = [table(common)]
     for name in plugin_names("accelerators"):
-        options = options_of(name)()
-        if any(key not in known for key, _, _ in describe_keys(options)):
-            parts.append(f"### {name}\n\n{table(options, known)}")
+        own = [item for item in describe_keys(options_of(name)()) if item[2] != known.get(item[0], NOT_THERE)]
+        if own:
+            parts.append(f"### {name}\n\n{table(own)}")
     return "\n\n".join(parts)
 
 
-def table(accelerator: Accelerator, without: set[str]) -> str:
+def table(keys: list[tuple[str, FieldInfo, Any]]) -> str:
     """Keys with default, unit, accepted values and meaning, as a Markdown table."""
     rows = ["| key | default | unit | accepts | meaning |", "|---|---|---|---|---|"]
-    for key, info, default in describe_keys(accelerator):
-        if key in without:
-            continue
+    for key, info, default in keys:
         extra = info.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         cells = (f"`{key}`", f"`{_yaml(default)}`", unit, _accepts(info), info.description or "")

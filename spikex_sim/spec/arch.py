@@ -246,7 +246,12 @@ class Accelerator(_Spec):
             for key in ("port_bits", "latency_cycles", "partition"):
                 yield f"memory.lbuf.{key}", "memory.lbuf.bytes is 0"
         if self.mapping.tile == "layer":
-            for key in ("mapping.positions", "mapping.windows", "memory.glb.partition", "memory.lbuf.partition"):
+            for key in (
+                "mapping.positions",
+                "mapping.windows",
+                "memory.glb.partition",
+                "memory.lbuf.partition",
+            ):
                 yield key, "mapping.tile is layer"
 
     @property
