@@ -25,7 +25,7 @@ from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
 from spikex_sim.explore.fitted.compare import Prediction, compare
 from spikex_sim.explore.fitted.curves import QUANTITIES
 from spikex_sim.explore.seeded_network import attach_network
-from spikex_sim.papers.spikex.workloads import recorded_network
+from spikex_sim.papers.spikex.workloads import camera_network
 from spikex_sim.plots.hardware import hardware_model, held_out
 from spikex_sim.plots.style import columns, file_bytes
 from spikex_sim.sources.layer_activity import load_recorded_layers
@@ -158,7 +158,7 @@ def cases() -> dict[Case, Callable[[], list[Trace]]]:
 
     for network, (about, file) in files.items():
         if network == "nmnist":
-            found[CHECKED] = lambda: [recorded_network("nmnist")]
+            found[CHECKED] = lambda: [camera_network("nmnist")]
         else:
             found[network, "emulated gestures, untrained"] = partial(untrained, network, emulated)
         if (DATA / file).is_file():

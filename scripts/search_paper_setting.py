@@ -88,21 +88,21 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the presets")
     options = parser.parse_args()
     prepare()
-    evaluate = evaluator(options.jobs)
-    drawn = draw(options.draws)
-    starts = [defaults() | IMPLIED, defaults()]
-    if drawn:
-        fits = evaluate(drawn)
-        starts.append(drawn[min(range(len(drawn)), key=lambda index: fits[index].score)])
-    ends = []
-    for number, start in enumerate(starts):
-        print(f"start {number}: {show(evaluate([start])[0])}", flush=True)
-        setting = start
-        for name, setting, found in descend(start, evaluate):
-            print(f"  {name}: {setting[name]}   {show(found)}", flush=True)
-        ends.append(setting)
-    best = min(ends, key=lambda setting: evaluate([setting])[0].score)
-    found = evaluate([best])[0]
+    with evaluator(options.jobs) as evaluate:
+        drawn = draw(options.draws)
+        starts = [defaults() | IMPLIED, defaults()]
+        if drawn:
+            fits = evaluate(drawn)
+            starts.append(drawn[min(range(len(drawn)), key=lambda index: fits[index].score)])
+        ends = []
+        for number, start in enumerate(starts):
+            print(f"start {number}: {show(evaluate([start])[0])}", flush=True)
+            setting = start
+            for name, setting, found in descend(start, evaluate):
+                print(f"  {name}: {setting[name]}   {show(found)}", flush=True)
+            ends.append(setting)
+        best = min(ends, key=lambda setting: evaluate([setting])[0].score)
+        found = evaluate([best])[0]
     print(f"best: {show(found)}")
     for name, value in best.items():
         print(f"  {name}: {value}")

@@ -49,19 +49,25 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     elif isinstance(exc, MemoryError):
         text = "not enough memory for this trace; replay fewer samples or time points"
     elif isinstance(exc, OSError):
-        _give_up_output()
+        broken = _output_is_broken()
         if isinstance(exc, BrokenPipeError):
             return "", EXIT_MISTAKE
-        text = f"cannot write to standard output: {exc.strerror}"
+        what = "standard output" if broken else exc.filename or "a temporary file"
+        text = f"cannot write to {what}: {exc.strerror or exc}"
     else:
         raise exc
     return f"spikex-sim: {text}\n", EXIT_MISTAKE
 
 
-def _give_up_output() -> None:
-    """Send what is still buffered for a broken standard output nowhere, lest Python complain about it."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _output_is_broken() -> bool:
+    """Whether standard output is; then what is still buffered goes nowhere, lest Python complain about it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def entry() -> int:

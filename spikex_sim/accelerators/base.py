@@ -8,16 +8,16 @@ from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:  # compiled kernels; configurations do without
     from spikex_sim.core.tags import WindowedSpikes
-    from spikex_sim.schedules.issue import AnySchedule
+    from spikex_sim.schedules.base import Schedule
     from spikex_sim.spec.workload import Layer
 
 
 class Scheduler(Protocol):
     """Says what is issued when; cycles, accesses and energies are counted by what all accelerators share.
 
-    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators`` and must pass the
-    conformance tests: every NTWU at most once, every active one issued, the windows of a position in
-    ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
+    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators``. What it says is
+    done, and checked: a schedule that leaves work out, repeats it, orders it wrongly or asks too much of the
+    array is refused at every run.
     """
 
     options: type[Accelerator] = Accelerator
@@ -44,7 +44,7 @@ class Scheduler(Protocol):
         silence_is_free: bool,
         potential_bits: int,
         arch: Any,
-    ) -> AnySchedule:
+    ) -> Schedule:
         """Turn a layer and its input spikes into a schedule.
 
         Parameters

@@ -12,7 +12,7 @@ from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
     from spikex_sim.core.tags import WindowedSpikes
-    from spikex_sim.schedules.ntwu.schedule import Schedule
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
     from spikex_sim.spec.workload import Layer
 
 
@@ -37,11 +37,13 @@ class ParallelTimeBatching(Scheduler):
         silence_is_free: bool,
         potential_bits: int,
         arch: PtbOptions,
-    ) -> Schedule:
+    ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         from spikex_sim.core.geometry import geometry_of
         from spikex_sim.core.tags import receptive_activity
-        from spikex_sim.schedules.ntwu.schedule import RowGroups, Runs, Schedule
+        from spikex_sim.schedules.base import RowGroups
+        from spikex_sim.schedules.ntwu.packing import Runs
+        from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
         geometry = geometry_of(layer)
@@ -51,7 +53,7 @@ class ParallelTimeBatching(Scheduler):
             geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
         )
 
-        return Schedule.of(
+        return NtwuSchedule.of(
             geometry,
             groups,
             spikes,
@@ -62,4 +64,5 @@ class ParallelTimeBatching(Scheduler):
             stream=arch.stream,
             tailored=False,
             packs_taps=arch.stsap,
+            owes_all=True,
         )

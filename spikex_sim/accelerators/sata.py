@@ -15,7 +15,8 @@ from spikex_sim.spec.arch import knob
 if TYPE_CHECKING:
     from spikex_sim.core.geometry import Geometry
     from spikex_sim.core.tags import WindowedSpikes
-    from spikex_sim.schedules.dense.schedule import GemmDataflow, GemmSchedule
+    from spikex_sim.schedules.dense.folds import Dataflow
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
     from spikex_sim.spec.workload import Layer
 
 TIMING = (
@@ -70,14 +71,14 @@ class Sata(Scheduler):
         silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
         arch: SataOptions,
-    ) -> GemmSchedule:
+    ) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         from spikex_sim.core.geometry import geometry_of
-        from spikex_sim.schedules.dense.schedule import GemmSchedule
+        from spikex_sim.schedules.dense.schedule import DenseSchedule
 
         geometry = geometry_of(layer)
         batched, published = arch.dataflow == "tick_batch", arch.cycles_model == "published"
-        dataflow: GemmDataflow = "ws" if arch.dataflow == "ws" else "os"
+        dataflow: Dataflow = "ws" if arch.dataflow == "ws" else "os"
         keys: dict[str, Any] = {
             "points": spikes.timesteps if batched else 1,
             "zero_gating": arch.gates_zeros(by_nature=False),
@@ -87,12 +88,12 @@ class Sata(Scheduler):
             "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
             "waits": not published,
         }
-        return GemmSchedule.of(
+        return DenseSchedule.of(
             geometry,
+            spikes,
             layer.out_channels,
             dataflow,
             (arch.array.rows, arch.array.cols),
-            spikes.timesteps,
             positions_per_pass=geometry.positions,
             times_per_pass=1,
             **keys,

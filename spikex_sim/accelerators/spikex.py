@@ -13,7 +13,8 @@ from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
     from spikex_sim.core.tags import WindowedSpikes
-    from spikex_sim.schedules.ntwu.schedule import DispatchPolicy, Packing, Schedule
+    from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
     from spikex_sim.spec.workload import Layer
 
 
@@ -36,11 +37,14 @@ class SpikeX(Scheduler):
         silence_is_free: bool,
         potential_bits: int,
         arch: SpikeXOptions,
-    ) -> Schedule:
+    ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         from spikex_sim.core.geometry import geometry_of
         from spikex_sim.core.tags import receptive_activity
-        from spikex_sim.schedules.ntwu.schedule import AgileDispatch, RowGroups, Runs, Schedule, TileView
+        from spikex_sim.schedules.base import RowGroups
+        from spikex_sim.schedules.dispatch.agile import AgileDispatch
+        from spikex_sim.schedules.ntwu.packing import Runs, TileView
+        from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
         geometry = geometry_of(layer)
@@ -66,6 +70,6 @@ class SpikeX(Scheduler):
 
         in_runs = type(policy).pack is AgileDispatch.pack
         pack = Runs(active, arch.array.cols, by_window=mode != "temporal") if in_runs else pack_tile
-        return Schedule.of(
+        return NtwuSchedule.of(
             geometry, groups, spikes, shape, pack, mode=mode, active=active, stream=arch.stream, tailored=True
         )

@@ -39,7 +39,7 @@ class SpinalFlow(Scheduler):
             If an input spikes more than once.
         """
         from spikex_sim.core.geometry import geometry_of
-        from spikex_sim.schedules.ntwu.group import widths_of
+        from spikex_sim.schedules.base import widths_of
         from spikex_sim.schedules.serial.fields import field_spikes
         from spikex_sim.schedules.serial.schedule import SerialSchedule
 
@@ -65,9 +65,9 @@ class SpinalFlow(Scheduler):
         full, rest = divmod(layer.out_channels, width)
         return SerialSchedule(
             geometry=geometry,
+            spikes=spikes,
             groups=(width,) * full + ((rest,) if rest else ()),
             lanes=lanes,
-            tws=spikes.timesteps,
-            spikes=counts,
+            taken=counts,
             updates=points,
         )

@@ -127,11 +127,11 @@ def run(
     if out is not None:
         check_writable(out)
     traces = as_traces(default_trace(trace_path))
-    recorder = wanted.recorder(traces[0].layers)
+    observed = wanted.observed(traces[0].layers)
     with show.progress_bar("reading") as progress:
-        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=recorder)
+        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out) if out is not None else []
-    files += wanted.write(recorder, result)
+    files += wanted.write(observed, result)
     show.show_run(result)
     wrote(files)
 

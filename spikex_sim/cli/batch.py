@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import typer
 
 from spikex_sim.cli.making import attached, say_thresholds
 from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.progress import Progress
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 MAX_TRACES = 1_000_000
 LABEL_ROWS = 40
 """Most classes that the summary has a row for."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +127,9 @@ def convert_many(
     from spikex_sim.cli import show
     from spikex_sim.core.files import new_folder
     from spikex_sim.sources.events.collection import RecordingFile, find_recordings
-    from spikex_sim.trace.store import save_trace
+    from spikex_sim.trace.store import SUFFIXES, save_trace
 
-    if out.suffix.lower() in (".npz", ".h5", ".hdf5"):
+    if out.suffix.lower() in SUFFIXES:
         raise OutputError("is the name of a trace; several go into a folder", where=str(out))
     files = find_recordings(path) if path.is_dir() else [RecordingFile(path, path.name, None, None)]
     show.log_to_terminal()

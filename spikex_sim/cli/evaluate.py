@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the layout of ``evaluate.json``."""
 VARIANTS = ("base", "ht", "has")
-EMULATED = 20
-"""Samples of the emulated camera where --limit does not say."""
 
 Data = Annotated[
     Path | None,
@@ -47,9 +45,7 @@ def evaluate(
     data: Data = None,
     split: Part = "test",
     step_ms: SampleStep = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help=f"Most samples; emulated: {EMULATED}.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Most samples; emulated: 20.")] = None,
     arch: Archs = "spikex",
     tws: Annotated[
         str | None,
@@ -116,20 +112,14 @@ def read_samples(
     """Samples that a network takes: from a file or folder, or of the emulated camera."""
     from typing import cast
 
-    from spikex_sim.sources.samples import Split, emulated_samples, load_samples, step_of
+    from spikex_sim.sources.samples import Split, samples_for
 
     if split not in ("train", "test", "all"):
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
     if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
         raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
-    shape = trained.layers[0].input_shape
-    own = trained.card.get("step_us")
-    step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
-    if step_ms is not None:
-        step_us = round(1000 * step_ms)
-    if data is None:
-        return emulated_samples(shape, trained.timesteps, step_us, count=limit or EMULATED)
-    return load_samples(data, shape, trained.timesteps, step_us, split=cast(Split, split), limit=limit)
+    step_us = None if step_ms is None else round(1000 * step_ms)
+    return samples_for(trained, data, step_us, split=cast(Split, split), limit=limit)
 
 
 def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation]) -> None:

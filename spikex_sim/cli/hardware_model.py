@@ -123,7 +123,8 @@ def search_tws(
     import numpy as np
 
     from spikex_sim.core.files import check_writable, csv_text, write_files
-    from spikex_sim.explore.tws_search import TWS_CHOICES, TwsSpace
+    from spikex_sim.explore.prefix import window_sizes
+    from spikex_sim.explore.tws_search import TwsSpace
     from spikex_sim.explore.tws_search import search_tws as search
 
     if out is not None:
@@ -132,8 +133,7 @@ def search_tws(
     samples = read_samples(trained, data, split, step_ms, limit)
     if beside is None and trained.variant == "has":
         beside = None if trained.tws is None else list(trained.tws)
-    if sizes is None:
-        sizes = [size for size in TWS_CHOICES if size <= trained.timesteps]
+    sizes = window_sizes(sizes, trained.timesteps)
     spikes = np.stack([samples.spikes(number) for number in range(len(samples))])
     trace = trained.trace(spikes, trained.name, samples.labels, samples.source)
     with show.progress_bar("searching") as progress:

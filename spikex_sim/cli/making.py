@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from spikex_sim.core.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,7 @@ def attached(
     label: int | None,
     activity: float | None,
     seed: int,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Trace:
     """Give spikes a network with seeded weights and thresholds set on them."""
     from spikex_sim.explore.seeded_network import attach_network

@@ -169,7 +169,8 @@ def _run(chosen: list[str], jobs: int, material: Material) -> dict[str, list[dic
             elif name == "tables":
                 found[name] = table_ii()
             else:
-                found[name] = setting.tornado(setting.of_preset(), setting.evaluator(jobs), progress)
+                with setting.evaluator(jobs) as evaluate:
+                    found[name] = setting.tornado(setting.of_preset(), evaluate, progress)
     return found
 
 

@@ -6,17 +6,22 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.energy import COMPONENTS, Energy
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn
 
 ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
 """Headings of :func:`energy_cells`."""
@@ -26,24 +31,25 @@ console = Console(highlight=False, soft_wrap=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 
+def bar_of(*columns: ProgressColumn, auto_refresh: bool = True) -> Bar:
+    """Make a bar: what is being done, how much of it is done, and more columns."""
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    what = TextColumn("{task.description:28.28}", markup=False)
+    much = TextColumn("{task.completed}/{task.total}")
+    return Bar(what, BarColumn(), much, *columns, console=errors, transient=True, auto_refresh=auto_refresh)
+
+
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(what: str) -> Iterator[Progress]:
     """Show a bar on standard error where that is a terminal; it appears after a second."""
     if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
+        yield silent
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
 
-    bar = Progress(
-        TextColumn("{task.description:28.28}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-    )
-    with bar:
+    with bar_of(TimeElapsedColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(what, total=None)
 
         def report(doing: str, done: int, total: int) -> None:

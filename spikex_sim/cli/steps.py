@@ -10,7 +10,7 @@ from pathlib import Path
 from spikex_sim.cli.options import split_names, writable_file
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.files import write_lines
-from spikex_sim.run.observers import Recorder, check_layers
+from spikex_sim.run.observers import Observed, check_layers
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.timeline import count_slices, timeline_lines
@@ -69,7 +69,7 @@ class Wanted:
             layers=None if layers is None else tuple(split_names(layers, "--layers")),
         )
 
-    def recorder(self, layers: Sequence[Layer]) -> Recorder | None:
+    def observed(self, layers: Sequence[Layer]) -> Observed | None:
         """Make the observer that keeps what is needed; None where nothing is."""
         check_layers(self.layers or (), layers)
         counts: dict[str, Callable[[TimedLayer], int]] = {}
@@ -77,15 +77,15 @@ class Wanted:
             counts["slices of the timeline"] = count_slices
         if self.accesses is not None:
             counts["rows of the access trace"] = partial(count_transfers, levels=self.levels)
-        return Recorder(self.layers, counts) if counts else None
+        return Observed(self.layers, counts) if counts else None
 
-    def write(self, recorder: Recorder | None, result: RunResult) -> list[Path]:
+    def write(self, observed: Observed | None, result: RunResult) -> list[Path]:
         """Write the files; returns their names."""
-        if recorder is None:
+        if observed is None:
             return []
         found = []
         if self.timeline is not None:
-            found.append(write_lines(self.timeline, timeline_lines(recorder.placed(), result)))
+            found.append(write_lines(self.timeline, timeline_lines(observed.placed(), result)))
         if self.accesses is not None:
-            found.append(write_lines(self.accesses, transfer_lines(recorder.placed(), self.levels)))
+            found.append(write_lines(self.accesses, transfer_lines(observed.placed(), self.levels)))
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import typer
 
 from spikex_sim.cli.options import Settings, Tws, default_trace, parse_settings, split_names, wrote
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.progress import Progress, silent
 
 REDRAW_SECONDS = 0.1
 
@@ -133,25 +134,17 @@ def _show_front(rows: list[dict[str, Any]], keys: list[str]) -> None:
 
 
 @contextmanager
-def _sweep_bar() -> Iterator[Callable[[str, int, int], None]]:
+def _sweep_bar() -> Iterator[Progress]:
     """Show points done, points a second and the time left on standard error where that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _what, _done, _total: None
+        yield silent
         return
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import TextColumn
 
     from spikex_sim.cli import show
 
-    bar = Progress(
-        TextColumn("{task.description:28.28}", markup=False),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[pace]}", markup=False),
-        console=show.errors,
-        transient=True,
-        auto_refresh=False,  # by a thread, beside which no worker could be forked
-    )
-    with bar:
+    # Refreshed by no thread, beside which no worker could be forked.
+    with show.bar_of(TextColumn("{task.fields[pace]}", markup=False), auto_refresh=False) as bar:
         task = bar.add_task("reading", total=None, pace="")
         start, drawn, stored = 0.0, 0.0, 0
 

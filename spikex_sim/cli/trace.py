@@ -33,11 +33,8 @@ app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=T
 KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers")
 DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10"}
 """Network of a kind of spikes where --network does not say; of all others nmnist."""
-STEP_MS = {"digit": 10.0, "gesture": 5.0}
-"""Length of a time point where --step-ms does not say, per kind of camera."""
 RATE = 0.05
 DIGIT = 3
-GESTURE_SIDE = 128
 
 LayerName = Annotated[
     str | None, typer.Option("--layer", help="Only this layer of the network.", metavar="NAME")
@@ -150,7 +147,6 @@ def synth(
         save_open_loop(generated_trace(chosen, steps, seed, rate=rate, once=at_most_once), out)
         return
     if kind in camera:
-        step_ms = STEP_MS[kind] if step_ms is None else step_ms
         spikes, source = _watched(kind, digit, index, chosen, steps, step_ms, seed)
     else:
         spikes, source = _drawn(kind, chosen, steps, RATE if rate is None else rate, seed, at_most_once)
@@ -173,24 +169,17 @@ def _drawn(
 
 
 def _watched(
-    kind: str, digit: int, index: int, network: Network, steps: int, step_ms: float, seed: int
+    kind: str, digit: int, index: int, network: Network, steps: int, step_ms: float | None, seed: int
 ) -> tuple[NDArray[np.bool_], str]:
     """Spikes of the emulated camera, and what it looked at."""
-    from spikex_sim.sources.synth import digit_camera, gesture_camera, pool_or
+    from spikex_sim.sources.samples import STEP_US, Kind, emulated
 
-    if kind == "digit":
-        spikes = digit_camera(digit, index, timesteps=steps, step_ms=step_ms, seed=seed)
-        return spikes, f"event camera over handwritten digit {digit}/{index} (UCI), {step_ms:g} ms steps"
+    of: Kind = "digits" if kind == "digit" else "gestures"
+    ms = STEP_US[of] / 1000 if step_ms is None else step_ms
     shape = network.layers[0].input_shape
-    if len(shape) != 3 or GESTURE_SIDE % shape[1] or shape[1] != shape[2]:
-        raise ConfigError(
-            f"takes an input of {by_sides(shape)}, to which a {GESTURE_SIDE}x{GESTURE_SIDE} camera cannot be "
-            "pooled",
-            where=f"network {network.name}",
-        )
-    wide = gesture_camera(digit, timesteps=steps, step_ms=step_ms, seed=seed)
-    source = f"event camera over moving arms, gesture {digit}, {step_ms:g} ms steps"
-    return pool_or(wide, GESTURE_SIDE // shape[1]), source
+    spikes = emulated(of, shape, digit, index, timesteps=steps, step_ms=ms, seed=seed)
+    seen = {"digits": f"handwritten digit {digit}/{index} (UCI)", "gestures": f"moving arms, gesture {digit}"}
+    return spikes, f"event camera over {seen[of]}, {ms:g} ms steps"
 
 
 app.command()(convert)

@@ -33,6 +33,10 @@ class UnsupportedError(SpikexError):
     """A machine cannot take what is in a trace, though trace and configuration are right by themselves."""
 
 
+class ScheduleError(SpikexError):
+    """A plug-in's schedule leaves work out, repeats it, orders it wrongly or asks too much of the array."""
+
+
 class EnergyTableError(SpikexError):
     """An energy is asked for that the table does not have, or the table itself is malformed."""
 

@@ -6,13 +6,17 @@ import csv
 import gzip
 import io
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from spikex_sim.core.errors import OutputError
+
+LINES_AT_A_TIME = 4096
 
 
 def csv_text(rows: list[dict[str, Any]]) -> str:
@@ -74,63 +78,67 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.rename(target)
     except OSError as exc:
         raise OutputError(f"cannot be written: {exc.strerror}", where=where) from None
+    except OutputError as exc:
+        raise OutputError(str(exc).replace(str(temporary), where)) from None  # of a file in it
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Write a file that takes its name, and the place of an older one, when it is whole and on the disk.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; then nothing is left of it, and the older one is as it was.
+    """
+    target = Path(path)
+    # In the same folder, because a rename is atomic only within a file system.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        if target.is_dir():
+            raise OutputError("cannot be written: a folder of that name is in the way", where=str(path))
+        with temporary.open("xb") as file:
+            yield file
+            onto_disk(file)
+        temporary.replace(target)
+    except OSError as exc:
+        raise OutputError(f"cannot be written: {exc.strerror or exc}", where=str(path)) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def onto_disk(file: IO[bytes]) -> None:
+    """Wait until what was written to a file is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def write_files(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> list[Path]:
     """Write several files; each appears whole or not at all, and none before all are written."""
     path = writable_folder(folder)
-    for name in contents:
-        if (path / name).is_dir():
-            raise OutputError(
-                "cannot be written: a folder of that name is in the way", where=str(path / name)
-            )
-    temporary = {name: path / f".{name}.{os.getpid()}.tmp" for name in contents}
-    try:
+    with ExitStack() as stack:
         for name, content in contents.items():
-            if isinstance(content, bytes):
-                temporary[name].write_bytes(content)
-            else:
-                temporary[name].write_text(content, encoding="utf-8")
-        for name in contents:
-            temporary[name].replace(path / name)
-    except OSError as exc:
-        raise OutputError(f"cannot be written: {exc.strerror}", where=str(folder)) from None
-    finally:
-        for leftover in temporary.values():
-            leftover.unlink(missing_ok=True)
+            file = stack.enter_context(new_file(path / name))
+            file.write(content if isinstance(content, bytes) else content.encode())
+            onto_disk(file)
     return [path / name for name in contents]
 
 
 def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
-    """Write a text as it comes, packed if the name ends in ``.gz``; the file appears whole or not at all."""
+    """Write a text as it comes, packed if the name ends in ``.gz``; the file appears whole or not at all.
+
+    A packed one holds neither name nor time, so that equal texts are equal files.
+    """
     target = Path(path)
     writable_folder(target.parent)
-    if target.is_dir():
-        raise OutputError("cannot be written: a folder of that name is in the way", where=str(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with _text_file(temporary, packed=target.suffix == ".gz") as file:
-            file.writelines(lines)
-        temporary.replace(target)
-    except OSError as exc:
-        raise OutputError(f"cannot be written: {exc.strerror}", where=str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    waiting = iter(lines)
+    with new_file(target) as raw, ExitStack() as stack:
+        file: Any = raw
+        if target.suffix == ".gz":
+            file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
+        while part := "".join(islice(waiting, LINES_AT_A_TIME)):
+            file.write(part.encode())
     return target
-
-
-@contextmanager
-def _text_file(path: Path, *, packed: bool) -> Iterator[TextIO]:
-    """Open a file for writing; a packed one holds neither name nor time, so that equal texts are equal."""
-    if not packed:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        return
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
-        io.TextIOWrapper(zipped, encoding="utf-8", newline="\n") as file,
-    ):
-        yield file

@@ -8,8 +8,8 @@ from numbers import Integral
 from typing import Any, Literal
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
-from spikex_sim.run.replay import Progress
 from spikex_sim.run.results import Totals
 from spikex_sim.run.simulate import as_traces, check_runnable, simulate
 from spikex_sim.spec.arch import Accelerator
@@ -131,7 +131,7 @@ def against_ann(
     points = sorted(map(int, list_of_numbers(timesteps, Integral, 1, whole, "timesteps")))
     for accelerator in (snn_arch, ann_arch):
         check_runnable(traces, accelerator, engine)
-    told = progress or (lambda _what, _done, _total: None)
+    told = progress or silent
     told(ann_arch.name, 0, 1 + len(points))
     reference = simulate(traces, ann_arch, engine=engine).totals
     rows = []

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
-from spikex_sim.run.replay import Progress
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import as_traces, check_runnable
 from spikex_sim.spec.arch import Accelerator
@@ -107,7 +107,8 @@ def dynamic_timesteps(
     for trace in loaded:
         _check_classifier(trace)
     check_runnable(loaded, accelerator, engine)
-    replays = _Replays([one for trace in loaded for one in samples_of(trace)], accelerator, engine, progress)
+    samples = [one for trace in loaded for one in samples_of(trace)]
+    replays = _Replays(samples, accelerator, engine, progress or silent)
     counts = np.stack([class_counts(whole.outputs, replays.timesteps) for whole in replays.whole()])
     labels = np.array([sample.label for sample in replays.samples])
     full = replays.costs(np.full(len(labels), replays.timesteps)).mean(axis=0)
@@ -213,9 +214,7 @@ def samples_of(trace: Trace) -> list[Trace]:
 class _Replays:
     """Replays of single samples up to a time point, each done once."""
 
-    def __init__(
-        self, samples: Sequence[Trace], arch: Accelerator, engine: str, progress: Progress | None
-    ) -> None:
+    def __init__(self, samples: Sequence[Trace], arch: Accelerator, engine: str, progress: Progress) -> None:
         self.samples, self.arch, self.engine, self.progress = samples, arch, engine, progress
         self.timesteps = samples[0].timesteps
         self._costs: dict[tuple[int, int], tuple[float, float, float, float]] = {}
@@ -232,8 +231,7 @@ class _Replays:
         return np.array([self._costs[index, end] for index, end in enumerate(ends.tolist())])
 
     def _replay(self, index: int, end: int) -> RunResult:
-        if self.progress is not None:
-            self.progress(f"sample {index}, T={end}", index, len(self.samples))
+        self.progress(f"sample {index}, T={end}", index, len(self.samples))
         result = simulate_first([self.samples[index]], self.arch, end, self.engine)
         found = result.totals
         self._costs[index, end] = (found.energy_pj, found.energy_on_chip_pj, found.seconds, found.edp_js)

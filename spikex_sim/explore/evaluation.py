@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.explore.dynamic import class_counts
 from spikex_sim.explore.prefix import ArchLike, spiking
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import prepare, simulate
 from spikex_sim.sources.samples import LabelledSamples
@@ -125,7 +126,7 @@ def evaluate(
     tws: int | str | Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     engine: str = "fast",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Replay labelled samples through a trained network.
 
@@ -178,8 +179,7 @@ def evaluate(
         seen = _Densities()
 
         def told(what: str, done: int, total: int, start: int = start, size: int = len(numbers)) -> None:
-            if progress:
-                progress(what, start + size * done // max(total, 1), len(data))
+            progress(what, start + size * done // max(total, 1), len(data))
 
         result = simulate(
             trained.trace(spikes, trained.name, labels, data.source),

@@ -16,6 +16,8 @@ from spikex_sim.trace.trace import Trace
 
 TraceLike = Trace | str | Path
 ArchLike = str | Path | Accelerator
+TWS_CHOICES = (1, 2, 4, 8, 16)
+"""Window sizes that are tried where none are named: those of the SpikeX paper, as far as T reaches."""
 
 
 def spiking(
@@ -62,6 +64,13 @@ def list_of_numbers(values: Any, kind: Any, least: int, most: int, field: str) -
     if len(set(found)) < len(found):
         raise refuse("names a number twice")
     return found
+
+
+def window_sizes(choices: Sequence[int] | None, timesteps: int) -> list[int]:
+    """Check window sizes to try, or take those of :data:`TWS_CHOICES`; in order."""
+    if choices is None:
+        return [tws for tws in TWS_CHOICES if tws <= timesteps]
+    return sorted(list_of_numbers(choices, Integral, 1, timesteps, "tws"))
 
 
 def simulate_first(

@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.explore.prefix import ArchLike, TraceLike, spiking
-from spikex_sim.run.replay import Flow, LayerRunner, Progress
+from spikex_sim.explore.prefix import ArchLike, TraceLike, spiking, window_sizes
+from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.simulate import as_traces, check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
-
-TWS_CHOICES = (1, 2, 4, 8, 16)
-"""Window sizes by default, as far as there are time points."""
 
 Kept = tuple[bool, ...]
 """For each sample, whether the GLB holds what enters a layer."""
@@ -121,7 +119,7 @@ class TwsSpace:
         *,
         overrides: Mapping[str, Any] | None = None,
         engine: str = "fast",
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> None:
         self.arch = spiking(arch, 1, overrides)
         self.engine, self.progress = engine, progress
@@ -136,9 +134,8 @@ class TwsSpace:
         self.samples = sum(one.samples for one in loaded)
         self.layers = tuple(single.stage.layer.name for single, _ in self._layers)
         self.refused: dict[tuple[str, int], str] = {}
-        self.sizes = tuple(
-            self._allowed(place, _checked(choices, loaded[0].timesteps)) for place in range(len(self._layers))
-        )
+        sizes = window_sizes(choices, loaded[0].timesteps)
+        self.sizes = tuple(self._allowed(place, sizes) for place in range(len(self._layers)))
 
     @property
     def evaluations(self) -> int:
@@ -246,8 +243,7 @@ class TwsSpace:
 
     def _cost(self, place: int, tws: int, kept: Kept) -> _Cost:
         if (place, tws, kept) not in self._costs:
-            if self.progress:
-                self.progress(f"{self.layers[place]} TWS={tws}", place, len(self._layers))
+            self.progress(f"{self.layers[place]} TWS={tws}", place, len(self._layers))
             single, spikes = self._layers[place]
             found = single.run(spikes, self.arch, tws, kept, self.engine)
             self._costs[place, tws, kept] = _Cost(
@@ -285,16 +281,6 @@ def search_tws(space: TwsSpace, given: Sequence[int] | None = None, *, seed: int
     return (*found, *([] if given is None else [space.given(given)]))
 
 
-def _checked(choices: Sequence[int] | None, timesteps: int) -> list[int]:
-    sizes = [tws for tws in TWS_CHOICES if tws <= timesteps] if choices is None else list(choices)
-    for tws in sizes:
-        if isinstance(tws, bool) or not isinstance(tws, int) or not 1 <= tws <= timesteps:
-            raise ConfigError(f"must be whole numbers from 1 to {timesteps}, not {tws!r:.40}", field="tws")
-    if not sizes or len(set(sizes)) < len(sizes):
-        raise ConfigError("must name at least one window size, and none twice", field="tws")
-    return sorted(sizes)
-
-
 def _apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer, Trace]]:
     """Every conv and linear layer with the spikes that enter it, of all samples."""
     whole = arch.model_copy(update={"mapping": arch.mapping.model_copy(update={"tile": "layer"})})
@@ -321,7 +307,7 @@ def _apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer
                     ),
                 )
             )  # fmt: skip
-        runner.run_layer(index, flows, 1, lambda _what, _done, _total: None)
+        runner.run_layer(index, flows, 1, silent)
     return found
 
 

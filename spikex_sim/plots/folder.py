@@ -19,7 +19,7 @@ from spikex_sim.plots import layers, machines, spikes, sweeps
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
-from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.store import SUFFIXES, load_trace
 
 RESULTS, LAYERS, ACCESSES, SWEEP = "results.json", "layers.csv", "accesses.csv", "sweep.csv"
 NAMES = (
@@ -33,7 +33,6 @@ STUDY_TEXTS = frozenset(
     {"network", "variant", "configuration", "layer", "arch", "parameter", "value", "chosen", "figure", "data"}
 )
 """The same of the paper's studies, in which errors are numbers."""
-TRACES = (".npz", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     TraceError
         If a trace file cannot be read.
     """
-    if path.suffix in TRACES:
+    if path.suffix.lower() in SUFFIXES:
         trace = load_trace(path)
         return [Drawing("raster", lambda: spikes.spike_rows(trace, tws), spikes.raster, str(path))]
     if not path.is_dir():

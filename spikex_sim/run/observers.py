@@ -23,7 +23,7 @@ class Placed(NamedTuple):
     timed: TimedLayer | None
 
 
-class Recorder:
+class Observed:
     """An observer of :func:`spikex_sim.run.simulate.simulate` that keeps the layers asked for.
 
     Parameters

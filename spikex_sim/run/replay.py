@@ -12,20 +12,18 @@ import numpy as np
 
 from spikex_sim.core.counts import Accesses, Operations, Stalls
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
 from spikex_sim.run.results import LayerResult, sum_if_known, sum_of
+from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
-from spikex_sim.schedules.dense.multiply import execute_ann
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import AnySchedule, execute, lay_out
-from spikex_sim.schedules.ntwu.group import Widths, widths_of
-from spikex_sim.schedules.ntwu.residency import Handover
-from spikex_sim.schedules.ntwu.traffic import Traffic
+from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
+from spikex_sim.timing.durations import durations_of, undisturbed
 from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
 from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.plan import Stage
@@ -36,9 +34,6 @@ LARGEST_AUTO_TWS = 32
 
 Signal = PackedSpikes
 """What passes from layer to layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and of how much."""
 
 
 class Flow:
@@ -83,11 +78,10 @@ class Flow:
 class LayerCost:
     """Costs of one layer and sample at one window size."""
 
-    schedule: AnySchedule
+    schedule: Schedule
     inputs: WindowedSpikes | Activations
     widths: Widths
-    handover: Handover
-    traffic: Traffic
+    layout: Layout
     durations: Durations
     ends: Ends
     energy: Energy
@@ -208,17 +202,17 @@ class LayerRunner:
             inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
         handover = flow.handover(index, self.arch)
-        traffic, durations = lay_out(schedule, inputs, widths, self.arch, handover)
+        schedule.check(self.arch, stage.silence_is_free)
+        layout = schedule.lay_out(widths, self.arch, handover)
+        durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
         ends = self.engine.run(durations)
-        energy = self.energies.energy(
-            traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
-        )
-        return LayerCost(schedule, inputs, widths, handover, traffic, durations, ends, energy)
+        energy = self.energies.energy(layout.accesses, layout.operations, layer.neuron.datapath, ends.cycles)
+        return LayerCost(schedule, inputs, widths, layout, durations, ends, energy)
 
     def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
-        flow.kept = cost.traffic.output_kept
+        flow.kept = cost.layout.output_kept
         if self.observe is not None:
             self.observe(TimedLayer(layer, index, sample, self.arch, cost))
         flow.computed = None
@@ -230,14 +224,14 @@ class LayerRunner:
             tws=cost.schedule.tws,
             mode=cost.schedule.mode,
             cycles=cost.cycles,
-            compute_cycles=cost.traffic.compute_cycles,
+            compute_cycles=cost.layout.compute_cycles,
             stalls=attribute_stalls(cost.durations, cost.ends),
-            operations=cost.traffic.operations,
-            accesses=cost.traffic.accesses,
+            operations=cost.layout.operations,
+            accesses=cost.layout.accesses,
             energy=cost.energy,
             estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
-            steps=len(cost.traffic.program),
-            mapping=cost.traffic.mapping,
+            steps=len(cost.layout.program),
+            mapping=cost.layout.mapping,
             **self._common(flow, values),
         )
 
@@ -248,7 +242,7 @@ class LayerRunner:
         assert layer.neuron is not None
         density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
         accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
-        return cost.traffic.operations.dense_accumulations * density * accumulate_pj
+        return cost.layout.operations.dense_accumulations * density * accumulate_pj
 
     def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
@@ -262,20 +256,18 @@ class LayerRunner:
                 field="weight_bits",
             )
         outputs: Signal
-        if isinstance(cost.inputs, Activations):
-            assert isinstance(cost.schedule, GemmSchedule)
-            sums, additions = execute_ann(cost.schedule, cost.inputs, weight, layer.neuron.datapath)
+        synapses = Synapses(weight, stage.bias, layer.neuron, arch.potential_bits)
+        if isinstance(cost.schedule, DenseSchedule) and self.is_ann:
+            sums, additions = cost.schedule.multiply(synapses)
             if stage.bias is not None:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
             outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
         else:
-            packed, additions = execute(
-                cost.schedule, cost.inputs, weight, stage.bias, layer.neuron, arch.potential_bits
-            )
+            packed, additions = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)
-        if additions != cost.traffic.additions:
+        if additions != cost.layout.additions:
             raise AssertionError(
-                f"layer {layer.name}: {additions} additions executed, but {cost.traffic.additions} counted"
+                f"layer {layer.name}: {additions} additions executed, but {cost.layout.additions} counted"
             )
         return outputs
 

@@ -15,10 +15,11 @@ import numba
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.run.replay import Flow, LayerRunner, Observer, Progress, Signal, merge_samples
+from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal, merge_samples
 from spikex_sim.run.results import RunResult, Totals
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
 from spikex_sim.spec.arch import Accelerator
@@ -26,10 +27,6 @@ from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.plan import Stage, plan_stages
 from spikex_sim.trace.store import load_trace, load_traces
 from spikex_sim.trace.trace import Trace
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 def simulate(
@@ -83,7 +80,7 @@ def simulate(
     16
     """
     prepare()
-    return _simulate(trace, arch, tws, engine, overrides, progress or _silent, observe)
+    return _simulate(trace, arch, tws, engine, overrides, progress or silent, observe)
 
 
 def _simulate(
@@ -168,9 +165,9 @@ def _run_small() -> None:
         weight = np.ones((2, 1, 3, 3), dtype)
         trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
         for arch, tws in (("ptb-stsap", 2), ("systolic-os", None), ("ann", None)):
-            _simulate(trace, arch, tws, "fast", None, _silent)
+            _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
-        _simulate(once, "spinalflow", None, "fast", None, _silent)
+        _simulate(once, "spinalflow", None, "fast", None, silent)
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spikex_sim.core.progress import silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.replay import Flow, LayerRunner
@@ -74,7 +75,7 @@ class SingleLayer:
         for sample, held in enumerate(kept):
             flow = Flow(stages, spikes, sample)
             flow.kept = held
-            [result] = runner.run_layer(0, [flow], tws, _silent)
+            [result] = runner.run_layer(0, [flow], tws, silent)
             found.append(SampleCost(result, flow.kept))
         return found
 
@@ -99,7 +100,3 @@ def single_layers(stages: Sequence[Stage], recorded: Sequence[int] = (0,)) -> di
             Stage(stage.layer, None, None, stage.silence_is_free), after if takes else None
         )
     return found
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""

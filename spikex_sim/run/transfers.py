@@ -13,7 +13,6 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
-from spikex_sim.schedules.issue import itemise
 from spikex_sim.schedules.steps import PerStep
 
 TRACED = ("dram", "glb")
@@ -72,10 +71,10 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
             where=arch.name,
         )
     found = []
-    for tensor, moves in itemise(cost.schedule, cost.inputs, cost.widths, arch, cost.handover).items():
+    for tensor in TENSORS:
         for level in levels:
             for activity, direction in ACTIVITIES[level]:
-                bits: PerStep = getattr(moves, activity)
+                bits = cost.layout.program.bits(activity, tensor)
                 start = getattr(cost.ends, activity) - getattr(cost.durations, activity)
                 found.append(Transfers(level, tensor, activity, direction, start[bits > 0], bits[bits > 0]))
     _check(found, timed, levels)
@@ -85,7 +84,7 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
 def _check(found: list[Transfers], timed: TimedLayer, levels: Sequence[str]) -> None:
     for level in levels:
         for tensor in TENSORS:
-            counted = timed.cost.traffic.accesses[level][tensor]
+            counted = timed.cost.layout.accesses[level][tensor]
             for direction, name in DIRECTIONS.items():
                 listed = sum(
                     int(one.bits.sum())
@@ -120,7 +119,7 @@ def transfer_lines(placed: Iterable[Placed], levels: Sequence[str]) -> Iterator[
     Parameters
     ----------
     placed : iterable of Placed
-        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Recorder.placed`).
+        Layers on the clock of the run (:meth:`spikex_sim.run.observers.Observed.placed`).
     levels : sequence of str
         Levels to list, of :data:`TRACED`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,14 +15,13 @@ from spikex_sim.sources.events.binning import MAX_FRAME_BYTES
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES
 from spikex_sim.spec.workload import MAX_SIZE
 from spikex_sim.trace.meta import MAX_LAYERS
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
+from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_npz, shown
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 MAX_NAME_BYTES = 4096
 """Most bytes that the name of a recorded layer may take."""
 
 _NAMES = "names"
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +77,8 @@ def holds_layers(path: str | Path) -> bool:
     TraceError
         If it is no readable ``.npz`` at all.
     """
-    path = Path(path)
-    with open_regular(path, MAX_RECORDING_BYTES) as handle:
-        return _NAMES in NpyZip(handle, shown(path, 400), _METHODS).keys
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
+        return _NAMES in archive.keys
 
 
 def load_recorded_layers(path: str | Path) -> RecordedLayers:
@@ -104,10 +101,8 @@ def load_recorded_layers(path: str | Path) -> RecordedLayers:
     TraceError
         For anything wrong with the file, in one line that names it and the field.
     """
-    path = Path(path)
-    where = shown(path, 400)
-    with open_regular(path, MAX_RECORDING_BYTES) as handle:
-        archive = NpyZip(handle, where, _METHODS)
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
+        where = archive.where
         shapes = {name: _shape(archive, f"{name}__shape", where) for name in _names(archive, where)}
         total = sum(prod(shape[1:]) * packed_length(shape[0]) for shape in shapes.values())
         if total > MAX_RECORDING_BYTES:

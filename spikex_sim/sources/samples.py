@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.sources.cameras.gestures import SENSOR
 from spikex_sim.sources.events.binning import Binning
 from spikex_sim.sources.events.collection import RecordingFile, find_recordings
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES, SPLITS, Recordings
 from spikex_sim.sources.events.formats import load_recordings
-from spikex_sim.sources.synth import digit_camera, gesture_camera, pool_or, seed_of_stream
-from spikex_sim.trace.npyzip import NpyZip, open_regular, shown
-from spikex_sim.trace.store import load_trace, load_traces
+from spikex_sim.sources.synth import (
+    GESTURE_CAMERA,
+    digit_camera,
+    generator,
+    gesture_camera,
+    pool_or,
+    seed_of_stream,
+)
+from spikex_sim.sources.trained import TrainedNetwork
+from spikex_sim.trace.npyzip import open_npz, shown
+from spikex_sim.trace.store import SUFFIXES, load_trace, load_traces
 from spikex_sim.trace.trace import Trace
 
 Split = Literal["train", "test", "all"]
+Kind = Literal["digits", "gestures"]
 Shape = tuple[int, ...]
 DIGIT_SHAPE = (2, 34, 34)
 """Input of a network that looks at digits; all other maps with two channels look at gestures."""
-CAMERA_SIDE = 128
-"""Pixels of a side of the emulated camera that looks at gestures."""
 CLASSES = 10
 """Classes that are emulated."""
-STEP_US = {"digits": 10_000, "gestures": 5_000}
+EMULATED = 20
+"""Samples that are emulated where nothing else is said."""
+HASTY_CAMERA = replace(GESTURE_CAMERA, frame_ms=2.5)
+STEP_US: dict[Kind, int] = {"digits": 10_000, "gestures": 5_000}
 """Length of a time step where nothing else is said, µs: as the digits' and gestures' own commands have it."""
 UNTRAINED = 1 << 20
 """Number of the first gesture's stream: far from those that training draws from the same seed."""
@@ -105,13 +115,36 @@ def load_samples(
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="split")
     files = find_recordings(path) if path.is_dir() and not _holds_traces(path) else None
     if files is None and (path.is_dir() or _is_trace(path)):
-        return _traced(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
+        return _of_traces(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
     files = files or [RecordingFile(path, path.name, None, None)]
-    return _recorded(files, path, shape, Binning(timesteps, step_us), split, limit)
+    return _of_recordings(files, path, shape, Binning(timesteps, step_us), split, limit)
+
+
+def samples_for(
+    trained: TrainedNetwork,
+    data: Path | None,
+    step_us: int | None = None,
+    *,
+    split: Split = "test",
+    limit: int | None = None,
+) -> LabelledSamples:
+    """Samples for a trained network: :func:`load_samples`, or without data :func:`emulated_samples`."""
+    shape, own = trained.layers[0].input_shape, trained.card.get("step_us")
+    if step_us is None:
+        step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
+    if data is None:
+        return emulated_samples(shape, trained.timesteps, step_us, count=limit or EMULATED)
+    return load_samples(data, shape, trained.timesteps, step_us, split=split, limit=limit)
 
 
 def emulated_samples(
-    shape: Shape, timesteps: int, step_us: int | None = None, *, count: int = 20, seed: int = 0
+    shape: Shape,
+    timesteps: int,
+    step_us: int | None = None,
+    *,
+    count: int = EMULATED,
+    seed: int = 0,
+    training: bool = False,
 ) -> LabelledSamples:
     """Samples of an emulated event camera: handwritten digits for an input of 2x34x34, else gestures.
 
@@ -127,6 +160,9 @@ def emulated_samples(
         Samples, the ten classes in turn.
     seed : int
         Of cameras and people.
+    training : bool
+        Whether they are to train on: other images and people, digits of many sizes and contrasts, and a
+        camera that looks at gestures less often, which takes half the time.
 
     Raises
     ------
@@ -134,18 +170,21 @@ def emulated_samples(
         If no camera gives what the network takes.
     """
     kind = emulated_kind(shape)
-    digits, side = kind == "digits", shape[-1]
     step_ms = (step_us or STEP_US[kind]) / 1000
 
     def spikes(number: int) -> NDArray[np.bool_]:
-        label, stream = number % CLASSES, seed_of_stream(seed, number)
-        if digits:
-            index = LAST_INDEX - number // CLASSES
-            return digit_camera(label, index, timesteps=timesteps, step_ms=step_ms, seed=stream)
-        apart = seed_of_stream(seed, UNTRAINED + number)
-        return pool_or(
-            gesture_camera(label, timesteps=timesteps, step_ms=step_ms, seed=apart), CAMERA_SIDE // side
-        )
+        label, index = number % CLASSES, number // CLASSES
+        stream = seed_of_stream(seed, number if training or kind == "digits" else UNTRAINED + number)
+        varied: dict[str, Any] = {}
+        if training and kind == "digits":
+            rng = generator(stream)
+            varied = {"height_px": float(rng.uniform(17, 21)), "contrast": float(rng.uniform(1.4, 2.1))}
+        elif training:
+            varied = {"camera": HASTY_CAMERA}
+        return emulated(
+            kind, shape, label, index if training else LAST_INDEX - index,
+            timesteps=timesteps, step_ms=step_ms, seed=stream, **varied,
+        )  # fmt: skip
 
     return LabelledSamples(
         tuple(number % CLASSES for number in range(count)),
@@ -155,7 +194,22 @@ def emulated_samples(
     )
 
 
-def emulated_kind(shape: Shape) -> Literal["digits", "gestures"]:
+def emulated(
+    kind: Kind, shape: Shape, label: int, index: int = 0, *, timesteps: int, seed: int, **seen: Any
+) -> NDArray[np.bool_]:
+    """Spikes of one sample of an emulated camera; those of gestures are merged by OR down to the shape.
+
+    Further arguments are those of :func:`~spikex_sim.sources.synth.digit_camera` and ``gesture_camera``.
+    """
+    if kind == "digits":
+        return digit_camera(label, index, timesteps=timesteps, seed=seed, **seen)
+    if SENSOR % shape[-1]:
+        message = f"has maps of a side of {shape[-1]}, which does not divide the camera's {SENSOR}x{SENSOR}"
+        raise ConfigError(message, where="network")
+    return pool_or(gesture_camera(label, timesteps=timesteps, seed=seed, **seen), SENSOR // shape[-1])
+
+
+def emulated_kind(shape: Shape) -> Kind:
     """What an emulated camera shows a network, by its input.
 
     Raises
@@ -165,7 +219,7 @@ def emulated_kind(shape: Shape) -> Literal["digits", "gestures"]:
     """
     if shape == DIGIT_SHAPE:
         return "digits"
-    if len(shape) != 3 or shape != (2, shape[-1], shape[-1]) or CAMERA_SIDE % shape[-1]:
+    if len(shape) != 3 or shape != (2, shape[-1], shape[-1]) or SENSOR % shape[-1]:
         raise ConfigError(
             f"takes spikes of shape {list(shape)}, of which none are emulated; give recordings (--data)",
             where="network",
@@ -179,21 +233,18 @@ def step_of(shape: Shape) -> int:
 
 
 def _is_trace(path: Path) -> bool:
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        return True
     if path.suffix.lower() != ".npz":
-        return False
-    with open_regular(path, MAX_RECORDING_BYTES) as handle:
-        methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
-        return "meta" in NpyZip(handle, shown(path, 400), methods).keys
+        return path.suffix.lower() in SUFFIXES
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
+        return "meta" in archive.keys
 
 
 def _holds_traces(folder: Path) -> bool:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".npz", ".h5", ".hdf5"))
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
     return bool(files) and _is_trace(files[0])
 
 
-def _traced(traces: list[Trace], path: Path, shape: Shape, limit: int | None) -> LabelledSamples:
+def _of_traces(traces: list[Trace], path: Path, shape: Shape, limit: int | None) -> LabelledSamples:
     """Input spikes of traces; their own layers and weights are left aside."""
     places: list[tuple[int, int]] = []
     labels: list[int] = []
@@ -222,7 +273,7 @@ def _traced(traces: list[Trace], path: Path, shape: Shape, limit: int | None) ->
     return LabelledSamples(kept, spikes, f"{len(kept)} samples of {path.name}", digest)
 
 
-def _recorded(
+def _of_recordings(
     files: list[RecordingFile], path: Path, shape: Shape, binning: Binning, split: Split, limit: int | None
 ) -> LabelledSamples:
     @lru_cache(maxsize=1)

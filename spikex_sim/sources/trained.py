@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,12 +17,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.spec.validation import validated
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, parse_json
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
-from spikex_sim.trace.store import replace_file, write_npz
-from spikex_sim.trace.trace import MAX_TIMESTEPS, Trace, check_chain, check_declared, describe_layer
+from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, checked, parse_json
+from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, save_npz, shown
+from spikex_sim.trace.trace import (
+    MAX_TIMESTEPS,
+    Trace,
+    check_chain,
+    check_declared,
+    describe_layer,
+    frozen_array,
+)
 
 MAX_WEIGHT_BYTES = 1 << 30
 """Most bytes of arrays read from one file of weights."""
@@ -102,7 +105,7 @@ class TrainedNetwork:
 
     def __post_init__(self) -> None:
         for key in ("weights", "biases"):
-            frozen = {index: _frozen(array) for index, array in sorted(getattr(self, key).items())}
+            frozen = {index: frozen_array(array) for index, array in sorted(getattr(self, key).items())}
             object.__setattr__(self, key, MappingProxyType(frozen))
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_layers(self.layers, self.tws, self.timesteps, self.where)
@@ -180,11 +183,8 @@ def load_trained(path_or_name: str | Path) -> TrainedNetwork:
                 f"is no trained network: give {known}an .npz file{hint}", where=shown(path_or_name, 400)
             )
         path = Path(str(resources.files("spikex_sim") / "data" / "weights" / f"{path_or_name}.npz"))
-    where = shown(path, 400)
-    with open_regular(path, MAX_WEIGHT_BYTES) as handle:
-        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-        return _read(archive, where, sha256)
+    with open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
+        return _read(archive)
 
 
 def save_trained(trained: TrainedNetwork, path: str | Path) -> None:
@@ -193,7 +193,9 @@ def save_trained(trained: TrainedNetwork, path: str | Path) -> None:
     Raises
     ------
     TraceError
-        If the file cannot be written, or could not be read again.
+        If the file could not be read again.
+    OutputError
+        If it cannot be written.
     """
     path = Path(path)
     where = shown(path, 400)
@@ -206,7 +208,7 @@ def save_trained(trained: TrainedNetwork, path: str | Path) -> None:
         arrays[f"{index}/weight"] = trained.weights[index]
         if index in trained.biases:
             arrays[f"{index}/bias"] = trained.biases[index]
-    replace_file(path, where, lambda temporary: write_npz(temporary, arrays))
+    save_npz(path, arrays)
 
 
 def _meta_json(trained: TrainedNetwork, where: str) -> str:
@@ -230,27 +232,14 @@ def _meta_json(trained: TrainedNetwork, where: str) -> str:
 
 
 def _parse_meta(text: str, where: str) -> _Meta:
-    data = parse_json(text, where)
-    if not isinstance(data, dict):
-        raise TraceError("must be a JSON object", where=where, field="meta")
-    if data.get("format") != FORMAT:
-        raise TraceError(
-            f"is {shown(repr(data.get('format')), 60)}, not '{FORMAT}'", where=where, field="meta.format"
-        )
-    version = data.get("version")
-    if version != 1 or isinstance(version, bool):
-        raise TraceError(
-            f"this release reads version 1, not {shown(repr(version), 60)}; update spikex-sim",
-            where=where,
-            field="meta.version",
-        )
-    meta = validated(_Meta, data, where=where, error=TraceError, prefix="meta")
+    meta = checked(_Meta, parse_json(text, where), where)
     if len(json.dumps(meta.card)) > MAX_CARD_CHARS:
         raise TraceError(f"is longer than {MAX_CARD_CHARS} characters", where=where, field="meta.card")
     return meta
 
 
-def _read(archive: NpyZip, where: str, sha256: str) -> TrainedNetwork:
+def _read(archive: NpyZip) -> TrainedNetwork:
+    where = archive.where
     if "meta" not in archive.keys:
         raise TraceError("is missing: these are no spikex weights", where=where, field="meta")
     meta = _parse_meta(archive.text("meta", MAX_META_CHARS), where)
@@ -287,7 +276,7 @@ def _read(archive: NpyZip, where: str, sha256: str) -> TrainedNetwork:
         biases=read["bias"],
         tws=tws,
         card=meta.card,
-        file_sha256=sha256,
+        file_sha256=archive.sha256,
         where=where,
     )
 
@@ -324,9 +313,3 @@ def _check_complete(layers: Sequence[Layer], there: set[int], where: str) -> Non
     for index, layer in enumerate(layers):
         if not layer.is_pool and index not in there:
             raise TraceError(f"is missing: {layer.name} needs it", where=where, field=f"{index}/weight")
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    native = np.array(array, np.asarray(array).dtype.newbyteorder("="), order="C")
-    native.setflags(write=False)
-    return native

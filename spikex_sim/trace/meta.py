@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -34,6 +34,7 @@ def _printable(value: str) -> str:
     return value
 
 
+Meta = TypeVar("Meta", bound=BaseModel)
 ONE_LINE = AfterValidator(_printable)
 """Text that is printed in results."""
 Layers = Annotated[list[Layer], Field(min_length=1), BeforeValidator(_not_absurdly_many)]
@@ -114,21 +115,21 @@ def parse_json(text: str, where: str) -> Any:
 
 def check_meta(data: Any, where: str) -> TraceMeta:
     """Check already parsed ``meta``; see :func:`parse_meta`."""
+    return checked(TraceMeta, data, where)
+
+
+def checked(model: type[Meta], data: Any, where: str) -> Meta:
+    """Check already parsed ``meta`` of a file whose model says its format, in version 1."""
     if not isinstance(data, dict):
         raise TraceError("must be a JSON object", where=where, field="meta")
-    if data.get("format") != "spikex-trace":
-        raise TraceError(
-            f"is {shown(repr(data.get('format')), 60)}, not 'spikex-trace'", where=where, field="meta.format"
-        )
+    form, wanted = data.get("format"), get_args(model.model_fields["format"].annotation)[0]
+    if form != wanted:
+        raise TraceError(f"is {shown(repr(form), 60)}, not '{wanted}'", where=where, field="meta.format")
     version = data.get("version")
     if version != 1 or isinstance(version, bool):
-        raise TraceError(
-            f"this release reads version 1, not {shown(repr(version), 60)}; update spikex-sim or convert the "
-            "trace",
-            where=where,
-            field="meta.version",
-        )
-    return validated(TraceMeta, data, where=where, error=TraceError, prefix="meta")
+        message = f"this release reads version 1, not {shown(repr(version), 60)}; update spikex-sim"
+        raise TraceError(message, where=where, field="meta.version")
+    return validated(model, data, where=where, error=TraceError, prefix="meta")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

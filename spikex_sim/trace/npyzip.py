@@ -7,6 +7,7 @@ the size in the zip directory, and what so many compressed bytes can possibly ho
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import lzma
 import re
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.files import new_file
 
 MAX_DIRECTORY_BYTES = 16 << 20
 """Largest zip directory accepted; 100 000 members fit, no trace or recording has as many."""
@@ -39,7 +41,10 @@ RATIO = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032, zipfile.ZIP_LZMA: 81
 """Bytes that one compressed byte can stand for: deflate codes 258 in 2 bits; LZMA about 7 100 measured."""
 SLACK_BYTES = 65536
 """Added to every such bound, so that tiny members need no exact arithmetic."""
+PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods of what this package writes itself."""
 
+_METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate", zipfile.ZIP_LZMA: "lzma"}
 _CHUNK_BYTES = {zipfile.ZIP_STORED: 1 << 20, zipfile.ZIP_DEFLATED: 1 << 16, zipfile.ZIP_LZMA: 1 << 12}
 _PLAIN_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,8})")
 _DAMAGED = (
@@ -101,30 +106,48 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
 
 
 @dataclass(frozen=True)
-class NpyHeader:
+class Declared:
+    """Type and shape that a file declares for an array, checked before the array is read."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data, exact whatever the size."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def room(self, where: str, key: str) -> NDArray[np.uint8]:
+        """Memory for the data; :class:`TraceError` if there is not so much."""
+        try:
+            return np.empty(self.nbytes, np.uint8)
+        except MemoryError:
+            message = f"{human_bytes(self.nbytes)} do not fit in memory"
+            raise TraceError(message, where=where, field=shown(key)) from None
+
+
+@dataclass(frozen=True)
+class NpyHeader(Declared):
     """What a ``.npy`` member declares about itself.
 
     Attributes
     ----------
-    dtype : numpy.dtype
-        Plain number, boolean or text type.
-    shape : tuple of int
-        Axes as declared.
     fortran : bool
         Whether the first axis varies fastest.
     offset : int
         Bytes before the data.
     """
 
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
     fortran: bool
     offset: int
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the data, exact whatever the size."""
-        return prod(self.shape) * self.dtype.itemsize
+
+@contextmanager
+def open_npz(path: str | Path, max_bytes: int, methods: tuple[int, ...] | None = None) -> Iterator[NpyZip]:
+    """Open an ``.npz`` for reading; see :func:`open_regular` and :class:`NpyZip`."""
+    path = Path(path)
+    with open_regular(path, max_bytes) as handle:
+        yield NpyZip(handle, shown(path, 400), methods)
 
 
 class NpyZip:
@@ -136,19 +159,16 @@ class NpyZip:
         Open, seekable; stays open.
     where : str
         File named in messages.
-    methods : tuple of int
-        Compression methods accepted.
+    methods : tuple of int, optional
+        Compression methods accepted; all that are known if left out.
     """
 
     def __init__(
-        self,
-        handle: IO[bytes],
-        where: str,
-        methods: tuple[int, ...] = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA),
+        self, handle: io.BufferedReader | io.BytesIO, where: str, methods: tuple[int, ...] | None = None
     ) -> None:
         self.where = where
         self._handle = handle
-        self._methods = methods
+        self._methods = methods or tuple(_METHODS)
         self._file_bytes = handle.seek(0, io.SEEK_END)
         handle.seek(0)
         start = handle.read(8)
@@ -172,6 +192,12 @@ class NpyZip:
         """Keys in file order."""
         return tuple(self._members)
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole file."""
+        self._handle.seek(0)
+        return hashlib.file_digest(self._handle, "sha256").hexdigest()
+
     def declared(self, key: str) -> NpyHeader:
         """Header of an array, after checking that the member can hold what it declares."""
         if key not in self._headers:
@@ -192,10 +218,7 @@ class NpyZip:
     def read(self, key: str) -> NDArray[Any]:
         """Read one array, a bounded piece at a time; it comes back read-only."""
         header, info = self.declared(key), self._members[key]
-        try:
-            data = np.empty(header.nbytes, np.uint8)
-        except MemoryError:
-            raise self._error(f"{human_bytes(header.nbytes)} do not fit in memory", key) from None
+        data = header.room(self.where, key)
         target = data.data
         chunk = _CHUNK_BYTES[info.compress_type]
         with self._guard(key), self._zip.open(info) as member:
@@ -231,8 +254,7 @@ class NpyZip:
         if info.flag_bits & 0x41:
             raise self._error("is encrypted", key)
         if info.compress_type not in self._methods:
-            names = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate", zipfile.ZIP_LZMA: "lzma"}
-            wanted = " or ".join(names[method] for method in self._methods)
+            wanted = " or ".join(_METHODS[method] for method in self._methods)
             raise self._error(f"uses zip method {info.compress_type}; write it with {wanted}", key)
         if info.header_offset + info.compress_size > self._file_bytes:
             raise self._error("truncated: its data lies outside the file", key)
@@ -295,6 +317,12 @@ class NpyZip:
 
     def _error(self, message: str, key: str) -> TraceError:
         return TraceError(message, where=self.where, field=shown(key))
+
+
+def save_npz(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an ``.npz``, whole or not at all; see :func:`write_npyzip` and :func:`new_file`."""
+    with new_file(path) as file:
+        write_npyzip(file, arrays)
 
 
 def write_npyzip(handle: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:

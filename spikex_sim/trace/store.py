@@ -4,64 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.files import new_file
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown, write_npyzip
+from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, open_regular, save_npz, shown
 from spikex_sim.trace.trace import Trace, check_chain, check_declared
+
+if TYPE_CHECKING:
+    from spikex_sim.trace.hdf5 import Hdf5Arrays
+
+    Container = NpyZip | Hdf5Arrays
 
 MAX_TRACE_BYTES = 8 << 30
 """Most bytes of arrays read from one trace; beyond, it is a mistake, an attack, or wants splitting."""
 
+SUFFIXES = (".npz", ".h5", ".hdf5")
+"""Endings of trace files."""
+
 _MAX_FILE_BYTES = MAX_TRACE_BYTES + (256 << 20)
-_NPZ = (".npz",)
-_HDF5 = (".h5", ".hdf5")
 _KEY = re.compile(r"(0|[1-9][0-9]{0,8})/(input|weight|bias)")
-
-
-class Declared(Protocol):
-    """Type and shape that a file declares for an array, known before the array is read."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Element type."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Axes."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes in memory."""
-
-
-class Container(Protocol):
-    """What both file formats offer to the reader."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Every key in the file."""
-
-    def declared(self, key: str) -> Declared:
-        """Type and shape of an array, checked against the bytes that the file spends on it."""
-
-    def read(self, key: str) -> NDArray[Any]:
-        """Read the array itself."""
-
-    def text(self, key: str, max_chars: int) -> str:
-        """Read the text of a 0-d string array."""
 
 
 def load_trace(path: str | Path) -> Trace:
@@ -83,17 +52,15 @@ def load_trace(path: str | Path) -> Trace:
         For anything wrong with the file, in one line that names it and the field.
     """
     path = Path(path)
-    where = shown(path, 400)
-    suffix = _suffix(path)
+    if _suffix(path) == ".npz":
+        with open_npz(path, _MAX_FILE_BYTES, PLAIN) as archive:
+            return _read(archive, path.stem, archive.sha256)
+    from spikex_sim.trace.hdf5 import open_hdf5
+
     with open_regular(path, _MAX_FILE_BYTES) as handle:
         sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        if suffix in _NPZ:
-            archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-            return _read(archive, where, path.stem, sha256)
-        from spikex_sim.trace.hdf5 import open_hdf5
-
-        with open_hdf5(path, where) as arrays:
-            return _read(arrays, where, path.stem, sha256)
+        with open_hdf5(path, shown(path, 400)) as arrays:
+            return _read(arrays, path.stem, sha256)
 
 
 def load_traces(path: str | Path) -> list[Trace]:
@@ -112,7 +79,7 @@ def load_traces(path: str | Path) -> list[Trace]:
         names = sorted(
             item.name
             for item in path.iterdir()
-            if item.suffix.lower() in _NPZ + _HDF5 and not item.name.startswith(".")
+            if item.suffix.lower() in SUFFIXES and not item.name.startswith(".")
         )
     except OSError as exc:
         raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
@@ -134,7 +101,9 @@ def save_trace(trace: Trace, path: str | Path) -> None:
     Raises
     ------
     TraceError
-        If the file cannot be written, or could not be read again.
+        If the file could not be read again.
+    OutputError
+        If it cannot be written.
     """
     path = Path(path)
     where = shown(path, 400)
@@ -143,35 +112,33 @@ def save_trace(trace: Trace, path: str | Path) -> None:
     check_meta(trace.meta(), where)
     arrays = _arrays_of(trace)
     _check_total(sum(array.nbytes for array in arrays.values()), where)
-    if suffix in _NPZ:
+    meta = json.dumps(trace.meta(), allow_nan=False)
+    if suffix == ".npz":
+        save_npz(path, {"meta": np.array(meta), **arrays})
+        return
+    from spikex_sim.trace.hdf5 import hdf5_bytes
 
-        def write(temporary: Path) -> None:
-            write_npz(temporary, {"meta": np.array(_meta_json(trace)), **arrays})
-    else:
-        from spikex_sim.trace.hdf5 import write_hdf5
-
-        def write(temporary: Path) -> None:
-            write_hdf5(temporary, _meta_json(trace), arrays)
-
-    replace_file(path, where, write)
+    with new_file(path) as file:
+        file.write(hdf5_bytes(meta, arrays))
 
 
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    if suffix not in _NPZ + _HDF5:
+    if suffix not in SUFFIXES:
         what = f"has the ending '{shown(suffix, 20)}'" if suffix else "has no ending"
         raise TraceError(f"{what}; a trace is an .npz or .h5 file", where=shown(path, 400))
     return suffix
 
 
-def _read(container: Container, where: str, stem: str, sha256: str) -> Trace:
+def _read(container: Container, stem: str, sha256: str) -> Trace:
+    where = container.where
     if "meta" not in container.keys:
         raise TraceError("is missing: this is no spikex trace", where=where, field="meta")
     meta = parse_meta(container.text("meta", MAX_META_CHARS), where)
     layers = tuple(meta.layers)
     there = set(container.keys)
     check_chain(layers, where, {index for index in range(len(layers)) if f"{index}/input" in there})
-    keys = _checked_keys(container, meta, where)
+    keys = _checked_keys(container, meta)
     read: dict[str, dict[int, NDArray[Any]]] = {"input": {}, "weight": {}, "bias": {}}
     for index, part in keys:
         array = container.read(f"{index}/{part}")
@@ -185,16 +152,16 @@ def _read(container: Container, where: str, stem: str, sha256: str) -> Trace:
         biases=read["bias"],
         samples=meta.samples or 1,
         batched=meta.samples is not None,
-        label=_label(container, meta, where),
+        label=_label(container, meta),
         source=meta.source,
         file_sha256=sha256,
         where=where,
     )
 
 
-def _checked_keys(container: Container, meta: TraceMeta, where: str) -> list[tuple[int, str]]:
+def _checked_keys(container: Container, meta: TraceMeta) -> list[tuple[int, str]]:
     """Layer and part of every array, after holding each declaration against what ``meta`` calls for."""
-    keys = []
+    where, keys = container.where, []
     total = 0
     for key in container.keys:
         if key in ("meta", "label"):
@@ -234,10 +201,10 @@ def _check_total(total: int, where: str) -> None:
         )
 
 
-def _label(container: Container, meta: TraceMeta, where: str) -> int | tuple[int, ...] | None:
+def _label(container: Container, meta: TraceMeta) -> int | tuple[int, ...] | None:
     if "label" not in container.keys:
         return None
-    declared = container.declared("label")
+    where, declared = container.where, container.declared("label")
     if declared.dtype.kind not in "iu":
         raise TraceError(f"must be an integer, not {declared.dtype}", where=where, field="label")
     if declared.shape not in ((), (meta.samples,)):
@@ -265,40 +232,3 @@ def _arrays_of(trace: Trace) -> dict[str, NDArray[Any]]:
     if trace.label is not None:
         arrays["label"] = np.array(trace.label, np.int64)
     return arrays
-
-
-def _meta_json(trace: Trace) -> str:
-    return json.dumps(trace.meta(), allow_nan=False)
-
-
-def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a new ``.npz`` and wait until it is on the disk."""
-    with path.open("xb") as handle:
-        write_npyzip(handle, arrays)
-        _flush(handle)
-
-
-def replace_file(path: Path, where: str, write: Callable[[Path], None]) -> None:
-    """Have a file written under a temporary name, then rename it; :class:`TraceError` if that fails."""
-    # In the same folder, because a rename is atomic only within a file system.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with _removed_on_failure(temporary):
-            write(temporary)
-            temporary.replace(path)
-    except OSError as exc:
-        raise TraceError(f"cannot be written: {exc.strerror or shown(exc)}", where=where) from None
-
-
-@contextmanager
-def _removed_on_failure(temporary: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _flush(handle: IO[bytes]) -> None:
-    handle.flush()
-    os.fsync(handle.fileno())

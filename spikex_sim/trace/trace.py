@@ -84,7 +84,7 @@ class Trace:
 
     def __post_init__(self) -> None:
         for key in ("inputs", "weights", "biases"):
-            arrays = {index: _frozen(array) for index, array in getattr(self, key).items()}
+            arrays = {index: frozen_array(array) for index, array in getattr(self, key).items()}
             object.__setattr__(self, key, MappingProxyType(dict(sorted(arrays.items()))))
         if self.label is not None:
             classes = _classes(self.label, self.where)
@@ -258,7 +258,7 @@ def content_sha256(trace: Trace) -> str:
     return digest.hexdigest()
 
 
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+def frozen_array(array: NDArray[Any]) -> NDArray[Any]:
     """Read-only, contiguous, native byte order; the caller's own array stays as it is."""
     native = np.asarray(array)
     native = np.ascontiguousarray(native, native.dtype.newbyteorder("="))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.files import writable_folder
 from spikex_sim.trace.meta import parse_json
-from spikex_sim.trace.npyzip import NpyZip, open_regular, shown
-from spikex_sim.trace.store import replace_file, write_npz
+from spikex_sim.trace.npyzip import PLAIN, open_npz, save_npz, shown
 
 CHECKPOINT = "checkpoint.npz"
 FORMAT = "spikex-checkpoint"
@@ -27,17 +26,11 @@ def save_checkpoint(folder: Path, meta: Mapping[str, Any], arrays: Mapping[str, 
 
     Raises
     ------
-    TraceError
+    OutputError
         If it cannot be written.
     """
-    path = folder / CHECKPOINT
-    where = shown(path, 400)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise TraceError(f"cannot be written: {exc.strerror or exc}", where=where) from None
     text = json.dumps({"format": FORMAT, "version": 1, **meta}, allow_nan=False)
-    replace_file(path, where, lambda temporary: write_npz(temporary, {"meta": np.array(text), **arrays}))
+    save_npz(writable_folder(folder) / CHECKPOINT, {"meta": np.array(text), **arrays})
 
 
 def load_checkpoint(
@@ -61,8 +54,7 @@ def load_checkpoint(
     if not path.exists():
         return None
     where = shown(path, 400)
-    with open_regular(path, MAX_FILE_BYTES) as handle:
-        archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with open_npz(path, MAX_FILE_BYTES, PLAIN) as archive:
         if "meta" not in archive.keys:
             raise TraceError("is missing: this is no checkpoint", where=where, field="meta")
         meta = parse_json(archive.text("meta", MAX_META_CHARS), where)

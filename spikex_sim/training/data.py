@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,22 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
-from spikex_sim.sources.samples import CAMERA_SIDE, LabelledSamples, emulated_kind, load_samples
-from spikex_sim.sources.synth import (
-    GESTURE_CAMERA,
-    digit_camera,
-    generator,
-    gesture_camera,
-    pool_or,
-    seed_of_stream,
+from spikex_sim.core.progress import Progress, silent
+from spikex_sim.core.spikes import packed_length
+from spikex_sim.sources.samples import (
+    CLASSES,
+    LabelledSamples,
+    emulated_kind,
+    emulated_samples,
+    load_samples,
 )
-from spikex_sim.trace.npyzip import shown
-from spikex_sim.trace.store import replace_file, write_npz
+from spikex_sim.sources.synth import generator
+from spikex_sim.trace.npyzip import save_npz, shown
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
-
-Progress = Callable[[str, int, int], None]
-CAMERA = replace(GESTURE_CAMERA, frame_ms=2.5)
-"""Looks at gestures less often than the one that it is, which takes half the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +64,7 @@ def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np
     return chosen
 
 
-def recorded_splits(
+def splits_of_recordings(
     path: Path,
     input_shape: tuple[int, ...],
     timesteps: int,
@@ -78,7 +73,7 @@ def recorded_splits(
     seed: int,
     augmentation: Augmentation,
     validation_share: float = 0.1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Splits:
     """Read recordings and split them.
 
@@ -90,8 +85,7 @@ def recorded_splits(
     TraceError
         If they have no classes, or do not fit the network.
     """
-    if progress:
-        progress("reading recordings", 0, 1)
+    progress("reading recordings", 0, 1)
     samples = load_samples(path, input_shape, timesteps, step_us, split="all")
     data = _events_of(samples, shown(path, 400), input_shape, timesteps, augmentation, progress)
     marked = bool(samples.marks) and None not in samples.marks
@@ -123,7 +117,7 @@ def emulated_splits(
     samples: int,
     seed: int,
     augmentation: Augmentation,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Splits:
     """Make recordings of an emulated camera: digits for a network of 2x34x34 inputs, else gestures.
 
@@ -150,48 +144,36 @@ def emulated_splits(
     ConfigError
         If the network takes neither.
     """
-    kind = emulated_kind(input_shape)
-    digits, side = kind == "digits", input_shape[-1]
-    if classes < 10:
-        raise ConfigError(f"has {classes} outputs for 10 classes", where="network")
-    step_ms = step_us / 1000
     held = max(10, samples // 4)
     total = samples + 2 * held
-    packed = np.empty((total, *input_shape, -(-timesteps // 8)), np.uint8)
-    labels = np.arange(total) % 10
+    made = emulated_samples(input_shape, timesteps, step_us, count=total, seed=seed, training=True)
+    if classes < CLASSES:
+        raise ConfigError(f"has {classes} outputs for {CLASSES} classes", where="network")
+    packed = np.empty((total, *input_shape, packed_length(timesteps)), np.uint8)
     for sample in range(total):
-        if progress:
-            progress("emulating recordings", sample, total)
-        stream = seed_of_stream(seed, sample)
-        if digits:
-            spikes = _digit(int(labels[sample]), sample // 10, timesteps, step_ms, stream)
-        else:
-            spikes = gesture_camera(
-                int(labels[sample]), timesteps=timesteps, step_ms=step_ms, seed=stream, camera=CAMERA
-            )
-            spikes = pool_or(spikes, CAMERA_SIDE // side)
-        packed[sample] = np.packbits(spikes, axis=-1)
-    data = PackedSpikeData(packed, labels.astype(np.int64), timesteps, augmentation)
+        progress("emulating recordings", sample, total)
+        packed[sample] = np.packbits(made.spikes(sample), axis=-1)
+    data = PackedSpikeData(packed, np.array(made.labels, np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
     training, validation, test = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
     return Splits(
         training,
         validation,
         test,
-        f"emulated {kind}, seed {seed}: {samples} for training, {held} "
-        f"for validation, {held} for testing, {timesteps} steps of {step_ms:g} ms",
+        f"emulated {emulated_kind(input_shape)}, seed {seed}: {samples} for training, {held} "
+        f"for validation, {held} for testing, {timesteps} steps of {step_us / 1000:g} ms",
         step_us,
     )
 
 
 def save_recordings(splits: Splits, path: Path) -> None:
-    """Write samples as recordings that :func:`recorded_splits` reads, with time points as microseconds.
+    """Write samples as recordings that :func:`splits_of_recordings` reads, with time points as microseconds.
 
     Training and validation samples are 0 in ``split``, test samples 1.
 
     Raises
     ------
-    TraceError
+    OutputError
         If the file cannot be written.
     """
     columns, counts, labels, split = [], [], [], []
@@ -215,15 +197,7 @@ def save_recordings(splits: Splits, path: Path) -> None:
         "split": np.array(split, np.uint8),
         "sensor": np.array([shape[3], shape[2], 2], np.uint16),
     }
-    replace_file(path, shown(path, 400), lambda temporary: write_npz(temporary, arrays))
-
-
-def _digit(label: int, index: int, timesteps: int, step_ms: float, seed: int) -> NDArray[np.bool_]:
-    rng = generator(seed)
-    return digit_camera(
-        label, index, timesteps=timesteps, step_ms=step_ms, seed=seed,
-        height_px=float(rng.uniform(17, 21)), contrast=float(rng.uniform(1.4, 2.1)),
-    )  # fmt: skip
+    save_npz(path, arrays)
 
 
 def _events_of(
@@ -232,12 +206,12 @@ def _events_of(
     input_shape: tuple[int, ...],
     timesteps: int,
     augmentation: Augmentation,
-    progress: Progress | None,
+    progress: Progress,
 ) -> SpikeEvents:
     """Spikes of all samples, as lists of where they are."""
     counts, columns = [], []
     for number in range(len(samples)):
-        if progress and number % 100 == 0:
+        if number % 100 == 0:
             progress("binning recordings", number, len(samples))
         spikes = samples.spikes(number)
         if spikes.shape[-1] != timesteps:

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.synth import generator, seed_of_stream
 from spikex_sim.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
-from spikex_sim.training.data import Progress, Splits
+from spikex_sim.training.data import Splits
 from spikex_sim.training.losses import classification_loss, predictions, silence_loss
 from spikex_sim.training.measure import HardwareTerm, Measured, measure
 from spikex_sim.training.module import Activity, SpikingNetwork
@@ -78,7 +79,7 @@ class Trainer:
         self.reference_js = 1.0
         self.best = [value.detach().clone() for value in self._learned()]
 
-    def run(self, folder: Path | None = None, progress: Progress | None = None) -> list[Row]:
+    def run(self, folder: Path | None = None, progress: Progress = silent) -> list[Row]:
         """Train to the end, from the checkpoint of ``folder`` if there is one; the best epoch is kept.
 
         Returns
@@ -99,7 +100,7 @@ class Trainer:
             torch.use_deterministic_algorithms(before)
         return self.rows
 
-    def _train(self, folder: Path | None, progress: Progress | None) -> None:
+    def _train(self, folder: Path | None, progress: Progress) -> None:
         if folder is not None:
             self._restore(folder)
         while self.epoch < self.recipe.epochs:
@@ -111,10 +112,9 @@ class Trainer:
                 save_checkpoint(folder, self._meta(), self._arrays())
         self._take_best()
 
-    def _begin(self, progress: Progress | None) -> None:
+    def _begin(self, progress: Progress) -> None:
         """Take the accuracy that the hardware loss must keep, and the EDP it is relative to."""
-        if progress:
-            progress("validating", 0, 1)
+        progress("validating", 0, 1)
         if self.epoch:
             self._take_best()
         start = self._measured()
@@ -132,7 +132,7 @@ class Trainer:
             for value, best in zip(self._learned(), self.best, strict=True):
                 value.copy_(best)
 
-    def _one_epoch(self, progress: Progress | None) -> Row:
+    def _one_epoch(self, progress: Progress) -> Row:
         recipe = self.recipe
         rng = generator(seed_of_stream(recipe.seed, self.epoch))
         count = len(self.data.training.labels)
@@ -144,8 +144,7 @@ class Trainer:
             sums += len(samples) * np.array(self._step(spikes, labels))
             if self._architect is not None and self._hardware_is_on():
                 self._architecture_step(*architecting())
-            if progress:
-                progress(f"epoch {self.epoch + 1} of {recipe.epochs}", self.steps, each * recipe.epochs)
+            progress(f"epoch {self.epoch + 1} of {recipe.epochs}", self.steps, each * recipe.epochs)
         found = self._measured()
         self._keep_if_best(found)
         loss, accuracy, hardware = (sums / count).tolist()

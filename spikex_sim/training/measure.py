@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,6 @@ def measure(
     *,
     batch: int = 32,
     hardware: HardwareTerm | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Run a network on all samples as they are.
 
@@ -75,8 +74,6 @@ def measure(
         Samples at a time; of no effect but on the rounding of means.
     hardware : HardwareTerm, optional
         Hardware loss to measure too.
-    progress : callable, optional
-        Told how many samples are done.
     """
     device = network.stored[0].device
     count = len(data.labels)
@@ -97,7 +94,5 @@ def measure(
                 ),
             ]
             sums += len(samples) * np.array([float(value) for value in values])
-            if progress:
-                progress(int(samples[-1]) + 1, count)
     accuracy, loss, edp_js, *rest = (sums / count).tolist()
     return Measured(accuracy, loss, edp_js, tuple(rest[: len(sizes)]), tuple(rest[len(sizes) :]))

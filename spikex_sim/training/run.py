@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.fitted import HardwareModel, fit_hardware_model
 from spikex_sim.sources.trained import TrainedNetwork, Variant, load_trained
 from spikex_sim.spec.networks import Network, load_network
-from spikex_sim.training.data import Progress, Splits, emulated_splits, recorded_splits
+from spikex_sim.training.data import Splits, emulated_splits, splits_of_recordings
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Row, Trainer
 from spikex_sim.training.losses import HardwareLoss
@@ -27,7 +28,8 @@ from spikex_sim.training.samples import Augmentation
 from spikex_sim.training.search import TWS, ArchitectureSearch, Axis, costs_of_models
 
 DEFAULT_TWS = 4
-TWS_CHOICES = (1, 2, 3, 4, 5, 6, 8, 10)
+SEARCHED_TWS = (1, 2, 3, 4, 5, 6, 8, 10)
+"""Window sizes that ``--has`` chooses from: closer than elsewhere, as each is one more weight and no run."""
 STEP_MS = {"nmnist": 10.0}
 OTHER_STEP_MS = 5.0
 EVENTS = Augmentation(2.0, rotate_deg=12.0, scale=0.12, bend_px=1.2, drop=0.1, time_shift_steps=1)
@@ -113,14 +115,14 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
-def splits_of(plan: Plan, network: Network, progress: Progress | None = None) -> Splits:
+def splits_of(plan: Plan, network: Network, progress: Progress = silent) -> Splits:
     """Samples of a plan."""
     timesteps = plan.timesteps or network.timesteps
     step_ms = plan.step_ms if plan.step_ms is not None else STEP_MS.get(network.name, OTHER_STEP_MS)
     step_us = round(step_ms * 1000)
     first, last = network.layers[0], network.layers[-1]
     if plan.data is not None:
-        return recorded_splits(
+        return splits_of_recordings(
             plan.data, first.input_shape, timesteps, step_us, seed=plan.recipe.seed,
             augmentation=EVENTS if plan.augment else Augmentation(), progress=progress,
         )  # fmt: skip
@@ -131,7 +133,7 @@ def splits_of(plan: Plan, network: Network, progress: Progress | None = None) ->
 
 
 def train(
-    plan: Plan, folder: Path | None = None, progress: Progress | None = None, data: Splits | None = None
+    plan: Plan, folder: Path | None = None, progress: Progress = silent, data: Splits | None = None
 ) -> Outcome:
     """Carry a plan out.
 
@@ -177,8 +179,7 @@ def train(
     tws: tuple[int, ...] | None = None if plan.variant == "base" else sizes
     if isinstance(hardware, ArchitectureSearch):
         tws = sizes = tuple(int(options[TWS]) for options in hardware.chosen())
-    if progress:
-        progress("testing", 0, 1)
+    progress("testing", 0, 1)
     test = measure(spiking, data.test, sizes, batch=plan.recipe.batch)
     chosen = measure(spiking, data.validation, sizes, batch=plan.recipe.batch)
     card = _card(plan, data, sizes, names, chosen, test, init, model)
@@ -234,9 +235,7 @@ def _sizes(plan: Plan, layers: int, timesteps: int, init: TrainedNetwork | None)
     return tuple(given) * layers if len(given) == 1 else tuple(given)
 
 
-def _model(
-    plan: Plan, network: Network, sizes: Sequence[int], progress: Progress | None
-) -> HardwareModel | None:
+def _model(plan: Plan, network: Network, sizes: Sequence[int], progress: Progress) -> HardwareModel | None:
     """Fitted costs that the plan asks for: those of a file, else fitted now; None without a hardware loss."""
     if plan.variant == "base":
         return None
@@ -255,7 +254,7 @@ def _model(
 
 
 def _choices(plan: Plan, timesteps: int) -> tuple[int, ...]:
-    return plan.tws or tuple(size for size in TWS_CHOICES if size <= timesteps)
+    return plan.tws or tuple(size for size in SEARCHED_TWS if size <= timesteps)
 
 
 def _hardware(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -266,7 +268,7 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
 def test_examples_of_recording_work(tmp_path: Path) -> None:
     for package in ("torch", "snntorch"):
         pytest.importorskip(package)
-    script = "\n".join(blocks(read("recording.md"), "python"))
+    script = "\n".join(blocks(read("record.md"), "python"))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
     )
@@ -395,12 +397,40 @@ def test_house_is_the_one_that_is_checked() -> None:
     """The layers on the page are those of the import contract."""
     configured = section_of_setup("importlinter:contract:layers")
     wanted = [set(re.findall(r"spikex_sim\.(\w+)", line)) for line in configured if "spikex_sim." in line]
-    house = blocks(section(read("extending.md"), "The house"), "")[0]
+    house = blocks(section(read("architecture.md"), "The house"), "")[0]
     drawn = [set(re.findall(r"\w+", re.split(r"\s{2,}", line)[0])) for line in house.splitlines()]
     assert drawn[0] == wanted[0] | wanted[1]
     assert drawn[1:] == wanted[2:]
-    for name in re.findall(r"`([\w/]+\.py)`", section(read("extending.md"), "The house")):
-        assert (ROOT / "spikex_sim" / name).is_file()
+
+
+def test_the_path_of_one_layer_is_made_of_functions_that_exist() -> None:
+    path = section(read("architecture.md"), "The path of one layer")
+    table = "\n".join(row for row in path.splitlines() if row.startswith("| "))
+    named = re.findall(r"`(spikex_sim\.[\w.]+)`", table)
+    assert len(named) > 10
+    for name in named:
+        assert callable(resolved(name)), name
+    for file in re.findall(r"`(spikex_sim/[\w/]+(?:\.py)?/?)`", read("architecture.md")):
+        assert (ROOT / file).exists(), file
+
+
+def resolved(name: str) -> Any:
+    """Object of a dotted name: a module, then attributes."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        if find_spec_of(".".join(parts[:length])):
+            found: Any = importlib.import_module(".".join(parts[:length]))
+            for attribute in parts[length:]:
+                found = getattr(found, attribute)
+            return found
+    raise AssertionError(name)
+
+
+def find_spec_of(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def section_of_setup(name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ import spikex_sim as sx
 from command import REPOSITORY, is_mistake, spikex, succeed
 from spikex_sim.explore.evaluation import BATCH, evaluate
 from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples
+from spikex_sim.sources.synth import (
+    GESTURE_CAMERA,
+    digit_camera,
+    generator,
+    gesture_camera,
+    pool_or,
+    seed_of_stream,
+)
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
 from study_traces import LABELS, SPIKES, WEIGHTS, T, a_trace, outputs_of
 
@@ -158,6 +167,18 @@ class TestSamples:
         assert gestures.spikes(0).shape == (2, 32, 32, 4) and "gestures" in gestures.source
         with pytest.raises(sx.ConfigError, match="none are emulated"):
             emulated_samples((3, 32, 32), 4)
+
+    def test_training_samples_are_of_other_images_people_and_sizes(self) -> None:
+        digits = emulated_samples((2, 34, 34), 6, count=12, seed=5, training=True)
+        seed = seed_of_stream(5, 11)
+        rng = generator(seed)
+        varied = {"height_px": rng.uniform(17, 21), "contrast": rng.uniform(1.4, 2.1)}
+        assert np.array_equal(digits.spikes(11), digit_camera(1, 1, timesteps=6, seed=seed, **varied))
+        for training, stream, frame_ms in ((True, 2, 2.5), (False, (1 << 20) + 2, 1.0)):
+            made = emulated_samples((2, 32, 32), 4, count=3, seed=5, training=training).spikes(2)
+            camera = replace(GESTURE_CAMERA, frame_ms=frame_ms)
+            seen = gesture_camera(2, timesteps=4, step_ms=5, seed=seed_of_stream(5, stream), camera=camera)
+            assert np.array_equal(made, pool_or(seen, 4))
 
     def test_what_cannot_be_used_is_refused(self, recorded: Path, tmp_path: Path) -> None:
         with pytest.raises(sx.TraceError, match="cannot be merged"):

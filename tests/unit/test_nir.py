@@ -13,13 +13,13 @@ import pytest
 import spikex_sim as sx
 from frameworks import SIDE, B, T, exact, inputs, sha256, spikes_of
 from nir_files import chain, conv, lif, write_graph
-from spikex_sim.sources.frameworks.nir import Network, load_nir
+from spikex_sim.sources.frameworks.nir import NirNetwork, load_nir
 from spikex_sim.sources.spike_files import load_spikes
 
 SPIKES = np.random.default_rng(0).random((3, 2, 6, 6, 8)) < 0.35
 
 
-def traced(network: Network, spikes: np.ndarray = SPIKES) -> sx.Trace:
+def traced(network: NirNetwork, spikes: np.ndarray = SPIKES) -> sx.Trace:
     return network.trace(np.packbits(spikes, axis=-1), spikes.shape[-1], batched=True, name="t", source="")
 
 

@@ -283,7 +283,7 @@ class TestStudies:
         monkeypatch.setattr(trained, "shipped_names", lambda: [])
         rows = trained.fig5(studies.Machines.of_presets(), silent, Material())
         assert {row["data"] for row in rows} == {trained.UNTRAINED}
-        trace = trained.recorded_network("nmnist")
+        trace = trained.camera_network("nmnist")
         spikes = trace.spikes(0)[0].reshape(-1, trace.timesteps)
         first = rows[0]
         assert (first["layer"], first["tws"]) == ("conv1", 1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers import Member, npy_bytes, zip_bytes
-from spikex_sim.core.errors import TraceError
+from spikex_sim.core.errors import OutputError, TraceError
 from spikex_sim.trace import npyzip, store
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, shown
 from spikex_sim.trace.store import load_trace, load_traces, save_trace
@@ -95,14 +95,14 @@ class TestWhatIsWrittenCanBeRead:
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(store, "write_npyzip", full)
-        with pytest.raises(TraceError, match=r"x\.npz: cannot be written: No space left on device"):
+        monkeypatch.setattr(npyzip, "write_npyzip", full)
+        with pytest.raises(OutputError, match=r"x\.npz: cannot be written: No space left on device"):
             save_trace(a_trace(name="other"), path)
         assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
 
     def test_no_folder_to_write_to(self, tmp_path):
         for ending in ("npz", "h5"):
-            with pytest.raises(TraceError, match="cannot be written"):
+            with pytest.raises(OutputError, match="cannot be written"):
                 save_trace(a_trace(), tmp_path / "absent" / f"x.{ending}")
 
     def test_what_could_not_be_read_is_not_written(self, tmp_path):

@@ -226,7 +226,3 @@ class TestHostileHdf5:
         with h5py.File(tmp_path / "t.h5", "w") as file:
             file["meta"] = 3
         refused(tmp_path / "t.h5", "0-d string", field="meta")
-
-    def test_without_h5py(self, path, monkeypatch):
-        monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-        refused(path, "pip install h5py")

@@ -7,10 +7,11 @@ import random
 import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 import spikex_sim as sx
 from command import files_under
 from spikex_sim.explore.sweeps import store
+from spikex_sim.papers.spikex import setting
 from sweeping import Watched, a_layer
 
 
@@ -97,6 +99,30 @@ class TestProcesses:
             rows = sx.sweep(tmp_path / "t.npz", {"tws": [1, 2]}, jobs=2, progress=change)
         assert all("not those the sweep began with" in row["error"] for row in rows)
 
+    def test_a_program_without_the_usual_guard_is_not_run_again(self, tmp_path: Path) -> None:
+        (tmp_path / "program.py").write_text(
+            "import threading, spikex_sim as sx\n"
+            "end = threading.Event()\n"
+            "threading.Thread(target=end.wait).start()\n"
+            "print(len(sx.sweep(sx.load_trace('t.npz'), {'tws': [1, 2]}, jobs=2)))\n"
+            "end.set()\n"
+        )
+        sx.save_trace(a_layer(), tmp_path / "t.npz")
+        done = subprocess.run(
+            [sys.executable, "program.py"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
+
+    @pytest.mark.parametrize("threads", [nullcontext, another_thread])
+    def test_settings_of_a_paper_alike(
+        self, threads: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(setting, "fit", setting.overrides_of)  # which takes no time
+        settings = [setting.defaults(), setting.of_preset(), setting.defaults()]
+        with setting.evaluator(1) as alone, threads(), setting.evaluator(2) as together:
+            assert together(settings) == alone(settings) == [setting.overrides_of(one) for one in settings]
+
 
 class TestFailures:
     def test_the_rest_goes_on_and_failures_are_tried_again(self, tmp_path: Path) -> None:
@@ -156,7 +182,7 @@ class TestInterrupted:
     def test_by_ctrl_c(self, tmp_path: Path, when: str, thread: str) -> None:
         watched = Watched(tmp_path, 4, 5, 5)
         running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
-        if when == "workers start":  # loky has a process of its own besides
+        if when == "workers start":  # those that are started have another one besides
             wait_for(lambda: len(running_below(running.pid)) > (3 if thread else 1))
             time.sleep(0.1 if thread else 0)
         else:
@@ -170,6 +196,15 @@ class TestInterrupted:
         assert len(finished) > 5 or when == "workers start"
         assert watched.finish("--jobs", 2, log="again")[0] == 0
         assert len(watched.begun("again")) == 100 - len(finished)
+
+    @started
+    def test_workers_end_with_the_sweep(self, tmp_path: Path, thread: str) -> None:
+        watched = Watched(tmp_path, 4, 5, 5)
+        running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
+        wait_for(lambda: len(watched.stored()) > 5)
+        running.kill()
+        running.communicate()
+        gone_soon(running.pid)
 
     def kill_until_done(self, watched: Watched, kills: int, out: str) -> None:
         """Kill a sweep again and again; nothing that was finished is begun again."""

@@ -19,9 +19,9 @@ import pytest
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from spikex_sim.core.counts import TENSORS
-from spikex_sim.run.observers import Recorder
+from spikex_sim.run.observers import Observed
 from spikex_sim.run.simulate import simulate
-from spikex_sim.run.timeline import TRACKS, count_slices, places, timeline_lines
+from spikex_sim.run.timeline import TRACKS, count_slices, timeline_lines
 from spikex_sim.run.transfers import REGION_BYTES, TRACED, count_transfers, transfer_lines
 from trace_files import a_trace
 
@@ -88,18 +88,18 @@ def trace_for(name: str) -> sx.Trace:
     return ONCE if name.startswith("spinalflow") else TRACE
 
 
-def recorded(
+def watched(
     name: str, *, engine: str = "fast", trace: sx.Trace | None = None, names: Any = None
-) -> tuple[Recorder, sx.RunResult]:
+) -> tuple[Observed, sx.RunResult]:
     arch, overrides = RUNS[name]
-    recorder = Recorder(names)
-    result = simulate(trace or trace_for(name), arch, engine=engine, overrides=overrides, observe=recorder)
-    return recorder, result
+    observed = Observed(names)
+    result = simulate(trace or trace_for(name), arch, engine=engine, overrides=overrides, observe=observed)
+    return observed, result
 
 
 def timeline(name: str, **how: Any) -> tuple[dict[str, Any], sx.RunResult]:
-    recorder, result = recorded(name, **how)
-    return json.loads("".join(timeline_lines(recorder.placed(), result))), result
+    observed, result = watched(name, **how)
+    return json.loads("".join(timeline_lines(observed.placed(), result))), result
 
 
 def slices(shown: dict[str, Any]) -> list[dict[str, Any]]:
@@ -142,8 +142,8 @@ class TestTimeline:
     @pytest.mark.parametrize("name", RUNS)
     def test_both_engines_and_two_runs_agree(self, name: str) -> None:
         texts = {
-            "".join(timeline_lines(recorder.placed(), result))
-            for recorder, result in (recorded(name, engine=engine) for engine in ("fast", "event", "fast"))
+            "".join(timeline_lines(observed.placed(), result))
+            for observed, result in (watched(name, engine=engine) for engine in ("fast", "event", "fast"))
         }
         assert len(texts) == 1
 
@@ -164,10 +164,6 @@ class TestTimeline:
         assert " fold 0 rows 0-7 taps 0-17 step 0" in names[0]
         names = [event["name"] for event in slices(timeline("spinalflow")[0]) if event["cat"] == "compute"]
         assert names[0] == 'compute a "b" group 0 position 0 step 0'
-
-    def test_other_schedules_have_tiles(self) -> None:
-        steps = recorded("spikex")[0].placed().__next__().timed.cost.traffic.steps  # type: ignore[union-attr]
-        assert places(object(), steps)[0] == "tile 0"
 
     def test_what_has_no_lbuf_has_no_tracks_for_it(self) -> None:
         events = timeline("sata")[0]["traceEvents"]
@@ -195,16 +191,16 @@ class TestTimeline:
 
 def test_outputs_stay_in_the_runs_that_say_so() -> None:
     for name in RUNS:
-        stays = [layer.mapping.get("glb_ofmap", "").startswith("kept") for layer in recorded(name)[1].layers]
+        stays = [layer.mapping.get("glb_ofmap", "").startswith("kept") for layer in watched(name)[1].layers]
         assert stays[0] == ("-kept" in name) and not any(stays[1:]), name
 
 
 class TestAccesses:
     @pytest.mark.parametrize("name", RUNS)
     def test_adds_up_to_the_accesses(self, name: str) -> None:
-        recorder, result = recorded(name)
+        observed, result = watched(name)
         levels = TRACED if result.arch.memory.lbuf.bytes else ("dram",)
-        rows = rows_of("".join(transfer_lines(recorder.placed(), levels)))
+        rows = rows_of("".join(transfer_lines(observed.placed(), levels)))
         listed: Counter[tuple[str, str, str]] = Counter()
         for row in rows:
             listed[row["level"], row["tensor"], row["direction"]] += int(row["bits"])
@@ -215,22 +211,22 @@ class TestAccesses:
                     assert listed[level, tensor, direction] == counted, (level, tensor, direction)
         cycles = [int(row["cycle"]) for row in rows]
         assert cycles == sorted(cycles) and cycles[0] >= 0 and cycles[-1] <= result.totals.cycles
-        assert len(rows) == sum(count_transfers(one.timed, levels) for one in recorder.placed() if one.timed)
+        assert len(rows) == sum(count_transfers(one.timed, levels) for one in observed.placed() if one.timed)
 
     def test_samples_share_regions(self) -> None:
-        recorder, result = recorded("spikex", trace=a_trace(3))
-        rows = rows_of("".join(transfer_lines(recorder.placed(), ["dram"])))
+        observed, result = watched("spikex", trace=a_trace(3))
+        rows = rows_of("".join(transfer_lines(observed.placed(), ["dram"])))
         assert sum(int(row["bits"]) for row in rows) == int(result.totals.accesses.bits[0].sum())
-        starts = {one.start for one in recorder.placed() if one.timed and one.timed.index == 0}
+        starts = {one.start for one in observed.placed() if one.timed and one.timed.index == 0}
         filters = {
             row["address"] for row in rows if row["tensor"] == "filter" and int(row["cycle"]) in starts
         }
         assert len(starts) == 3 and filters == {"0"}
 
     def test_dram_rows_begin_with_the_slices(self) -> None:
-        recorder, result = recorded("spikex-small")
-        rows = rows_of("".join(transfer_lines(recorder.placed(), ["dram"])))
-        shown = slices(json.loads("".join(timeline_lines(recorder.placed(), result))))
+        observed, result = watched("spikex-small")
+        rows = rows_of("".join(transfer_lines(observed.placed(), ["dram"])))
+        shown = slices(json.loads("".join(timeline_lines(observed.placed(), result))))
         for what, direction in (("fetch", "read"), ("write", "write")):
             bits: Counter[int] = Counter()
             for row in rows:
@@ -241,10 +237,10 @@ class TestAccesses:
 
     @pytest.mark.parametrize("name", ["spikex", "spikex-small", "systolic-ws-small", "spinalflow-small"])
     def test_regions_do_not_overlap(self, name: str) -> None:
-        recorder, _ = recorded(name, trace=None)
-        starts = [(one.start, one.name) for one in recorder.placed()]
+        observed, _ = watched(name, trace=None)
+        starts = [(one.start, one.name) for one in observed.placed()]
         spans: dict[tuple[str, str, str], list[int]] = {}
-        for row in rows_of("".join(transfer_lines(recorder.placed(), ["dram"]))):
+        for row in rows_of("".join(transfer_lines(observed.placed(), ["dram"]))):
             layer = [title for start, title in starts if start <= int(row["cycle"])][-1]
             kind = row["direction"] if row["tensor"] == "tag" else ""
             first = int(row["address"])
@@ -256,7 +252,7 @@ class TestAccesses:
         assert all(before[1] <= after[0] for before, after in pairwise(ordered))
 
     def test_addresses_follow_each_other(self) -> None:
-        rows = rows_of("".join(transfer_lines(recorded("systolic-os")[0].placed(), ["dram"])))
+        rows = rows_of("".join(transfer_lines(watched("systolic-os")[0].placed(), ["dram"])))
         written = [row for row in rows if row["tensor"] == "ofmap"]
         at = int(written[0]["address"]) * 8
         for row in written[:20]:
@@ -265,7 +261,7 @@ class TestAccesses:
 
     def test_engines_agree(self) -> None:
         texts = {
-            "".join(transfer_lines(recorded("spikex", engine=engine)[0].placed(), TRACED))
+            "".join(transfer_lines(watched("spikex", engine=engine)[0].placed(), TRACED))
             for engine in ("fast", "event")
         }
         assert len(texts) == 1
@@ -313,9 +309,9 @@ class TestCommand:
         assert files_under(here) == ["t.npz"]
 
     def test_what_is_counted_is_what_is_written(self) -> None:
-        recorder, result = recorded("spikex")
-        counted = sum(count_slices(one.timed) for one in recorder.placed() if one.timed)
-        assert counted == len(slices(json.loads("".join(timeline_lines(recorder.placed(), result)))))
+        observed, result = watched("spikex")
+        counted = sum(count_slices(one.timed) for one in observed.placed() if one.timed)
+        assert counted == len(slices(json.loads("".join(timeline_lines(observed.placed(), result)))))
 
     def test_nothing_half_written(
         self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

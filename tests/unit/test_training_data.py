@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from command import REPOSITORY
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.sources.events.formats import bin_events, load_recordings
-from spikex_sim.training.data import emulated_splits, recorded_splits, save_recordings, stratified
+from spikex_sim.training.data import emulated_splits, save_recordings, splits_of_recordings, stratified
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeEvents, batches
 
 NMNIST = REPOSITORY.parent / "shared" / "data" / "nmnist_small.npz"
@@ -138,7 +138,7 @@ def write_recordings(path: Path, **changes: object) -> None:
 
 
 def splits(path: Path, seed: int = 0, shape: tuple[int, ...] = (2, 34, 34)):
-    return recorded_splits(path, shape, 30, 10_000, seed=seed, augmentation=Augmentation())
+    return splits_of_recordings(path, shape, 30, 10_000, seed=seed, augmentation=Augmentation())
 
 
 def test_recordings_are_split_once(tmp_path: Path) -> None:
@@ -189,13 +189,15 @@ def test_real_recordings() -> None:
 def test_saved_samples_are_read_again(tmp_path: Path) -> None:
     made = emulated_splits((2, 16, 16), 11, 6, 5000, samples=20, seed=1, augmentation=Augmentation())
     save_recordings(made, tmp_path / "s.npz")
-    found = recorded_splits(tmp_path / "s.npz", (2, 16, 16), 6, 5000, seed=0, augmentation=Augmentation())
+    found = splits_of_recordings(
+        tmp_path / "s.npz", (2, 16, 16), 6, 5000, seed=0, augmentation=Augmentation()
+    )
     for part, count in ((found.training, 20), (found.validation, 10), (found.test, 10)):
         assert len(part.labels) == count
     every = np.arange(10)
     np.testing.assert_array_equal(found.test.batch(every, None), made.test.batch(every, None))
     np.testing.assert_array_equal(found.test.labels, made.test.labels)
-    halved = recorded_splits(tmp_path / "s.npz", (2, 8, 8), 6, 5000, seed=0, augmentation=Augmentation())
+    halved = splits_of_recordings(tmp_path / "s.npz", (2, 8, 8), 6, 5000, seed=0, augmentation=Augmentation())
     pooled = made.test.batch(every, None).reshape(6, 10, 2, 8, 2, 8, 2).max((4, 6))
     np.testing.assert_array_equal(halved.test.batch(every, None), pooled)
 
@@ -234,7 +236,7 @@ def test_a_folder_of_recordings_is_trained_on_as_its_files_are(tmp_path: Path) -
         t = np.sort(rng.integers(0, 300_000, 50))
         raw = np.stack([x, y, on << 7 | t >> 16, t >> 8, t], 1) & 255
         (folder / f"{number:05d}.bin").write_bytes(raw.astype(np.uint8).tobytes())
-    splits = recorded_splits(
+    splits = splits_of_recordings(
         tmp_path / "N-MNIST",
         (2, 34, 34),
         30,

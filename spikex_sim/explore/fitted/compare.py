@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.fitted.curves import QUANTITIES, HardwareModel
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import options_of
 from spikex_sim.spec.validation import validated
@@ -51,7 +52,7 @@ def compare(
     model: HardwareModel,
     traces: Trace | Sequence[Trace],
     tws: int,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> list[Prediction]:
     """Replay traces of a model's network on its accelerator, and predict what each layer costs.
 

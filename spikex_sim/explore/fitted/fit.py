@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.fitted.curves import QUANTITIES, FitError, HardwareModel, LayerFit, Point, Refusal
-from spikex_sim.explore.prefix import spiking
-from spikex_sim.run.replay import Progress
+from spikex_sim.explore.prefix import spiking, window_sizes
 from spikex_sim.run.simulate import prepare, versions
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.sources.clustered import (
@@ -29,8 +29,6 @@ from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.plan import Stage
 from spikex_sim.trace.trace import Trace
 
-TWS_CHOICES = (1, 2, 4, 8, 16)
-"""Window sizes by default, as far as a network has so many time points."""
 KNOTS = tuple(float(value) for value in np.geomspace(2.0**-12, 1.0, 19))
 """Densities at which the lines of a fit meet."""
 CAMERA: Mapping[str, Clustering] = {
@@ -63,7 +61,7 @@ def fit_hardware_model(
     samples: int = 2,
     clusterings: Mapping[str, Clustering] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> HardwareModel:
     """Simulate every layer at every window size on generated spikes, and fit what it cost.
 
@@ -101,7 +99,7 @@ def fit_hardware_model(
     accelerator = spiking(arch, 1, overrides)
     if samples < 1:
         raise ConfigError(f"must be at least 1, not {samples}", field="samples")
-    sizes = _sizes(tws_choices, description.timesteps)
+    sizes = window_sizes(tws_choices, description.timesteps)
     prepare()
     fits: list[LayerFit] = []
     refused: list[Refusal] = []
@@ -114,8 +112,7 @@ def fit_hardware_model(
             for at, kind in enumerate(kind for kind in kinds.values() for _ in range(samples))
         ]
         for tws in sizes:
-            if progress:
-                progress(f"{layer.name} TWS={tws}", done, len(layers))
+            progress(f"{layer.name} TWS={tws}", done, len(layers))
             try:
                 points = _simulated(single, fields, tws, accelerator, _giver(description, index))
             except ConfigError as exc:
@@ -127,8 +124,7 @@ def fit_hardware_model(
                 f"{layer.name} can have none of the window sizes: {refused[-1].reason}",
                 where=accelerator.name,
             )
-    if progress:
-        progress("done", len(layers), len(layers))
+    progress("done", len(layers), len(layers))
     return HardwareModel(
         network=description.name,
         arch=accelerator.name,
@@ -179,17 +175,6 @@ def layers_of(network: Network) -> dict[int, SingleLayer]:
     ]
     recorded = [index for index in range(len(stages)) if network.predecessors()[index] != (index - 1,)]
     return single_layers(stages, recorded)
-
-
-def _sizes(choices: Sequence[int] | None, timesteps: int) -> list[int]:
-    if choices is None:
-        return [tws for tws in TWS_CHOICES if tws <= timesteps]
-    for tws in choices:
-        if isinstance(tws, bool) or not isinstance(tws, int) or not 1 <= tws <= timesteps:
-            raise ConfigError(f"must be whole numbers from 1 to {timesteps}, not {tws!r:.40}", field="tws")
-    if not choices or len(set(choices)) < len(choices):
-        raise ConfigError("must name at least one window size, and none twice", field="tws")
-    return sorted(choices)
 
 
 def _giver(network: Network, index: int) -> Layer | None:

@@ -6,28 +6,22 @@ Each gives outcomes as they arrive and takes the next point only when it can be 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
 import pickle
-import signal
-import sys
-import tempfile
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from itertools import islice
-from multiprocessing import resource_tracker
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.files import write_files
 from spikex_sim.explore.sweeps.work import Outcome, Point, one_line, run_elsewhere, run_point
+from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.run.simulate import as_traces
 from spikex_sim.trace.trace import Trace
 
@@ -37,34 +31,9 @@ CLUSTER_POINTS = 500
 """Points that are on a cluster at a time."""
 CONNECT_SECONDS = 15
 """How long to wait for a Dask scheduler's answer."""
-ORPHAN_SECONDS = 0.5
-"""How often a worker looks whether its sweep is still there."""
 
-
-@dataclass(frozen=True)
-class Spooled:
-    """A trace that was made in memory and that this process wrote, pickled, for its workers.
-
-    Attributes
-    ----------
-    path : Path
-        In a folder that nobody else can write to.
-    """
-
-    path: Path
-
-    def write(self, samples: Sequence[Trace]) -> None:
-        """Write traces as they are, with hash and origin."""
-        self.path.write_bytes(pickle.dumps(list(samples), protocol=pickle.HIGHEST_PROTOCOL))
-
-    def read(self) -> list[Trace]:
-        """Read it in another process."""
-        found: list[Trace] = pickle.loads(self.path.read_bytes())
-        return found
-
-
-Source = Path | Spooled | Sequence[Trace]
-"""Where a worker has a trace from: a file or folder, or memory that it shares."""
+Source = Sequence[Trace] | Callable[[], Sequence[Trace]]
+"""Samples of a trace in memory that a worker has in common with us, or what reads them."""
 
 
 def in_process(points: Iterable[Point], traces: Sequence[Sequence[Trace]]) -> Iterator[Outcome]:
@@ -92,19 +61,15 @@ def in_processes(
     Notes
     -----
     Where that is safe, on Linux in a process without threads, workers are forks of this process, which have
-    all modules and traces at once. Elsewhere joblib's loky starts them, and each reads a trace when it first
-    needs it.
+    all modules and traces at once. Elsewhere they begin empty, and each reads a trace when it first needs it.
 
     A worker that is killed, by lack of memory say, takes the others with it. What was in flight is then run
     alone, one point after the other, so that the one that is to blame fails and no other does.
     """
-    waiting = iter(points)
+    waiting, forked = iter(points), can_fork()
     with ExitStack() as stack:
-        crew: Callable[[], AbstractContextManager[Executor]]
-        if sys.platform == "linux" and threading.active_count() == 1:
-            crew = partial(_forks, traces, jobs)
-        else:
-            crew = partial(_starts, stack.enter_context(_files(traces, files)), jobs)
+        sources = traces if forked else stack.enter_context(_written(traces, files))
+        crew = partial(Workers, jobs, forked=forked, begin=_begin, given=(sources,))
         while True:
             flying: dict[str, Point] = {}
             try:
@@ -119,7 +84,7 @@ def in_processes(
                 try:
                     yield from _worked([point], crew, 1)
                 except BrokenProcessPool:
-                    yield Outcome(point.key, error="its process was killed; did it need too much memory?")
+                    yield Outcome(point.key, error=KILLED)
 
 
 def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], address: str) -> Iterator[Outcome]:
@@ -205,15 +170,12 @@ def _noted(points: Iterator[Point], flying: dict[str, Point]) -> Iterator[Point]
         yield point
 
 
-def _worked(
-    points: Iterable[Point], crew: Callable[[], AbstractContextManager[Executor]], most: int
-) -> Iterator[Outcome]:
+def _worked(points: Iterable[Point], crew: Callable[[], Workers], most: int) -> Iterator[Outcome]:
     """Outcomes as they arrive, with so many points on their way at a time."""
-    with crew() as executor:
+    with crew() as workers:
         flying: set[Future[Outcome]] = set()
         for point in points:
-            with _interrupts_held():  # from workers, which the first one starts
-                flying.add(executor.submit(_run, point))
+            flying.add(workers.submit(_run, point))
             if len(flying) == most:
                 yield from _landed(flying)
         while flying:
@@ -228,92 +190,42 @@ def _landed(flying: set[Future[Outcome]]) -> Iterator[Outcome]:
 
 
 @contextmanager
-def _forks(traces: Sequence[Sequence[Trace]], jobs: int) -> Iterator[Executor]:
-    others = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("fork"), initializer=_begin, initargs=(os.getpid(), traces)
-    )
-    try:
-        yield executor
-    except BaseException:
-        for child in multiprocessing.active_children():
-            if child not in others:
-                child.kill()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _starts(files: Sequence[Path | Spooled], jobs: int) -> Iterator[Executor]:
-    from joblib.externals.loky import get_reusable_executor
-
-    resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
-    executor = get_reusable_executor(
-        max_workers=jobs, initializer=_begin, initargs=(os.getpid(), files), reuse=False
-    )
-    try:
-        yield executor
-    finally:
-        # Workers that live on would keep traces, energy tables and the working folder of this sweep.
-        executor.shutdown(wait=True, kill_workers=True)
-
-
-@contextmanager
-def _files(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) -> Iterator[list[Path | Spooled]]:
-    """Where workers can read the traces; those that were made in memory are written for them."""
-    with ExitStack() as stack:
-        found: list[Path | Spooled] = []
-        for samples, file in zip(traces, files, strict=True):
+def _written(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) -> Iterator[list[Source]]:
+    """Where workers can read the traces; those that were made in memory are written, in a folder of ours."""
+    with TemporaryDirectory(prefix="spikex-sweep-") as folder:
+        found: list[Source] = []
+        for number, (samples, file) in enumerate(zip(traces, files, strict=True)):
             if file is not None:
-                found.append(file.absolute())
+                found.append(partial(as_traces, file.absolute()))
                 continue
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="spikex-sweep-"))
-            spooled = Spooled(Path(folder, "trace"))
-            spooled.write(samples)
-            found.append(spooled)
+            [path] = write_files(folder, {f"{number}": pickle.dumps(list(samples), pickle.HIGHEST_PROTOCOL)})
+            found.append(partial(_unpickled, path))
         yield found
+
+
+def _unpickled(path: Path) -> list[Trace]:
+    """Traces that the sweep's own process has written, with hash and origin."""
+    found: list[Trace] = pickle.loads(path.read_bytes())
+    return found
 
 
 _sources: list[Source] = []
 """Of a worker process; set when it begins."""
 
 
-def _begin(parent: int, sources: Sequence[Source]) -> None:
-    """Make a worker ready; it leaves Ctrl-C to the sweep's process, and ends when that is gone, however."""
+def _begin(sources: Sequence[Source]) -> None:
     _sources[:] = sources
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(ORPHAN_SECONDS)
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(point: Point) -> Outcome:
-    source = _sources[point.source]
     try:
-        samples = _read(source) if isinstance(source, Path | Spooled) else source
+        samples = _samples(point.source)
     except Exception as exc:
         return Outcome(point.key, error=one_line(exc))
     return run_elsewhere(point, samples)
 
 
 @lru_cache(maxsize=1)
-def _read(file: Path | Spooled) -> list[Trace]:
-    return file.read() if isinstance(file, Spooled) else as_traces(file)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits until the end; processes that start meanwhile never hear of it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def _samples(source: int) -> Sequence[Trace]:
+    found = _sources[source]
+    return found() if callable(found) else found

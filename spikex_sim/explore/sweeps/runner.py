@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import writable_folder
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.sweeps import pools
 from spikex_sim.explore.sweeps.grid import Axis, check_count, points
 from spikex_sim.explore.sweeps.store import SweepStore
@@ -21,7 +22,6 @@ from spikex_sim.trace.trace import Trace
 
 TraceLike = Trace | str | Path
 ArchLike = str | Path | Accelerator
-Progress = Callable[[str, int, int], None]
 MAX_JOBS = 256
 """Most processes of one sweep."""
 
@@ -93,7 +93,7 @@ def sweep(
     planned = list(_plan(loaded, configurations, engine))
     folder = None if out is None else writable_folder(out)
     with SweepStore(folder and folder / "sweep.sqlite") as store:
-        errors = _run(planned, traces, loaded, store, jobs, scheduler, progress)
+        errors = _run(planned, traces, loaded, store, jobs, scheduler, progress or silent)
         rows = [row_of(labels, *_found(store, point, errors)) for labels, point in planned]
     if folder is not None:
         write_table(folder, rows, parquet=parquet)
@@ -130,15 +130,14 @@ def _run(
     store: SweepStore,
     jobs: int,
     scheduler: str | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, str]:
     """Run what the store does not have; return the errors of points that failed."""
     labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
     todo = {p.key: p for _, p in planned if store.find(p.key, set(MEASURES)) is None}
     done = len(labels) - len(todo)
     errors: dict[str, str] = {}
-    if progress:
-        progress("sweep", done, len(labels))
+    progress("sweep", done, len(labels))
     # Another sweep may have finished a point since.
     waiting = (point for point in todo.values() if not store.has(point.key))
     workers = min(jobs, len(todo))
@@ -150,10 +149,8 @@ def _run(
             else:
                 store.add(outcome.key, outcome.row)
             done += 1
-            if progress:
-                progress(labels[outcome.key], done, len(labels))
-    if progress:
-        progress("done", len(labels), len(labels))
+            progress(labels[outcome.key], done, len(labels))
+    progress("done", len(labels), len(labels))
     return errors
 
 

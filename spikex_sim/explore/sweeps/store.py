@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -60,6 +61,7 @@ class SweepStore:
             self._database.execute("SELECT key, row, finished FROM points LIMIT 1")
             self._database.execute("SELECT id, key, error, ended FROM attempts LIMIT 1")
         except sqlite3.Error as exc:
+            self._give_up(path)
             raise OutputError(f"cannot be used as a sweep store: {exc}", where=self._where) from None
 
     def __enter__(self) -> SweepStore:
@@ -109,7 +111,7 @@ class SweepStore:
                 raise self._unwritable(exc) from None
 
     def add_failure(self, key: str, error: str) -> None:
-        """Record that a point was tried and failed; it will be tried again."""
+        """Note that a point was tried and failed; it will be tried again."""
         self._execute("INSERT INTO attempts (key, error) VALUES (?, ?)", key, error)
 
     def _execute(self, statement: str, *values: str) -> list[Any]:
@@ -136,6 +138,13 @@ class SweepStore:
                 time.sleep(0.05)
             else:
                 return
+
+    def _give_up(self, path: Path | None) -> None:
+        """Close a store that cannot be used; an empty file is not left behind."""
+        with suppress(AttributeError, OSError):
+            self._database.close()
+            if path is not None and not path.stat().st_size:
+                path.unlink()
 
     def _unwritable(self, exc: sqlite3.Error) -> OutputError:
         return OutputError(

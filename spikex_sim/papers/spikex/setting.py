@@ -7,17 +7,18 @@ turn takes the value of its range with the least error, until none moves any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from joblib import Parallel, delayed
-
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.progress import Progress, silent
+from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.papers.spikex.measures import measured, trends
 from spikex_sim.papers.spikex.published import published
 from spikex_sim.papers.spikex.studies import FIG9_RATES, FIG10_RATES, Machines, Rows, fig9, fig10, fig12
-from spikex_sim.run.replay import Progress
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 
@@ -231,10 +232,6 @@ def machines_of(setting: Setting) -> Machines:
     return Machines(load_accelerator("spikex", keys), load_accelerator("ptb", shared))
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Report nothing."""
-
-
 @dataclass(frozen=True)
 class Fit:
     """How far a setting is from the published numbers.
@@ -280,9 +277,9 @@ def fit(setting: Setting) -> Fit:
     tables: dict[str, Rows] = {}
     try:
         machines = machines_of(setting)
-        tables["fig9"] = fig9(machines, _silent, (max(FIG9_RATES), min(FIG9_RATES)))
-        tables["fig10"] = fig10(machines, _silent, (max(FIG10_RATES), min(FIG10_RATES)))
-        tables["fig12"] = fig12(machines, _silent)
+        tables["fig9"] = fig9(machines, silent, (max(FIG9_RATES), min(FIG9_RATES)))
+        tables["fig10"] = fig10(machines, silent, (max(FIG10_RATES), min(FIG10_RATES)))
+        tables["fig12"] = fig12(machines, silent)
     except SpikexError:  # a buffer that is too small: the setting cannot be built
         return Fit({row.id: 0.0 for row in published() if row.figure in FITTED}, LARGEST_BROKEN)
     values = {row.id: (measured(row.id, tables), row.value) for row in published() if row.figure in FITTED}
@@ -294,18 +291,23 @@ Evaluate = Callable[[list[Setting]], list[Fit]]
 """Fits of several settings; a place to run them in parallel."""
 
 
-def evaluator(jobs: int) -> Evaluate:
+@contextmanager
+def evaluator(jobs: int) -> Iterator[Evaluate]:
     """Fit settings in several processes, each setting once."""
     known: dict[tuple[str, ...], Fit] = {}
+    with nullcontext() if jobs == 1 else Workers(jobs, forked=can_fork()) as workers:
+        run = workers.map if workers else map
 
-    def evaluate(settings: list[Setting]) -> list[Fit]:
-        keys = [tuple(setting[parameter.name] for parameter in PARAMETERS) for setting in settings]
-        new = {key: setting for key, setting in zip(keys, settings, strict=True) if key not in known}
-        fits = Parallel(n_jobs=jobs, max_nbytes=None)(delayed(fit)(setting) for setting in new.values())
-        known.update(zip(new, fits, strict=True))
-        return [known[key] for key in keys]
+        def evaluate(settings: list[Setting]) -> list[Fit]:
+            keys = [tuple(setting[parameter.name] for parameter in PARAMETERS) for setting in settings]
+            new = {key: setting for key, setting in zip(keys, settings, strict=True) if key not in known}
+            try:
+                known.update(zip(new, run(fit, new.values()), strict=True))
+            except BrokenProcessPool:
+                raise SpikexError(KILLED, where="a setting") from None
+            return [known[key] for key in keys]
 
-    return evaluate
+        yield evaluate
 
 
 def neighbours(setting: Setting, parameter: Parameter) -> list[Setting]:

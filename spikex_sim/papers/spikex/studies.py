@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from spikex_sim.core.progress import Progress
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.costs.energy import COMPONENTS
-from spikex_sim.papers.spikex.workloads import bernoulli_layer, recorded_network
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.papers.spikex.workloads import bernoulli_layer, camera_network
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import Costs, RunResult
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.arch import Accelerator
@@ -115,7 +116,7 @@ def fig10(machines: Machines, progress: Progress, rates: tuple[float, ...] = FIG
 
 def fig11(machines: Machines, progress: Progress) -> Rows:
     """Energy of DVS-Gesture Large CONV2 against TWS (Fig. 11, Section VI-B)."""
-    trace = recorded_network("dvs-gesture-large")
+    trace = camera_network("dvs-gesture-large")
     rows = []
     for at, tws in enumerate(WINDOWS):
         progress(f"TWS={tws}", at, len(WINDOWS))
@@ -126,7 +127,7 @@ def fig11(machines: Machines, progress: Progress) -> Rows:
 
 def fig12(machines: Machines, progress: Progress) -> Rows:
     """Energy of fully connected layers by component and by use (Fig. 12, Section VI-B)."""
-    trace = recorded_network(FIG12_NETWORK)
+    trace = camera_network(FIG12_NETWORK)
     rows: Rows = []
     for at, tws in enumerate(FIG12_TWS):
         progress(f"TWS={tws}", at, len(FIG12_TWS))

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress
 from spikex_sim.explore.evaluation import evaluate
 from spikex_sim.papers.spikex.studies import WINDOWS, Machines, Rows, costs_of, densities_of
-from spikex_sim.papers.spikex.workloads import NETWORKS, recorded_network
-from spikex_sim.run.replay import Progress, TimedLayer
+from spikex_sim.papers.spikex.workloads import NETWORKS, camera_network
+from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
-from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples, step_of
+from spikex_sim.sources.samples import LabelledSamples, samples_for
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
 from spikex_sim.trace.trace import Trace
 
@@ -86,12 +87,7 @@ class Material:
 
     def labelled(self, trained: TrainedNetwork) -> LabelledSamples:
         """Samples for a network: its recordings, or emulated ones."""
-        shape, own = trained.layers[0].input_shape, trained.card.get("step_us")
-        step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
-        if trained.network in self.data:
-            path = self.data[trained.network]
-            return load_samples(path, shape, trained.timesteps, step_us, limit=self.samples)
-        return emulated_samples(shape, trained.timesteps, step_us, count=self.samples)
+        return samples_for(trained, self.data.get(trained.network), limit=self.samples)
 
     def trace(self, trained: TrainedNetwork) -> Trace:
         """All samples of a network as one trace."""
@@ -114,7 +110,7 @@ def fig5(machines: Machines, progress: Progress, material: Material) -> Rows:
         traces = {name: material.trace(one) for name, one in there.items()}
         about = {name: material.labelled(one).source for name, one in there.items()}
         if not traces:
-            traces, about = {"base": recorded_network(network)}, {"base": UNTRAINED}
+            traces, about = {"base": camera_network(network)}, {"base": UNTRAINED}
         for variant, trace in traces.items():
             for tws in WINDOWS:
                 progress(f"{network} {variant} TWS={tws}", at, len(NETWORKS))
@@ -167,7 +163,7 @@ def fig13(machines: Machines, progress: Progress, material: Material) -> Rows:
 
 
 def _untrained(machines: Machines, network: str, progress: Progress, at: int) -> Rows:
-    trace = recorded_network(network)
+    trace = camera_network(network)
     rows: Rows = []
     for name, arch in (("PTB", machines.ptb), ("SpikeX", machines.spikex)):
         progress(f"{network} {name}", at, len(NETWORKS))

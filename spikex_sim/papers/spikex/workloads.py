@@ -12,17 +12,17 @@ import numpy as np
 
 from spikex_sim.data import default_trace_path
 from spikex_sim.explore.seeded_network import attach_network
-from spikex_sim.sources.synth import bernoulli, gesture_camera, pool_or
+from spikex_sim.sources.cameras.gestures import SENSOR
+from spikex_sim.sources.samples import emulated
+from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.networks import load_network
 from spikex_sim.trace.store import load_trace
 from spikex_sim.trace.trace import Trace
 
 NETWORKS = ("dvs-gesture-medium", "dvs-gesture-large", "nmnist")
 """Networks of Table II."""
-CAMERA_SIDE = 128
-"""Pixels of a side of the emulated DVS camera."""
 GESTURE = 3
-"""Gesture that is recorded: the arms."""
+"""Gesture that is seen: the arms."""
 
 
 @lru_cache(maxsize=64)
@@ -47,17 +47,16 @@ def bernoulli_layer(network: str, layer: str, rate: float, samples: int) -> Trac
 
 
 @lru_cache(maxsize=4)
-def recorded_network(network: str) -> Trace:
-    """Recording of an emulated event camera, and a network of Table II with seeded weights."""
+def camera_network(network: str) -> Trace:
+    """What an emulated event camera saw, and a network of Table II with seeded weights."""
     if network == "nmnist":
         return load_trace(default_trace_path())
     preset = load_network(network)
-    side = preset.layers[0].input_shape[1]
-    watched = gesture_camera(GESTURE, timesteps=preset.timesteps)
+    shape = preset.layers[0].input_shape
     return attach_network(
-        pool_or(watched, CAMERA_SIDE // side),
+        emulated("gestures", shape, GESTURE, timesteps=preset.timesteps, seed=0),
         preset,
         seed=0,
         name=f"{network}-arms",
-        source=f"{CAMERA_SIDE}x{CAMERA_SIDE} event camera over moving arms, OR-pooled to {side}x{side}",
+        source=f"{SENSOR}x{SENSOR} event camera over moving arms, OR-pooled to {shape[1]}x{shape[2]}",
     )

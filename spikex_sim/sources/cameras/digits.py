@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.trace.npyzip import NpyZip
+from spikex_sim.trace.npyzip import open_npz
 
 SENSOR = 34
 """Rows and columns of N-MNIST (Orchard et al., Front. Neurosci. 9:437, 2015)."""
@@ -32,8 +33,9 @@ def digit_images() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
     1998, doi:10.24432/C50P49, CC BY 4.0.
     """
-    with (resources.files("spikex_sim.sources.cameras") / "digits.npz").open("rb") as handle:
-        archive = NpyZip(handle, "digits.npz")
+    with open_npz(
+        Path(str(resources.files("spikex_sim.sources.cameras") / "digits.npz")), 1 << 20
+    ) as archive:
         return archive.read("images"), archive.read("label")
 
 

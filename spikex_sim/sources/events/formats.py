@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from spikex_sim.sources.events.events import (
     Recordings,
     check_events,
 )
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_regular, shown
+from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_npz, open_regular, shown
 
 __all__ = [
     "MAX_FRAME_BYTES",
@@ -114,9 +113,8 @@ def recording_format(path: str | Path) -> str:
 
 
 def _load_npz(path: Path) -> Recordings:
-    where = shown(path, 400)
-    with open_regular(path, MAX_RECORDING_BYTES) as handle:
-        archive = NpyZip(handle, where, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
+        where = archive.where
         _check_declared(archive, where)
         arrays = {key: archive.read(key) for key in _REQUIRED}
         offsets = _offsets(arrays["offsets"], len(arrays["x"]), where)

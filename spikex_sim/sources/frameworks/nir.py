@@ -46,7 +46,7 @@ _NEVER = {
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class NirNetwork:
     """Layers of a graph, in order, and their weights and biases by layer."""
 
     layers: tuple[Layer, ...]
@@ -89,7 +89,7 @@ class Network:
         return made
 
 
-def load_nir(path: str | Path, dt_s: float = DT_S) -> Network:
+def load_nir(path: str | Path, dt_s: float = DT_S) -> NirNetwork:
     """Read a ``.nir`` file.
 
     Parameters
@@ -163,11 +163,11 @@ class _Builder:
             raise node.error("has no Conv2d, Linear or Affine before it")
         getattr(self, f"_{node.kind.lower()}")(node)
 
-    def network(self) -> Network:
+    def network(self) -> NirNetwork:
         """What was built."""
         if not self.weights:
             raise TraceError("has no Conv2d, Linear or Affine with neurons after it", where=self.where)
-        return Network(tuple(self.layers), self.weights, self.biases, self.where)
+        return NirNetwork(tuple(self.layers), self.weights, self.biases, self.where)
 
     def _input(self, node: Node) -> None:
         shape = node.numbers("shape").ravel()

@@ -122,7 +122,7 @@ def _graph(file: Hdf5Arrays, where: str) -> Graph:
         message = f"its arrays take {human_bytes(total)}; {human_bytes(MAX_GRAPH_BYTES)} are read"
         raise TraceError(message, where=where)
     nodes = {name: _node(file, name, parameters, where) for name, parameters in grouped.items()}
-    edges = dict.fromkeys((source, target) for source, target in file.texts("node/edges", MAX_NODES, 2))
+    edges = dict.fromkeys(file.pairs("node/edges", MAX_NAME_CHARS, MAX_NODES))
     for name in (name for edge in edges for name in edge):
         if name not in nodes:
             raise TraceError(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.chain import Chain
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described, dynamics_of
 from spikex_sim.sources.frameworks.seen import Horizon, Role, Seen
@@ -34,7 +35,7 @@ def record(
     closed_loop: bool = False,
     label: int | tuple[int, ...] | None = None,
     name: str = "",
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Trace:
     """Run a network on spikes and record it.
 
@@ -99,7 +100,7 @@ def record(
     try:
         watched = _watched(torch, model, dict(neurons or {}), set(skip))
         with _prepared(torch, model), _hooks(watched, horizon) as order:
-            _run(model, _on_device(model, spikes), horizon, progress)
+            _run(model, _on_device(model, spikes), horizon, progress or silent)
         chain = Chain(where, horizon, nearest=nearest)
         for seen in order:
             chain.add(seen)
@@ -250,7 +251,7 @@ def _on_device(model: Any, spikes: Any) -> Any:
     return spikes.to(parameter.device, parameter.dtype)
 
 
-def _run(model: Any, spikes: Any, horizon: Horizon, progress: Callable[[str, int, int], None] | None) -> None:
+def _run(model: Any, spikes: Any, horizon: Horizon, progress: Progress) -> None:
     try:
         if horizon.sequence:
             model(spikes)
@@ -259,8 +260,7 @@ def _run(model: Any, spikes: Any, horizon: Horizon, progress: Callable[[str, int
         returns_state = type(model).__module__.partition(".")[0] == "norse"
         state = None
         for time, now in enumerate(spikes):
-            if progress is not None:
-                progress("recording", time, horizon.timesteps)
+            progress("recording", time, horizon.timesteps)
             if returns_state:
                 _, state = model(now, state)
             else:

@@ -1,0 +1,96 @@
+"""Worker processes: they leave Ctrl-C to the process that started them, and end with it, however it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from types import ModuleType, TracebackType
+from typing import Any, Literal
+
+KILLED = "its process was killed; did it need too much memory?"
+"""What can be said of work whose worker went away."""
+
+
+def can_fork() -> bool:
+    """Whether workers may be forks of this process, which start at once and have all that it has."""
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+class Workers(ProcessPoolExecutor):
+    """Worker processes on this machine.
+
+    Parameters
+    ----------
+    jobs : int
+        How many.
+    forked : bool
+        Whether they are forks of this process, or begin with an empty one.
+    begin : callable, optional
+        What each calls first, with ``given``.
+    given : sequence
+        Reaches forks as it is, and others pickled.
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        *,
+        forked: bool,
+        begin: Callable[..., None] | None = None,
+        given: tuple[Any, ...] = (),
+    ) -> None:
+        if not forked and os.name == "posix":
+            resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
+        context = multiprocessing.get_context("fork" if forked else "spawn")
+        super().__init__(jobs, context, _begin, (begin, given))
+
+    def submit(self, *what: Any, **options: Any) -> Future[Any]:
+        """Hand work over, to a worker that is started now if need be."""
+        with _apart():
+            return super().submit(*what, **options)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if kind is not None:
+            for process in list(self._processes.values()):
+                process.kill()
+        self.shutdown(cancel_futures=True)
+        return False
+
+
+def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
+    def watch() -> None:
+        if parent := multiprocessing.parent_process():
+            parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+    if begin is not None:
+        begin(*given)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Hold Ctrl-C back, of which processes that start meanwhile never hear; nor do they run this program.
+
+    Workers need nothing of the program that uses this package. So it may lack the usual
+    ``if __name__ == "__main__"``.
+    """
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    held = {signal.SIGINT} if hasattr(signal, "pthread_sigmask") else set()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held) if held else held
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
+        if held:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
