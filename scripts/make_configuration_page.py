@@ -1,4 +1,4 @@
-"""Rewrite the table of configuration keys in docs/configuration.md from the program's own description."""
+"""Rewrite the tables of configuration keys in docs/configuration.md from the program's own description."""
 
 from __future__ import annotations
 
@@ -9,18 +9,33 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.spec.load import describe_keys
+from spikex_sim.core.registry import plugin_names
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import describe_keys, options_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 START, END = "<!-- keys: made by scripts/make_configuration_page.py -->", "<!-- end of keys -->"
+NOT_THERE = object()
 LARGEST_SHOWN = 1_000_000
 """Limits from here on only keep out mistakes and are not shown."""
 
 
-def table() -> str:
-    """Every configuration key with default, unit, accepted values and meaning, as a Markdown table."""
+def tables() -> str:
+    """The keys that all machines read, and those of each."""
+    common = list(describe_keys(Accelerator()))
+    known = {key: default for key, _, default in common}
+    parts = [table(common)]
+    for name in plugin_names("accelerators"):
+        own = [item for item in describe_keys(options_of(name)()) if item[2] != known.get(item[0], NOT_THERE)]
+        if own:
+            parts.append(f"### {name}\n\n{table(own)}")
+    return "\n\n".join(parts)
+
+
+def table(keys: list[tuple[str, FieldInfo, Any]]) -> str:
+    """Keys with default, unit, accepted values and meaning, as a Markdown table."""
     rows = ["| key | default | unit | accepts | meaning |", "|---|---|---|---|---|"]
-    for key, info, default in describe_keys():
+    for key, info, default in keys:
         extra = info.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         cells = (f"`{key}`", f"`{_yaml(default)}`", unit, _accepts(info), info.description or "")
@@ -29,10 +44,10 @@ def table() -> str:
 
 
 def rewritten(page: str) -> str:
-    """Put the current table between the page's two markers."""
+    """Put the current tables between the page's two markers."""
     before, rest = page.split(START)
     _, after = rest.split(END)
-    return f"{before}{START}\n{table()}\n{END}{after}"
+    return f"{before}{START}\n{tables()}\n\n{END}{after}"
 
 
 def _yaml(value: Any) -> str:

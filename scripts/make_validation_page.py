@@ -91,7 +91,7 @@ def lif_pj(result: RunResult) -> float:
     """Energy of the LIF units: clocked units, and updates."""
     table = EnergyTable.load(result.arch.energy.table)
     array = result.arch.array
-    units = array.rows * -(-array.cols // result.arch.lif_sharing)
+    units = array.rows * -(-array.cols // result.arch.get("lif_sharing", default=1))
     totals = result.totals
     return (
         units * totals.cycles * table.only("lif_idle").energy_pj

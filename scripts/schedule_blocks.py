@@ -21,6 +21,7 @@ from spikex_sim.schedules.base import Layout, Schedule, widths_of
 from spikex_sim.schedules.dense.activations import Activations, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.schedules.ntwu.laying import batch_counts
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
@@ -179,10 +180,11 @@ class Case:
         scheduler, widths = plugin("accelerators", arch.scheduler), widths_of(layer.neuron.datapath, arch)
         packed = trace.inputs[0][0]
         inputs: WindowedSpikes | Activations
-        if arch.activation_bits > 1:
-            inputs = Activations(spike_counts(packed, arch.activation_bits).ravel())
+        if arch.input_bits > 1:
+            inputs = Activations(spike_counts(packed, arch.input_bits).ravel())
         else:
-            inputs = window_spikes(packed, TIMESTEPS, scheduler.window_size(TWS, TIMESTEPS, arch))
+            tws = scheduler.window_size(arch.get("tws", default=1), TIMESTEPS, arch)
+            inputs = window_spikes(packed, TIMESTEPS, tws)
         schedule = scheduler.schedule(layer, inputs, True, widths.potential, arch)
         return cls(name, arch, schedule, inputs, schedule.lay_out(widths, arch))
 
@@ -235,6 +237,7 @@ def _of_batches(case: Case, schedule: NtwuSchedule) -> Drawing:
     title = f"{schedule.mode} mode" if schedule.mode else ""
     title = ", ".join(filter(None, [case.name.removesuffix("-temporal"), title]))
     drawing = Drawing(title, _bands("column"), "row", [("tap", [])])
+    assert isinstance(case.arch, NtwuOptions)
     counts, rows, tws = batch_counts(schedule, case.arch), schedule.groups.sizes[0], schedule.tws
     skew = rows - 1 + int(np.diff(schedule.batch_columns).max()) - 1
     start = 0
@@ -299,14 +302,14 @@ def _skipped_windows(schedule: NtwuSchedule) -> list[int]:
     return skipped
 
 
-def _update_phases(schedule: NtwuSchedule, arch: Accelerator, columns: range) -> list[list[tuple[str, int]]]:
+def _update_phases(schedule: NtwuSchedule, arch: NtwuOptions, columns: range) -> list[list[tuple[str, int]]]:
     """What each column of a batch does in the update phase: windows of a position follow each other."""
     skipped = _skipped_windows(schedule)
     spent: dict[int, int] = {}
     phases = []
     for i in columns:
         position = int(schedule.position[i])
-        leak = arch.leak_catchup_cycles * skipped[i]
+        leak = arch.get("leak_catchup_cycles", default=1) * skipped[i]
         waits = spent.get(position, 0)
         phases.append([("idle", waits), ("leak", leak), ("update", schedule.tws)])
         spent[position] = waits + leak + schedule.tws

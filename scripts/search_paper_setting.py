@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from spikex_sim.papers.spikex.setting import (
-    OWN_TILES,
+    OWN_KEYS,
     PARAMETERS,
     Fit,
     Setting,
@@ -32,7 +32,7 @@ from spikex_sim.run.simulate import prepare
 PRESETS = Path(__file__).resolve().parents[1] / "spikex_sim" / "spec" / "presets"
 SEED = 0
 IMPLIED = {
-    "GLB shares ifmap/filter/ofmap/psum": "0.25/0.25/0.5/0",
+    "GLB shares ifmap/filter/ofmap": "0.25/0.25/0.5",
     "zero spikes in a streamed slot spare the addition": "no",
     "outputs stay in the GLB if they fit": "true",
     "DRAM energy of weights": "resident",
@@ -57,9 +57,9 @@ def write(setting: Setting, found: Fit) -> None:
     """Write the two presets."""
     about = {"within": found.within, "rows": len(found.ratios), "error": found.error()}
     keys = overrides_of(setting)
-    tiles = {key: value for key, value in keys.items() if key in OWN_TILES}
-    shared = {key: value for key, value in keys.items() if key not in OWN_TILES}
-    spikex = {"base": "spikex", "name": "spikex-paper"} | shared | tiles
+    own = {key: value for key, value in keys.items() if key in OWN_KEYS}
+    shared = {key: value for key, value in keys.items() if key not in OWN_KEYS}
+    spikex = {"base": "spikex", "name": "spikex-paper"} | shared | own
     ptb = {"base": "ptb", "name": "ptb-paper"} | shared
     for name, values, what in (
         ("spikex-paper", spikex, "SpikeX as its paper may have had it."),

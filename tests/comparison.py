@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import naive_cost
+from own_keys import own
 from pipeline import Run, oracle_config, run
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.schedules.base import APART, Handover
@@ -67,7 +68,7 @@ def assert_costs(
     workload: Workload, base: str, keys: dict[str, Any], handover: Handover = APART
 ) -> Run | None:
     """Compare all costs; None where both say that a buffer is too small."""
-    arch = load_accelerator(base, keys)
+    arch = load_accelerator(base, own(base, keys))
     refused = None
     try:
         want = naive_cost.cost(

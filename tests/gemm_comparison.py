@@ -15,6 +15,7 @@ import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
+from own_keys import own
 from pipeline import laid_out, widths
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import plugin
@@ -30,7 +31,9 @@ DURATION_COLUMNS = {"fetch": "f", "load": "l", "compute": "c", "store": "s", "wr
 
 def oracle_config(arch: sx.Accelerator) -> dict[str, Any]:
     """Return an accelerator's settings in the form that `naive_gemm.cost` takes."""
-    config = arch.model_dump()
+    others = {"activation_bits": 1, "lif_sharing": 1, "cycles_model": "overlapped"}  # of machines without
+    config = others | arch.model_dump()
+    config["mapping"] = {"positions": "auto", "windows": "auto"} | config["mapping"]
     memory = config["memory"]
     clock_hz = Fraction(str(config["clock_mhz"])) * 10**6
     bits_per_s = Fraction(str(memory["dram"]["bandwidth_gb_s"])) * 10**9 * 8
@@ -51,7 +54,7 @@ def oracle_config(arch: sx.Accelerator) -> dict[str, Any]:
 
 def is_ann(arch: sx.Accelerator) -> bool:
     """Whether the machine runs on activations."""
-    return int(arch.activation_bits) > 1
+    return arch.input_bits > 1
 
 
 def oracle_values(spikes: NDArray[np.bool_], arch: sx.Accelerator) -> NDArray[Any]:
@@ -96,7 +99,7 @@ def trace_with(workload: Workload) -> sx.Trace:
 
 def assert_layer(workload: Workload, base: str, keys: dict[str, Any]) -> dict[str, Any] | None:
     """Compare costs and outputs; the oracle's answer, or None where both say that a buffer is too small."""
-    arch = sx.load_accelerator(base, keys)
+    arch = sx.load_accelerator(base, own(base, keys))
     trace = trace_with(workload)
     values = oracle_values(workload.spikes, arch)
     try:

@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from strategies import PLENTY, Workload, level, multiples, prefixed
+from own_keys import own
+from strategies import Workload, level, multiples, prefixed
 
 DATAFLOWS = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws", "tick_batch"), "ann": ("os", "ws", "is")}
 PRESETS = {"systolic": "systolic-os", "sata": "sata-on-spikex", "ann": "ann"}
@@ -82,11 +83,11 @@ def buffers(draw: st.DrawFn, sizes: dict[str, list[int]]) -> dict[str, Any]:
         most = draw(st.sampled_from([1, 1, 2, 4]))
         return max(least, draw(multiples(unit, most)))
 
-    glb = level(ifmap=bits("ifmap"), filter=bits("filter"), ofmap=PLENTY, psum=bits("psum"))
+    glb = level(ifmap=bits("ifmap"), filter=bits("filter"), psum=bits("psum"))
     keys = prefixed("memory.glb", glb)
     edge = draw(st.sampled_from(["lbuf", "lbuf", "glb", "three"]))
     if edge == "lbuf":
-        lbuf = level(ifmap=bits("ifmap"), filter=bits("filter"), ofmap=PLENTY, psum=bits("psum"))
+        lbuf = level(ifmap=bits("ifmap"), filter=bits("filter"), psum=bits("psum"))
         return keys | prefixed("memory.lbuf", lbuf)
     keys["memory.lbuf.bytes"] = 0
     if edge == "three":  # a half has four bits for every byte
@@ -133,4 +134,4 @@ def configurations(draw: st.DrawFn, workload: Workload, machine: str) -> dict[st
         keys["lif_sharing"] = draw(st.sampled_from([1, 1, 2, 3, 4]))
         keys["cycles_model"] = draw(st.sampled_from(["overlapped", "overlapped", "overlapped", "published"]))
     keys |= draw(buffers(units(workload, keys, machine)))
-    return keys | draw(port_widths(keys))
+    return own(PRESETS[machine], keys | draw(port_widths(keys)))

@@ -64,7 +64,7 @@ def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Any, WindowedSpi
     layer = workload.spec
     assert layer.neuron is not None
     scheduler = plugin("accelerators", arch.scheduler)
-    tws = scheduler.window_size(int(arch.tws), workload.timesteps, arch)
+    tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
     spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
     free = layer.neuron.silence_is_free and not workload.biased
     return scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch), spikes
@@ -123,8 +123,9 @@ def oracle_config(arch: Accelerator) -> dict[str, Any]:
     same = ("scheduler", "dispatch", "tws", "stream", "stsap", "accumulators_per_pe", "update_cycles",
             "leak_catchup_cycles", "skew", "zero_gating", "potential_bits", "weight_bits",
             "psum_bits")  # fmt: skip
+    others = {"dispatch": "agile", "stsap": False, "leak_catchup_cycles": 1}  # of machines without the key
     return {
-        **{key: getattr(arch, key) for key in same},
+        **{key: arch.get(key, default=others.get(key)) for key in same},
         "array": {"rows": arch.array.rows, "cols": arch.array.cols},
         "mapping": arch.mapping.model_dump(),
         "clock_hz": Fraction(str(arch.clock_mhz)) * 10**6,

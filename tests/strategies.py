@@ -9,6 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from own_keys import own
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 
 BUFFER_BYTES = 20_000
@@ -46,12 +48,13 @@ class Workload:
         return replace(self, spikes=spikes)
 
 
-def level(*, ifmap: int, filter: int, ofmap: int, psum: int) -> dict[str, Any]:
+def level(*, psum: int | None = None, **halves: int) -> dict[str, Any]:
     """Capacity and shares such that the halves, and the psum part, have exactly so many bits."""
-    halves = {"ifmap": ifmap, "filter": filter, "ofmap": ofmap}
     whole = BUFFER_BYTES * 8
     shares = {f"partition.{name}": min(bits, PLENTY) * 2 / whole for name, bits in halves.items()}
-    return {"bytes": BUFFER_BYTES, **shares, "partition.psum": min(psum, 2 * PLENTY) / whole}
+    if psum is not None:
+        shares["partition.psum"] = min(psum, 2 * PLENTY) / whole
+    return {"bytes": BUFFER_BYTES, **shares}
 
 
 def prefixed(prefix: str, keys: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +211,6 @@ def buffers(draw: st.DrawFn, workload: Workload, tws: int, rows: int, cols: int)
         ),
         filter=draw(multiples(rho * bits * draw(st.sampled_from([1, filter_taps])), taps)),
         ofmap=draw(st.one_of(st.just(PLENTY), st.just(PLENTY), multiples(rho * (tws + 1), cols))),
-        psum=0,
     )
     lbuf = level(
         ifmap=draw(multiples((tws + 1) * draw(st.sampled_from([1, cols])), taps)),
@@ -271,4 +273,4 @@ def overrides(draw: st.DrawFn, workload: Workload, scheduler: str) -> dict[str, 
         keys["stsap"] = draw(st.booleans())
     else:
         keys["dispatch"] = draw(st.sampled_from(["agile", "agile", "temporal", "spatial"]))
-    return keys
+    return own(Accelerator(scheduler=scheduler), keys)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from spikex_sim.core.registry import plugin
-from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.costs.components import usual_components
 from spikex_sim.costs.energy import Component, EnergyModel
 from spikex_sim.costs.table import BUILT_IN
-from spikex_sim.schedules.base import Schedule
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+
+if TYPE_CHECKING:  # compiled kernels; configurations do without
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.base import Schedule
+    from spikex_sim.spec.workload import Layer
 
 
 class Scheduler(Protocol):
@@ -26,28 +28,28 @@ class Scheduler(Protocol):
     array is refused at every run.
     """
 
-    runs_ann: bool = False
-    """Whether it can be given activations instead of spikes (``activation_bits``)."""
+    options: type[Accelerator] = Accelerator
+    """Class of its configurations: the keys that it reads, common ones and its own."""
 
-    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+    def window_size(self, tws: int, timesteps: int, arch: Any) -> int:  # noqa: ARG002
         """Time points that the accelerator handles together, where it does not follow the ``tws`` key.
 
         Parameters
         ----------
         tws : int
-            Configured or tried window size.
+            Configured or tried window size; 1 of a machine without the key.
         timesteps : int
             Time points of the trace.
         arch : Accelerator
-            Configuration.
+            Configuration, of the class ``options``.
         """
         return tws
 
-    def lif_units(self, arch: Accelerator) -> int:
+    def lif_units(self, arch: Any) -> int:
         """LIF units of the array; one in every PE."""
-        return arch.array.rows * arch.array.cols
+        return int(arch.array.rows * arch.array.cols)
 
-    def components(self, arch: Accelerator) -> tuple[Component, ...]:
+    def components(self, arch: Any) -> tuple[Component, ...]:
         """Declare the parts that cost energy, leakage and area, and their prices.
 
         Parameters
@@ -68,7 +70,7 @@ class Scheduler(Protocol):
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,
-        arch: Accelerator,
+        arch: Any,
     ) -> Schedule:
         """Turn a layer and its input spikes into a schedule.
 
@@ -83,7 +85,7 @@ class Scheduler(Protocol):
         potential_bits : int
             Width of one potential.
         arch : Accelerator
-            Array, buffers and knobs.
+            Array, buffers and knobs, of the class ``options``.
         """
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.core.geometry import geometry_of
-from spikex_sim.core.tags import WindowedSpikes, receptive_activity
-from spikex_sim.schedules.base import RowGroups
-from spikex_sim.schedules.ntwu.packing import Runs
-from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
-from spikex_sim.schedules.ntwu.tiles import choose_tiles
-from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+from spikex_sim.schedules.ntwu.options import NtwuOptions
+from spikex_sim.spec.arch import knob
+
+if TYPE_CHECKING:
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+    from spikex_sim.spec.workload import Layer
+
+
+class PtbOptions(NtwuOptions):
+    """Configuration of PTB."""
+
+    stsap: bool = knob(False, "taps whose windows do not overlap share a slot")
 
 
 class ParallelTimeBatching(Scheduler):
@@ -21,15 +28,24 @@ class ParallelTimeBatching(Scheduler):
     With ``stsap`` taps whose windows do not overlap share an integration slot.
     """
 
+    options = PtbOptions
+
     def schedule(
         self,
         layer: Layer,
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,
-        arch: Accelerator,
+        arch: PtbOptions,
     ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        from spikex_sim.core.geometry import geometry_of
+        from spikex_sim.core.tags import receptive_activity
+        from spikex_sim.schedules.base import RowGroups
+        from spikex_sim.schedules.ntwu.packing import Runs
+        from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+        from spikex_sim.schedules.ntwu.tiles import choose_tiles
+
         geometry = geometry_of(layer)
         groups = RowGroups(arch.array.rows, layer.out_channels)
         active = receptive_activity(geometry, spikes)

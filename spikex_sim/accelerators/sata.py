@@ -5,26 +5,66 @@ Yin et al., IEEE TCAD 2022; Bhattacharjee et al., "Are SNNs truly energy-efficie
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.geometry import Geometry, geometry_of
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.folds import Dataflow
-from spikex_sim.schedules.dense.schedule import DenseSchedule
-from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+from spikex_sim.schedules.dense.options import STATE, DenseOptions
+from spikex_sim.spec.arch import knob
+
+if TYPE_CHECKING:
+    from spikex_sim.core.geometry import Geometry
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.dense.folds import Dataflow
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
+    from spikex_sim.spec.workload import Layer
+
+TIMING = (
+    "memory.dram.bandwidth_gb_s",
+    "memory.dram.latency_cycles",
+    "memory.glb.dram_port_bits",
+    "memory.glb.latency_cycles",
+    "memory.lbuf.latency_cycles",
+)
+"""Keys that say how long the array waits for memory, and nothing else."""
+
+
+class SataOptions(DenseOptions):
+    """Configuration of SATA."""
+
+    dataflow: Literal["os", "ws", "tick_batch"] = knob(
+        "os",
+        "what stays in the PEs: outputs or weights; tick_batch: outputs, with all time points inside",
+    )
+    lif_sharing: int = knob(1, "output channels that share a LIF unit, C#n", "channels", ge=1, le=4096)
+    cycles_model: Literal["overlapped", "published"] = knob(
+        "overlapped",
+        "published: SATA's formula, memory never waits; overlapped: what the buffers permit",
+    )
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """See :class:`spikex_sim.spec.arch.Accelerator`."""
+        yield from super().without_effect()
+        if self.dataflow == "tick_batch":
+            for key in STATE:
+                yield key, "dataflow is tick_batch: potentials stay in the PEs"
+        if self.cycles_model == "published":
+            for key in TIMING:
+                yield key, "cycles_model is published: nothing waits for memory"
+            if self.energy.table == "default":
+                yield "lif_sharing", "cycles_model is published, and energy.table default has no LIF units"
 
 
 class Sata(Scheduler):
     """Replays a layer every time point (os, ws), or takes all time points of a tap together (tick_batch)."""
 
-    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
+    options = SataOptions
+
+    def window_size(self, tws: int, timesteps: int, arch: SataOptions) -> int:  # noqa: ARG002
         """All time points under tick-batch, else one."""
         return timesteps if arch.dataflow == "tick_batch" else 1
 
-    def lif_units(self, arch: Accelerator) -> int:
+    def lif_units(self, arch: SataOptions) -> int:
         """One for so many output channels, which lie along the columns."""
         return arch.array.rows * -(-arch.array.cols // arch.lif_sharing)
 
@@ -34,15 +74,12 @@ class Sata(Scheduler):
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
-        arch: Accelerator,
+        arch: SataOptions,
     ) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        if arch.dataflow == "is":
-            raise ConfigError(
-                "input-stationary is a dataflow of the scheduler systolic; choose os, ws or tick_batch",
-                where=arch.name,
-                field="dataflow",
-            )
+        from spikex_sim.core.geometry import geometry_of
+        from spikex_sim.schedules.dense.schedule import DenseSchedule
+
         geometry = geometry_of(layer)
         batched, published = arch.dataflow == "tick_batch", arch.cycles_model == "published"
         dataflow: Dataflow = "ws" if arch.dataflow == "ws" else "os"
@@ -67,7 +104,7 @@ class Sata(Scheduler):
         )
 
 
-def walk_cycles(geometry: Geometry, out_channels: int, arch: Accelerator) -> int:
+def walk_cycles(geometry: Geometry, out_channels: int, arch: SataOptions) -> int:
     """Cycles of SATA's published walk of the filters in weight-stationary order."""
     rows, cols = arch.array.rows, arch.array.cols
     folds = -(-geometry.taps // rows) * -(-out_channels // cols)

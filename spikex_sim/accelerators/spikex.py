@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.registry import plugin
-from spikex_sim.core.tags import WindowedSpikes, receptive_activity
-from spikex_sim.schedules.base import RowGroups
-from spikex_sim.schedules.dispatch.agile import AgileDispatch
-from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing, Runs, TileView
-from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
-from spikex_sim.schedules.ntwu.tiles import choose_tiles
-from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+from spikex_sim.schedules.ntwu.options import NtwuOptions
+from spikex_sim.spec.arch import knob
+
+if TYPE_CHECKING:
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+    from spikex_sim.spec.workload import Layer
+
+
+class SpikeXOptions(NtwuOptions):
+    """Configuration of SpikeX."""
+
+    dispatch: str = knob("agile", "policy that packs active NTWUs into batches")
+    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
 
 
 class SpikeX(Scheduler):
     """Issues active NTWUs only, packed by the configured dispatch policy (paper, Sections III-B to III-D)."""
+
+    options = SpikeXOptions
 
     def schedule(
         self,
@@ -26,9 +36,17 @@ class SpikeX(Scheduler):
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,
-        arch: Accelerator,
+        arch: SpikeXOptions,
     ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        from spikex_sim.core.geometry import geometry_of
+        from spikex_sim.core.tags import receptive_activity
+        from spikex_sim.schedules.base import RowGroups
+        from spikex_sim.schedules.dispatch.agile import AgileDispatch
+        from spikex_sim.schedules.ntwu.packing import Runs, TileView
+        from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+        from spikex_sim.schedules.ntwu.tiles import choose_tiles
+
         geometry = geometry_of(layer)
         groups = RowGroups(arch.array.rows, layer.out_channels)
         active = receptive_activity(geometry, spikes)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import UnsupportedError
-from spikex_sim.core.geometry import geometry_of
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.base import widths_of
-from spikex_sim.schedules.serial.fields import field_spikes
-from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+
+if TYPE_CHECKING:
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.serial.schedule import SerialSchedule
+    from spikex_sim.spec.workload import Layer
 
 
 class SpinalFlow(Scheduler):
@@ -37,6 +38,11 @@ class SpinalFlow(Scheduler):
         UnsupportedError
             If an input spikes more than once.
         """
+        from spikex_sim.core.geometry import geometry_of
+        from spikex_sim.schedules.base import widths_of
+        from spikex_sim.schedules.serial.fields import field_spikes
+        from spikex_sim.schedules.serial.schedule import SerialSchedule
+
         per_input = spikes.per_input()
         repeated = int((per_input > 1).sum())
         if repeated:

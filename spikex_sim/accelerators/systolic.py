@@ -5,23 +5,43 @@ Cycles as SCALE-Sim defines them (Samajdar et al., ISPASS 2020; SCALE-Sim 3.0.0)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.geometry import geometry_of
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import DenseSchedule
-from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer
+from spikex_sim.schedules.dense.options import STATE, DenseOptions
+from spikex_sim.spec.arch import SizedMapping, knob
+
+if TYPE_CHECKING:
+    from spikex_sim.core.tags import WindowedSpikes
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
+    from spikex_sim.spec.workload import Layer
+
+
+class SystolicOptions(DenseOptions):
+    """Configuration of a dense systolic array."""
+
+    dataflow: Literal["os", "ws", "is"] = knob("os", "what stays in the PEs: outputs, weights or inputs")
+    activation_bits: int = knob(
+        1, "1: spikes; more: one pass of an ANN with activations of that width", "bits", ge=1, le=8
+    )
+    mapping: SizedMapping = SizedMapping()
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """See :class:`spikex_sim.spec.arch.Accelerator`."""
+        yield from super().without_effect()
+        if self.dataflow == "is":
+            yield "memory.lbuf.partition.ifmap", "dataflow is is: inputs stay in the PEs"
+        if self.activation_bits > 1:
+            state = STATE if self.dataflow == "os" else ()
+            for key in ("potential_bits", "mapping.windows", *state):
+                yield key, f"activation_bits is {self.activation_bits}: an ANN keeps nothing over time"
 
 
 class Systolic(Scheduler):
     """Issues every tap of every output at every time point, time point by time point."""
 
-    runs_ann = True
-
-    def window_size(self, tws: int, timesteps: int, arch: Accelerator) -> int:  # noqa: ARG002
-        """One time point: there are no windows."""
-        return 1
+    options = SystolicOptions
 
     def schedule(
         self,
@@ -29,15 +49,12 @@ class Systolic(Scheduler):
         spikes: WindowedSpikes,
         silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
-        arch: Accelerator,
+        arch: SystolicOptions,
     ) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        if arch.dataflow == "tick_batch":
-            raise ConfigError(
-                "tick_batch is a dataflow of the scheduler sata; choose os, ws or is",
-                where=arch.name,
-                field="dataflow",
-            )
+        from spikex_sim.core.geometry import geometry_of
+        from spikex_sim.schedules.dense.schedule import DenseSchedule
+
         geometry = geometry_of(layer)
         cuts = arch.mapping
         whole = cuts.tile == "layer"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,10 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
+from spikex_sim.spec.load import describe_keys, load_accelerator
+
+if TYPE_CHECKING:
+    from spikex_sim.spec.arch import Accelerator
 
 app = typer.Typer(
     name="spikex-sim",
@@ -107,9 +111,9 @@ def run(
 
     Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
     """
-    overrides = parse_settings(settings, tws)
+    accelerator = load_accelerator(arch, parse_settings(settings, tws))
     if show_config:
-        _show_config(arch, overrides)
+        _show_config(accelerator)
         return
     from spikex_sim.cli import show
     from spikex_sim.cli.steps import Wanted
@@ -124,9 +128,7 @@ def run(
     traces = as_traces(default_trace(trace_path))
     observed = wanted.observed(traces[0].layers)
     with show.progress_bar("reading") as progress:
-        result = simulate(
-            traces, arch, engine=engine, overrides=overrides, progress=progress, observe=observed
-        )
+        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out) if out is not None else []
     files += wanted.write(observed, result)
     show.show_run(result)
@@ -150,7 +152,7 @@ def compare(
     Example: spikex-sim compare --arch spikex,ptb --tws 4
     """
     overrides = parse_settings(settings, tws)
-    names = split_names(arch, "--arch")
+    accelerators = [load_accelerator(name, overrides) for name in split_names(arch, "--arch")]
     from spikex_sim.cli import show
 
     show.log_to_terminal()
@@ -162,7 +164,7 @@ def compare(
         check_writable(out)
     trace = default_trace(trace_path)
     with show.progress_bar("reading") as progress:
-        found = run_all(trace, names, engine=engine, overrides=overrides, progress=progress)
+        found = run_all(trace, accelerators, engine=engine, progress=progress)
     show_comparison(found)
     if out is not None:
         for position, (name, result) in enumerate(found.outcomes):
@@ -171,14 +173,11 @@ def compare(
                 wrote(result.save(out / f"{position}-{folder}"))
 
 
-def _show_config(arch: str, overrides: dict[str, Any]) -> None:
+def _show_config(accelerator: Accelerator) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.spec.load import describe_keys, load_accelerator, value_of
 
-    accelerator = load_accelerator(arch, overrides)
     rows = []
-    for key, info, _ in describe_keys():
-        value = value_of(accelerator, key)
+    for key, info, value in describe_keys(accelerator):
         extra = info.json_schema_extra
         unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
         rows.append((key, str(value), unit, info.description or ""))

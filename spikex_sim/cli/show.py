@@ -17,7 +17,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run.results import LayerResult, RunResult, Totals
-from spikex_sim.spec.arch import Accelerator, Dram, Partition
+from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -249,7 +249,7 @@ def _mapping_table(result: RunResult) -> Sheet:
             shown[-1] = ""
         made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
     orders = dict.fromkeys(layer.mapping["order"] for layer in _layers(result))
-    made.caption = "; ".join([*orders, _parts(result.arch)])
+    made.caption = "; ".join(orders) + f"\n{_parts(result.arch)}"
     return made
 
 
@@ -257,15 +257,12 @@ def _parts(arch: Accelerator) -> str:
     """How the buffers are shared."""
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
 
-    def shares(part: Partition) -> str:
-        return f"{part.ifmap:g}/{part.filter:g}/{part.ofmap:g}/{part.psum:g}"
+    def shares(parts: Partition | Separate) -> str:
+        values = parts.model_dump()
+        return f"{'/'.join(values)} {'/'.join(f'{value:g}' for value in values.values())}"
 
-    if glb.separate is not None:
-        sizes = f"{glb.separate.ifmap}/{glb.separate.filter}/{glb.separate.ofmap}"
-        found = f"ifmap/filter/ofmap:\nGLB {sizes} B"
-    else:
-        found = f"ifmap/filter/ofmap/psum:\nGLB {shares(glb.partition)}"
-    return f"{found}, LBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}, no LBUF"
+    found = f"GLB {shares(glb.partition)}" if glb.separate is None else f"GLB {shares(glb.separate)} B"
+    return f"{found}\nLBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}\nno LBUF"
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:

@@ -181,7 +181,7 @@ def _powered_scratchpads(rows: _Rows) -> Component:
 
 def _alu(rows: _Rows, lif_units: int) -> Component:
     add = rows.only("accumulate")
-    multiply = rows.only("int_multiply") if rows.arch.activation_bits > 1 else 0.0
+    multiply = rows.only("int_multiply") if rows.arch.input_bits > 1 else 0.0
     if rows.table.has("lif"):
         compare, update = 0.0, rows.only("lif")
     else:

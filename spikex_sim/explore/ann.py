@@ -143,8 +143,8 @@ def against_ann(
 
 
 def _activating(ann: ArchLike, overrides: Mapping[str, Any] | None) -> Accelerator:
-    accelerator = load_accelerator(ann, dict(overrides or {}))
-    if accelerator.activation_bits == 1:
+    accelerator = load_accelerator(ann, overrides)
+    if accelerator.input_bits == 1:
         raise ConfigError(
             "computes spikes; the ANN needs an accelerator with activation_bits above 1, e.g. ann",
             where=accelerator.name,

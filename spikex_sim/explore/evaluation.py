@@ -20,6 +20,7 @@ from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import prepare, simulate
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
 
 BATCH = 16
 """Samples that are replayed at a time."""
@@ -168,9 +169,10 @@ def evaluate(
     """
     trained = as_network(network, variant)
     samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
-    if tws is None and "tws" not in (overrides or {}) and trained.variant == "has":
-        tws = trained.tws
     accelerator = spiking(arch, tws, overrides)
+    given = tws is not None or "tws" in (overrides or {})
+    if trained.variant == "has" and trained.tws and not given and accelerator.get("tws", default=None):
+        accelerator = load_accelerator(accelerator, {"tws": trained.tws})
     if not samples.labels:
         raise TraceError("holds no samples", where=samples.source)
     classes = _classes(trained)
@@ -182,7 +184,7 @@ def evaluate(
                 field="label",
             )
     prepare()
-    at_once = len(samples) if accelerator.tws == "auto" else BATCH
+    at_once = len(samples) if accelerator.get("tws", default=None) == "auto" else BATCH
     answers: list[EvaluatedSample] = []
     batches: list[tuple[RunResult, _Densities]] = []
     for start in range(0, len(samples), at_once):

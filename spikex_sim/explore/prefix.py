@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.run.results import RunResult
@@ -30,14 +30,14 @@ def spiking(
     ConfigError
         If the configuration is wrong, or that of an ANN.
     """
-    accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
-    if accelerator.activation_bits > 1:
+    accelerator = load_accelerator(arch, overrides)
+    if accelerator.input_bits > 1:
         raise ConfigError(
             "computes activations in one pass; name an accelerator that computes spikes (activation_bits 1)",
             where=accelerator.name,
             field="activation_bits",
         )
-    return accelerator
+    return accelerator if tws is None else load_accelerator(accelerator, {"tws": tws})
 
 
 def list_of_numbers(values: Any, kind: Any, least: int, most: int, field: str) -> list[Any]:
@@ -94,8 +94,9 @@ def simulate_first(
     RunResult
         As of :meth:`spikex_sim.Trace.first`.
     """
-    if timesteps < traces[0].timesteps:
-        arch = arch.model_copy(update={"tws": _cut(arch.tws, timesteps)})
+    tws: int | Literal["auto"] | tuple[int, ...] | None = arch.get("tws", default=None)
+    if tws is not None and timesteps < traces[0].timesteps:
+        arch = arch.model_copy(update={"tws": _cut(tws, timesteps)})
     return simulate([trace.first(timesteps) for trace in traces], arch, engine=engine)
 
 

@@ -120,7 +120,7 @@ class TwsSpace:
     traces : Trace, path, or sequence of them
         Samples of one network.
     arch : str, Path or Accelerator
-        Accelerator that computes spikes; its own window size has no meaning here.
+        Accelerator that computes spikes, in windows; its own window size has no meaning here.
     choices : sequence of int, optional
         Window sizes; by default 1, 2, 4, 8, 16 as far as there are time points.
     overrides : mapping, optional

@@ -169,9 +169,10 @@ def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
 def _names(folders: list[Path], results: list[dict[str, Any]]) -> list[str]:
     """Name runs by accelerator, else by window size, else by folder: by what tells them apart."""
     archs = [str(entry(one, "arch", folder)) for one, folder in zip(results, folders, strict=True)]
-    sizes = [str(entry(one, "config.tws", folder)) for one, folder in zip(results, folders, strict=True)]
-    for names in (archs, [f"TWS {size}" for size in sizes]):
-        if len(set(names)) == len(names):
+    configs = [entry(one, "config", folder) for one, folder in zip(results, folders, strict=True)]
+    sizes = [f"TWS {config['tws']}" for config in configs if "tws" in config]
+    for names in (archs, sizes):
+        if len(set(names)) == len(folders):
             return names
     return [folder.name for folder in folders]
 

@@ -51,7 +51,7 @@ class Flow:
         """What the layers around one have in the GLB; outputs stay for what takes them as they are."""
         after = index + 1
         wanted = (
-            arch.memory.glb.keep_ofmap
+            arch.get("memory.glb.keep_ofmap", default=False)
             and after < len(self.stages)
             and after not in self.trace.inputs
             and not self.stages[after].layer.is_pool
@@ -133,7 +133,7 @@ class LayerRunner:
     @property
     def is_ann(self) -> bool:
         """Whether layers pass activations on instead of spikes."""
-        return self.arch.activation_bits > 1
+        return self.arch.input_bits > 1
 
     def run_layer(
         self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
@@ -161,7 +161,7 @@ class LayerRunner:
         """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
         if index not in flow.trace.inputs or entered is None:
             return entered
-        return spike_counts(entered, self.arch.activation_bits)
+        return spike_counts(entered, self.arch.input_bits)
 
     def _best_costs(
         self, flows: list[Flow], index: int, known: list[Signal], progress: Progress
@@ -264,7 +264,7 @@ class LayerRunner:
             sums, additions = cost.schedule.multiply(synapses)
             if stage.bias is not None:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
-            outputs = rectified(sums, arch.activation_bits).reshape(layer.output_shape)
+            outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
         else:
             packed, additions = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)

@@ -273,7 +273,7 @@ class RunResult(Results):
     @property
     def is_ann(self) -> bool:
         """Whether activations were computed instead of spikes."""
-        return self.arch.activation_bits > 1
+        return self.arch.input_bits > 1
 
     @cached_property
     def totals(self) -> Totals:

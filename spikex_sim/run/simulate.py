@@ -139,16 +139,11 @@ def _prepared(
     traces: Sequence[Trace], accelerator: Accelerator, engine: str, observe: Observer | None = None
 ) -> tuple[list[list[Stage]], list[int | Literal["auto"]], LayerRunner]:
     """Stages of every trace, window size of every stage, and what runs them."""
-    stages = [plan_stages(one, fold=accelerator.activation_bits == 1) for one in traces]
+    stages = [plan_stages(one, fold=accelerator.input_bits == 1) for one in traces]
     window_sizes = _window_sizes(accelerator, stages[0], traces[0])
-    for seam, name in (("accelerators", accelerator.scheduler), ("dispatch", accelerator.dispatch)):
-        plugin(seam, name)
-    if accelerator.activation_bits > 1 and not plugin("accelerators", accelerator.scheduler).runs_ann:
-        raise ConfigError(
-            f"the scheduler {accelerator.scheduler} takes spikes only; an ANN runs on the scheduler systolic",
-            where=accelerator.name,
-            field="activation_bits",
-        )
+    policy = accelerator.get("dispatch", default="")
+    if policy:
+        plugin("dispatch", policy)
     runner = LayerRunner(accelerator, plugin("engines", engine), energy_model(accelerator), observe)
     return stages, window_sizes, runner
 
@@ -169,10 +164,10 @@ def _run_small() -> None:
     for neuron, dtype in neurons:
         weight = np.ones((2, 1, 3, 3), dtype)
         trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
-        for arch in ("ptb-stsap", "systolic-os", "ann"):
-            _simulate(trace, arch, 2, "fast", None, silent)
+        for arch, tws in (("ptb-stsap", 2), ("systolic-os", None), ("ann", None)):
+            _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
-        _simulate(once, "spinalflow", 1, "fast", None, silent)
+        _simulate(once, "spinalflow", None, "fast", None, silent)
 
 
 def versions() -> dict[str, str]:
@@ -227,18 +222,19 @@ def describe(traces: Sequence[Trace]) -> dict[str, Any]:
 
 
 def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> list[int | Literal["auto"]]:
-    """Window size of every stage; pooling has no use for its own."""
+    """Window size of every stage, 1 where the machine has no such key; pooling has no use for its own."""
     neurons = sum(not stage.layer.is_pool for stage in stages)
-    if isinstance(arch.tws, tuple):
-        if len(arch.tws) != neurons:
+    tws: int | Literal["auto"] | tuple[int, ...] = arch.get("tws", default=1)
+    if isinstance(tws, tuple):
+        if len(tws) != neurons:
             raise ConfigError(
-                f"lists {len(arch.tws)} window sizes for {neurons} conv and linear layers",
+                f"lists {len(tws)} window sizes for {neurons} conv and linear layers",
                 where=arch.name,
                 field="tws",
             )
-        sizes: list[int | Literal["auto"]] = list(arch.tws)
+        sizes: list[int | Literal["auto"]] = list(tws)
     else:
-        sizes = [arch.tws] * neurons
+        sizes = [tws] * neurons
     for size in sizes:
         if size != "auto" and size > trace.timesteps:
             raise ConfigError(

@@ -178,7 +178,7 @@ def regions_of(timed: TimedLayer, found: Sequence[Transfers]) -> dict[str, int]:
     windows, points = (
         (inputs.windows, inputs.windows * inputs.tws) if isinstance(inputs, WindowedSpikes) else (1, 1)
     )
-    word = timed.arch.activation_bits * points
+    word = timed.arch.input_bits * points
     pixels, neurons = prod(layer.input_shape), prod(layer.output_shape)
     sizes = {
         "filter": prod(layer.weight_shape) * widths.weight,

@@ -220,7 +220,7 @@ class Schedule(Protocol):
             Naming the place and the rule, if work is left out, repeated, out of order or too wide.
         """
 
-    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:
+    def lay_out(self, widths: Widths, arch: Any, handover: Handover = APART) -> Layout:
         """Count what is moved and computed, step by step.
 
         Parameters
@@ -228,7 +228,7 @@ class Schedule(Protocol):
         widths : Widths
             Bits per weight, partial sum and potential.
         arch : Accelerator
-            Buffers, ports and array.
+            Buffers, ports and array, with the keys of the kind.
         handover : Handover
             What the layers around have in the GLB; kinds that cannot use it leave it aside.
 

@@ -1,14 +1,19 @@
-"""The accelerator as data: every knob of the hardware model, frozen and validated."""
+"""The accelerator as data: the keys that every machine reads, frozen and validated.
+
+What only some machines read is declared by the class of their scheduler's ``options``, which derives from
+:class:`Accelerator`: keys of a kind of schedule in its room, keys of one machine beside its scheduler.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-MAX_TWS = 1 << 20
+ValueT = TypeVar("ValueT")
 
 
 def knob(default: Any, meaning: str, unit: str = "", **limits: Any) -> Any:
@@ -32,17 +37,27 @@ class Partition(_Spec):
 
     ifmap: float = knob(0.0, "share of input spikes", "fraction", ge=0.0, le=1.0)
     filter: float = knob(0.0, "share of weights", "fraction", ge=0.0, le=1.0)
-    ofmap: float = knob(0.0, "share of output spikes", "fraction", ge=0.0, le=1.0)
-    psum: float = knob(
-        0.0, "share of potentials and partial sums kept between their uses", "fraction", ge=0.0, le=1.0
-    )
 
     @model_validator(mode="after")
     def _at_most_the_whole(self) -> Partition:
-        total = sum(Fraction(str(share)) for share in (self.ifmap, self.filter, self.ofmap, self.psum))
+        total = sum(Fraction(str(getattr(self, name))) for name in type(self).model_fields)
         if total > 1:
             raise ValueError(f"shares add up to {float(total):g}, more than the whole buffer")
         return self
+
+
+class OfmapPart(Partition):
+    """A buffer that outputs pass through."""
+
+    ofmap: float = knob(0.0, "share of output spikes", "fraction", ge=0.0, le=1.0)
+
+
+class PsumPart(Partition):
+    """A buffer that holds potentials and partial sums."""
+
+    psum: float = knob(
+        0.0, "share of potentials and partial sums kept between their uses", "fraction", ge=0.0, le=1.0
+    )
 
 
 class Dram(_Spec):
@@ -92,11 +107,7 @@ class Glb(_Buffer):
     array_port_bits: int = knob(64, "port on the LBUF side; also the width energies are charged at",
                                 "bits", ge=1, le=1 << 16)  # fmt: skip
     latency_cycles: int = knob(0, "added once to a transfer that is not empty", "cycles", ge=0, le=1 << 20)
-    partition: Partition = Partition(ifmap=0.3, filter=0.6, ofmap=0.1, psum=0.0)
-    keep_ofmap: bool = knob(
-        False,
-        "outputs that fit half of the ofmap part stay for the next layer, past DRAM (spikex, ptb)",
-    )
+    partition: Partition = Partition(ifmap=0.3, filter=0.6)
     separate: Separate | None = knob(
         None,
         "ifmap, filter and ofmap memories of their own, each charged by itself, and timed by itself where "
@@ -135,7 +146,7 @@ class Lbuf(_Buffer):
     port_bits: int = knob(64, "ports", "bits", ge=1, le=1 << 16)
     latency_cycles: int = knob(0, "added once to array-side traffic that is not empty", "cycles",
                                ge=0, le=1 << 20)  # fmt: skip
-    partition: Partition = Partition(ifmap=0.25, filter=0.5, ofmap=0.05, psum=0.2)
+    partition: Partition = Partition(ifmap=0.25, filter=0.5)
 
 
 class Rf(_Spec):
@@ -162,6 +173,11 @@ class Mapping(_Spec):
     tile: Literal["auto", "layer"] = knob(
         "auto", "auto, or layer: one tile per row group as if all fitted, whatever the sizes"
     )
+
+
+class SizedMapping(Mapping):
+    """Tiles whose sizes can be chosen."""
+
     positions: int | Literal["auto"] = knob("auto", "positions per tile |s|", "positions")
     windows: int | Literal["auto"] = knob("auto", "windows per tile z", "windows")
 
@@ -183,7 +199,7 @@ class EnergyChoice(_Spec):
 
 
 class Accelerator(_Spec):
-    """A complete accelerator configuration.
+    """A complete accelerator configuration, of a machine that reads the common keys and no others.
 
     Examples
     --------
@@ -192,43 +208,8 @@ class Accelerator(_Spec):
     """
 
     name: str = knob("spikex", "name shown in results", min_length=1, max_length=100)
-    scheduler: str = knob("spikex", "plug-in that decides what is issued when")
-    dispatch: str = knob("agile", "policy that packs active NTWUs into batches (spikex)")
-    tws: int | Literal["auto"] | tuple[int, ...] = knob(
-        4, "time window size; auto searches each layer's best EDP; a list gives one per layer", "time points"
-    )
-    stream: Literal["tap", "channel", "all"] = knob(
-        "tap", "taps streamed: active ones, those of active input channels, or all"
-    )
-    stsap: bool = knob(False, "taps whose windows do not overlap share a slot (scheduler ptb only)")
-    dataflow: Literal["os", "ws", "is", "tick_batch"] = knob(
-        "os",
-        "what stays in the PEs: outputs, weights or inputs (systolic, sata); tick_batch: outputs, with all "
-        "time points inside (sata)",
-    )
-    activation_bits: int = knob(
-        1, "1: spikes; more: one pass of an ANN with activations of that width (scheduler systolic only)",
-        "bits", ge=1, le=8,
-    )  # fmt: skip
-    zero_gating: bool | Literal["auto"] = knob(
-        "auto",
-        "no addition where the spike is zero; cycles stay. auto: gated for spikex and ptb, not for systolic "
-        "and sata (spinalflow adds spikes alone)",
-    )
-    lif_sharing: int = knob(1, "output channels that share a LIF unit, C#n (scheduler sata only)", "channels",
-                            ge=1, le=4096)  # fmt: skip
-    cycles_model: Literal["overlapped", "published"] = knob(
-        "overlapped",
-        "published: SATA's formula, memory never waits; overlapped: what the buffers permit (sata only)",
-    )
+    scheduler: str = knob("spikex", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
-    accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
-    update_cycles: int = knob(1, "update-and-fire cycles per time point (spikex, ptb)", "cycles", ge=1, le=64)
-    skew: Literal["tile", "batch", "none"] = knob(
-        "tile",
-        "when the array drains: after a tile, after every batch, or behind what follows (spikex, ptb)",
-    )
-    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
     potential_bits: int = knob(16, "width at which int potentials saturate", "bits", ge=2, le=32)
     psum_bits: int = knob(24, "width of an int partial sum in the RF", "bits", ge=2, le=64)
     weight_bits: int = knob(8, "width of an int weight", "bits", ge=1, le=8)
@@ -244,20 +225,59 @@ class Accelerator(_Spec):
             raise ValueError("must be printable text on one line")
         return value
 
-    @field_validator("tws", mode="before")
-    @classmethod
-    def _tws_is_a_size(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            value = tuple(value)
-        sizes = value if isinstance(value, tuple) else (value,)
-        for size in sizes:
-            if value == "auto":
-                break
-            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_TWS:
-                raise ValueError("must be a whole number of time points of at least 1, or auto")
-        if not sizes:
-            raise ValueError("a list of window sizes needs one per layer")
-        return value
+    def get(self, key: str, *, default: ValueT) -> ValueT:
+        """Value of a dotted key, or ``default`` where the machine has no such key."""
+        value: Any = self
+        for name in key.split("."):
+            if name not in type(value).model_fields:
+                return default
+            value = getattr(value, name)
+        found: ValueT = value
+        return found
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Yield keys, or sections of them, that can change nothing here, and why."""
+        memory = self.memory
+        if memory.dram.weights != "amortised":
+            yield "memory.dram.samples", f"memory.dram.weights is {memory.dram.weights}, not amortised"
+        if memory.glb.separate is not None:
+            yield "memory.glb.partition", "memory.glb.separate takes its place"
+        if memory.lbuf.bytes == 0:
+            for key in ("port_bits", "latency_cycles", "partition"):
+                yield f"memory.lbuf.{key}", "memory.lbuf.bytes is 0"
+        if self.mapping.tile == "layer":
+            for key in (
+                "mapping.positions",
+                "mapping.windows",
+                "memory.glb.partition",
+                "memory.lbuf.partition",
+            ):
+                yield key, "mapping.tile is layer"
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of an input at one time point: 1, a spike; more: an activation of an ANN."""
+        return self.get("activation_bits", default=1)
+
+    @cached_property
+    def clock_hz(self) -> Fraction:
+        """Clock frequency, exact."""
+        return Fraction(str(self.clock_mhz)) * 1_000_000
+
+    @cached_property
+    def dram_bits_per_cycle(self) -> Fraction:
+        """DRAM bandwidth in bits per clock cycle, exact."""
+        return Fraction(str(self.memory.dram.bandwidth_gb_s)) * 8_000_000_000 / self.clock_hz
+
+
+class ZeroGating(_Spec):
+    """Key of machines whose PEs see zeros, too."""
+
+    zero_gating: bool | Literal["auto"] = knob(
+        "auto",
+        "no addition where the spike is zero; cycles stay. auto: gated by spikex and ptb, not by systolic "
+        "and sata",
+    )
 
     @field_validator("zero_gating", mode="before")
     @classmethod
@@ -269,16 +289,6 @@ class Accelerator(_Spec):
     def gates_zeros(self, *, by_nature: bool) -> bool:
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating
-
-    @cached_property
-    def clock_hz(self) -> Fraction:
-        """Clock frequency, exact."""
-        return Fraction(str(self.clock_mhz)) * 1_000_000
-
-    @cached_property
-    def dram_bits_per_cycle(self) -> Fraction:
-        """DRAM bandwidth in bits per clock cycle, exact."""
-        return Fraction(str(self.memory.dram.bandwidth_gb_s)) * 8_000_000_000 / self.clock_hz
 
 
 @lru_cache(maxsize=1024)

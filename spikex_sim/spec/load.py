@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.registry import plugin, plugin_names
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.validation import validated
 
@@ -83,11 +84,6 @@ def _preset_data(name: str) -> Any:
     return parse_yaml(text, f"preset {name}")
 
 
-@lru_cache
-def _preset(name: str) -> Accelerator:
-    return _built(name, {})
-
-
 def load_accelerator(
     arch: str | Path | Accelerator = "spikex", overrides: Mapping[str, Any] | None = None
 ) -> Accelerator:
@@ -101,35 +97,94 @@ def load_accelerator(
     overrides : mapping, optional
         Dotted key to value, e.g. ``{"array.rows": 16}``.
 
+    Returns
+    -------
+    Accelerator
+        Of the class that the machine's scheduler names (``options``): with the machine's own keys.
+
     Raises
     ------
     ConfigError
-        Naming file and key.
+        Naming file and key; also for a key that the machine does not read, or that others make idle.
     """
-    if not overrides and isinstance(arch, str) and arch in _preset_names():
-        return _preset(arch)
-    return _built(arch, overrides)
-
-
-def _built(arch: str | Path | Accelerator, overrides: Mapping[str, Any] | None) -> Accelerator:
     if isinstance(arch, Accelerator):
-        if not overrides:
-            return arch
-        data, where = arch.model_dump(), arch.name
+        where = arch.name
+    elif str(arch) in _preset_names():
+        where, arch = f"preset {arch}", _preset(str(arch))
     else:
-        given, where = _resolve(str(arch), MAX_BASES)
-        data = _merge(Accelerator().model_dump(), given)
+        where, arch = str(arch), _from_file(str(arch))
     if overrides is not None and not isinstance(overrides, Mapping):
         raise ConfigError("must map keys to values", where=where, field="overrides")
-    for key, value in (overrides or {}).items():
+    return _changed(arch, overrides or {}, where)
+
+
+@lru_cache
+def _preset(name: str) -> Accelerator:
+    return _from_file(name)
+
+
+def _from_file(arch: str) -> Accelerator:
+    given, own, where = _resolve(arch, MAX_BASES)
+    options = options_of(given.get("scheduler", "spikex"), where)
+    return _made(options, _merge(options().model_dump(), given), own, where)
+
+
+def _changed(arch: Accelerator, overrides: Mapping[str, Any], where: str) -> Accelerator:
+    """Change some keys; those of another machine's configuration are taken over unless they are default."""
+    scheduler = _plain(overrides.get("scheduler", arch.scheduler))
+    options = options_of(scheduler, where)
+    if type(arch) is options and not overrides:
+        return arch
+    data, stated = arch.model_dump(), dict[str, Any]()
+    if type(arch) is not options:
+        data = _merge(options().model_dump(), _difference(data, type(arch)().model_dump()))
+    data["scheduler"] = scheduler
+    for key, value in overrides.items():
         if not isinstance(key, str):
             raise ConfigError(f"{key!r} is no configuration key", where=where, field="overrides")
-        _set(data, key, _plain(value))
-    _check_keys(Accelerator, data, where, ())
-    return validated(Accelerator, data, where=where, error=ConfigError)
+        for target in (data, stated):
+            _set(target, key, _plain(value))
+    return _made(options, data, stated, where)
 
 
-def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
+def _made(
+    options: type[Accelerator], data: dict[str, Any], stated: dict[str, Any], where: str
+) -> Accelerator:
+    """Check and build a configuration; what is stated must have an effect, what is inherited need not."""
+    keys = set(_dotted(stated))
+    _check_keys(options, data, keys, where)
+    made = validated(options, data, where=where, error=ConfigError)
+    _check_effects(made, keys, where)
+    return made
+
+
+def options_of(scheduler: str, where: str = "") -> type[Accelerator]:
+    """Class of the configurations of a machine.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such plug-in, naming ``where``.
+    """
+    try:
+        options: type[Accelerator] = plugin("accelerators", scheduler).options
+    except ConfigError as exc:
+        raise ConfigError(str(exc), where=where) from None
+    return options
+
+
+def _check_effects(accelerator: Accelerator, stated: Collection[str], where: str) -> None:
+    """Check that none of the stated keys was changed to no effect."""
+    usual = _values(type(accelerator)())
+    changed = [key for key, value in _values(accelerator).items() if key in stated and value != usual[key]]
+    for idle, reason in accelerator.without_effect():
+        for key in changed:
+            if key == idle or key.startswith(f"{idle}."):
+                raise ConfigError(f"has no effect: {reason}", where=where, field=key)
+
+
+def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What a preset or file says with its bases, what it says itself, and its name for messages."""
     if depth == 0:
         raise ConfigError("bases refer to each other", where=arch, field="base")
     presets = preset_names()
@@ -142,13 +197,13 @@ def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], str]:
     data.setdefault("name", Path(arch).stem[:MAX_NAME])
     base = data.pop("base", None)
     if base is None:
-        return data, where
+        return data, data, where
     if not isinstance(base, str):
         raise ConfigError("must name a preset or a file", where=where, field="base")
     if base not in presets and not Path(base).is_absolute() and arch not in presets:
         base = str(Path(arch).parent / base)
-    inherited, _ = _resolve(base, depth - 1)
-    return _merge(inherited, data), where
+    inherited, _, _ = _resolve(base, depth - 1)
+    return _merge(inherited, data), data, where
 
 
 def _read_file(arch: str, presets: list[str]) -> str:
@@ -177,6 +232,23 @@ def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _dotted(data: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Keys of nested mappings, sections and what is below them."""
+    for key, value in data.items():
+        yield f"{path}{key}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{path}{key}.")
+
+
+def _difference(data: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """What is not as usual."""
+    return {
+        key: _difference(value, usual[key]) if isinstance(usual[key], dict) else value
+        for key, value in data.items()
+        if value != usual[key]
+    }
+
+
 def _plain(value: Any) -> Any:
     """Turn numpy scalars, and sequences of them, into what a configuration file would hold."""
     if isinstance(value, list | tuple):
@@ -189,46 +261,66 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         child = data.get(parent, {})
         if not isinstance(child, dict):
-            raise ConfigError(_unknown(key), field=key)
+            raise ConfigError("unknown configuration key", field=key)
         data[parent] = child = dict(child)
         data = child
     data[last] = value
 
 
-def _check_keys(model: type[BaseModel], data: dict[str, Any], where: str, path: tuple[str, ...]) -> None:
+def _check_keys(
+    options: type[Accelerator], data: dict[str, Any], stated: Collection[str], where: str
+) -> None:
+    """Check that the machine reads all keys; say who reads the first that it does not, or what was meant."""
+    for key in _not_read(options, data):
+        readers = [name for name in plugin_names("accelerators") if _reads(name, key)]
+        message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
+        message += "" if key in stated else " (inherited)"
+        if not readers:
+            known, leaf = list(_values(options())), key.rsplit(".", 1)[-1]
+            close = difflib.get_close_matches(key, known, 1)
+            close += [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+            message = f"unknown configuration key{f'; did you mean {close[0]}?' if close else ''}"
+        raise ConfigError(message, where=where, field=key)
+
+
+def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Keys of nested data that a model does not have."""
     for key, value in data.items():
-        full = ".".join((*path, str(key)))
+        section = section_of(model.model_fields[key]) if key in model.model_fields else None
         if key not in model.model_fields:
-            raise ConfigError(_unknown(full), where=where, field=full)
-        kind = model.model_fields[key].annotation
-        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
-            _check_keys(kind, value, where, (*path, key))
+            yield f"{path}{key}"
+        elif section is not None and isinstance(value, dict):
+            yield from _not_read(section, value, f"{path}{key}.")
 
 
-def _unknown(key: str) -> str:
-    known = [name for name, _, _ in describe_keys()]
-    leaf = key.rsplit(".", 1)[-1]
-    close = difflib.get_close_matches(key, known, 1) or [k for k in known if k.rsplit(".", 1)[-1] == leaf]
-    return f"unknown configuration key{f'; did you mean {close[0]}?' if close else ''}"
+def _reads(scheduler: str, key: str) -> bool:
+    """Whether a machine reads a key or one below it; not if its plug-in cannot be loaded."""
+    try:
+        known = _values(options_of(scheduler)())
+    except ConfigError:
+        return False
+    return any(name == key or name.startswith(f"{key}.") for name in known)
 
 
-def describe_keys() -> Iterator[tuple[str, FieldInfo, Any]]:
-    """Yield every dotted key with its field description and default value, in order."""
-    yield from _describe(Accelerator(), ())
+def section_of(info: FieldInfo) -> type[BaseModel] | None:
+    """Class of a key that has keys below it."""
+    kind = info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def describe_keys(accelerator: Accelerator) -> Iterator[tuple[str, FieldInfo, Any]]:
+    """Yield every dotted key of a configuration with its field description and value, in order."""
+    yield from _describe(accelerator, ())
 
 
 def _describe(spec: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[str, FieldInfo, Any]]:
     for name, info in type(spec).model_fields.items():
         value = getattr(spec, name)
-        if isinstance(value, BaseModel):
+        if section_of(info) is not None:
             yield from _describe(value, (*path, name))
         else:
             yield ".".join((*path, name)), info, value
 
 
-def value_of(spec: BaseModel, key: str) -> Any:
-    """Value of a dotted key in a configuration."""
-    value: Any = spec
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
+def _values(accelerator: Accelerator) -> dict[str, Any]:
+    return {key: value for key, _, value in describe_keys(accelerator)}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import naive
 from naive_time import recurrence
 from networks import conv, full, linear
+from own_keys import own
 from pipeline import laid_out, outputs, widths
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import Accesses
@@ -28,6 +29,7 @@ from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
 from spikex_sim.timing.engine import Durations, MemoryEngine
 from strategies import Workload, make_spikes, make_weights
 
@@ -42,7 +44,13 @@ CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"tws": 13, "stream": "all", "accumulators_per_pe": 2},
     {"tws": 2, "array.rows": 3, "array.cols": 4, "update_cycles": 3, "skew": "batch", "zero_gating": False},
 )
-"""Overrides that every scheduler should be tried with."""
+"""Overrides that every scheduler should be tried with, as far as it reads them."""
+
+
+def accelerator(scheduler: str, configuration: dict[str, Any]) -> Accelerator:
+    """Configuration of a machine, with those of the keys that it reads."""
+    machine = Accelerator(scheduler=scheduler)
+    return load_accelerator(machine, own(machine, configuration))
 
 
 def workloads() -> Iterator[tuple[str, Workload]]:
@@ -191,7 +199,7 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     """
     layer = workload.spec
     assert layer.neuron is not None
-    tws = scheduler.window_size(int(arch.tws), workload.timesteps, arch)
+    tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
     spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
     free = layer.neuron.silence_is_free and not workload.biased
     try:

@@ -41,7 +41,7 @@ def test_there_are_plugins() -> None:
 @pytest.mark.parametrize("configuration", kit.CONFIGURATIONS, ids=str)
 @pytest.mark.parametrize("name", plugin_names("accelerators"))
 def test_schedulers(name: str, configuration: dict[str, Any]) -> None:
-    arch = load_accelerator("spikex", {**configuration, "scheduler": name})
+    arch = kit.accelerator(name, configuration)
     for workload in WORKLOADS.values():
         kit.check_scheduler(plugin("accelerators", name), workload, arch)
 
@@ -51,7 +51,7 @@ def test_schedulers(name: str, configuration: dict[str, Any]) -> None:
 @given(workload=workloads(largest_map=5, longest=16), data=st.data())
 def test_schedulers_on_drawn_layers(name: str, workload: Workload, data: st.DataObject) -> None:
     configuration = data.draw(st.sampled_from(kit.CONFIGURATIONS))
-    kit.check_scheduler(plugin("accelerators", name), workload, load_accelerator("spikex", configuration))
+    kit.check_scheduler(plugin("accelerators", name), workload, kit.accelerator(name, configuration))
 
 
 @pytest.mark.parametrize("name", plugin_names("dispatch"))
@@ -218,7 +218,7 @@ def test_the_kit_notices_who_refuses_too_much() -> None:
 def test_other_dataflows(dataflow: str) -> None:
     name = "sata" if dataflow == "tick_batch" else "systolic"
     for configuration in kit.CONFIGURATIONS:
-        arch = load_accelerator("spikex", {**configuration, "scheduler": name, "dataflow": dataflow})
+        arch = kit.accelerator(name, configuration | {"dataflow": dataflow})
         for workload in WORKLOADS.values():
             kit.check_scheduler(plugin("accelerators", name), workload, arch)
 

@@ -63,14 +63,14 @@ def test_costs_of_tiny_layers_equal_the_oracles(base: str, data: st.DataObject) 
 def test_outputs_stay_where_they_fit_to_the_bit(base: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(largest_map=4, longest=10))
     keys = data.draw(overrides(workload, base)) | {"mapping.tile": "auto"}
-    ample = level(ifmap=PLENTY, filter=PLENTY, ofmap=PLENTY, psum=PLENTY)
-    keys |= prefixed("memory.glb", ample) | prefixed("memory.lbuf", ample)
+    ample = level(ifmap=PLENTY, filter=PLENTY, ofmap=PLENTY)
+    keys |= prefixed("memory.glb", ample) | prefixed("memory.lbuf", ample | level(psum=PLENTY))
     sent = assert_costs(workload, base, keys)
     assert sent is not None
     stored = int(sent.steps.store_bits.sum())
     several = int(sent.steps.store_bits.max()) < stored
     for room in (stored, stored - several):
-        keys |= prefixed("memory.glb", ample | level(ifmap=PLENTY, filter=PLENTY, ofmap=room, psum=PLENTY))
+        keys |= prefixed("memory.glb", ample | level(ifmap=PLENTY, filter=PLENTY, ofmap=room))
         done = assert_costs(workload, base, keys, Handover(output_wanted=True))
         assert done is not None
         assert (done.layout.residency.glb_ofmap == "kept") == (room >= stored)

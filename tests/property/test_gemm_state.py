@@ -22,6 +22,7 @@ from gemm_comparison import DURATION_COLUMNS, STEP_COLUMNS, dense_steps, oracle_
 from gemm_strategies import PRESETS, cuts, port_widths, shapes, units
 from naive_time import recurrence
 from networks import conv, full, linear
+from own_keys import own
 from strategies import PLENTY, Workload, level, make_spikes, multiples, prefixed, workloads
 
 MACHINES = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws")}
@@ -102,17 +103,16 @@ def spilling(draw: st.DrawFn, workload: Workload, machine: str) -> dict[str, Any
     glb = level(
         ifmap=PLENTY,
         filter=PLENTY,
-        ofmap=PLENTY,
         psum=draw(st.sampled_from([2 * PLENTY, 2 * PLENTY, 0, state()])),
     )
     if draw(st.integers(0, 4)) == 4:
-        glb = level(ifmap=operands("ifmap", 3), filter=operands("filter", 2), ofmap=PLENTY, psum=state())
+        glb = level(ifmap=operands("ifmap", 3), filter=operands("filter", 2), psum=state())
         keys["memory.lbuf.bytes"] = 0
     else:
-        lbuf = level(ifmap=operands("ifmap", 3), filter=operands("filter", 2), ofmap=PLENTY, psum=state())
+        lbuf = level(ifmap=operands("ifmap", 3), filter=operands("filter", 2), psum=state())
         keys |= prefixed("memory.lbuf", lbuf)
     keys |= prefixed("memory.glb", glb)
-    return keys | draw(port_widths(keys))
+    return own(PRESETS[machine], keys | draw(port_widths(keys)))
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -164,10 +164,11 @@ def test_empty_steps(
     more: dict[str, Any],
     want: str,
 ) -> None:
-    parts = {"ifmap": PLENTY, "filter": PLENTY, "ofmap": PLENTY}
+    parts = {"ifmap": PLENTY, "filter": PLENTY}
     keys = {"dataflow": dataflow, "array.rows": shape[0], "array.cols": shape[1], **more}
     lbuf = level(**parts | keys.pop("memory.lbuf", {}), psum=0)
     keys |= prefixed("memory.glb", level(**parts, psum=glb)) | prefixed("memory.lbuf", lbuf)
+    keys = own("systolic-os", keys)
     side = 1 if layer is FC else 2
     spikes = make_spikes((4, side, side, times) if layer is FOUR else (4, times), "dense", 1)
     workload = Workload(layer, spikes, np.ones((2, 4, 1, 1) if layer is FOUR else (2, 4), np.int8))

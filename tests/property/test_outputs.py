@@ -15,10 +15,12 @@ import naive
 from conformance.kit import once_at_most
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
+from own_keys import own
 from pipeline import outputs, schedule_of
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.registry import plugin_names
 from spikex_sim.run.simulate import simulate
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator, preset_names
 from spikex_sim.spec.networks import load_network
 from strategies import Workload, make_spikes, overrides, workloads
@@ -43,9 +45,9 @@ def sha256(spikes: NDArray[np.bool_]) -> str:
     return hashlib.sha256(np.packbits(spikes, axis=-1).tobytes()).hexdigest()
 
 
-def assert_outputs(workload: Workload, base: str, keys: dict[str, Any]) -> str:
+def assert_outputs(workload: Workload, base: str | Accelerator, keys: dict[str, Any]) -> str:
     """Execute the schedule and compare, unless a buffer is too small for one; say what happened."""
-    arch = load_accelerator(base, keys)
+    arch = load_accelerator(base, own(base, keys))
     try:
         schedule, _ = schedule_of(workload, arch)
     except ConfigError:
@@ -77,7 +79,7 @@ def synaptic_events(workload: Workload) -> int:
 def test_outputs_equal_a_dense_forward_pass(scheduler: str, datapath: str, data: st.DataObject) -> None:
     workload = data.draw(workloads(datapath, largest_map=6, longest=20))
     keys = data.draw(overrides(workload, scheduler))
-    event(assert_outputs(workload, "spikex", keys | {"scheduler": scheduler}))
+    event(assert_outputs(workload, Accelerator(scheduler=scheduler), keys))
 
 
 @pytest.mark.parametrize("dispatch", plugin_names("dispatch"))
@@ -194,13 +196,14 @@ def test_networks_in_every_preset_and_engine(preset: str, datapath: str, engine:
     want = forward(layers, spikes, weights)
     assert all(0.02 < layer.mean() < 0.9 for layer in want), "a layer is silent: nothing is tested"
     overrides = FLOATS if datapath == "float" else {}
-    result = simulate(trace_of(layers, spikes, weights), preset, tws=3, engine=engine, overrides=overrides)
+    tws = 3 if preset in FOLLOWS_TWS else None
+    result = simulate(trace_of(layers, spikes, weights), preset, tws=tws, engine=engine, overrides=overrides)
     for layer, spikes_out in zip(result.layers, want, strict=True):
         assert layer.output_sha256 == sha256(spikes_out), layer.name
         assert layer.output_spikes == int(spikes_out.sum())
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", FOLLOWS_TWS)
 @pytest.mark.parametrize("tws", ["auto", [1, 10, 4]], ids=str)
 def test_window_sizes_per_layer_do_not_change_outputs(tws: Any, preset: str) -> None:
     layers, spikes = small_network("int"), make_spikes((2, 6, 6, 10), "medium", 7)
@@ -210,7 +213,7 @@ def test_window_sizes_per_layer_do_not_change_outputs(tws: Any, preset: str) -> 
         map(sha256, forward(layers, spikes, weights))
     )
     used = [layer.tws for layer in result.layers if layer.tws is not None]
-    if preset in FOLLOWS_TWS and tws != "auto":
+    if tws != "auto":
         assert used == tws
     else:
         assert all(1 <= size <= 10 for size in used)

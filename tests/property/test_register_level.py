@@ -10,6 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from examples import examples
+from own_keys import own
 from pipeline import Run, outputs, run
 from register_model import RegisterResult, run_layer
 from spikex_sim.spec.arch import Accelerator
@@ -31,12 +32,12 @@ def observed(workload: Workload, done: Run, arch: Accelerator) -> RegisterResult
         stream=arch.stream,
         accumulators_per_pe=arch.accumulators_per_pe,
         update_cycles=arch.update_cycles,
-        leak_catchup_cycles=arch.leak_catchup_cycles,
+        leak_catchup_cycles=arch.get("leak_catchup_cycles", default=1),
         skew=arch.skew,
         zero_gating=arch.zero_gating is not False,
         potential_bits=arch.potential_bits,
         tiles=[(range(p0, p1), range(w0, w1)) for p0, p1, w0, w1 in done.schedule.tiles.tolist()],
-        stsap=arch.stsap,
+        stsap=arch.get("stsap", default=False),
     )
 
 
@@ -98,7 +99,7 @@ def register_counts(result: RegisterResult, widths: tuple[int, int, int]) -> dic
 
 def assert_same(workload: Workload, base: str, keys: dict[str, Any]) -> Run:
     """Compare everything that the register-level model observes."""
-    arch = load_accelerator(base, keys)
+    arch = load_accelerator(base, own(base, keys))
     done = run(workload, arch)
     result = observed(workload, done, arch)
     got = package_counts(done, arch, workload.layer["neuron"]["datapath"])
@@ -146,7 +147,7 @@ def test_packed_taps_share_slots_as_in_the_registers(data: st.DataObject) -> Non
     keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays(DRAINING))}
     keys |= data.draw(tilings())
     done = assert_same(workload, "ptb", {**keys, "stsap": True})
-    unpacked = run(workload, load_accelerator("ptb", keys)).layout.compute_cycles
+    unpacked = run(workload, load_accelerator("ptb", own("ptb", keys))).layout.compute_cycles
     assert done.layout.compute_cycles <= unpacked
     event(f"packing saves cycles: {done.layout.compute_cycles < unpacked}")
 

@@ -15,10 +15,11 @@ import naive_serial
 import spikex_sim as sx
 from examples import examples
 from gemm_comparison import ENGINES, assert_same, sha256, trace_with
-from networks import NEURONS, conv, full, linear, trace_of
+from networks import full, linear, trace_of
+from own_keys import own
 from pipeline import laid_out, oracle_config, schedule_of
 from spikex_sim.core.errors import ConfigError, UnsupportedError
-from strategies import PLENTY, Workload, level, make_weights, prefixed, workloads
+from strategies import PLENTY, Workload, level, prefixed, workloads
 
 STEP_COLUMNS = {
     "fetch_bits": "f_bits",
@@ -69,14 +70,10 @@ def buffers(draw: st.DrawFn, workload: Workload, lanes: int) -> dict[str, Any]:
     glb = level(
         ifmap=or_plenty(bits(entry, entry * row, entry * row, max(entry * (every - 1), 1), entry * every)),
         filter=or_plenty(draw(st.sampled_from([groups, groups, channel - 1, weight]))),
-        ofmap=PLENTY,
-        psum=0,
     )
     lbuf = level(
         ifmap=or_plenty(bits(entry, entry * field)),
         filter=or_plenty(bits(weight * group, weight * group, channel, groups)),
-        ofmap=PLENTY,
-        psum=0,
     )
     return prefixed("memory.glb", glb) | prefixed("memory.lbuf", lbuf)
 
@@ -107,7 +104,7 @@ def configurations(draw: st.DrawFn, workload: Workload) -> dict[str, Any]:
     keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 9, 5]))
     keys |= draw(buffers(workload, keys["array.rows"] * keys["array.cols"]))
-    return keys | draw(port_widths())
+    return own("spinalflow", keys | draw(port_widths()))
 
 
 def reported(layer: Any) -> dict[str, Any]:
@@ -203,16 +200,6 @@ def test_a_refusal_counts_the_inputs_of_the_layer_that_it_is_about() -> None:
     weights = [np.zeros((2000, 3), np.int8), np.zeros((1, 2000), np.int8)]
     with pytest.raises(UnsupportedError, match=r"layer second: 2,000 of 2,000 inputs"):
         sx.simulate(trace_of(layers, spikes, weights), arch="spinalflow")
-
-
-def test_the_keys_of_windows_and_tiles_change_nothing() -> None:
-    workload = Workload(conv("conv", (3, 7), 5, NEURONS["int"]), np.zeros((3, 5, 5, 9), bool), np.empty(0))
-    workload = replace(workload, weight=make_weights(workload.spec, 1))
-    spikes = one_each(replace(workload, spikes=np.ones((3, 5, 5, 9), bool)), 1).spikes
-    trace = trace_with(replace(workload, spikes=spikes))
-    usual = sx.simulate(trace, arch="spinalflow").layers[0]
-    for keys in ({"tws": 4}, {"mapping.positions": 2}, {"mapping.windows": 1}):
-        assert reported(sx.simulate(trace, arch="spinalflow", overrides=keys).layers[0]) == reported(usual)
 
 
 def test_a_layer_by_hand() -> None:

@@ -92,15 +92,11 @@ def test_twice_the_time_takes_twice_the_cycles(
 @examples(40)
 @given(workload=workloads(largest_map=6, longest=20), data=st.data())
 def test_ptb_owes_no_leak(workload: Workload, data: st.DataObject) -> None:
-    keys = data.draw(overrides(workload, "ptb"))
-    results = []
-    for cycles in (0, 7):
-        try:
-            results.append(run(workload, load_accelerator("ptb", keys | {"leak_catchup_cycles": cycles})))
-        except ConfigError:
-            return
-    assert results[0].layout.operations.leak_catchups == 0
-    assert results[0].ends.cycles == results[1].ends.cycles
+    try:
+        done = run(workload, load_accelerator("ptb", data.draw(overrides(workload, "ptb"))))
+    except ConfigError:
+        return
+    assert done.layout.operations.leak_catchups == 0
 
 
 @pytest.mark.parametrize("scheduler", ["spikex", "ptb"])

@@ -220,6 +220,15 @@ def test_the_machine_of_the_tutorial(tmp_path: Path) -> None:
     run, compare = (process(*arguments, **everywhere) for arguments in commands)
     assert run.code == 0, run.err
     assert compare.code == 0, compare.err
+    keys = process(
+        "run", "--show-config", "--arch", "frame-parallel.yaml", "--set", "at_once=4", **everywhere
+    )
+    assert re.search(r"^at_once +4 +positions", keys.out, re.MULTILINE), keys.err
+    refused = process("run", "--set", "at_once=4", **everywhere)
+    assert refused.code == 2
+    assert refused.err == (
+        "spikex-sim: preset spikex: at_once: not read by the machine spikex, but by frame-parallel\n"
+    )
     (shown,) = code(page, "text")
     for part in shown.strip().split("\n\n"):
         assert part in "\n".join(line.rstrip() for line in compare.lines)

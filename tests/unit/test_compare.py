@@ -126,7 +126,7 @@ class TestRefused:
         assert folders == {"0-spikex", "2-ptb"}
 
     def test_the_first(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        shown = succeed(capsys, "compare", "t.npz", "--arch", "spinalflow,ptb,spikex", "--tws", 3)
+        shown = succeed(capsys, "compare", "t.npz", "--arch", "spinalflow,ptb,spikex")
         assert shown.lines[0] == "small (T=13); ratios to ptb, the first that can take this trace"
         assert table(shown.lines, "Totals")["ptb"][-1] == "1.000"
 

@@ -12,7 +12,7 @@ import yaml
 import spikex_sim as sx
 from command import succeed
 from spikex_sim.spec.arch import Separate, half_bits, part_bits
-from spikex_sim.spec.load import describe_keys, preset_names, value_of
+from spikex_sim.spec.load import describe_keys, preset_names
 
 # Section V-A of the SpikeX paper, and what the model adds (Section 5).
 PUBLISHED = {
@@ -25,9 +25,9 @@ PUBLISHED = {
     "memory.glb.dram_port_bits": 512,
     "memory.glb.array_port_bits": 64,
     "memory.lbuf.port_bits": 64,
-    "memory.glb.partition": sx.load_accelerator().memory.glb.partition.model_validate(
-        {"ifmap": 0.3, "filter": 0.6, "ofmap": 0.1, "psum": 0.0}
-    ),
+    "memory.glb.partition.ifmap": 0.3,
+    "memory.glb.partition.filter": 0.6,
+    "memory.glb.partition.ofmap": 0.1,
     "memory.lbuf.partition.ifmap": 0.25,
     "memory.lbuf.partition.filter": 0.5,
     "memory.lbuf.partition.ofmap": 0.05,
@@ -49,9 +49,9 @@ STATED = ("array.rows", "array.cols", "memory.glb.bytes", "memory.lbuf.bytes", "
 
 # A dense array keeps potentials and partial sums in the GLB.
 DENSE = {
-    "memory.glb.partition": sx.load_accelerator().memory.glb.partition.model_validate(
-        {"ifmap": 0.25, "filter": 0.45, "ofmap": 0.1, "psum": 0.2}
-    ),
+    "memory.glb.partition.ifmap": 0.25,
+    "memory.glb.partition.filter": 0.45,
+    "memory.glb.partition.psum": 0.2,
 }
 # A spike needs a row of 64 weights in every cycle.
 SERIAL = {"memory.glb.array_port_bits": 512, "memory.lbuf.port_bits": 512}
@@ -71,7 +71,10 @@ SATA = {
     "energy.table": "sata",
 }
 
-# Another value for every key there is.
+# Presets of every machine, with all its keys.
+MACHINES = ("spikex", "ptb", "systolic-os", "sata-on-spikex", "spinalflow")
+
+# Another value for every key of any machine.
 OTHER: dict[str, Any] = {
     "name": "other",
     "scheduler": "ptb",
@@ -125,6 +128,18 @@ OTHER: dict[str, Any] = {
 }
 
 
+# What some of these need to have an effect.
+NEEDS = {
+    "memory.dram.samples": {"memory.dram.weights": "amortised"},
+    "memory.glb.partition.psum": {"dataflow": "ws"},
+    "memory.lbuf.partition.psum": {"dataflow": "ws"},
+}
+
+
+def values_of(arch: sx.Accelerator) -> dict[str, Any]:
+    return {key: value for key, _, value in describe_keys(arch)}
+
+
 class TestPresets:
     def test_there_are(self) -> None:
         assert {"spikex", "ptb", "ptb-stsap"} <= set(preset_names())
@@ -136,7 +151,10 @@ class TestPresets:
         own = SATA if name == "sata" else DENSE if arch.scheduler in ("systolic", "sata") else {}
         own = SERIAL if name == "spinalflow" else own
         wanted = {key: PUBLISHED[key] for key in STATED} if name.endswith("-paper") else PUBLISHED | own
-        assert {key: value_of(arch, key) for key in wanted} == wanted
+        found = values_of(arch)
+        assert {key: found[key] for key in wanted if key in found} == {
+            key: value for key, value in wanted.items() if key in found
+        }
 
     @pytest.mark.parametrize("dataflow", ["os", "ws", "is"])
     def test_dense_arrays(self, dataflow: str) -> None:
@@ -149,15 +167,15 @@ class TestPresets:
         assert sx.load_accelerator("ann") == sx.load_accelerator("systolic-os", wider)
 
     def test_sata_on_spikex_differs_in_its_schedule_only(self) -> None:
-        keys = {"name", "scheduler", "dataflow", "zero_gating", "tws", "memory.glb.partition.filter",
-                "memory.glb.partition.ifmap", "memory.glb.partition.psum"}  # fmt: skip
-        ours, spikex = sx.load_accelerator("sata-on-spikex"), sx.load_accelerator()
-        names = [key for key, _, _ in describe_keys()]
-        assert {key for key in names if value_of(ours, key) != value_of(spikex, key)} == keys
+        keys = {"name", "scheduler", "zero_gating", "memory.glb.partition.filter",
+                "memory.glb.partition.ifmap"}  # fmt: skip
+        ours, spikex = values_of(sx.load_accelerator("sata-on-spikex")), values_of(sx.load_accelerator())
+        assert {key for key in set(ours) & set(spikex) if ours[key] != spikex[key]} == keys
+        assert (ours["dataflow"], ours["memory.glb.partition.psum"]) == ("tick_batch", 0.2)
 
     def test_what_sets_them_apart(self) -> None:
         spikex, ptb, packed = (sx.load_accelerator(name) for name in ("spikex", "ptb", "ptb-stsap"))
-        assert (spikex.scheduler, spikex.tws, spikex.dispatch, spikex.stsap) == ("spikex", 4, "agile", False)
+        assert (spikex.scheduler, spikex.tws, spikex.dispatch) == ("spikex", 4, "agile")
         assert (ptb.scheduler, ptb.tws, ptb.stsap) == ("ptb", "auto", False)
         assert (packed.scheduler, packed.tws, packed.stsap) == ("ptb", "auto", True)
 
@@ -165,6 +183,11 @@ class TestPresets:
     def test_other_transistors(self, device: str) -> None:
         given = sx.load_accelerator(f"spikex-{device}")
         assert given == sx.load_accelerator("spikex", {"name": f"spikex-{device}", "energy.device": device})
+
+
+def setting(key: str, value: Any) -> str:
+    """As on the command line."""
+    return f"{key}={yaml.safe_dump(value, default_flow_style=True)}".removesuffix("\n...\n").strip()
 
 
 @pytest.fixture
@@ -178,11 +201,8 @@ class TestFiles:
     def test_a_file_changes_what_it_names_and_nothing_else(self, folder: Path) -> None:
         Path("mine.yaml").write_text("base: ptb\nname: mine\nmemory: {lbuf: {partition: {ifmap: 0.1}}}\n")
         mine, ptb = sx.load_accelerator("mine.yaml"), sx.load_accelerator("ptb")
-        changed = {
-            key: value_of(mine, key)
-            for key, _, _ in describe_keys()
-            if value_of(mine, key) != value_of(ptb, key)
-        }
+        usual = values_of(ptb)
+        changed = {key: value for key, value in values_of(mine).items() if value != usual[key]}
         assert changed == {"name": "mine", "memory.lbuf.partition.ifmap": 0.1}
 
     def test_without_a_base_the_defaults_hold(self, folder: Path) -> None:
@@ -226,32 +246,42 @@ class TestFiles:
 
 class TestOverrides:
     def test_every_key_is_there(self) -> None:
-        assert [key for key, _, _ in describe_keys()] == list(OTHER)
-        for key, info, default in describe_keys():
-            assert info.description, key
-            assert value_of(sx.load_accelerator(), key) == default
-            assert OTHER[key] != default
+        known: dict[str, Any] = {}
+        for name in MACHINES:
+            machine = type(sx.load_accelerator(name))()
+            for key, info, default in describe_keys(machine):
+                assert info.description, key
+                assert default == OTHER[key] if key == "scheduler" == name else default != OTHER[key], key
+            known |= values_of(machine)
+        assert set(known) == set(OTHER)
 
-    @pytest.mark.parametrize("key", OTHER)
+    @pytest.mark.parametrize("machine", MACHINES)
     def test_every_key_can_be_set_and_is_shown(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, machine: str
     ) -> None:
         from spikex_sim.cli import show
 
         monkeypatch.setattr(show.console, "width", 400)
-        plain = OTHER[key].model_dump() if isinstance(OTHER[key], Separate) else OTHER[key]
-        text = yaml.safe_dump(plain, default_flow_style=True).removesuffix("\n...\n").strip()
-        room = ["--set", "memory.glb.partition.ofmap=0.09"] if key == "memory.glb.partition.psum" else []
-        shown = succeed(capsys, "run", "--show-config", "--set", f"{key}={text}", *room)
-        value = tuple(OTHER[key]) if isinstance(OTHER[key], list) else OTHER[key]
-        rows = {line.split()[0]: line for line in shown.lines[1:]}
-        assert list(rows) == list(OTHER)
-        defaults = {name: str(default) for name, _, default in describe_keys()}
-        for name, line in rows.items():
-            wanted = str(value) if name == key else "0.09" if room and name in room[1] else defaults[name]
-            assert line.removeprefix(name).strip().startswith(wanted), line
-        room_made = {"memory.glb.partition.ofmap": 0.09} if room else {}
-        assert value_of(sx.load_accelerator("spikex", {**room_made, key: OTHER[key]}), key) == value
+        before = values_of(sx.load_accelerator(machine))
+        for key in before:
+            value = OTHER[key] if key != "scheduler" else before[key]
+            plain = value.model_dump() if isinstance(value, Separate) else value
+            needed = {name: one for name, one in NEEDS.get(key, {}).items() if name in before}
+            keys = needed | {key: plain}
+            words = [word for item in keys.items() for word in ("--set", setting(*item))]
+            shown = succeed(capsys, "run", "--arch", machine, "--show-config", *words)
+            after = before | keys | {key: tuple(value) if isinstance(value, list) else value}
+            rows = {line.split()[0]: line for line in shown.lines[1:]}
+            assert list(rows) == list(before)
+            for name, line in rows.items():
+                assert line.removeprefix(name).strip().startswith(str(after[name])), line
+            assert values_of(sx.load_accelerator(machine, keys)) == after
+
+    def test_another_scheduler_is_another_machine(self, capsys: pytest.CaptureFixture[str]) -> None:
+        shown = succeed(capsys, "run", "--show-config", "--set", "scheduler=ptb")
+        known = set(values_of(sx.load_accelerator("ptb")))
+        assert {line.split()[0] for line in shown.lines} & set(OTHER) == known
+        assert sx.load_accelerator("spikex", {"scheduler": "ptb"}).stsap is False
 
     def test_shows_effective_values_of_a_file_with_overrides(
         self, folder: Path, capsys: pytest.CaptureFixture[str]

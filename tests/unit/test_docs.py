@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from distribution import install_cfg, install_toml
+from own_keys import own
 from spikex_sim.__main__ import main
 from spikex_sim.cli import show
 from spikex_sim.cli.app import command
@@ -30,7 +31,7 @@ from spikex_sim.explore.sweeps.grid import points
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.explore.sweeps.study import load_study
 from spikex_sim.run.simulate import simulate
-from spikex_sim.spec.load import describe_keys, preset_names
+from spikex_sim.spec.load import describe_keys, options_of, preset_names
 from spikex_sim.spec.networks import network_names
 from spikex_sim.timing.engine import Durations
 from spikex_sim.trace.store import save_trace
@@ -120,7 +121,7 @@ def test_glossary_has_the_keys_of_other_machines(tiny: Trace) -> None:
     """What a dense array, an ANN, SATA and a time-serial machine have beside the keys of SpikeX."""
 
     def keys(arch: str) -> set[str]:
-        result = simulate(once, arch, tws=1, overrides={"mapping.tile": "layer"}).to_dict()
+        result = simulate(once, arch, overrides=own(arch, {"tws": 1, "mapping.tile": "layer"})).to_dict()
         for key in ("config", "totals", "samples"):
             result.pop(key)
         return set(leaves(result)) | set(leaves(result["layers"][0]))
@@ -205,15 +206,21 @@ def page_maker(page: str) -> ModuleType:
     return module
 
 
-def test_table_of_configuration_keys_is_up_to_date() -> None:
+def test_tables_of_configuration_keys_are_up_to_date() -> None:
     page = read("configuration.md")
     assert page_maker("configuration").rewritten(page) == page, (
         "run python scripts/make_configuration_page.py"
     )
-    rows = {cells(line)[0]: cells(line)[1] for line in page.splitlines() if line.startswith("| `")}
-    for key, _, default in describe_keys():
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
-        assert rows[f"`{key}`"] == f"`{shown}`"
+    common, *parts = section(page, "Keys").split("\n### ")
+    machines = {part.split("\n")[0]: part for part in parts}
+    for name in plugin_names("accelerators"):
+        lines = (common + machines.get(name, "")).splitlines()
+        rows = {cells(line)[0]: cells(line)[1] for line in lines if line.startswith("| `")}
+        keys = {key: default for key, _, default in describe_keys(options_of(name)())}
+        assert set(rows) == {f"`{key}`" for key in keys}, "all keys of a machine, and no others"
+        for key, default in keys.items():
+            shown = str(default).lower() if isinstance(default, bool) else str(default)
+            assert rows[f"`{key}`"] == f"`{shown}`"
 
 
 def test_presets_plugins_and_networks_are_named() -> None:
@@ -283,10 +290,9 @@ def test_trace_is_written_with_numpy_alone() -> None:
 def test_yaml_examples_load(tmp_path: Path) -> None:
     from spikex_sim.spec.load import load_accelerator
 
-    for page in ("configuration.md", "extending.md"):
-        for block in blocks(read(page), "yaml"):
-            (tmp_path / "example.yaml").write_text(block, "utf-8")
-            assert load_accelerator(tmp_path / "example.yaml").name != "spikex"
+    for block in blocks(read("configuration.md"), "yaml"):
+        (tmp_path / "example.yaml").write_text(block, "utf-8")
+        assert load_accelerator(tmp_path / "example.yaml").name != "spikex"
     for block in blocks(read("sweeps.md"), "yaml"):
         (tmp_path / "example.yaml").write_text(block, "utf-8")
         study = load_study(tmp_path / "example.yaml")

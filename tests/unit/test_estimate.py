@@ -11,6 +11,7 @@ import pytest
 import naive_studies
 import spikex_sim as sx
 from command import REPOSITORY
+from own_keys import own
 from study_traces import CLASSES, FLOAT, NEURON, SPIKES, WEIGHTS, T, a_trace, layers, outputs_of
 
 SPIKING = ("spikex", "ptb", "sata", "systolic-os", "systolic-ws", "systolic-is")
@@ -47,7 +48,10 @@ class TestOutputs:
     @pytest.mark.parametrize("arch", SPIKING)
     @pytest.mark.parametrize("timesteps", [1, 5, 8, 12])
     def test_first_time_points_give_the_first_outputs(self, arch: str, timesteps: int) -> None:
-        whole, cut = (sx.simulate(trace, arch, tws=1) for trace in (a_trace(), a_trace().first(timesteps)))
+        keys = own(arch, {"tws": 1})
+        whole, cut = (
+            sx.simulate(trace, arch, overrides=keys) for trace in (a_trace(), a_trace().first(timesteps))
+        )
         assert whole.outputs is not None and cut.outputs is not None
         bits = np.unpackbits(whole.outputs, axis=-1)[..., :timesteps]
         assert np.array_equal(np.packbits(bits, axis=-1), cut.outputs)

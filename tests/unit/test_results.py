@@ -16,6 +16,7 @@ import pytest
 import naive
 import spikex_sim as sx
 from command import REPOSITORY
+from own_keys import own
 from spikex_sim.spec.load import preset_names
 
 T = 13
@@ -162,7 +163,7 @@ def test_what_every_machine_finds_is_written(preset: str, tmp_path: Path) -> Non
     layer = {"name": "fc", "kind": "linear", "in_channels": 4, "out_channels": 3,
              "neuron": {"threshold": 1, "leak_shift": 2}}  # fmt: skip
     trace = sx.Trace.from_arrays([layer], np.ones((4, 1), bool), weights=[np.ones((3, 4), np.int8)])
-    result = sx.simulate(trace, preset, tws=1)
+    result = sx.simulate(trace, preset, overrides=own(preset, {"tws": 1}))
     result.save(tmp_path)
     rows = list(csv.DictReader((tmp_path / "accesses.csv").read_text().splitlines()))
     spent = sum(float(row["read_pj"]) + float(row["write_pj"]) for row in rows)
@@ -329,9 +330,8 @@ class TestEnergy:
     @pytest.mark.parametrize("weights", ["resident", "amortised"])
     def test_who_pays_for_weights_changes_nothing_but_energy(self, weights: str) -> None:
         usual = sx.simulate(a_trace()).layers[0]
-        other = sx.simulate(
-            a_trace(), overrides={"memory.dram.weights": weights, "memory.dram.samples": 2}
-        ).layers[0]
+        keys = own("spikex", {"memory.dram.weights": weights, "memory.dram.samples": 2})
+        other = sx.simulate(a_trace(), overrides=keys).layers[0]
         assert (other.cycles, other.accesses) == (usual.cycles, usual.accesses)
         filters = 8 * usual.accesses.read_bits("dram", "filter")
         saved_share = 1.0 if weights == "resident" else 0.5

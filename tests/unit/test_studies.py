@@ -18,6 +18,7 @@ import naive_studies
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from examples import examples
+from own_keys import own
 from spikex_sim.explore import ann as ann_study
 from spikex_sim.explore import prefix
 from spikex_sim.explore.dynamic import class_counts, normalised_entropy, samples_of, stopping_points
@@ -64,7 +65,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Any]]:
     simulate = prefix.simulate
 
     def noted(traces: list[sx.Trace], arch: sx.Accelerator, **options: Any) -> sx.RunResult:
-        done.append((traces[0].sha256, traces[0].timesteps, arch.tws))
+        done.append((traces[0].sha256, traces[0].timesteps, arch.get("tws", default=1)))
         return simulate(traces, arch, **options)
 
     monkeypatch.setattr(prefix, "simulate", noted)
@@ -77,7 +78,7 @@ THRESHOLDS = (0, 0.2, 0.55, 0.9, 1)
 class TestDynamic:
     @pytest.mark.parametrize("arch", ["spikex", "ptb", "sata", "systolic-os"])
     def test_rows_are_those_of_the_definition(self, arch: str, replays: list[Any]) -> None:
-        rows = sx.dynamic_timesteps(a_trace(), arch, THRESHOLDS, tws=4)
+        rows = sx.dynamic_timesteps(a_trace(), arch, THRESHOLDS, overrides=own(arch, {"tws": 4}))
         assert len(replays) == len(set(replays)), "a replay was done twice"
         outputs = [outputs_of(spikes)[-1] for spikes in SPIKES]
         whole = [self.costs(spikes, arch, T) for spikes in SPIKES]
@@ -102,7 +103,8 @@ class TestDynamic:
 
     @staticmethod
     def costs(spikes: Any, arch: str, timesteps: int) -> Any:
-        return sx.simulate(a_trace(spikes[..., :timesteps], 0), arch, tws=min(4, timesteps)).totals
+        keys = own(arch, {"tws": min(4, timesteps)})
+        return sx.simulate(a_trace(spikes[..., :timesteps], 0), arch, overrides=keys).totals
 
     def test_window_sizes_are_cut_and_auto_is_not(self, replays: list[Any]) -> None:
         sx.dynamic_timesteps(a_trace(SPIKES[0], 0), "spikex", (0, 1), tws=[9, 2])

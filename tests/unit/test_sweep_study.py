@@ -51,14 +51,14 @@ class TestStudy:
         self, folder: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         succeed(capsys, "sweep", folder / "one.npz", "--spec", folder / "study.yaml", "--arch", "spikex",
-                "--grid", "memory.dram.samples=1,2", "--set", "memory.dram.kind=LPDDR4", "--engine", "fast",
+                "--grid", "psum_bits=20,24", "--set", "memory.dram.kind=LPDDR4", "--engine", "fast",
                 "--out", folder / "out")  # fmt: skip
         rows = rows_of(folder / "out")
         assert len(rows) == 8 and {(row["trace"], row["arch"], row["engine"]) for row in rows} == {
             ("one", "spikex", "fast")
         }
         names = list(rows[0])[2:6]
-        assert names == ["tws", "memory.dram.samples", "array.rows", "array.cols"]
+        assert names == ["tws", "psum_bits", "array.rows", "array.cols"]
 
     @pytest.mark.parametrize(
         ("text", "words"),

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.fitted.curves import QUANTITIES, HardwareModel
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
-from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import options_of
+from spikex_sim.spec.validation import validated
 from spikex_sim.trace.trace import Trace
 
 
@@ -66,7 +68,8 @@ def compare(
         Told about the layers as they are done.
     """
     seen: list[TimedLayer] = []
-    arch = Accelerator.model_validate({**model.config, "tws": tws})
+    options = options_of(model.config["scheduler"], model.arch)
+    arch = validated(options, {**model.config, "tws": tws}, where=model.arch, error=ConfigError)
     simulate(traces, arch, progress=progress, observe=seen.append)
     return [_prediction(model, timed, tws) for timed in seen]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.fitted.curves import QUANTITIES, FitError, HardwareModel, LayerFit, Point, Refusal
-from spikex_sim.explore.prefix import window_sizes
+from spikex_sim.explore.prefix import spiking, window_sizes
 from spikex_sim.run.simulate import prepare, versions
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.sources.clustered import (
@@ -24,7 +24,6 @@ from spikex_sim.sources.clustered import (
 )
 from spikex_sim.sources.synth import seed_of_stream
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.load import load_accelerator
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.plan import Stage
@@ -71,7 +70,7 @@ def fit_hardware_model(
     network : str, Path or Network
         Preset, YAML file or description.
     arch : str, Path or Accelerator
-        Accelerator that computes spikes.
+        Accelerator that computes spikes, in windows; its own window size has no meaning here.
     tws_choices : sequence of int, optional
         Window sizes; by default 1, 2, 4, 8, 16 as far as there are time points.
     overrides : mapping, optional
@@ -97,13 +96,7 @@ def fit_hardware_model(
         If network, accelerator or window sizes are wrong, or a layer can have none of them.
     """
     description = network if isinstance(network, Network) else load_network(network)
-    accelerator = load_accelerator(arch, dict(overrides or {}))
-    if accelerator.activation_bits > 1:
-        raise ConfigError(
-            "computes no spikes, whose density a hardware model is of",
-            where=accelerator.name,
-            field="activation_bits",
-        )
+    accelerator = spiking(arch, 1, overrides)
     if samples < 1:
         raise ConfigError(f"must be at least 1, not {samples}", field="samples")
     sizes = window_sizes(tws_choices, description.timesteps)
@@ -218,7 +211,7 @@ def _stays(giver: Layer, active: NDArray[np.bool_], tws: int, arch: Accelerator)
 
     That layer also stores windows in which it was active and silent, which are not known here.
     """
-    if not arch.memory.glb.keep_ofmap:
+    if not arch.get("memory.glb.keep_ofmap", default=False):
         return False
     places = active.reshape(giver.out_channels, -1, active.shape[-1])
     stored = giver.out_channels * (int(places.any(axis=0).sum()) * tws + places[0].size)

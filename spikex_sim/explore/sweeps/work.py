@@ -103,7 +103,7 @@ def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
         "traces": [(one.name, one.sha256) for one in samples],
         "engine": engine,
         "version": versions()["spikex_sim"],
-        "code": _code_sha256(arch.scheduler, arch.dispatch, engine),
+        "code": _code_sha256(arch.scheduler, arch.get("dispatch", default=""), engine),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -113,7 +113,8 @@ def _code_sha256(scheduler: str, dispatch: str, engine: str) -> str:
     """Hash the sources of this package and of the plug-ins in use: changed code is another point."""
     files = set(source_files("engines", "fast"))
     for seam, name in (("accelerators", scheduler), ("dispatch", dispatch), ("engines", engine)):
-        files.update(source_files(seam, name))
+        if name:
+            files.update(source_files(seam, name))
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.read_bytes())

@@ -81,10 +81,10 @@ def needs_of(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Need
     has_state = schedule.timesteps > 1 and not schedule.keeps_filters
     spills = schedule.dataflow != "os" and taps > schedule.rows
     return Needs(
-        word=arch.activation_bits * schedule.points,
+        word=arch.input_bits * schedule.points,
         group_filter=taps * lanes * widths.weight,
-        layer_ifmap=pixels * arch.activation_bits * schedule.timesteps,
-        frame_ifmap=frame * arch.activation_bits * schedule.points * frames_at_once,
+        layer_ifmap=pixels * arch.input_bits * schedule.timesteps,
+        frame_ifmap=frame * arch.input_bits * schedule.points * frames_at_once,
         potentials=positions * lanes * widths.potential if has_state else 0,
         psums=rows * lanes * widths.psum if spills else 0,
     )

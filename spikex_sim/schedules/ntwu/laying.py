@@ -23,10 +23,10 @@ from spikex_sim.schedules.ntwu.chunks import (
     Chunks,
     cut_chunks,
 )
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.residency import Blocks, Residency, blocks_of, choose_residency
 from spikex_sim.schedules.ntwu.slots import count_slots
 from spikex_sim.schedules.steps import MAX_STEPS, Column, PerStep, Program, Steps, check_number
-from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
@@ -47,7 +47,7 @@ COLUMNS: tuple[Column, ...] = (
 """Columns of the table of steps, in the order in which :func:`_lay` fills them."""
 
 
-def lay_out(schedule: NtwuSchedule, widths: Widths, arch: Accelerator, handover: Handover) -> Layout:
+def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover: Handover) -> Layout:
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
     blocks = blocks_of(schedule)
     channel_filter_bits = schedule.geometry.filter_taps * schedule.groups.sizes[0] * widths.weight
@@ -95,7 +95,7 @@ class BatchCounts:
     potential_writes: PerStep
 
 
-def batch_counts(schedule: NtwuSchedule, arch: Accelerator) -> BatchCounts:
+def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
     """Update phase and potential traffic of every batch (Section 4)."""
     counts = _batch_counts(
         schedule.geometry.positions,
@@ -103,7 +103,7 @@ def batch_counts(schedule: NtwuSchedule, arch: Accelerator) -> BatchCounts:
         schedule.position,
         schedule.window,
         schedule.tws * arch.update_cycles,
-        arch.leak_catchup_cycles,
+        arch.get("leak_catchup_cycles", default=1),
     )
     return BatchCounts(*counts)
 
@@ -164,7 +164,7 @@ class _Group:
     residency: Residency
     batches: BatchCounts
     widths: Widths
-    arch: Accelerator
+    arch: NtwuOptions
 
     def lay(self, rows: int) -> tuple[Steps, Sums]:
         """Steps of a group of so many rows; outputs beyond the ofmap halves follow in steps of their own.

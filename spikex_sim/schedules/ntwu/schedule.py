@@ -15,6 +15,7 @@ from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synaps
 from spikex_sim.schedules.ntwu.check import check
 from spikex_sim.schedules.ntwu.execute import execute
 from spikex_sim.schedules.ntwu.laying import lay_out
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.packing import Packing, TileShape, cut_tiles, pack_tiles
 from spikex_sim.schedules.ntwu.survey import Survey, survey
 from spikex_sim.schedules.steps import Program
@@ -153,7 +154,7 @@ class NtwuSchedule:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
         check(self, arch, silence_is_free)
 
-    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:
+    def lay_out(self, widths: Widths, arch: NtwuOptions, handover: Handover = APART) -> Layout:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
         return lay_out(self, widths, arch, handover)
 

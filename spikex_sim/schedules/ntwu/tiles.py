@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spikex_sim.core.geometry import Geometry, set_pixels
 from spikex_sim.schedules.base import need_lbuf, too_small
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.packing import TileShape
-from spikex_sim.spec.arch import Accelerator
 
 
 def choose_tiles(
@@ -14,7 +14,7 @@ def choose_tiles(
     tws: int,
     rows_used: int,
     potential_bits: int,
-    arch: Accelerator,
+    arch: NtwuOptions,
     *,
     fill_columns: bool,
 ) -> TileShape:
@@ -30,7 +30,7 @@ def choose_tiles(
         ``min(rows, M)``.
     potential_bits : int
         Width of one potential in the LBUF.
-    arch : Accelerator
+    arch : NtwuOptions
         Buffers, partitions and the ``mapping`` knobs.
     fill_columns : bool
         Whether batches hold windows of one position (temporal mode, PTB), so that a tile should offer

@@ -1,0 +1,80 @@
+"""Keys of machines that issue NTWUs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from spikex_sim.spec.arch import (
+    Accelerator,
+    Glb,
+    Lbuf,
+    Memory,
+    OfmapPart,
+    PsumPart,
+    SizedMapping,
+    ZeroGating,
+    knob,
+)
+
+MAX_TWS = 1 << 20
+
+
+class NtwuGlb(Glb):
+    """Global buffer whose outputs may stay."""
+
+    partition: OfmapPart = OfmapPart(ifmap=0.3, filter=0.6, ofmap=0.1)
+    keep_ofmap: bool = knob(
+        False, "outputs that fit half of the ofmap part stay for the next layer, past DRAM"
+    )
+
+
+class NtwuPartition(PsumPart, OfmapPart):
+    """Shares of an LBUF that holds potentials."""
+
+
+class NtwuLbuf(Lbuf):
+    """Local buffer that holds potentials."""
+
+    partition: NtwuPartition = NtwuPartition(ifmap=0.25, filter=0.5, ofmap=0.05, psum=0.2)
+
+
+class NtwuMemory(Memory):
+    """Memories of such a machine."""
+
+    glb: NtwuGlb = NtwuGlb()
+    lbuf: NtwuLbuf = NtwuLbuf()
+
+
+class NtwuOptions(ZeroGating, Accelerator):
+    """Configuration of a machine that issues NTWUs."""
+
+    tws: int | Literal["auto"] | tuple[int, ...] = knob(
+        4, "time window size; auto searches each layer's best EDP; a list gives one per layer", "time points"
+    )
+    stream: Literal["tap", "channel", "all"] = knob(
+        "tap", "taps streamed: active ones, those of active input channels, or all"
+    )
+    accumulators_per_pe: int = knob(1, "time points that a PE integrates at once", "", ge=1, le=MAX_TWS)
+    update_cycles: int = knob(1, "update-and-fire cycles per time point", "cycles", ge=1, le=64)
+    skew: Literal["tile", "batch", "none"] = knob(
+        "tile", "when the array drains: after a tile, after every batch, or behind what follows"
+    )
+    mapping: SizedMapping = SizedMapping()
+    memory: NtwuMemory = NtwuMemory()
+
+    @field_validator("tws", mode="before")
+    @classmethod
+    def _tws_is_a_size(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            value = tuple(value)
+        sizes = value if isinstance(value, tuple) else (value,)
+        for size in sizes:
+            if value == "auto":
+                break
+            if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_TWS:
+                raise ValueError("must be a whole number of time points of at least 1, or auto")
+        if not sizes:
+            raise ValueError("a list of window sizes needs one per layer")
+        return value
