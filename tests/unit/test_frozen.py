@@ -136,17 +136,17 @@ def test_contradictions_are_internal_errors(changes: dict[str, Any], words: str)
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine whose schedule has a count overflow."""
-    from spikex_sim.schedules.ntwu.group import GroupTraffic
+    from spikex_sim.schedules.steps import Program
 
     monkeypatch.chdir(tmp_path)
     sx.save_trace(TRACE, "t.npz")
-    count = GroupTraffic.count
+    count = Program.accesses
 
-    def overflowing(self: Any, log: Any, times: int) -> None:
-        count(self, log, times)
+    def overflowing(self: Any, log: Any, edge: str) -> None:
+        count(self, log, edge)
         log.read("lbuf", "psum", -93240)
 
-    monkeypatch.setattr(GroupTraffic, "count", overflowing)
+    monkeypatch.setattr(Program, "accesses", overflowing)
 
 
 def test_the_command_line_says_so_in_one_line(faulty: None, capsys: pytest.CaptureFixture[str]) -> None:
