@@ -66,7 +66,7 @@ def golden_file(trace: str, arch: str) -> Path:
 
 def main() -> None:
     """Write every golden file."""
-    from spikex_sim.simulator import versions
+    from spikex_sim.run.simulate import versions
 
     found = versions()
     meta = {"command": COMMAND, **{name: found[name] for name in ("spikex_sim", "numpy", "numba", "python")}}
