@@ -254,6 +254,12 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    if tests := sorted(path.name for path in tmp_path.glob("test_*.py")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0 and f"{len(tests)} passed" in done.stdout, done.stdout
 
 
 def test_examples_of_recording_work(tmp_path: Path) -> None:
