@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 import naive_cost
-from own_keys import own
 from pipeline import Run, oracle_config, run
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.schedules.base import APART, Handover
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.testing.own_keys import own
 from strategies import Workload
 
 STEP_COLUMNS = {

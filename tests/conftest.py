@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from examples import scaled
 
-pytest.register_assert_rewrite("comparison", "conformance.kit")
+pytest.register_assert_rewrite("comparison", "spikex_sim.testing.kit")
 
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 

@@ -6,21 +6,21 @@ import hashlib
 from fractions import Fraction
 from typing import Any
 
+import naive
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import naive
 import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
-from own_keys import own
 from pipeline import laid_out, widths
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.dense.activations import Activations
+from spikex_sim.testing.own_keys import own
 from strategies import Workload
 
 ENGINES = ("fast", "event")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from own_keys import own
+from spikex_sim.testing.own_keys import own
 from strategies import Workload, level, multiples, prefixed
 
 DATAFLOWS = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws", "tick_batch"), "ann": ("os", "ws", "is")}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from golden.difference import differences
 
 SPEC = importlib.util.spec_from_file_location("regenerate", Path(__file__).with_name("regenerate.py"))
 assert SPEC and SPEC.loader
@@ -15,25 +16,6 @@ golden = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(golden)
 
 RUNS = [(trace, arch) for trace in golden.traces() for arch in golden.ARCHS]
-
-
-def differences(now: Any, then: Any, where: str = "") -> list[str]:
-    """Every place where two results differ, the numbers side by side."""
-    if isinstance(now, dict) and isinstance(then, dict):
-        keys = [*then, *(key for key in now if key not in then)]
-        missing = object()
-        return [
-            line
-            for key in keys
-            for line in differences(now.get(key, missing), then.get(key, missing), f"{where}.{key}")
-        ]
-    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
-        return [
-            line
-            for i, pair in enumerate(zip(now, then, strict=True))
-            for line in differences(*pair, f"{where}[{i}]")
-        ]
-    return [] if now == then else [f"{where.lstrip('.')}: was {then}, is {now}"]
 
 
 @pytest.mark.parametrize(("trace", "arch"), RUNS)

@@ -22,7 +22,7 @@ from gemm_comparison import DURATION_COLUMNS, STEP_COLUMNS, dense_steps, oracle_
 from gemm_strategies import PRESETS, cuts, port_widths, shapes, units
 from naive_time import recurrence
 from networks import conv, full, linear
-from own_keys import own
+from spikex_sim.testing.own_keys import own
 from strategies import PLENTY, Workload, level, make_spikes, multiples, prefixed, workloads
 
 MACHINES = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws")}

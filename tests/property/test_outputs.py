@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import naive
-from conformance.kit import once_at_most
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
-from own_keys import own
 from pipeline import outputs, schedule_of
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.registry import plugin_names
@@ -23,6 +21,8 @@ from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator, preset_names
 from spikex_sim.spec.networks import load_network
+from spikex_sim.testing.kit import once_at_most
+from spikex_sim.testing.own_keys import own
 from strategies import Workload, make_spikes, overrides, workloads
 
 PRESETS = [name for name in preset_names() if name not in ("ann", "spinalflow")]

@@ -10,11 +10,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from examples import examples
-from own_keys import own
 from pipeline import Run, outputs, run
 from register_model import RegisterResult, run_layer
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.testing.own_keys import own
 from strategies import Workload, arrays, make_spikes, window_sizes, workloads
 
 

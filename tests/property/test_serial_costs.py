@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-import naive
 import naive_serial
 import spikex_sim as sx
 from examples import examples
 from gemm_comparison import ENGINES, assert_same, sha256, trace_with
 from networks import full, linear, trace_of
-from own_keys import own
 from pipeline import laid_out, oracle_config, schedule_of
 from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.testing.own_keys import own
 from strategies import PLENTY, Workload, level, prefixed, workloads
 
 STEP_COLUMNS = {

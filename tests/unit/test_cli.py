@@ -124,6 +124,10 @@ class TestRun:
         written = json.loads(Path("out/results.json").read_text())
         assert written["totals"]["cycles"] == result.totals.cycles
 
+    def test_arrays_are_rows_by_columns(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        shown = succeed(capsys, "run", "t.npz", "--set", "array.rows=4", "--set", "array.cols=6")
+        assert shown.lines[0] == "small (T=20) on spikex: 4x6 PEs, 500 MHz, fast engine"
+
     def test_without_a_trace_the_packaged_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run")
         assert shown.lines[0].startswith("nmnist-digit (T=30)")

@@ -331,6 +331,16 @@ class TestExactBits:
         assert (half_bits(size, share), part_bits(size, share)) == (half, part)
         assert half == Fraction(str(share)) * 8 * size // 2
 
+    def test_separate_memories_by_hand(self) -> None:
+        """All of a memory, half of the ofmap's for psum and the other half for outputs; halves of each."""
+        separate = {"ifmap": 30, "filter": 100, "ofmap": 50}
+        keys = {f"memory.glb.separate.{part}": size for part, size in separate.items()}
+        glb = sx.load_accelerator("sata", {**keys, "memory.glb.bytes": 180}).memory.glb
+        assert {part: glb.part_bits(part) for part in (*separate, "psum")} == {
+            "ifmap": 240, "filter": 800, "ofmap": 200, "psum": 200
+        }  # fmt: skip
+        assert {part: glb.half_bits(part) for part in separate} == {"ifmap": 120, "filter": 400, "ofmap": 100}
+
     def test_shares_that_add_up_to_one_only_in_decimal(self) -> None:
         shares = {"ifmap": 0.3, "filter": 0.3, "ofmap": 0.3, "psum": 0.1}
         assert sx.load_accelerator("spikex", {"memory.lbuf.partition": shares})

@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 
 from distribution import install_cfg, install_toml
-from own_keys import own
 from spikex_sim.__main__ import main
 from spikex_sim.cli import show
 from spikex_sim.cli.app import command
@@ -33,6 +32,7 @@ from spikex_sim.explore.sweeps.study import load_study
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import describe_keys, options_of, preset_names
 from spikex_sim.spec.networks import network_names
+from spikex_sim.testing.own_keys import own
 from spikex_sim.timing.engine import Durations
 from spikex_sim.trace.store import save_trace
 from spikex_sim.trace.trace import Trace
@@ -270,6 +270,12 @@ def test_python_examples_work(name: str, tmp_path: Path) -> None:
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    if tests := sorted(path.name for path in tmp_path.glob("test_*.py")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0 and f"{len(tests)} passed" in done.stdout, done.stdout
 
 
 def test_examples_of_recording_work(tmp_path: Path) -> None:

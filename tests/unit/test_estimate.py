@@ -11,7 +11,7 @@ import pytest
 import naive_studies
 import spikex_sim as sx
 from command import REPOSITORY
-from own_keys import own
+from spikex_sim.testing.own_keys import own
 from study_traces import CLASSES, FLOAT, NEURON, SPIKES, WEIGHTS, T, a_trace, layers, outputs_of
 
 SPIKING = ("spikex", "ptb", "sata", "systolic-os", "systolic-ws", "systolic-is")

@@ -138,6 +138,12 @@ class TestBinning:
         late = Events(*(np.array([value]) for value in (0, 0, 1, 25)))
         assert np.flatnonzero(bin_events(late, 5, 10, (1, 1)).spikes[1]).tolist() == [2]
 
+    @pytest.mark.parametrize(("last_us", "length_us"), [(1498, 1000), (1499, 2000), (0, 1000), (2499, 2000)])
+    def test_a_recording_lasts_to_the_end_of_its_last_microsecond(self, last_us, length_us):
+        """Spread over one step, in whole ms, half to even: 1500 us are 2 ms, 1499 us one."""
+        ends = Events(*(np.array([value, value]) for value in (0, 0, 1)), np.array([0, last_us]))
+        assert Binning(1).duration_us(ends) == length_us
+
     def test_inputs_stay_as_they_are(self):
         given = events()
         before = [array.copy() for array in (given.x, given.y, given.polarity, given.t_us)]

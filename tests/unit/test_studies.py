@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import naive
 import naive_studies
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from examples import examples
-from own_keys import own
 from spikex_sim.explore import ann as ann_study
 from spikex_sim.explore import prefix
 from spikex_sim.explore.dynamic import class_counts, normalised_entropy, samples_of, stopping_points
+from spikex_sim.testing.own_keys import own
 from study_traces import LABELS, NEURON, SPIKES, WEIGHTS, T, a_trace, layers, outputs_of
 
 

@@ -22,7 +22,7 @@ from spikex_sim.core.counts import TENSORS
 from spikex_sim.run.observers import Observed
 from spikex_sim.run.simulate import simulate
 from spikex_sim.run.timeline import TRACKS, count_slices, timeline_lines
-from spikex_sim.run.transfers import REGION_BYTES, TRACED, count_transfers, transfer_lines
+from spikex_sim.run.transfers import REGION_BYTES, TRACED, count_transfers, regions_of, transfer_lines
 from trace_files import a_trace
 
 LAYERS = [
@@ -182,7 +182,9 @@ class TestTimeline:
         ends = [event["ts"] + event["dur"] for event in layers]
         assert [event["ts"] for event in layers] == [0, *ends[:-1]]
         assert ends[-1] == result.totals.cycles
-        assert {event["name"].split(" sample ")[1] for event in layers} == {"0", "1", "2"}
+        assert [event["name"] for event in layers] == [
+            f"{layer} sample {sample}" for sample in range(3) for layer in ("c1", "f1")
+        ]
 
     def test_chosen_layers_stay_where_they_are(self) -> None:
         whole, chosen = (slices(timeline("spikex", names=names)[0]) for names in (None, ["last"]))
@@ -252,6 +254,27 @@ class TestAccesses:
         ordered = sorted(spans.values())
         assert all(first % REGION_BYTES == 0 for first, _ in ordered)
         assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+
+    def test_regions_lie_in_order_and_tags_behind_their_spikes(self) -> None:
+        """Filter, ifmap and its tags, ofmap and its tags; by their sizes, each rounded up to a page."""
+        observed, _ = watched("spikex", names=["last"])
+        bits = {"filter": 81 * 5 * 8, "ifmap": 81 * 20, "ifmap tags": 81 * 5, "ofmap": 5 * 20,
+                "ofmap tags": 5 * 5}  # fmt: skip
+        (timed,) = (one.timed for one in observed.placed() if one.timed)
+        assert regions_of(timed, []) == bits | {"psum": 5 * 24}
+        assert max(bits.values()) <= 8 * REGION_BYTES
+        found = {
+            (row["tensor"], row["direction"]): int(row["address"])
+            for row in reversed(rows_of("".join(transfer_lines(observed.placed(), ["dram"]))))
+        }
+        wanted = [
+            ("filter", "read"),
+            ("ifmap", "read"),
+            ("tag", "read"),
+            ("ofmap", "write"),
+            ("tag", "write"),
+        ]
+        assert [found[key] for key in wanted] == [at * REGION_BYTES for at in range(5)]
 
     def test_addresses_follow_each_other(self) -> None:
         rows = rows_of("".join(transfer_lines(watched("systolic-os")[0].placed(), ["dram"])))

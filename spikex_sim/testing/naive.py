@@ -1,7 +1,8 @@
 """The slow oracle, functional half: a plain dense forward pass of spiking layers.
 
 Written from the text of the hardware model (cited as "§n"), independently of the package and sharing no
-code with it. Clarity before speed. The other half is `naive_cost`, on `naive_problem` and `naive_time`.
+code with it. Clarity before speed. The other half is among the tests: `naive_cost`, on
+`naive_problem` and `naive_time`.
 """
 
 from __future__ import annotations
