@@ -40,7 +40,7 @@ KERNELS = (
     durations._durations,
     fast._recurrence,
     engine._waits,
-    dense_schedule._cut_passes,
+    folds.cut_passes,
     dense_schedule._cut_folds,
     dense_check._check,
     dense_execute._walk,

@@ -8,8 +8,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spikex_sim.core.tags import reach
-from spikex_sim.schedules.base import refuse
+from spikex_sim.core.tags import reach, receptive_activity
+from spikex_sim.schedules.base import int64_arrays, refuse
+from spikex_sim.schedules.ntwu.packing import cut_tiles
+from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
@@ -31,32 +33,97 @@ def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> N
 
     Every NTWU that is owed is issued exactly once, no other one twice; the windows of a position ascend; no
     batch is wider than the array, no row group higher; streamed taps cover the spikes of their columns. What
-    is owed is a matter of the kind: active NTWUs, or all. As many weights must be added as the input asks
-    for.
+    is owed is a matter of the kind: active NTWUs, or all. Those that see a spike are active, or all.
     """
-    kind, rows, sizes = f"scheduler {arch.scheduler}", arch.array.rows, schedule.groups.sizes
-    if min(sizes) < 1 or max(sizes) > rows or sum(sizes) != schedule.groups.out_channels:
-        raise refuse(kind, {}, f"row groups of {sizes} channels on an array of {rows} rows")
+    _check_fields(schedule, arch)
     owed = schedule.active
     if schedule.owes_all or not silence_is_free:
         owed = np.ones_like(schedule.active)
-    shape = schedule.geometry.positions, schedule.windows
-    if owed.shape != shape or len(schedule.window) != len(schedule.position):
-        raise refuse(kind, {}, RULES[SHAPE])
     rule, tile, batch, a, b = _check(
         schedule.tiles, schedule.tile_batches, schedule.batch_columns, schedule.position, schedule.window,
         owed, arch.array.cols,
     )  # fmt: skip
+    if rule == MISSING:
+        raise _missing(schedule, arch, a, b)
     if rule != FINE:
-        raise refuse(kind, _place(tile, batch), RULES[rule].format(a=a, b=b))
-    found = schedule.surveyed
+        raise refuse(f"scheduler {arch.scheduler}", _place(tile, batch), RULES[rule].format(a=a, b=b))
+    _check_activity(schedule, arch, silence_is_free)
+
+
+def _check_fields(schedule: NtwuSchedule, arch: Accelerator) -> None:
+    """Sizes and types, which are what the kernels rely on."""
+    kind, geometry, groups, shape = (
+        f"scheduler {arch.scheduler}", schedule.geometry, schedule.groups, schedule.shape,
+    )  # fmt: skip
+    if not 1 <= min(groups.rows, groups.out_channels) <= arch.array.rows:
+        rule = f"{groups.out_channels} channels in groups of {groups.rows} on {arch.array.rows} rows of PEs"
+        raise refuse(kind, {}, rule)
+    if schedule.stream not in STREAMS:
+        raise refuse(kind, {}, f"no stream '{schedule.stream}' among {', '.join(STREAMS)}")
+    if shape.fits_all != (arch.mapping.tile == "layer"):
+        raise refuse(kind, {}, f"fits_all is {shape.fits_all}, but mapping.tile {arch.mapping.tile}")
+    wrong = int64_arrays(
+        tiles=(schedule.tiles, 2), tile_batches=(schedule.tile_batches, 1), position=(schedule.position, 1),
+        batch_columns=(schedule.batch_columns, 1), window=(schedule.window, 1),
+    )  # fmt: skip
+    if wrong:
+        raise refuse(kind, {}, f"{wrong} is no int64 array of its dimensions")
+    whole = geometry.positions, schedule.windows
+    sizes = shape.positions, shape.windows
+    if min(sizes) < 1 or not np.array_equal(schedule.tiles, cut_tiles(*whole, shape)):
+        rule = (
+            f"tiles do not cut the layer into sets of {sizes[0]} positions and blocks of {sizes[1]} windows"
+        )
+        raise refuse(kind, {}, rule)
+    if schedule.active.shape != whole or schedule.active.dtype != np.bool_:
+        raise refuse(kind, {}, "active is no bool array [positions, windows]")
+    if len(schedule.window) != len(schedule.position) or len(schedule.batch_columns) == 0:
+        raise refuse(kind, {}, RULES[SHAPE])
+    streamed = schedule.streamed
+    if streamed is not None:
+        size = len(schedule.batch_columns) - 1, geometry.taps
+        if streamed.shape != size or streamed.dtype != np.uint8 or streamed.max(initial=0) > 1:
+            raise refuse(kind, {}, f"streamed is no uint8 array {list(size)} of 0 and 1")
+
+
+def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> None:
+    """Hold what is active and streamed against the spikes."""
+    kind, found = f"scheduler {arch.scheduler}", schedule.surveyed
     batch, tap = found.uncovered.tolist()
     if batch >= 0:
-        tile = int(np.searchsorted(schedule.tile_batches, batch, side="right")) - 1
-        raise refuse(kind, _place(tile, batch), f"tap {tap} has spikes and is not streamed")
-    wanted, added = reach(schedule.geometry, schedule.spikes), int(found.spikes.sum())
-    if added != wanted:
-        raise refuse(kind, {}, f"{added} spikes of each row are added, but the input has {wanted} to add")
+        raise refuse(kind, _place_of(schedule, batch), f"tap {tap} has spikes and is not streamed")
+    if schedule.streamed is not None and schedule.stream != "tap":
+        by_channel = schedule.streamed.reshape(schedule.batches, -1, schedule.geometry.channels)
+        wanted = by_channel.any(axis=1, keepdims=True) | (schedule.stream == "all")
+        short = (by_channel < wanted).any(axis=(1, 2))
+        if short.any():
+            rule = f"some taps are not streamed where stream is {schedule.stream}"
+            raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
+    if reach(schedule.geometry, schedule.spikes) != int(found.spikes.sum()):  # as no column comes twice
+        issued = np.zeros_like(schedule.active)
+        issued[schedule.position, schedule.window] = True
+        a, b = np.argwhere(receptive_activity(schedule.geometry, schedule.spikes) & ~issued)[0]
+        raise _missing(schedule, arch, a, b)
+    asked = (found.spikes > 0) | (not silence_is_free)
+    wrong = schedule.active[schedule.position, schedule.window] != asked
+    if wrong.any():
+        column = int(np.argmax(wrong))
+        p, w = schedule.position[column], schedule.window[column]
+        batch = int(np.searchsorted(schedule.batch_columns, column, side="right")) - 1
+        marked = "marked" if schedule.active[p, w] else "not marked"
+        rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
+        raise refuse(kind, _place_of(schedule, batch), rule)
+
+
+def _missing(schedule: NtwuSchedule, arch: Accelerator, position: int, window: int) -> Exception:
+    p0, p1, w0, w1 = schedule.tiles.T
+    tile = np.argmax((p0 <= position) & (position < p1) & (w0 <= window) & (window < w1))
+    rule = RULES[MISSING].format(a=position, b=window)
+    return refuse(f"scheduler {arch.scheduler}", _place(int(tile), -1), rule)
+
+
+def _place_of(schedule: NtwuSchedule, batch: int) -> dict[str, int]:
+    return _place(int(np.searchsorted(schedule.tile_batches, batch, side="right")) - 1, batch)
 
 
 def _place(tile: int, batch: int) -> dict[str, int]:
@@ -85,8 +152,6 @@ def _check(
     for tile in range(len(tiles)):
         p0, p1, w0, w1 = tiles[tile]
         if not tile_batches[tile] <= tile_batches[tile + 1] <= batches:
-            return SHAPE, tile, -1, 0, 0
-        if p0 < 0 or p1 > positions or w0 < 0 or w1 > windows:
             return SHAPE, tile, -1, 0, 0
         for b in range(tile_batches[tile], tile_batches[tile + 1]):
             width = batch_columns[b + 1] - batch_columns[b]
