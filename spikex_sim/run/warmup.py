@@ -32,6 +32,7 @@ KERNELS = (
     packing._pack_runs,
     survey._survey,
     check._check,
+    check._activity,
     execute._walk,
     slots._count_slots,
     laying._batch_counts,

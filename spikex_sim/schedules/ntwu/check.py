@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.tags import reach, receptive_activity
 from spikex_sim.schedules.base import int64_arrays, refuse
-from spikex_sim.schedules.ntwu.packing import cut_tiles
 from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
-FINE, SHAPE, WIDE, OUTSIDE, TWICE, ORDER, MISSING = range(7)
+FINE, SHAPE, TILES, WIDE, OUTSIDE, TWICE, ORDER, MISSING = range(8)
 RULES = {
     SHAPE: "batches and columns do not follow each other; offsets start at 0, ascend and end with the last",
+    TILES: "tiles do not cut the layer into sets of {a} positions and, inside, blocks of {b} windows",
     WIDE: "a batch of {a} columns on an array of {b}; no batch is wider than the array, none is empty",
     OUTSIDE: "position {a}, window {b} lies outside the tile",
     TWICE: "position {a}, window {b} is issued twice; every NTWU is issued once",
@@ -40,8 +40,8 @@ def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> N
     if schedule.owes_all or not silence_is_free:
         owed = np.ones_like(schedule.active)
     rule, tile, batch, a, b = _check(
-        schedule.tiles, schedule.tile_batches, schedule.batch_columns, schedule.position, schedule.window,
-        owed, arch.array.cols,
+        schedule.tiles, schedule.shape.positions, schedule.shape.windows, schedule.tile_batches,
+        schedule.batch_columns, schedule.position, schedule.window, owed, arch.array.cols,
     )  # fmt: skip
     if rule == MISSING:
         raise _missing(schedule, arch, a, b)
@@ -68,16 +68,10 @@ def _check_fields(schedule: NtwuSchedule, arch: Accelerator) -> None:
     )  # fmt: skip
     if wrong:
         raise refuse(kind, {}, f"{wrong} is no int64 array of its dimensions")
-    whole = geometry.positions, schedule.windows
-    sizes = shape.positions, shape.windows
-    if min(sizes) < 1 or not np.array_equal(schedule.tiles, cut_tiles(*whole, shape)):
-        rule = (
-            f"tiles do not cut the layer into sets of {sizes[0]} positions and blocks of {sizes[1]} windows"
-        )
-        raise refuse(kind, {}, rule)
-    if schedule.active.shape != whole or schedule.active.dtype != np.bool_:
+    if schedule.active.shape != (geometry.positions, schedule.windows) or schedule.active.dtype != np.bool_:
         raise refuse(kind, {}, "active is no bool array [positions, windows]")
-    if len(schedule.window) != len(schedule.position) or len(schedule.batch_columns) == 0:
+    same = len(schedule.window) == len(schedule.position)
+    if not same or len(schedule.batch_columns) == 0 or schedule.tiles.shape[1] != 4:
         raise refuse(kind, {}, RULES[SHAPE])
     streamed = schedule.streamed
     if streamed is not None:
@@ -99,25 +93,25 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
         if short.any():
             rule = f"some taps are not streamed where stream is {schedule.stream}"
             raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
-    if reach(schedule.geometry, schedule.spikes) != int(found.spikes.sum()):  # as no column comes twice
-        issued = np.zeros_like(schedule.active)
-        issued[schedule.position, schedule.window] = True
-        a, b = np.argwhere(receptive_activity(schedule.geometry, schedule.spikes) & ~issued)[0]
-        raise _missing(schedule, arch, a, b)
-    asked = (found.spikes > 0) | (not silence_is_free)
-    wrong = schedule.active[schedule.position, schedule.window] != asked
-    if wrong.any():
-        column = int(np.argmax(wrong))
+    column, spikes = _activity(
+        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free
+    )
+    if column >= 0:
         p, w = schedule.position[column], schedule.window[column]
         batch = int(np.searchsorted(schedule.batch_columns, column, side="right")) - 1
         marked = "marked" if schedule.active[p, w] else "not marked"
         rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
         raise refuse(kind, _place_of(schedule, batch), rule)
+    if reach(schedule.geometry, schedule.spikes) != spikes:  # as no column comes twice, one is missing
+        issued = np.zeros_like(schedule.active)
+        issued[schedule.position, schedule.window] = True
+        a, b = np.argwhere(receptive_activity(schedule.geometry, schedule.spikes) & ~issued)[0]
+        raise _missing(schedule, arch, a, b)
 
 
 def _missing(schedule: NtwuSchedule, arch: Accelerator, position: int, window: int) -> Exception:
-    p0, p1, w0, w1 = schedule.tiles.T
-    tile = np.argmax((p0 <= position) & (position < p1) & (w0 <= window) & (window < w1))
+    blocks = -(-schedule.windows // schedule.shape.windows)
+    tile = position // schedule.shape.positions * blocks + window // schedule.shape.windows
     rule = RULES[MISSING].format(a=position, b=window)
     return refuse(f"scheduler {arch.scheduler}", _place(int(tile), -1), rule)
 
@@ -133,6 +127,8 @@ def _place(tile: int, batch: int) -> dict[str, int]:
 @njit(cache=True)
 def _check(
     tiles: NDArray[np.int64],
+    tile_positions: int,
+    tile_windows: int,
     tile_batches: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
@@ -147,10 +143,19 @@ def _check(
         return SHAPE, -1, -1, 0, 0
     if batch_columns[0] != 0 or batch_columns[-1] != len(position):
         return SHAPE, -1, -1, 0, 0
+    if tile_positions < 1 or tile_windows < 1:
+        return TILES, -1, -1, tile_positions, tile_windows
+    blocks = -(-windows // tile_windows)
+    if len(tiles) != -(-positions // tile_positions) * blocks:
+        return TILES, -1, -1, tile_positions, tile_windows
     last = np.full(positions, -1, np.int64)
     issued = np.zeros((positions, windows), np.bool_)
     for tile in range(len(tiles)):
         p0, p1, w0, w1 = tiles[tile]
+        first_p, first_w = tile // blocks * tile_positions, tile % blocks * tile_windows
+        own = p0 == first_p and p1 == min(first_p + tile_positions, positions)
+        if not (own and w0 == first_w and w1 == min(first_w + tile_windows, windows)):
+            return TILES, tile, -1, tile_positions, tile_windows
         if not tile_batches[tile] <= tile_batches[tile + 1] <= batches:
             return SHAPE, tile, -1, 0, 0
         for b in range(tile_batches[tile], tile_batches[tile + 1]):
@@ -174,3 +179,21 @@ def _check(
             if owed[p, w] and not issued[p, w]:
                 return MISSING, -1, -1, p, w
     return FINE, -1, -1, 0, 0
+
+
+@njit(cache=True)
+def _activity(
+    active: NDArray[np.bool_],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    spikes: NDArray[np.int64],
+    silence_is_free: bool,
+) -> tuple[int, int]:
+    """First column whose NTWU is wrongly active or not, or -1, and the spikes that all columns see."""
+    wrong, total = -1, 0
+    for column in range(len(position)):
+        total += spikes[column]
+        asked = spikes[column] > 0 or not silence_is_free
+        if wrong < 0 and active[position[column], window[column]] != asked:
+            wrong = column
+    return wrong, total
