@@ -188,7 +188,7 @@ def out_of_range(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.Gene
 
 
 @says(NTWU, "batches and columns do not follow each other")
-def with_wrong_offsets(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.Generator) -> NtwuSchedule:
+def with_wrong_offsets(schedule: NtwuSchedule, arch: Accelerator, rng: np.random.Generator) -> NtwuSchedule:
     far, own = int(rng.choice(FAR)), schedule.tile_batches
     ways: list[dict[str, Any]] = [
         {"tile_batches": changed(own, 0, far)},
@@ -196,7 +196,9 @@ def with_wrong_offsets(schedule: NtwuSchedule, _arch: Accelerator, rng: np.rando
         {"tile_batches": changed(own, -1, schedule.batches + 1)},
         {"tile_batches": own[1:]},
         {"tile_batches": own[:0]},
-        {"batch_columns": own[:0]},
+        {"batch_columns": own[:0], "tile_batches": changed(own, -1, -1)},
+        {"tile_batches": np.append(own, own[-1])},
+        {"position": np.append(schedule.position, 0), "window": np.append(schedule.window, 0)},
         {"batch_columns": changed(schedule.batch_columns, 0, far)},
         {"batch_columns": np.append(schedule.batch_columns, schedule.batch_columns[-1])},
         {"window": np.append(schedule.window, 0)},
@@ -204,6 +206,13 @@ def with_wrong_offsets(schedule: NtwuSchedule, _arch: Accelerator, rng: np.rando
     ]
     if len(own) > 2:
         ways.append({"tile_batches": changed(own, 1, far)})
+    number = len(schedule.position)
+    if number > 1 and arch.array.cols > 2:  # narrow enough, but beyond the last column
+        single = issuing(schedule, [[[c] for batch in tile for c in batch] for tile in batches_of(schedule)])
+        beyond = changed(single.batch_columns, -2, number + 1)
+        ways.append(
+            {"batch_columns": beyond, "position": single.position, "tile_batches": single.tile_batches}
+        )
     return replace(schedule, **ways[rng.integers(len(ways))])
 
 
@@ -218,7 +227,8 @@ def of_another_type(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.G
 def with_other_tiles(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.Generator) -> NtwuSchedule:
     shape, way = schedule.shape, rng.integers(4)
     if way == 0:
-        return replace(schedule, shape=TileShape(0, shape.windows, shape.fits_all))
+        sizes = ((0, shape.windows), (shape.positions, 0), (-1, -1))[rng.integers(3)]
+        return replace(schedule, shape=TileShape(*sizes, shape.fits_all))
     tiles = changed(schedule.tiles, (rng.integers(len(schedule.tiles)), rng.integers(4)), rng.choice(FAR))
     if way == 1:  # a row too few or too many is refused as offsets are
         return replace(schedule, tiles=tiles)
@@ -292,6 +302,22 @@ def with_a_short_fold(
     if schedule.folds[at, side] - schedule.folds[at, side - 1] < 2:
         return None
     return with_folds(schedule, changed(schedule.folds, (at, side), schedule.folds[at, side] - 1))
+
+
+@says(DENSE, r"pass \d+: row 0 of \d+ does not complete")
+def without_the_last_pass(schedule: DenseSchedule, *_: Any) -> DenseSchedule | None:
+    own = schedule.folds[:, 0] < len(schedule.passes) - 1
+    return with_folds(schedule, schedule.folds[own]) if own.any() else None
+
+
+@says(DENSE, r"pass 0, fold 0: row \d+ comes out of turn")
+def with_rows_begun_out_of_turn(schedule: DenseSchedule, *_: Any) -> DenseSchedule | None:
+    """They complete in order; which rows begin first matters where their words are loaded once."""
+    index, r0, r1, k0, k1 = schedule.folds[0].tolist()
+    if schedule.dataflow != "ws" or r1 < 2 or k1 == schedule.geometry.taps:
+        return None
+    halves = [[index, 1, r1, k0, k1], [index, r0, 1, k0, k1]]
+    return with_folds(schedule, np.concatenate([halves, schedule.folds[1:]]))
 
 
 @says(DENSE, r"pass \d+, fold \d+: row \S+ tap \S+ lies outside the pass, or the fold is empty")
@@ -437,3 +463,8 @@ def with_other_positions(
     name = str(rng.choice(["taken", "updates"]))
     own = getattr(schedule, name)
     return replace(schedule, **{name: (own[1:], own.astype(np.int32), own[None])[rng.integers(3)]})
+
+
+@says(SERIAL, r"windows of \d+ time points; there is one of all time points")
+def with_two_windows(schedule: SerialSchedule, *_: Any) -> SerialSchedule:
+    return replace(schedule, spikes=replace(schedule.spikes, windows=2))

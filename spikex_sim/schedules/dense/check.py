@@ -114,6 +114,8 @@ def _check(
         begun = r1 if k0 == 0 else begun
         complete = r1 if k1 == taps else complete
         before, until = r0, r1
-    if complete < rows or current + 1 < len(rows_of_pass):
+    if complete < rows:
         return MISSING, current, -1, complete, rows
+    if current + 1 < len(rows_of_pass):
+        return MISSING, current + 1, -1, 0, rows_of_pass[current + 1]
     return FINE, -1, -1, 0, 0
