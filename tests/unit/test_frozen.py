@@ -174,7 +174,7 @@ def test_additions_counted_are_those_executed(monkeypatch: pytest.MonkeyPatch) -
 def test_transfers_listed_are_those_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def observe(timed: Any) -> None:
         monkeypatch.setattr(type(timed.cost.layout.program), "bits", lambda *_: np.zeros(0, np.int64))
-        with pytest.raises(InternalError, match="dram read_bits of ifmap in layer fc is [0-9]+, but 0 are"):
+        with pytest.raises(InternalError, match=r"dram read_bits of ifmap in layer fc is \d+, but 0 are"):
             transfers_of(timed, ["dram"])
         monkeypatch.undo()
 
