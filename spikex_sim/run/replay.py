@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
@@ -270,8 +270,8 @@ class LayerRunner:
             packed, additions = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)
         if additions != cost.layout.additions:
-            raise AssertionError(
-                f"layer {layer.name}: {additions} additions executed, but {cost.layout.additions} counted"
+            raise InternalError(
+                f"additions of layer {layer.name} is {cost.layout.additions}, but {additions} were executed"
             )
         return outputs
 
