@@ -91,6 +91,7 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
             field="tws",
         )
     flat = np.ascontiguousarray(packed.reshape(channels, pixels, -1))
+    flat.setflags(write=False)  # spikes of a file and of a layer before are one type to the kernel
     most = count_spikes(flat)
     return WindowedSpikes(timesteps, tws, windows, *_index_spikes(flat, most, timesteps, tws, windows))
 

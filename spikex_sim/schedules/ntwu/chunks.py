@@ -30,8 +30,8 @@ FIELDS = (
     "words",
     "tags",
 )
-TILE, BATCH, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = map(
-    FIELDS.index, ("tile", "batch", "taps", "hits", "filter_taps", "words", "tags")
+TILE, BATCH, FIRST_CHANNEL, LAST_CHANNEL, FIRST_TAP, LAST_TAP, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = range(
+    len(FIELDS)
 )
 
 
