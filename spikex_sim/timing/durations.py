@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import ACTIVITIES, ARRAY, PerStep, Program, Steps
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.timing.engine import Durations
@@ -98,7 +98,7 @@ def _fill(
     return int(found.max(initial=0))
 
 
-@njit(cache=True)
+@kernel
 def _durations(
     flat: NDArray[np.int64],
     start: int,

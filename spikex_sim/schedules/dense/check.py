@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import refuse
 from spikex_sim.spec.arch import Accelerator
 
@@ -45,7 +45,7 @@ def check(schedule: DenseSchedule, arch: Accelerator) -> None:
         raise refuse(kind, places, RULES[rule].format(a=a, b=b))
 
 
-@njit(cache=True)
+@kernel
 def _check(
     passes: NDArray[np.int64],
     folds: NDArray[np.int64],

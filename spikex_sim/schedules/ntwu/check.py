@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.tags import reach
 from spikex_sim.schedules.base import refuse
 from spikex_sim.spec.arch import Accelerator
@@ -63,7 +63,7 @@ def _place(tile: int, batch: int) -> dict[str, int]:
     return {name: index for name, index in (("tile", tile), ("batch", batch)) if index >= 0}
 
 
-@njit(cache=True)
+@kernel
 def _check(
     tiles: NDArray[np.int64],
     tile_batches: NDArray[np.int64],

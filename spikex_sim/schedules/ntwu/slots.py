@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.chunks import BATCH, FIRST_CHANNEL, FIRST_TAP, LAST_CHANNEL, LAST_TAP, Chunks
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks) -> NDArray[np.int64]:
     return slots
 
 
-@njit(cache=True)
+@kernel
 def _count_slots(
     geometry: Geometry,
     tags: NDArray[np.uint8],
@@ -81,7 +81,7 @@ def _count_slots(
     return slots
 
 
-@njit(cache=True)
+@kernel
 def _few_slots(
     mask: NDArray[np.uint8],
     width: int,
@@ -110,7 +110,7 @@ def _few_slots(
     return used
 
 
-@njit(cache=True)
+@kernel
 def _many_slots(
     mask: NDArray[np.uint64],
     width: int,
@@ -142,7 +142,7 @@ def _many_slots(
     return used
 
 
-@njit(cache=True)
+@kernel
 def _mark(
     geometry: Geometry,
     tags: NDArray[np.uint8],
@@ -176,7 +176,7 @@ def _mark(
                 row[own + channel] |= flat[tagged + channel] * bit
 
 
-@njit(cache=True)
+@kernel
 def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64]) -> int:
     """First slot that may be free in all columns of a tap; -1 if it has none."""
     slot = -1
@@ -189,13 +189,13 @@ def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64]) -
     return slot
 
 
-@njit(cache=True)
+@kernel
 def _has(bits: NDArray[np.uint64], own: int, col: int) -> bool:
     found: bool = bits[col // 64, own] >> np.uint64(col % 64) & np.uint64(1) != 0
     return found
 
 
-@njit(cache=True)
+@kernel
 def _overlap(a: NDArray[np.uint64], slot: int, b: NDArray[np.uint64], own: int) -> bool:
     found = False
     for word in range(len(a)):
