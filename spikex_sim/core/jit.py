@@ -31,7 +31,7 @@ KERNELS: list[Any] = []
 """What :func:`kernel` compiles, of the modules imported so far; empty with ``NUMBA_DISABLE_JIT=1``."""
 
 _PACKAGE = Path(__file__).absolute().parents[1]
-_IMPORT = re.compile(rb"from spikex_sim\.?([\w.]*) import (\([^)]*\)|.*)")
+_IMPORT = re.compile(rb"from spikex_sim([\w.]*) import (\([^)]*\)|.*)")
 _CONFIG: Any = numba.config
 _SUM_BYTES = 16
 _LIST = "all"
@@ -70,8 +70,7 @@ def all_kept() -> bool:
 
 def keep_list() -> Path | None:
     """Note that what was compiled or loaded up to here is all that is needed; where it is, if it is kept."""
-    _store().write(_LIST, "\n".join(sorted(_store().used)).encode())
-    return _store().kept_in
+    return _store().write(_LIST, "\n".join(sorted(_store().used)).encode())
 
 
 class Store:
@@ -117,10 +116,10 @@ class Store:
         for path in self._paths(name):
             self._drop(path)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Keep contents where that is possible; from the first time it is not, do not try again."""
+    def write(self, name: str, content: bytes) -> Path | None:
+        """Keep contents and return where; from the first time that is not possible, do not try again."""
         if self._lost:
-            return
+            return None
         reasons = []
         for path in self._paths(name):
             try:
@@ -130,14 +129,15 @@ class Store:
             else:
                 self.used.add(name)
                 self.kept_in = path.parent
-                return
+                return self.kept_in
         self.give_up("; ".join(reasons))
+        return None
 
     def give_up(self, reason: str) -> None:
         """Keep nothing from here on."""
         if not self._lost:
             log.warning("compiled kernels cannot be kept (NUMBA_CACHE_DIR names another folder): %s", reason)
-        self._lost, self.kept_in = True, None
+        self._lost = True
 
     def _paths(self, name: str) -> list[Path]:
         return [folder / f"{name}-{self._machine}" for folder in self._folders]
@@ -222,12 +222,12 @@ def _store() -> Store:
 
 
 def _machine() -> str:
-    """What compiled code depends on besides sources and types: versions, processor, checks of bounds."""
+    """What compiled code depends on besides sources and types: versions, processor, settings of Numba."""
     from numba.core.registry import cpu_target
 
     processor = cpu_target.target_context.codegen().magic_tuple()
     versions = sys.implementation.cache_tag, numba.__version__
-    return _hash(repr((versions, processor, _CONFIG.BOUNDSCHECK)).encode()).hex()
+    return _hash(repr((versions, processor, _CONFIG.BOUNDSCHECK, _CONFIG.OPT)).encode()).hex()
 
 
 def _places() -> Iterator[Path]:
@@ -245,7 +245,7 @@ def _sources() -> Iterator[bytes]:
     """Names and contents of the modules with kernels, and of those they import: constants are compiled in."""
     texts = {}
     for folder, _, files in os.walk(_PACKAGE):
-        inner = folder[len(str(_PACKAGE)) :].replace(os.sep, ".").lstrip(".")
+        inner = folder[len(str(_PACKAGE)) :].replace(os.sep, ".")
         for file in files:
             if file.endswith(".py"):
                 name = inner if file == "__init__.py" else f"{inner}.{file[:-3]}"
