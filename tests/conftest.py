@@ -21,10 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile kernels anew if any of their sources changed, once and before any worker process starts.
-
-    Numba itself compares a kernel with its own file alone, not with those it calls into.
-    """
+    """Compile kernels anew if any of their sources changed, once and before any worker process starts."""
     if not hasattr(session.config, "workerinput"):
         from spikex_sim.run.simulate import prepare
 

@@ -28,8 +28,8 @@ from typing import Any
 import spikex_sim as sx
 from benchmarks import page, scalesim_run, workloads
 from benchmarks.timing import Timer, exponent, medians, settled, timed
+from spikex_sim.core.jit import KERNELS
 from spikex_sim.run.simulate import versions
-from spikex_sim.run.warmup import KERNELS
 from spikex_sim.trace.trace import Trace
 
 WORSE = 1.1

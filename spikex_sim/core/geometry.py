@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from spikex_sim.core.jit import kernel
 
 
 class Geometry(NamedTuple):
@@ -90,7 +91,7 @@ def geometry_of(layer: Sized) -> Geometry:
     )
 
 
-@njit(cache=True)
+@kernel
 def corner(geometry: Geometry, position: int) -> tuple[int, int]:
     """Row and column of the first tap of an output position; negative in the padding."""
     y = (position // geometry.out_width) * geometry.stride_h - geometry.pad_h
@@ -98,7 +99,7 @@ def corner(geometry: Geometry, position: int) -> tuple[int, int]:
     return y, x
 
 
-@njit(cache=True)
+@kernel
 def widest_batch(batch_columns: NDArray[np.int64]) -> int:
     """Columns of the largest batch, at least 1."""
     widest = 1
@@ -107,7 +108,7 @@ def widest_batch(batch_columns: NDArray[np.int64]) -> int:
     return widest
 
 
-@njit(cache=True)
+@kernel
 def set_pixels(geometry: Geometry, size: int) -> NDArray[np.int64]:
     """Pixels of one input channel in the receptive field of each set of ``size`` consecutive positions.
 

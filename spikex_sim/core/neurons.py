@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
+
+from spikex_sim.core.jit import kernel
 
 
 def leaked(potential: Any, leak: Any) -> Any:
@@ -42,7 +44,7 @@ def _saturated(potential, low, high):  # type: ignore[no-untyped-def]  # noqa: A
     return lambda potential, low, high: potential  # noqa: ARG005
 
 
-@njit(cache=True)
+@kernel
 def rest(potential: NDArray[Any], start: int, lanes: int, leak: Any, timesteps: int) -> bool:
     """Let potentials leak through time points without input; whether more of these would change nothing."""
     number = potential.dtype.type
@@ -58,7 +60,7 @@ def rest(potential: NDArray[Any], start: int, lanes: int, leak: Any, timesteps: 
     return False
 
 
-@njit(cache=True)
+@kernel
 def fire(
     potential: NDArray[Any],
     start: int,
@@ -107,7 +109,7 @@ def fire(
             sums[s + lane] = nothing
 
 
-@njit(cache=True)
+@kernel
 def by_channel(fired: NDArray[np.uint8], lanes: int) -> NDArray[np.uint8]:
     """Bytes of spikes ``[B, P * M]`` as ``[M, P, B]``."""
     length, positions = len(fired), fired.shape[1] // lanes

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 
 MAX_INDEX_BYTES = 8 << 30
@@ -91,6 +91,7 @@ def window_spikes(packed: PackedSpikes, timesteps: int, tws: int) -> WindowedSpi
             field="tws",
         )
     flat = np.ascontiguousarray(packed.reshape(channels, pixels, -1))
+    flat.setflags(write=False)  # spikes of a file and of a layer before are one type to the kernel
     most = count_spikes(flat)
     return WindowedSpikes(timesteps, tws, windows, *_index_spikes(flat, most, timesteps, tws, windows))
 
@@ -99,7 +100,7 @@ LEADING = np.array([8, *(8 - byte.bit_length() for byte in range(1, 256))], np.i
 """Zero bits before the first set bit of a byte."""
 
 
-@njit(cache=True)
+@kernel
 def _index_spikes(
     packed: NDArray[np.uint8], most: int, timesteps: int, tws: int, windows: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
@@ -136,7 +137,7 @@ def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np
     return active
 
 
-@njit(cache=True)
+@kernel
 def _dilate(geometry: Geometry, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     positions = geometry.out_height * geometry.out_width
     active = np.zeros((positions, counts.shape[1]), np.bool_)
@@ -156,7 +157,7 @@ def reach(geometry: Geometry, spikes: WindowedSpikes) -> int:
     return int(seen(geometry, spikes.counts))
 
 
-@njit(cache=True)
+@kernel
 def seen(geometry: Geometry, counts: NDArray[np.int64]) -> int:
     """Sum over all output positions of what lies in their field; ``counts``: ``[H * W, windows]``."""
     rows, columns = np.zeros(geometry.in_height, np.int64), np.zeros(geometry.in_width, np.int64)
@@ -175,7 +176,7 @@ def seen(geometry: Geometry, counts: NDArray[np.int64]) -> int:
     return total
 
 
-@njit(cache=True)
+@kernel
 def spmb_tags(
     geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int64], tiles: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

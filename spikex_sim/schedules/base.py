@@ -12,12 +12,12 @@ from math import ceil
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Accesses, Operations
 from spikex_sim.core.errors import ConfigError, ScheduleError
 from spikex_sim.core.geometry import Geometry, geometry_of
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import Program
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer, Neuron
@@ -134,7 +134,7 @@ class Synapses:
         return self.neuron.silence_is_free and not self.biases.any()
 
 
-@njit(cache=True)
+@kernel
 def _by_tap(weight: NDArray[Any]) -> NDArray[Any]:
     """Transpose ``[M, C, taps]`` in blocks that stay in the cache."""
     lanes, channels, taps = weight.shape

@@ -102,7 +102,7 @@ class Steps:
             return self
         source = np.repeat(np.arange(len(self)), gaps + 1)
         empty = np.concatenate([[False], source[1:] == source[:-1]])
-        table = self.table[:, source]
+        table = self.table.take(source, axis=1)
         table[ARRAY:, empty] = 0
         table[BATCH, empty] = -1
         return Steps(table, self.columns)

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import ACTIVITIES, ARRAY, PerStep, Program, Steps
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.timing.engine import Durations
@@ -60,9 +60,9 @@ def durations_of(program: Program, arch: Accelerator) -> Durations:
     flat = np.empty((len(ACTIVITIES), len(program)), np.int64)
     longest = done = 0
     for steps, times in program.runs:
-        part = flat[:, done : done + times * len(steps)]
-        longest = max(longest, _fill(part, steps, ways, side_by_side))
-        done += part.shape[1]
+        end = done + times * len(steps)
+        longest = max(longest, _fill(flat, done, end, steps, ways, side_by_side))
+        done = end
     durations = Durations(*flat)
     if longest > LONGEST_CYCLES // (6 * max(1, len(program))):
         _check_range(durations, arch)
@@ -76,11 +76,13 @@ def undisturbed(program: Program) -> Durations:
     return Durations(nothing, nothing, array, nothing, nothing, array=array)
 
 
-def _fill(flat: NDArray[np.int64], steps: Steps, ways: tuple[Way, ...], side_by_side: bool) -> int:
+def _fill(
+    flat: NDArray[np.int64], start: int, end: int, steps: Steps, ways: tuple[Way, ...], side_by_side: bool
+) -> int:
     """Write the durations of some steps as often as there is room for, and return the longest."""
     if all(way.most_bits > 0 for way in ways):
         table = np.array([(*way, way.most_bits) for way in ways])
-        longest = int(_durations(flat, steps.table, steps.spans, table, side_by_side))
+        longest = int(_durations(flat, start, end, steps.table, steps.spans, table, side_by_side))
         if longest >= 0:
             return longest
     moved = [steps.bits(activity) for activity in ACTIVITIES]
@@ -92,19 +94,21 @@ def _fill(flat: NDArray[np.int64], steps: Steps, ways: tuple[Way, ...], side_by_
     )
     array = steps.table[ARRAY]
     found = np.array([fetch, load, np.maximum(array, np.maximum(read, write)), store, writeback, array])
-    flat[:] = np.tile(found, flat.shape[1] // max(1, len(steps)))
+    flat[:, start:end] = np.tile(found, (end - start) // max(1, len(steps)))
     return int(found.max(initial=0))
 
 
-@njit(cache=True)
+@kernel
 def _durations(
     flat: NDArray[np.int64],
+    start: int,
+    end: int,
     table: NDArray[np.int64],
     spans: NDArray[np.int64],
     ways: NDArray[np.int64],
     side_by_side: bool,
 ) -> int:
-    """Fill ``flat [6, times * steps]``, fields of :class:`Durations`; the longest, -1 for too many bits.
+    """Fill ``flat[:, start:end]``, fields of :class:`Durations`; the longest, -1 for too many bits.
 
     With ``side_by_side`` the array reads each tensor over a port of its own.
     """
@@ -124,13 +128,14 @@ def _durations(
                 cycles = min(cycles + ways[activity, 2], LONGEST_CYCLES)
             spent[activity] = cycles
         array = table[ARRAY, k]
-        flat[0, k], flat[1, k], flat[3, k], flat[4, k] = spent[0], spent[1], spent[2], spent[3]
-        flat[2, k], flat[5, k] = max(array, spent[4], spent[5]), array
+        at = start + k
+        flat[0, at], flat[1, at], flat[3, at], flat[4, at] = spent[0], spent[1], spent[2], spent[3]
+        flat[2, at], flat[5, at] = max(array, spent[4], spent[5]), array
         for row in range(5):
-            longest = max(longest, flat[row, k])
+            longest = max(longest, flat[row, at])
     for row in range(len(flat)):
-        own = flat[row]
-        for k in range(np.uintp(n), np.uintp(flat.shape[1])):
+        own = flat[row, start:end]
+        for k in range(np.uintp(n), np.uintp(end - start)):
             own[k] = own[k - np.uintp(n)]
     return longest
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Stalls
+from spikex_sim.core.jit import kernel
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _waits_of(durations: Durations, ends: Ends, *, of_steps: bool) -> NDArray[np
     return waits
 
 
-@njit(cache=True)
+@kernel
 def _waits(
     fetch: NDArray[np.int64],
     load: NDArray[np.int64],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.timing.engine import Durations, Ends
 
 
@@ -21,7 +21,7 @@ class FastEngine:
         )
 
 
-@njit(cache=True)
+@kernel
 def _recurrence(
     f: NDArray[np.int64],
     l: NDArray[np.int64],  # noqa: E741

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.spec.workload import Neuron
 
 POTENTIAL_BITS = 16
@@ -151,7 +151,7 @@ def over_columns(columns: int, work: Callable[[int, int], None]) -> None:
             pass
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _integrate(
     current: NDArray[np.float32],
     shift: np.float32,
@@ -178,7 +178,7 @@ def _integrate(
             state[n] = zero if spike else v
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(nogil=True, fastmath={"contract"})
 def _propagate(
     given: NDArray[np.float32],
     potential: NDArray[np.int16],

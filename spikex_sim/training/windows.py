@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.training.lif import over_columns
 
 
@@ -89,7 +89,7 @@ def _sharing(spikes: NDArray[np.float32], size: int, share: float, found: NDArra
     return lambda start, stop: _share(spikes, size, np.float32(share), found, start, stop)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _count(spikes: NDArray[np.float32], size: int, active: NDArray[np.int64], start: int, stop: int) -> None:
     zero, one = np.float32(0), np.float32(1)
     total = 0.0
@@ -104,7 +104,7 @@ def _count(spikes: NDArray[np.float32], size: int, active: NDArray[np.int64], st
     active[start // 1024] = round(total)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _share(
     spikes: NDArray[np.float32],
     size: int,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import environment, files_under, process, spikex
+from command import files_under, spikex
 from spikex_sim.core.files import write_files, write_lines
 from spikex_sim.data import default_trace_path
 from spikex_sim.explore.fitted.curves import HardwareModel, LayerFit
@@ -150,14 +150,3 @@ def test_traces_for_workers(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(sx.OutputError, match=r"^disk/spikex-sweep-[^/]*/0: cannot be written: File too"):
             sx.sweep(a_trace(), {"tws": [1, 2]}, jobs=2)
     assert list(disk.iterdir()) == []
-
-
-def test_compiled_kernels(disk: Path) -> None:
-    outcome = process(
-        "run", "t.npz", env=environment(NUMBA_CACHE_DIR=str(disk.absolute())),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
-    )  # fmt: skip
-    begun, told = outcome.err.splitlines()
-    assert begun.startswith("spikex-sim: compiling kernels")
-    assert told.startswith(f"spikex-sim: {disk.absolute()}") and "File too large; NUMBA_CACHE_DIR" in told
-    assert (outcome.code, outcome.out, files_under(disk)) == (2, "", [])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import int64_arrays, refuse
 from spikex_sim.schedules.dense.folds import DATAFLOWS, cut_passes
 from spikex_sim.spec.arch import Accelerator
@@ -77,7 +77,7 @@ def _is_cut(passes: NDArray[np.int64], positions: int, times: int) -> bool:
     return np.array_equal(passes, cut_passes(positions, times, p1, t1))
 
 
-@njit(cache=True)
+@kernel
 def _check(
     rows_of_pass: NDArray[np.int64],
     folds: NDArray[np.int64],

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.base import Synapses
@@ -92,7 +92,7 @@ def _in_reach(synapses: Synapses, geometry: Geometry) -> NDArray[Any]:
     return np.ascontiguousarray(by_tap.transpose(1, 2, 3, 0)).ravel()
 
 
-@njit(cache=True)
+@kernel
 def _join(folds: NDArray[np.int64]) -> NDArray[np.int64]:
     """Folds with what follows them in the same rows or the same taps; order and meaning stay."""
     blocks = folds.copy()
@@ -114,7 +114,7 @@ def _join(folds: NDArray[np.int64]) -> NDArray[np.int64]:
     return blocks
 
 
-@njit(cache=True)
+@kernel
 def _sort_by_time(
     channels: int, times: NDArray[np.int32], spike_starts: NDArray[np.int64], timesteps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -138,7 +138,7 @@ def _sort_by_time(
     return starts, inputs
 
 
-@njit(cache=True)
+@kernel
 def _reach(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Where the spikes of each pixel go.
 
@@ -173,7 +173,7 @@ def _reach(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return rows, columns
 
 
-@njit(cache=True)
+@kernel
 def _walk(
     geometry: Geometry,
     timesteps: int,
@@ -234,7 +234,7 @@ def _walk(
     return by_channel(fired.reshape(-1, positions * lanes), lanes), additions
 
 
-@njit(cache=True)
+@kernel
 def _spread(
     geometry: Geometry,
     rows: NDArray[np.int32],
@@ -273,7 +273,7 @@ def _spread(
     return found
 
 
-@njit(cache=True)
+@kernel
 def _input_of(geometry: Geometry, position: int, tap: int) -> int:
     """Input neuron under a tap of an output position, -1 in the padding."""
     filter_taps = geometry.kernel_h * geometry.kernel_w
@@ -285,7 +285,7 @@ def _input_of(geometry: Geometry, position: int, tap: int) -> int:
     return ((tap // filter_taps) * geometry.in_height + y) * geometry.in_width + x
 
 
-@njit(cache=True)
+@kernel
 def _multiply(
     geometry: Geometry,
     values: NDArray[np.uint8],

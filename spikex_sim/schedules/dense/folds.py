@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import PerStep
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChu
 _FLAGS = [[item.name for item in fields(FoldChunks)].index(name) for name in ("first", "last", "loads_ifmap")]
 
 
-@njit(cache=True)
+@kernel
 def _cut(
     folds: NDArray[np.int64],
     passes: NDArray[np.int64],
@@ -169,7 +169,7 @@ def _cut(
     return table
 
 
-@njit(cache=True)
+@kernel
 def cut_passes(positions: int, times: int, positions_per_pass: int, times_per_pass: int) -> NDArray[np.int64]:
     """Sets of positions outside, blocks of time inside; see :class:`DenseSchedule`."""
     blocks = -(-times // times_per_pass)
@@ -181,7 +181,7 @@ def cut_passes(positions: int, times: int, positions_per_pass: int, times_per_pa
     return passes
 
 
-@njit(cache=True)
+@kernel
 def distinct_pixels(
     geometry: Geometry,
     passes: NDArray[np.int64],

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synapses, Widths, named_range
 from spikex_sim.schedules.dense.activations import Activations
@@ -214,7 +214,7 @@ class DenseSchedule:
         return named
 
 
-@njit(cache=True)
+@kernel
 def _cut_folds(
     heights: NDArray[np.int64], taps: int, rows_per_fold: int, taps_per_fold: int
 ) -> NDArray[np.int64]:

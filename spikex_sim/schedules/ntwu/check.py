@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.tags import reach, receptive_activity
 from spikex_sim.schedules.base import int64_arrays, refuse
 from spikex_sim.schedules.ntwu.survey import STREAMS
@@ -124,7 +124,7 @@ def _place(tile: int, batch: int) -> dict[str, int]:
     return {name: index for name, index in (("tile", tile), ("batch", batch)) if index >= 0}
 
 
-@njit(cache=True)
+@kernel
 def _check(
     tiles: NDArray[np.int64],
     tile_positions: int,
@@ -181,7 +181,7 @@ def _check(
     return FINE, -1, -1, 0, 0
 
 
-@njit(cache=True)
+@kernel
 def _activity(
     active: NDArray[np.bool_],
     position: NDArray[np.int64],

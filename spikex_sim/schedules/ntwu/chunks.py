@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.survey import slot_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ FIELDS = (
     "words",
     "tags",
 )
-TILE, BATCH, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = map(
-    FIELDS.index, ("tile", "batch", "taps", "hits", "filter_taps", "words", "tags")
+TILE, BATCH, FIRST_CHANNEL, LAST_CHANNEL, FIRST_TAP, LAST_TAP, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = range(
+    len(FIELDS)
 )
 
 
@@ -99,7 +99,7 @@ def cut_chunks(
     return Chunks(table[:count], int(need_filter), int(need_ifmap))
 
 
-@njit(cache=True)
+@kernel
 def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
     if count < len(rows):
         for field in range(len(values)):
@@ -107,7 +107,7 @@ def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
     return count + 1
 
 
-@njit(cache=True)
+@kernel
 def _cut(
     geometry: Geometry,
     tags: NDArray[np.uint8],
@@ -197,7 +197,7 @@ def _cut(
     return count, need_filter, need_ifmap
 
 
-@njit(cache=True)
+@kernel
 def _cut_channel(
     geometry: Geometry,
     tags: NDArray[np.uint8],

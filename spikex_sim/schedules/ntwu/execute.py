@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire, rest
 from spikex_sim.schedules.base import Synapses
 
@@ -34,7 +34,7 @@ def execute(schedule: NtwuSchedule, synapses: Synapses) -> tuple[NDArray[np.uint
     return fired, int(additions)
 
 
-@njit(cache=True)
+@kernel
 def _walk(
     geometry: Geometry,
     timesteps: int,
@@ -114,7 +114,7 @@ def _walk(
     return by_channel(fired.reshape(length, positions * lanes), lanes), additions
 
 
-@njit(cache=True)
+@kernel
 def _by_pixel(
     channels: int, times: NDArray[np.int32], starts: NDArray[np.int64], counts: NDArray[np.int64], tws: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
@@ -139,7 +139,7 @@ def _by_pixel(
     return first, channel_of, point_of
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _integrate(
     geometry: Geometry,
     corners: NDArray[np.int64],
@@ -175,7 +175,7 @@ def _integrate(
     return added
 
 
-@njit(cache=True)
+@kernel
 def _integrate_in_order(
     geometry: Geometry,
     corner_of: NDArray[np.int64],

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import AccessLog, Operations
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import Handover, Layout, Widths, too_small
 from spikex_sim.schedules.ntwu.chunks import (
     BATCH,
@@ -122,7 +122,7 @@ def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
     return BatchCounts(*counts)
 
 
-@njit(cache=True)
+@kernel
 def _batch_counts(
     positions: int,
     batch_columns: NDArray[np.int64],
@@ -257,7 +257,7 @@ class _Group:
         )
 
 
-@njit(cache=True)
+@kernel
 def _lay(
     table: NDArray[np.int64],
     slots: PerStep,

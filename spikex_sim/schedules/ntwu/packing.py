@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.tags import WindowedSpikes
 
 
@@ -129,7 +129,7 @@ def _tile_by_tile(tiles: NDArray[np.int64], pack: Callable[[int, int, int, int],
     )
 
 
-@njit(cache=True)
+@kernel
 def _pack_runs(
     chosen: NDArray[np.bool_], tiles: NDArray[np.int64], cols: int, by_window: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
-from spikex_sim.schedules.ntwu.chunks import Chunks
+from spikex_sim.core.jit import kernel
+from spikex_sim.schedules.ntwu.chunks import BATCH, FIRST_CHANNEL, FIRST_TAP, LAST_CHANNEL, LAST_TAP, Chunks
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
@@ -26,13 +26,12 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks) -> NDArray[np.int64]:
     spikes = schedule.spikes
     slots: NDArray[np.int64] = _count_slots(
         schedule.geometry, spikes.tags, spikes.counts, schedule.batch_columns, schedule.position,
-        schedule.window, schedule.surveyed.streamed, chunks.batch, chunks.first_channel, chunks.last_channel,
-        chunks.first_tap, chunks.last_tap,
+        schedule.window, schedule.surveyed.streamed, chunks.table,
     )  # fmt: skip
     return slots
 
 
-@njit(cache=True)
+@kernel
 def _count_slots(
     geometry: Geometry,
     tags: NDArray[np.uint8],
@@ -41,13 +40,9 @@ def _count_slots(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     streamed: NDArray[np.uint8],
-    batch: NDArray[np.int64],
-    first_channel: NDArray[np.int64],
-    last_channel: NDArray[np.int64],
-    first_tap: NDArray[np.int64],
-    last_tap: NDArray[np.int64],
+    table: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    slots = np.zeros(len(batch), np.int64)
+    slots, batch = np.zeros(len(table), np.int64), table[:, BATCH]
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
     words = (widest + 63) // 64  # columns are bits
@@ -71,8 +66,8 @@ def _count_slots(
                 _mark(geometry, tags, counts, *own, few_mask, few_bits)
             else:
                 _mark(geometry, tags, counts, *own, mask, bit_of)
-        channels = first_channel[part], last_channel[part]
-        taps = first_tap[part], last_tap[part]
+        channels = table[part, FIRST_CHANNEL], table[part, LAST_CHANNEL]
+        taps = table[part, FIRST_TAP], table[part, LAST_TAP]
         if few:
             start_of[: 1 << (stop - start)] = 0
             slots[part] = _few_slots(
@@ -86,7 +81,7 @@ def _count_slots(
     return slots
 
 
-@njit(cache=True)
+@kernel
 def _few_slots(
     mask: NDArray[np.uint8],
     width: int,
@@ -115,7 +110,7 @@ def _few_slots(
     return used
 
 
-@njit(cache=True)
+@kernel
 def _many_slots(
     mask: NDArray[np.uint64],
     width: int,
@@ -147,7 +142,7 @@ def _many_slots(
     return used
 
 
-@njit(cache=True)
+@kernel
 def _mark(
     geometry: Geometry,
     tags: NDArray[np.uint8],
@@ -181,7 +176,7 @@ def _mark(
                 row[own + channel] |= flat[tagged + channel] * bit
 
 
-@njit(cache=True)
+@kernel
 def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64]) -> int:
     """First slot that may be free in all columns of a tap; -1 if it has none."""
     slot = -1
@@ -194,13 +189,13 @@ def _first_open(mask: NDArray[np.uint64], own: int, lowest: NDArray[np.int64]) -
     return slot
 
 
-@njit(cache=True)
+@kernel
 def _has(bits: NDArray[np.uint64], own: int, col: int) -> bool:
     found: bool = bits[col // 64, own] >> np.uint64(col % 64) & np.uint64(1) != 0
     return found
 
 
-@njit(cache=True)
+@kernel
 def _overlap(a: NDArray[np.uint64], slot: int, b: NDArray[np.uint64], own: int) -> bool:
     found = False
     for word in range(len(a)):

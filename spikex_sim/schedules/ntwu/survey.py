@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.tags import WindowedSpikes
 
 STREAMS = ("tap", "channel", "all")
@@ -71,7 +71,7 @@ def survey(
     return Survey(streamed, *counts)
 
 
-@njit(cache=True)
+@kernel
 def slot_of(window: NDArray[np.int64], col: int) -> int:
     """First column of a batch that has the same window: what identifies the window within the batch."""
     for before in range(col):
@@ -80,7 +80,7 @@ def slot_of(window: NDArray[np.int64], col: int) -> int:
     return col
 
 
-@njit(cache=True)
+@kernel
 def touch_pixels(
     geometry: Geometry,
     position: NDArray[np.int64],
@@ -128,7 +128,7 @@ def touch_pixels(
     return touched
 
 
-@njit(cache=True)
+@kernel
 def _survey(
     geometry: Geometry,
     tags: NDArray[np.uint8],

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire, rest
 from spikex_sim.schedules.base import Synapses
 
@@ -30,7 +30,7 @@ def execute(schedule: SerialSchedule, synapses: Synapses) -> tuple[NDArray[np.ui
     return fired, int(additions)
 
 
-@njit(cache=True)
+@kernel
 def _walk(
     geometry: Geometry,
     timesteps: int,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.jit import kernel
 
 
-@njit(cache=True)
+@kernel
 def field_spikes(
     geometry: Geometry, times: NDArray[np.int32], starts: NDArray[np.int64], timesteps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -47,7 +47,7 @@ def field_spikes(
     return spikes, points
 
 
-@njit(cache=True)
+@kernel
 def row_spikes(geometry: Geometry, starts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Spikes in the map rows that each row of output positions sees, ``[R_h]``."""
     area = geometry.in_height * geometry.in_width
