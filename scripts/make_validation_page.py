@@ -83,7 +83,7 @@ def run(network: str, timesteps: int, arch: str = "sata", **overrides: object) -
 
 def data_movement_pj(result: RunResult) -> float:
     """Energy of DRAM and buffers: what the paper calls data movement."""
-    parts = result.totals.energy.components
+    parts = result.totals.energy_pj_by
     return parts["dram"] + parts["glb"] + parts["lbuf"]
 
 
@@ -133,7 +133,7 @@ def lif_share_row() -> Row:
 
     lif, accumulator = power("lif", "lif_idle"), power("accumulate", "accumulate_idle")
     result = run("vgg9-cifar10", 4)
-    simulated = 100 * lif_pj(result) / result.totals.energy.components["alu"]
+    simulated = 100 * lif_pj(result) / result.totals.energy_pj_by["alu"]
     return Row(
         "LIF units, share of the power of the computation units, up to",
         f"{PAPER}, Mitigating LIF Overhead",
@@ -164,9 +164,7 @@ def lif_sharing_row() -> Row:
 def growth_check() -> str:
     """Whether computing and memory energies grow with T."""
     runs = [run("vgg9-cifar10", timesteps) for timesteps in (1, 2, 3, 4)]
-    computing = [
-        result.totals.energy.components["alu"] + result.totals.energy.components["rf"] for result in runs
-    ]
+    computing = [result.totals.energy_pj_by["alu"] + result.totals.energy_pj_by["rf"] for result in runs]
     moving = [data_movement_pj(result) for result in runs]
     grow = bool(np.all(np.diff(computing) > 0) and np.all(np.diff(moving) > 0))
     return (

@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.core.geometry import corner
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.schedules.base import Layout, Schedule, widths_of
 from spikex_sim.schedules.dense.activations import Activations, spike_counts
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import lay_out
-from spikex_sim.schedules.ntwu.group import batch_counts, widths_of
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.ntwu.traffic import Traffic
+from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.ntwu.laying import batch_counts
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -168,9 +166,9 @@ class Case:
 
     name: str
     arch: Accelerator
-    schedule: AnySchedule
+    schedule: Schedule
     inputs: WindowedSpikes | Activations
-    traffic: Traffic
+    layout: Layout
 
     @classmethod
     def of(cls, name: str) -> Case:
@@ -186,15 +184,15 @@ class Case:
         else:
             inputs = window_spikes(packed, TIMESTEPS, scheduler.window_size(TWS, TIMESTEPS, arch))
         schedule = scheduler.schedule(layer, inputs, True, widths.potential, arch)
-        return cls(name, arch, schedule, inputs, lay_out(schedule, inputs, widths, arch)[0])
+        return cls(name, arch, schedule, inputs, schedule.lay_out(widths, arch))
 
     def units(self) -> Iterator[tuple[int, int, int]]:
         """Group and batch (fold, position) of every unit of work, and the cycles charged for it."""
-        steps = self.traffic.steps
-        issues = steps.batch >= 0
-        keys = np.stack([steps.group, steps.batch], axis=1)[issues]
+        program = self.layout.program
+        issues = program.batch >= 0
+        keys = np.stack([program.group, program.batch], axis=1)[issues]
         first = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
-        cycles = np.add.reduceat(steps.array_cycles[issues], first)
+        cycles = np.add.reduceat(program.array_cycles[issues], first)
         for (group, batch), length in zip(keys[first].tolist(), cycles.tolist(), strict=True):
             yield group, batch, length
 
@@ -216,7 +214,7 @@ def drawing_of(name: str) -> Drawing:
     """Say what every PE does when."""
     case = Case.of(name)
     kinds: dict[type, Callable[[Any, Any], Drawing]] = {
-        Schedule: _of_batches, GemmSchedule: _of_folds, SerialSchedule: _of_positions,
+        NtwuSchedule: _of_batches, DenseSchedule: _of_folds, SerialSchedule: _of_positions,
     }  # fmt: skip
     return kinds[type(case.schedule)](case, case.schedule)
 
@@ -231,14 +229,14 @@ def _bands(by: str) -> list[tuple[str, list[PE]]]:
 # --- Batches of windows ----------------------------------------------------------------------------
 
 
-def _of_batches(case: Case, schedule: Schedule) -> Drawing:
+def _of_batches(case: Case, schedule: NtwuSchedule) -> Drawing:
     """Machines with windows: columns are (position, window), rows output channels."""
     assert len(schedule.groups.sizes) == len(schedule.tiles) == 1, "the layer is one tile"
     title = f"{schedule.mode} mode" if schedule.mode else ""
     title = ", ".join(filter(None, [case.name.removesuffix("-temporal"), title]))
     drawing = Drawing(title, _bands("column"), "row", [("tap", [])])
     counts, rows, tws = batch_counts(schedule, case.arch), schedule.groups.sizes[0], schedule.tws
-    skew = rows - 1 + int(schedule.columns.max()) - 1
+    skew = rows - 1 + int(np.diff(schedule.batch_columns).max()) - 1
     start = 0
     for _, b, cycles in case.units():
         columns = range(schedule.batch_columns[b], schedule.batch_columns[b + 1])
@@ -291,14 +289,24 @@ def _slots(case: Case, columns: Sequence[tuple[int, int]], *, packs: bool) -> li
     return [taps for taps, _ in slots]
 
 
-def _update_phases(schedule: Schedule, arch: Accelerator, columns: range) -> list[list[tuple[str, int]]]:
+def _skipped_windows(schedule: NtwuSchedule) -> list[int]:
+    """Windows skipped before each column's, since its position was last issued; 0 if it never was."""
+    last: dict[int, int] = {}
+    skipped = []
+    for position, window in zip(schedule.position.tolist(), schedule.window.tolist(), strict=True):
+        skipped.append(window - last.get(position, window - 1) - 1)
+        last[position] = window
+    return skipped
+
+
+def _update_phases(schedule: NtwuSchedule, arch: Accelerator, columns: range) -> list[list[tuple[str, int]]]:
     """What each column of a batch does in the update phase: windows of a position follow each other."""
-    skipped = schedule.skipped_windows()
+    skipped = _skipped_windows(schedule)
     spent: dict[int, int] = {}
     phases = []
     for i in columns:
         position = int(schedule.position[i])
-        leak = arch.leak_catchup_cycles * max(0, int(skipped[i]))
+        leak = arch.leak_catchup_cycles * skipped[i]
         waits = spent.get(position, 0)
         phases.append([("idle", waits), ("leak", leak), ("update", schedule.tws)])
         spent[position] = waits + leak + schedule.tws
@@ -323,7 +331,7 @@ class Fold:
     """A fold, and how it lies in the array."""
 
     case: Case
-    schedule: GemmSchedule
+    schedule: DenseSchedule
     r0: int
     r1: int
     k0: int
@@ -384,7 +392,7 @@ class Fold:
         return self.case.times_within(position, window, tap)
 
 
-def _of_folds(case: Case, schedule: GemmSchedule) -> Drawing:
+def _of_folds(case: Case, schedule: DenseSchedule) -> Drawing:
     """Dense arrays: bands are what the rows of the ifmap matrix (os, is) or the taps (ws) lie along."""
     by_column = schedule.dataflow == "is"
     streams = {"os": "tap" if schedule.points > 1 else "taps", "ws": "rows of", "is": "channels"}

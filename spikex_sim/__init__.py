@@ -11,20 +11,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikex_sim.accelerators.base import Scheduler
     from spikex_sim.core.errors import (
         ConfigError,
         EnergyTableError,
         FigureError,
+        InternalError,
         OutputError,
+        ResultsError,
         SpikexError,
         TraceError,
         UnsupportedError,
     )
     from spikex_sim.explore.ann import AnnComparison, AnnRow, against_ann
+    from spikex_sim.explore.comparison import Comparison, compare
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
+    from spikex_sim.explore.evaluation import Evaluation, evaluate
     from spikex_sim.explore.sweeps.runner import sweep
-    from spikex_sim.explore.sweeps.table import pareto_front
-    from spikex_sim.run.results import RunResult
+    from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
+    from spikex_sim.explore.tws_search import TwsSearch, search_tws
+    from spikex_sim.run.results import LayerResult, RunResult, Totals
+    from spikex_sim.run.saved import SavedResults, load_results
     from spikex_sim.run.simulate import simulate
     from spikex_sim.sources.frameworks.dynamics import Dynamics
     from spikex_sim.sources.frameworks.record import record
@@ -38,27 +45,41 @@ _HOMES = {
     "Accelerator": "spec.arch",
     "AnnComparison": "explore.ann",
     "AnnRow": "explore.ann",
+    "Comparison": "explore.comparison",
     "ConfigError": "core.errors",
     "DynamicRow": "explore.dynamic",
     "Dynamics": "sources.frameworks.dynamics",
     "EnergyTableError": "core.errors",
+    "Evaluation": "explore.evaluation",
     "FigureError": "core.errors",
+    "InternalError": "core.errors",
     "Layer": "spec.workload",
+    "LayerResult": "run.results",
     "Neuron": "spec.workload",
     "OutputError": "core.errors",
+    "ResultsError": "core.errors",
     "RunResult": "run.results",
+    "SavedResults": "run.saved",
+    "Scheduler": "accelerators.base",
     "SpikexError": "core.errors",
+    "SweepTable": "explore.sweeps.table",
+    "Totals": "run.results",
     "Trace": "trace.trace",
     "TraceError": "core.errors",
+    "TwsSearch": "explore.tws_search",
     "UnsupportedError": "core.errors",
     "against_ann": "explore.ann",
+    "compare": "explore.comparison",
     "dynamic_timesteps": "explore.dynamic",
+    "evaluate": "explore.evaluation",
     "load_accelerator": "spec.load",
+    "load_results": "run.saved",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
     "pareto_front": "explore.sweeps.table",
     "record": "sources.frameworks.record",
     "save_trace": "trace.store",
+    "search_tws": "explore.tws_search",
     "simulate": "run.simulate",
     "sweep": "explore.sweeps.runner",
 }
@@ -67,27 +88,41 @@ __all__ = [
     "Accelerator",
     "AnnComparison",
     "AnnRow",
+    "Comparison",
     "ConfigError",
     "DynamicRow",
     "Dynamics",
     "EnergyTableError",
+    "Evaluation",
     "FigureError",
+    "InternalError",
     "Layer",
+    "LayerResult",
     "Neuron",
     "OutputError",
+    "ResultsError",
     "RunResult",
+    "SavedResults",
+    "Scheduler",
     "SpikexError",
+    "SweepTable",
+    "Totals",
     "Trace",
     "TraceError",
+    "TwsSearch",
     "UnsupportedError",
     "against_ann",
+    "compare",
     "dynamic_timesteps",
+    "evaluate",
     "load_accelerator",
+    "load_results",
     "load_trace",
     "load_traces",
     "pareto_front",
     "record",
     "save_trace",
+    "search_tws",
     "simulate",
     "sweep",
 ]

@@ -10,6 +10,8 @@ import sys
 from typing import Any
 
 EXIT_MISTAKE = 2
+EXIT_FAULT = 70
+"""Of an internal error, as in BSD's ``sysexits.h``."""
 EXIT_INTERRUPTED = 130
 GC_THRESHOLD = 200_000
 
@@ -31,7 +33,7 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     """Message and exit code of what the user can mend or has asked for; anything else is a bug and raised."""
     import typer
 
-    from spikex_sim.core.errors import SpikexError
+    from spikex_sim.core.errors import InternalError, SpikexError
 
     # typer carries its own click, whose exceptions it does not re-export
     usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -42,6 +44,8 @@ def _explain(exc: BaseException) -> tuple[str, int]:
         text = "interrupted"  # inside a compiled kernel
     if text:
         return f"spikex-sim: {text}\n", EXIT_INTERRUPTED
+    if isinstance(exc, InternalError):
+        return f"spikex-sim: {exc}\n", EXIT_FAULT
     if isinstance(exc, SpikexError):
         text = str(exc)
     elif isinstance(exc, usage_error):

@@ -9,8 +9,7 @@ import pytest
 import naive_cost
 from pipeline import Run, oracle_config, run
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.schedules.issue import APART
-from spikex_sim.schedules.ntwu.residency import Handover
+from spikex_sim.schedules.base import APART, Handover
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 
@@ -28,8 +27,8 @@ DURATION_COLUMNS = {"fetch": "f", "load": "l", "compute": "c", "store": "s", "wr
 
 def package_costs(done: Run) -> dict[str, Any]:
     """What the package says, in the oracle's words."""
-    operations, traffic, residency = done.traffic.operations, done.traffic, done.traffic.residency
-    steps = {theirs: getattr(traffic.steps, ours).tolist() for ours, theirs in STEP_COLUMNS.items()}
+    operations, traffic, residency = done.layout.operations, done.layout, done.layout.residency
+    steps = {theirs: getattr(done.steps, ours).tolist() for ours, theirs in STEP_COLUMNS.items()}
     durations = {theirs: getattr(done.durations, ours).tolist() for ours, theirs in DURATION_COLUMNS.items()}
     ends = zip(*(getattr(done.ends, name).tolist() for name in DURATION_COLUMNS), strict=True)
     return {

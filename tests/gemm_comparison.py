@@ -15,12 +15,11 @@ import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
-from pipeline import widths
+from pipeline import laid_out, widths
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.dense.activations import Activations
-from spikex_sim.schedules.issue import lay_out
 from strategies import Workload
 
 ENGINES = ("fast", "event")
@@ -121,14 +120,14 @@ def assert_steps(
     workload: Workload, values: NDArray[Any], arch: sx.Accelerator, want: list[dict[str, Any]]
 ) -> None:
     """Compare bits, array cycles and durations step by step."""
-    traffic, durations = laid_out(workload, values, arch)
-    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
+    steps, durations = dense_steps(workload, values, arch)
+    for part, names in ((steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
         for ours, theirs in names.items():
             assert getattr(part, ours).tolist() == [step[theirs] for step in want], ours
 
 
-def laid_out(workload: Workload, values: NDArray[Any], arch: sx.Accelerator) -> tuple[Any, Any]:
-    """Traffic and durations of the steps by the package."""
+def dense_steps(workload: Workload, values: NDArray[Any], arch: sx.Accelerator) -> tuple[Any, Any]:
+    """Steps and their durations by the package."""
     scheduler, bits = plugin("accelerators", arch.scheduler), widths(workload, arch)
     inputs: Any = Activations(values.ravel())
     if not is_ann(arch):
@@ -136,7 +135,8 @@ def laid_out(workload: Workload, values: NDArray[Any], arch: sx.Accelerator) -> 
         inputs = window_spikes(np.packbits(values, axis=-1), points, scheduler.window_size(1, points, arch))
     free = workload.spec.neuron.silence_is_free and not workload.biased
     schedule = scheduler.schedule(workload.spec, inputs, free, bits.potential, arch)
-    return lay_out(schedule, inputs, bits, arch)
+    _, durations, steps = laid_out(schedule, workload, arch)
+    return steps, durations
 
 
 def output_sha256(workload: Workload, arch: sx.Accelerator) -> str:

@@ -9,33 +9,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.accelerators.base import AnySchedule
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.schedules.issue import APART, execute
-from spikex_sim.schedules.ntwu.group import Widths, widths_of
-from spikex_sim.schedules.ntwu.residency import Handover
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.ntwu.survey import Survey, survey
-from spikex_sim.schedules.ntwu.traffic import Traffic, traffic_of
-from spikex_sim.schedules.steps import durations_of
+from spikex_sim.schedules.base import APART, Handover, Layout, Schedule, Synapses, Widths, widths_of
+from spikex_sim.schedules.ntwu.survey import Survey
+from spikex_sim.schedules.steps import Program, Steps
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.timing.durations import durations_of, undisturbed
 from spikex_sim.timing.engine import Durations, Ends, attribute_stalls
 from strategies import Workload
+
+
+class StepColumns:
+    """Every step of a layer, in the oracles' columns."""
+
+    def __init__(self, layout: Layout) -> None:
+        program = layout.program
+        self.group, self.tile, self.batch = program.group, program.tile, program.batch
+        self.array_cycles = program.array_cycles
+        for activity in ("fetch", "load", "store", "writeback"):
+            setattr(self, f"{activity}_bits", program.bits(activity))
+        self.lbuf_read_bits, self.lbuf_write_bits = program.bits("read"), program.bits("write")
+
+    def __len__(self) -> int:
+        return len(self.tile)
 
 
 @dataclass(frozen=True)
 class Run:
     """Everything the package computes for one layer, but its outputs."""
 
-    schedule: Schedule
+    schedule: Any
     spikes: WindowedSpikes
     found: Survey
-    traffic: Traffic
+    layout: Layout
     durations: Durations
     ends: Ends
     stalls: Stalls
+
+    @property
+    def steps(self) -> Any:
+        """Every step."""
+        return StepColumns(self.layout)
 
 
 def widths(workload: Workload, arch: Accelerator) -> Widths:
@@ -43,7 +59,7 @@ def widths(workload: Workload, arch: Accelerator) -> Widths:
     return widths_of(workload.layer["neuron"]["datapath"], arch)
 
 
-def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Schedule, WindowedSpikes]:
+def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Any, WindowedSpikes]:
     """Let the accelerator schedule the layer."""
     layer = workload.spec
     assert layer.neuron is not None
@@ -57,21 +73,45 @@ def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Schedule, Window
 def run(workload: Workload, arch: Accelerator, engine: str = "fast", handover: Handover = APART) -> Run:
     """Cost one layer."""
     schedule, spikes = schedule_of(workload, arch)
-    found = survey(schedule, spikes)
-    traffic = traffic_of(schedule, spikes, found, widths(workload, arch), arch, handover)
-    durations = durations_of(traffic.program, arch)
+    assert workload.spec.neuron is not None
+    schedule.check(arch, workload.spec.neuron.silence_is_free and not workload.biased)
+    layout = schedule.lay_out(widths(workload, arch), arch, handover)
+    durations = durations_of(layout.program, arch)
     ends = plugin("engines", engine).run(durations)
-    return Run(schedule, spikes, found, traffic, durations, ends, attribute_stalls(durations, ends))
+    return Run(
+        schedule, spikes, schedule.surveyed, layout, durations, ends, attribute_stalls(durations, ends)
+    )
 
 
-def outputs(
-    workload: Workload, arch: Accelerator, schedule: AnySchedule, spikes: WindowedSpikes
-) -> tuple[NDArray[np.bool_], int]:
+COLUMNS = {
+    "fetch_bits": ("fetch", "ifmap"), "load_bits": ("load", "ifmap"), "store_bits": ("store", "ofmap"),
+    "writeback_bits": ("writeback", "ofmap"), "lbuf_read_bits": ("read", "ifmap"),
+    "lbuf_write_bits": ("write", "ofmap"),
+}  # fmt: skip
+
+
+def program_of(**columns: Any) -> Program:
+    """Steps that move so much of one tensor; what is not given is 0."""
+    length = len(next(iter(columns.values())))
+    given = {name: np.asarray(values, np.int64) for name, values in columns.items()}
+    bits = {COLUMNS[name]: values for name, values in given.items() if name in COLUMNS}
+    nothing = np.zeros(length, np.int64)
+    return Program(((Steps.of(nothing, nothing, given.get("array_cycles", nothing), bits), 1),))
+
+
+def laid_out(schedule: Schedule, workload: Workload, arch: Accelerator) -> tuple[Layout, Durations, Any]:
+    """Lay any schedule out: what it costs, how long its steps take, and these."""
+    layout = schedule.lay_out(widths(workload, arch), arch)
+    durations = durations_of(layout.program, arch) if layout.waits else undisturbed(layout.program)
+    return layout, durations, StepColumns(layout)
+
+
+def outputs(workload: Workload, arch: Accelerator, schedule: Schedule) -> tuple[NDArray[np.bool_], int]:
     """Execute a schedule; output spikes in the layer's shape, and the additions made."""
     layer = workload.spec
     assert layer.neuron is not None
-    packed, adds = execute(
-        schedule, spikes, workload.weight, workload.bias, layer.neuron, arch.potential_bits
+    packed, adds = schedule.execute(
+        Synapses(workload.weight, workload.bias, layer.neuron, arch.potential_bits)
     )
     bits = np.unpackbits(packed, axis=-1, count=workload.timesteps).astype(bool)
     return bits.reshape(*layer.output_shape, workload.timesteps), adds

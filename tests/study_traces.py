@@ -8,6 +8,8 @@ import numpy as np
 
 import naive
 import spikex_sim as sx
+from spikex_sim.sources.samples import LabelledSamples
+from spikex_sim.sources.trained import TrainedNetwork
 
 T = 13
 NEURON = {"threshold": 9, "leak_shift": 3, "reset": "zero", "datapath": "int"}
@@ -48,3 +50,15 @@ def outputs_of(spikes: Any, neuron: Any = NEURON) -> list[Any]:
         spikes = naive.forward(layer, spikes, np.zeros(0) if weight is None else weight)
         left.append(spikes)
     return left
+
+
+def network(variant: Any = "ht", tws: tuple[int, ...] | None = None) -> TrainedNetwork:
+    """The traces' network as trained weights."""
+    weights = {index: weight for index, weight in enumerate(WEIGHTS) if weight is not None}
+    return TrainedNetwork(f"s-{variant}", "s", variant, T, a_trace().layers, weights, tws=tws)
+
+
+def samples(count: int = len(LABELS)) -> LabelledSamples:
+    """So many of the labelled samples, over and over."""
+    which = [number % len(LABELS) for number in range(count)]
+    return LabelledSamples(tuple(LABELS[one] for one in which), lambda n: SPIKES[which[n]], "six")

@@ -1,26 +1,29 @@
-"""What an accelerator is to the simulator: a scheduler, and nothing else."""
+"""What an accelerator is to the simulator: a scheduler, and the parts that it costs."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
+from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.serial.schedule import SerialSchedule
+from spikex_sim.costs.components import usual_components
+from spikex_sim.costs.energy import Component, EnergyModel
+from spikex_sim.costs.table import BUILT_IN
+from spikex_sim.schedules.base import Schedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
-
-AnySchedule = Schedule | GemmSchedule | SerialSchedule
-"""Kinds of schedules; see :mod:`spikex_sim.schedules.issue` for how to add one."""
 
 
 class Scheduler(Protocol):
     """Says what is issued when; cycles, accesses and energies are counted by what all accelerators share.
 
-    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators`` and must pass the
-    conformance tests: every NTWU at most once, every active one issued, the windows of a position in
-    ascending order, batches within the array; or, of a dense array, every row and tap exactly once.
+    It may declare its parts (:meth:`components`); by default an array of PEs, each with a LIF unit, and the
+    configured memories.
+
+    A scheduler is registered as an entry point of the group ``spikex_sim.accelerators``. What it says is
+    done, and checked: a schedule that leaves work out, repeats it, orders it wrongly or asks too much of the
+    array is refused at every run.
     """
 
     runs_ann: bool = False
@@ -40,6 +43,25 @@ class Scheduler(Protocol):
         """
         return tws
 
+    def lif_units(self, arch: Accelerator) -> int:
+        """LIF units of the array; one in every PE."""
+        return arch.array.rows * arch.array.cols
+
+    def components(self, arch: Accelerator) -> tuple[Component, ...]:
+        """Declare the parts that cost energy, leakage and area, and their prices.
+
+        Parameters
+        ----------
+        arch : Accelerator
+            Configuration.
+
+        Raises
+        ------
+        EnergyTableError
+            If the energy table lacks one of them.
+        """
+        return usual_components(arch, self.lif_units(arch))
+
     def schedule(
         self,
         layer: Layer,
@@ -47,7 +69,7 @@ class Scheduler(Protocol):
         silence_is_free: bool,
         potential_bits: int,
         arch: Accelerator,
-    ) -> AnySchedule:
+    ) -> Schedule:
         """Turn a layer and its input spikes into a schedule.
 
         Parameters
@@ -63,3 +85,25 @@ class Scheduler(Protocol):
         arch : Accelerator
             Array, buffers and knobs.
         """
+
+
+def energy_model(arch: Accelerator) -> EnergyModel:
+    """Price what the accelerator's scheduler declares; the same object for equal configurations.
+
+    Raises
+    ------
+    EnergyTableError
+        If a memory size, width, device or DRAM kind is not in the energy table.
+    ConfigError
+        If there is no such scheduler.
+    """
+    # The files of other tables may change while the program runs.
+    return _kept(arch) if arch.energy.table in BUILT_IN else _made(arch)
+
+
+def _made(arch: Accelerator) -> EnergyModel:
+    components = plugin("accelerators", arch.scheduler).components(arch)
+    return EnergyModel(components, float(arch.clock_hz), arch.energy.table, arch.name)
+
+
+_kept = lru_cache(maxsize=64)(_made)

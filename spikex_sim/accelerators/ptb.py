@@ -7,7 +7,9 @@ import numpy as np
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import WindowedSpikes, receptive_activity
-from spikex_sim.schedules.ntwu.schedule import RowGroups, Runs, Schedule
+from spikex_sim.schedules.base import RowGroups
+from spikex_sim.schedules.ntwu.packing import Runs
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.ntwu.tiles import choose_tiles
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
@@ -26,7 +28,7 @@ class ParallelTimeBatching(Scheduler):
         silence_is_free: bool,
         potential_bits: int,
         arch: Accelerator,
-    ) -> Schedule:
+    ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         geometry = geometry_of(layer)
         groups = RowGroups(arch.array.rows, layer.out_channels)
@@ -35,7 +37,7 @@ class ParallelTimeBatching(Scheduler):
             geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
         )
 
-        return Schedule.of(
+        return NtwuSchedule.of(
             geometry,
             groups,
             spikes,
@@ -46,4 +48,5 @@ class ParallelTimeBatching(Scheduler):
             stream=arch.stream,
             tailored=False,
             packs_taps=arch.stsap,
+            owes_all=True,
         )

@@ -11,7 +11,8 @@ from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import Geometry, geometry_of
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import GemmDataflow, GemmSchedule
+from spikex_sim.schedules.dense.folds import Dataflow
+from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 
@@ -23,6 +24,10 @@ class Sata(Scheduler):
         """All time points under tick-batch, else one."""
         return timesteps if arch.dataflow == "tick_batch" else 1
 
+    def lif_units(self, arch: Accelerator) -> int:
+        """One for so many output channels, which lie along the columns."""
+        return arch.array.rows * -(-arch.array.cols // arch.lif_sharing)
+
     def schedule(
         self,
         layer: Layer,
@@ -30,7 +35,7 @@ class Sata(Scheduler):
         silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
         arch: Accelerator,
-    ) -> GemmSchedule:
+    ) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         if arch.dataflow == "is":
             raise ConfigError(
@@ -40,7 +45,7 @@ class Sata(Scheduler):
             )
         geometry = geometry_of(layer)
         batched, published = arch.dataflow == "tick_batch", arch.cycles_model == "published"
-        dataflow: GemmDataflow = "ws" if arch.dataflow == "ws" else "os"
+        dataflow: Dataflow = "ws" if arch.dataflow == "ws" else "os"
         keys: dict[str, Any] = {
             "points": spikes.timesteps if batched else 1,
             "zero_gating": arch.gates_zeros(by_nature=False),
@@ -50,12 +55,12 @@ class Sata(Scheduler):
             "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
             "waits": not published,
         }
-        return GemmSchedule.of(
+        return DenseSchedule.of(
             geometry,
+            spikes,
             layer.out_channels,
             dataflow,
             (arch.array.rows, arch.array.cols),
-            spikes.timesteps,
             positions_per_pass=geometry.positions,
             times_per_pass=1,
             **keys,

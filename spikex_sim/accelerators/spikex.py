@@ -8,15 +8,10 @@ from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.tags import WindowedSpikes, receptive_activity
-from spikex_sim.schedules.ntwu.schedule import (
-    AgileDispatch,
-    DispatchPolicy,
-    Packing,
-    RowGroups,
-    Runs,
-    Schedule,
-    TileView,
-)
+from spikex_sim.schedules.base import RowGroups
+from spikex_sim.schedules.dispatch.agile import AgileDispatch
+from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing, Runs, TileView
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.ntwu.tiles import choose_tiles
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
@@ -32,7 +27,7 @@ class SpikeX(Scheduler):
         silence_is_free: bool,
         potential_bits: int,
         arch: Accelerator,
-    ) -> Schedule:
+    ) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         geometry = geometry_of(layer)
         groups = RowGroups(arch.array.rows, layer.out_channels)
@@ -57,6 +52,6 @@ class SpikeX(Scheduler):
 
         in_runs = type(policy).pack is AgileDispatch.pack
         pack = Runs(active, arch.array.cols, by_window=mode != "temporal") if in_runs else pack_tile
-        return Schedule.of(
+        return NtwuSchedule.of(
             geometry, groups, spikes, shape, pack, mode=mode, active=active, stream=arch.stream, tailored=True
         )

@@ -8,7 +8,7 @@ from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.ntwu.group import widths_of
+from spikex_sim.schedules.base import widths_of
 from spikex_sim.schedules.serial.fields import field_spikes
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
@@ -59,9 +59,9 @@ class SpinalFlow(Scheduler):
         full, rest = divmod(layer.out_channels, width)
         return SerialSchedule(
             geometry=geometry,
+            spikes=spikes,
             groups=(width,) * full + ((rest,) if rest else ()),
             lanes=lanes,
-            tws=spikes.timesteps,
-            spikes=counts,
+            taken=counts,
             updates=points,
         )

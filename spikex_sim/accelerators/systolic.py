@@ -9,7 +9,7 @@ from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.dense.schedule import GemmSchedule
+from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 
@@ -30,7 +30,7 @@ class Systolic(Scheduler):
         silence_is_free: bool,
         potential_bits: int,  # noqa: ARG002
         arch: Accelerator,
-    ) -> GemmSchedule:
+    ) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         if arch.dataflow == "tick_batch":
             raise ConfigError(
@@ -41,12 +41,12 @@ class Systolic(Scheduler):
         geometry = geometry_of(layer)
         cuts = arch.mapping
         whole = cuts.tile == "layer"
-        return GemmSchedule.of(
+        return DenseSchedule.of(
             geometry,
+            spikes,
             layer.out_channels,
             arch.dataflow,
             (arch.array.rows, arch.array.cols),
-            spikes.timesteps,
             positions_per_pass=geometry.positions if whole or cuts.positions == "auto" else cuts.positions,
             times_per_pass=spikes.timesteps if whole or cuts.windows == "auto" else cuts.windows,
             zero_gating=arch.gates_zeros(by_nature=False),

@@ -33,7 +33,6 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
-from spikex_sim.core.errors import UnsupportedError
 
 app = typer.Typer(
     name="spikex-sim",
@@ -157,28 +156,19 @@ def compare(
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
     from spikex_sim.core.files import check_writable
-    from spikex_sim.run.simulate import as_traces, simulate
-    from spikex_sim.spec.load import load_accelerator
+    from spikex_sim.explore.comparison import compare as run_all
 
     if out is not None:
         check_writable(out)
-    traces = as_traces(default_trace(trace_path))
-    accelerators = [load_accelerator(name, overrides) for name in names]
-    results, refused = {}, {}
+    trace = default_trace(trace_path)
     with show.progress_bar("reading") as progress:
-        for position, one in enumerate(accelerators):
-            try:
-                results[position] = simulate(traces, one, engine=engine, progress=progress)
-            except UnsupportedError as exc:
-                refused[one.name] = str(exc).removeprefix(f"{one.name}: ")
-    if not results:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise UnsupportedError(f"no accelerator can take this trace: {reasons}")
-    show_comparison(list(results.values()), refused, first_ran=0 in results)
+        found = run_all(trace, names, engine=engine, overrides=overrides, progress=progress)
+    show_comparison(found)
     if out is not None:
-        for position, result in results.items():
-            folder = re.sub(r"[^\w.+-]", "_", result.arch.name)
-            wrote(result.save(out / f"{position}-{folder}"))
+        for position, (name, result) in enumerate(found.outcomes):
+            if not isinstance(result, str):
+                folder = re.sub(r"[^\w.+-]", "_", name)
+                wrote(result.save(out / f"{position}-{folder}"))
 
 
 def _show_config(arch: str, overrides: dict[str, Any]) -> None:

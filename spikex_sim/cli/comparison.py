@@ -9,6 +9,7 @@ from rich.markup import escape
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.explore.comparison import Comparison
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 
 Costs = LayerResult | Totals
@@ -16,19 +17,10 @@ Refused = Mapping[str, str]
 """Accelerators that cannot take the trace, by name, and why."""
 
 
-def show_comparison(results: Sequence[RunResult], refused: Refused, first_ran: bool = True) -> None:
-    """Print several accelerators on the same trace side by side.
-
-    Parameters
-    ----------
-    results : sequence of RunResult
-        Those that ran, at least one; ratios are to the first.
-    refused : mapping of str to str
-        Those that did not, and why.
-    first_ran : bool
-        Whether the first result is of the accelerator that was named first.
-    """
-    first = results[0]
+def show_comparison(found: Comparison) -> None:
+    """Print several accelerators on the same trace side by side."""
+    results, refused, first = found.results, found.refused, found.baseline
+    first_ran = found.outcomes[0][1] is first
     show.say(
         f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
@@ -36,8 +28,8 @@ def show_comparison(results: Sequence[RunResult], refused: Refused, first_ran: b
     show.put(
         _window_table(results),
         _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
-        _ratio_table("Energy", results, lambda costs: costs.energy.total_pj, joules),
-        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy.on_chip_pj, joules),
+        _ratio_table("Energy", results, lambda costs: costs.energy_pj, joules),
+        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy_on_chip_pj, joules),
         _share_table("PE use, %", results, lambda costs: costs.utilization),
         _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
         _component_table(results, refused),
@@ -124,10 +116,13 @@ def _machine_table(
 
 
 def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    def cells(result: RunResult) -> list[str]:
-        return show.energy_cells(result.totals.energy, result.arch, joules)[:-1]
+    names = show.component_names(results)
 
-    return _machine_table("Energy by component", show.ENERGIES[:-1], results, refused, cells)
+    def cells(result: RunResult) -> list[str]:
+        return show.energy_cells(result.totals, names, result.arch, joules)[:-1]
+
+    headings = show.energy_headings(names)[:-1]
+    return _machine_table("Energy by component", headings, results, refused, cells)
 
 
 def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:

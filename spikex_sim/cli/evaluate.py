@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikex_sim.cli.options import Archs, Engine, Out, Settings, parse_settings, split_names, wrote
-from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from spikex_sim.explore.evaluation import Evaluation
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the layout of ``evaluate.json``."""
-VARIANTS = ("base", "ht", "has")
 
 Data = Annotated[
     Path | None,
@@ -40,7 +38,7 @@ def evaluate(
     ],
     variant: Annotated[
         str | None,
-        typer.Option("--variant", help=f"Of {', '.join(VARIANTS)}; default base.", metavar="NAME"),
+        typer.Option("--variant", help="Of base, ht, has; default base.", metavar="NAME"),
     ] = None,
     data: Data = None,
     split: Part = "test",
@@ -71,13 +69,14 @@ def evaluate(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable, write_files
     from spikex_sim.explore.evaluation import evaluate as run
+    from spikex_sim.explore.trained_inputs import as_network, as_samples
     from spikex_sim.spec.load import load_accelerator
 
     if out is not None:
         check_writable(out)
     accelerators = [load_accelerator(name, overrides) for name in names]
-    trained = load_weights(network, variant)
-    samples = read_samples(trained, data, split, step_ms, limit)
+    trained = as_network(network, variant)
+    samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
     found = []
     for accelerator in accelerators:
         with show.progress_bar(accelerator.name) as progress:
@@ -90,36 +89,6 @@ def evaluate(
 
         content = _content(trained, samples, found, engine)
         wrote(write_files(out, {"evaluate.json": json.dumps(content, indent=1) + "\n"}))
-
-
-def load_weights(network: str, variant: str | None) -> TrainedNetwork:
-    """Load shipped weights by network and variant, or a file of weights."""
-    from spikex_sim.sources.trained import load_trained
-
-    if variant is not None and variant not in VARIANTS:
-        raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="--variant")
-    if network.endswith(".npz"):
-        trained = load_trained(network)
-        if variant not in (None, trained.variant):
-            raise ConfigError(f"is of the variant {trained.variant}, not {variant}", where=network)
-        return trained
-    return load_trained(f"{network}-{variant or 'base'}")
-
-
-def read_samples(
-    trained: TrainedNetwork, data: Path | None, split: str, step_ms: float | None, limit: int | None
-) -> LabelledSamples:
-    """Samples that a network takes: from a file or folder, or of the emulated camera."""
-    from typing import cast
-
-    from spikex_sim.sources.samples import Split, samples_for
-
-    if split not in ("train", "test", "all"):
-        raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="--split")
-    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
-        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="--step-ms")
-    step_us = None if step_ms is None else round(1000 * step_ms)
-    return samples_for(trained, data, step_us, split=cast(Split, split), limit=limit)
 
 
 def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation]) -> None:
@@ -170,7 +139,7 @@ def _content(
     """As in ``evaluate.json``."""
     return {
         "schema": SCHEMA,
-        "versions": found[0].versions,
+        "versions": dict(found[0].versions),
         "network": {
             "name": trained.name,
             "variant": trained.variant,

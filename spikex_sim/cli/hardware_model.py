@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikex_sim.cli.evaluate import Data, Part, SampleStep, load_weights, read_samples
+from spikex_sim.cli.evaluate import Data, Part, SampleStep
 from spikex_sim.cli.options import (
     Arch,
     Engine,
@@ -23,7 +23,7 @@ from spikex_sim.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from spikex_sim.explore.fitted import HardwareModel
-    from spikex_sim.explore.tws_search import Found, TwsSpace
+    from spikex_sim.explore.tws_search import TwsSearch
 
 WIDE_PANELS = 6
 """Layers whose panels fit side by side."""
@@ -120,32 +120,20 @@ def search_tws(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    import numpy as np
-
     from spikex_sim.core.files import check_writable, csv_text, write_files
-    from spikex_sim.explore.prefix import window_sizes
-    from spikex_sim.explore.tws_search import TwsSpace
     from spikex_sim.explore.tws_search import search_tws as search
 
     if out is not None:
         check_writable(out)
-    trained = load_weights(network, variant)
-    samples = read_samples(trained, data, split, step_ms, limit)
-    if beside is None and trained.variant == "has":
-        beside = None if trained.tws is None else list(trained.tws)
-    sizes = window_sizes(sizes, trained.timesteps)
-    spikes = np.stack([samples.spikes(number) for number in range(len(samples))])
-    trace = trained.trace(spikes, trained.name, samples.labels, samples.source)
     with show.progress_bar("searching") as progress:
-        space = TwsSpace(
-            trace, arch, sorted({*sizes, *(beside or ())}), overrides=overrides, engine=engine,
-            progress=progress,
+        made = search(
+            network, data, arch, sizes, variant=variant, split=split, step_ms=step_ms, limit=limit,
+            given=beside, overrides=overrides, seed=seed, engine=engine, progress=progress,
         )  # fmt: skip
-        found = search(space, beside, seed=seed)
-    show.say(f"[bold]{trained.name}[/] on [bold]{space.arch.name}[/]: {samples.source}\n")
-    _show_search(space, found)
+    show.say(f"[bold]{made.name}[/] on [bold]{made.arch.name}[/]: {made.source}\n")
+    _show_search(made)
     if out is not None:
-        rows = [{**asdict(one), "tws": " ".join(map(str, one.tws))} for one in found]
+        rows = [{**asdict(one), "tws": " ".join(map(str, one.tws))} for one in made.found]
         wrote(write_files(out, {"search.csv": csv_text(rows)}))
 
 
@@ -182,7 +170,7 @@ def _show_model(model: HardwareModel) -> None:
         show.say(f"left out: {escape(refused.layer)} at TWS {refused.tws}: {escape(refused.reason)}")
 
 
-def _show_search(space: TwsSpace, found: tuple[Found, ...]) -> None:
+def _show_search(search: TwsSearch) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
@@ -190,8 +178,8 @@ def _show_search(space: TwsSpace, found: tuple[Found, ...]) -> None:
 
     made = show.table("Window sizes", "search", "TWS", "EDP, Js", "over best", "energy", "latency",
                       "runs", "choices", left=2)  # fmt: skip
-    best = min(one.edp_js for one in found)
-    for one in found:
+    best = min(one.edp_js for one in search.found)
+    for one in search.found:
         made.add_row(
             one.method,
             ",".join(map(str, one.tws)),
@@ -203,8 +191,8 @@ def _show_search(space: TwsSpace, found: tuple[Found, ...]) -> None:
             f"{one.architectures:,}",
         )
     made.caption = (
-        f"of {space.samples} sample(s) together; runs: simulations of one layer, choices: combinations"
+        f"of {search.samples} sample(s) together; runs: simulations of one layer, choices: combinations"
     )
     show.put(made)
-    for (layer, tws), reason in space.refused.items():
+    for (layer, tws), reason in search.refused.items():
         show.say(f"left out: {escape(layer)} at TWS {tws}: {escape(reason)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.units import joules, with_prefix
-from spikex_sim.costs.energy import COMPONENTS, Energy
+from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import ProgressColumn
 
-ENERGIES = ("ALU", "RF", "LBUF", "GLB", "DRAM", "total", "no DRAM")
-"""Headings of :func:`energy_cells`."""
 SWEEP_ROWS = 50
 """Rows of a sweep that are printed."""
 console = Console(highlight=False, soft_wrap=False, emoji=False)
@@ -97,20 +95,21 @@ def show_run(result: RunResult) -> None:
     """Print time, work, energy and mapping of a run."""
     totals, trace, arch = result.totals, result.trace, result.arch
     samples = f", {trace['samples']} samples" if trace["samples"] > 1 else ""
+    shares = {
+        use: percent(pj, totals.energy_pj) for use, pj in totals.energy_by_use_pj.items() if use != "alu"
+    }
     say(
         f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
         f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
     )
-    put(_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result))
-    energy = totals.energy
+    tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
+    put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
     say(
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
         f"EDP {totals.edp_js:.4g} Js\n"
-        f"energy {joules(energy.total_pj)}, without DRAM {joules(energy.on_chip_pj)}; "
-        f"leakage apart {joules(sum(energy.leakage.values()))}\n"
-        f"of it weights {percent(energy.uses['weights'], energy.total_pj)} %, spikes "
-        f"{percent(energy.uses['spikes'], energy.total_pj)} %, potentials "
-        f"{percent(energy.uses['potentials'], energy.total_pj)} %; "
+        f"energy {joules(totals.energy_pj)}, without DRAM {joules(totals.energy_on_chip_pj)}; "
+        f"leakage apart {joules(sum(totals.leakage_pj.values()))}\n"
+        f"of it {', '.join(f'{use} {share} %' for use, share in shares.items())}; "
         f"DRAM weights: {_dram_weights(arch.memory.dram)}\n"
         f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
         f"{totals.tops_per_watt:.4g} TOPS/W"
@@ -179,23 +178,54 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
 
 def _energy_table(result: RunResult) -> Sheet:
     scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
-    made = table(f"Energy, {unit}", "layer", *ENERGIES)
+    names = component_names([result])
+    made = table(f"Energy, {unit}", "layer", *energy_headings(names))
 
     def form(pj: float) -> str:
         return f"{pj / scale:,.4f}"
 
     for layer in _layers(result):
-        made.add_row(short(layer.name), *energy_cells(layer.energy, result.arch, form))
-    made.add_row("total", *energy_cells(result.totals.energy, result.arch, form))
+        made.add_row(short(layer.name), *energy_cells(layer, names, result.arch, form))
+    made.add_row("total", *energy_cells(result.totals, names, result.arch, form))
     return made
 
 
-def energy_cells(energy: Energy, arch: Accelerator, form: Callable[[float], str]) -> list[str]:
-    """Energies by component and their sums with and without DRAM; empty for an LBUF that is not there."""
-    parts = {part: form(pj) for part, pj in energy.components.items()}
+def component_names(results: Sequence[RunResult]) -> list[str]:
+    """Components that any of several machines spends energy in."""
+    return list(dict.fromkeys(name for result in results for name in result.totals.energy_pj_by))
+
+
+def energy_headings(names: Sequence[str]) -> list[str]:
+    """Headings of :func:`energy_cells`."""
+    return [*map(_heading, names), "total", "no DRAM"]
+
+
+def _heading(component: str) -> str:
+    return component.upper() if component in COMPONENTS else component
+
+
+def energy_cells(
+    costs: LayerResult | Totals, names: Sequence[str], arch: Accelerator, form: Callable[[float], str]
+) -> list[str]:
+    """Energies by component and their sums with and without DRAM; empty for what is not there."""
+    parts = {part: form(pj) for part, pj in costs.energy_pj_by.items()}
     if not arch.memory.lbuf.bytes:
         parts["lbuf"] = ""
-    return [*(parts[part] for part in COMPONENTS), form(energy.total_pj), form(energy.on_chip_pj)]
+    return [*(parts.get(name, "") for name in names), form(costs.energy_pj), form(costs.energy_on_chip_pj)]
+
+
+def _area_table(result: RunResult) -> Sheet:
+    """Areas of the buffers, and where they are from."""
+    areas, parts = result.totals.area_mm2_by, result.energy_model.components
+    made = table("Area", "buffer", "mm²")
+    for name, area in areas.items():
+        made.add_row(_heading(name), f"{area:.4g}")
+    made.add_row("total", f"{result.totals.area_mm2:.4g}")
+    sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
+    made.caption = "\n".join(
+        f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
+    )
+    return made
 
 
 def _mapping_table(result: RunResult) -> Sheet:
@@ -250,7 +280,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
     console.print(made)
 
 
-def show_sweep(rows: list[dict[str, Any]], keys: list[str]) -> None:
+def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     """Print a sweep, a row a point, or of a long one the best; an asterisk marks the best of a column."""
     scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []

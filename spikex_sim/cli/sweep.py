@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +108,7 @@ def sweep(
         )
 
 
-def _show_front(rows: list[dict[str, Any]], keys: list[str]) -> None:
+def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     """Print the points that no other one beats in both latency and energy."""
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import LONGEST_KEY, short

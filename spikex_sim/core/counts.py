@@ -4,114 +4,171 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
-from operator import add, attrgetter
+from operator import add, attrgetter, index
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from spikex_sim.core.errors import InternalError
+from spikex_sim.core.frozen import FrozenMap
 
 LEVELS = ("dram", "glb", "lbuf", "rf")
+"""Components that are levels of memory."""
 TENSORS = ("ifmap", "filter", "ofmap", "psum", "tag")
-READ, WRITE = 0, 1
+READ, WRITE = "read_bits", "write_bits"
+"""Actions of a memory."""
+MOST = 2**63 - 1
+
+Counter = tuple[str, str, str]
+"""Component, action and tensor; the tensor is empty where an action has none."""
 
 
-def _empty() -> NDArray[np.int64]:
-    return np.zeros((len(LEVELS), len(TENSORS), 2), dtype=np.int64)
+def checked(counter: Counter | str, number: int) -> int:
+    """A count as a Python integer; :class:`InternalError` if it is none of 64 bits from 0."""
+    whole = index(number)
+    if not 0 <= whole <= MOST:
+        why = ", more than 64 bits hold" if whole > 0 else ""
+        raise InternalError(f"{name_of(counter)} is {whole}{why}")
+    return whole
+
+
+def name_of(counter: Counter | str) -> str:
+    """What messages call a counter: ``lbuf read_bits of psum``."""
+    if isinstance(counter, str):
+        return counter
+    component, action, tensor = counter
+    return f"{component} {action}" + (f" of {tensor}" if tensor else "")
+
+
+class Counts(FrozenMap[Counter, int]):
+    """Counters that are not zero, by (component, action, tensor); any that is asked for is there.
+
+    Parameters
+    ----------
+    items : mapping of (str, str, str) to int
+        Counters; which components and actions there are is up to the machine.
+
+    Raises
+    ------
+    InternalError
+        If a counter is negative or does not fit 64 bits; names it.
+
+    Examples
+    --------
+    >>> counts = Counts({("glb", "read_bits", "filter"): 8}) + Counts({("adc", "convert", ""): 3})
+    >>> counts["adc", "convert", ""], counts["adc", "convert", "psum"]
+    (3, 0)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, items: Mapping[Counter, int] = FrozenMap()) -> None:
+        super().__init__({counter: checked(counter, number) for counter, number in items.items() if number})
+
+    def __getitem__(self, counter: Counter) -> int:
+        return self._items.get(counter, 0)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts({**self, **{counter: self[counter] + number for counter, number in other.items()}})
 
 
 @dataclass(frozen=True, eq=False)
-class Accesses(Mapping[str, dict[str, dict[str, int]]]):
-    """Bits read and written per memory level and tensor.
+class Accesses(Mapping[str, Mapping[str, Mapping[str, int]]]):
+    """The view of counts that shows memories, as in ``results.json``: by level, tensor and direction.
 
-    Also a mapping as in ``results.json``: ``accesses["lbuf"]["filter"]["read_bits"]``.
-
-    Attributes
-    ----------
-    bits : int64 array ``[level, tensor, 2]``
-        Indexed by :data:`LEVELS`, :data:`TENSORS` and (:data:`READ`, :data:`WRITE`).
+    ``accesses["lbuf"]["filter"]["read_bits"]``; the usual levels and tensors are always there, others where
+    something was counted.
     """
 
-    bits: NDArray[np.int64] = field(default_factory=_empty)
-
-    def __post_init__(self) -> None:
-        if self.bits.min() < 0:
-            raise OverflowError("an access count is negative: it overflowed or was never counted")
-        self.bits.setflags(write=False)
+    counts: Counts = field(default_factory=Counts)
 
     def __add__(self, other: Accesses) -> Accesses:
-        return Accesses(self.bits + other.bits)
+        return Accesses(self.counts + other.counts)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Accesses) and bool(np.array_equal(self.bits, other.bits))
+        return isinstance(other, Accesses) and list(self.rows()) == list(other.rows())
 
-    __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+    __hash__ = None  # type: ignore[assignment]  # mappings have no hash
 
     def read_bits(self, level: str, tensor: str) -> int:
         """Bits of ``tensor`` read from ``level``."""
-        return int(self.bits[LEVELS.index(level), TENSORS.index(tensor), READ])
+        return self.counts[level, READ, tensor]
 
     def write_bits(self, level: str, tensor: str) -> int:
         """Bits of ``tensor`` written to ``level``."""
-        return int(self.bits[LEVELS.index(level), TENSORS.index(tensor), WRITE])
+        return self.counts[level, WRITE, tensor]
 
-    def __getitem__(self, level: str) -> dict[str, dict[str, int]]:
-        if level not in LEVELS:
+    def __getitem__(self, level: str) -> Mapping[str, Mapping[str, int]]:
+        if level not in self._names(0, LEVELS):
             raise KeyError(level)
-        return {
-            tensor: {"read_bits": self.read_bits(level, tensor), "write_bits": self.write_bits(level, tensor)}
-            for tensor in TENSORS
-        }
+        ways = (READ, WRITE)
+        tensors = self._names(2, TENSORS)
+        return FrozenMap(
+            {tensor: FrozenMap({way: self.counts[level, way, tensor] for way in ways}) for tensor in tensors}
+        )
 
     def __iter__(self) -> Iterator[str]:
-        return iter(LEVELS)
+        return iter(self._names(0, LEVELS))
 
     def __len__(self) -> int:
-        return len(LEVELS)
+        return len(self._names(0, LEVELS))
 
     def rows(self) -> Iterator[tuple[str, str, int, int]]:
         """Yield (level, tensor, bits read, bits written) in a fixed order."""
-        for level, by_tensor in zip(LEVELS, self.bits.tolist(), strict=True):
-            for tensor, (read, written) in zip(TENSORS, by_tensor, strict=True):
-                yield level, tensor, read, written
+        for level in self:
+            for tensor in self._names(2, TENSORS):
+                yield level, tensor, self.read_bits(level, tensor), self.write_bits(level, tensor)
+
+    def _names(self, place: int, usual: tuple[str, ...]) -> tuple[str, ...]:
+        found = (counter[place] for counter in self.counts if counter[1] in (READ, WRITE))
+        return (*usual, *sorted(set(found).difference(usual)))
 
 
 class AccessLog:
-    """Collects the accesses of a layer; :meth:`freeze` makes them immutable."""
+    """Collects what the components of a machine do in a layer; :meth:`freeze` makes it immutable."""
 
     def __init__(self) -> None:
-        self._bits = dict.fromkeys(product(LEVELS, TENSORS, (READ, WRITE)), 0)
+        self._counts: dict[Counter, int] = {}
+
+    def count(self, component: str, action: str, tensor: str, number: int) -> None:
+        """Count that a component did something ``number`` times."""
+        counter = (component, action, tensor)
+        self._counts[counter] = self._counts.get(counter, 0) + checked(counter, number)
 
     def read(self, level: str, tensor: str, bits: int) -> None:
         """Count ``bits`` of ``tensor`` read from ``level``."""
-        self._add(level, tensor, READ, bits)
+        self.count(level, READ, tensor, bits)
 
     def write(self, level: str, tensor: str, bits: int) -> None:
         """Count ``bits`` of ``tensor`` written to ``level``."""
-        self._add(level, tensor, WRITE, bits)
+        self.count(level, WRITE, tensor, bits)
 
     def move(self, source: str, target: str, tensor: str, bits: int) -> None:
         """Count ``bits`` of ``tensor`` read from ``source`` and written to ``target``."""
         self.read(source, tensor, bits)
         self.write(target, tensor, bits)
 
-    def _add(self, level: str, tensor: str, direction: int, bits: int) -> None:
-        if bits < 0:
-            raise OverflowError(f"{level} {tensor}: {bits} bits cannot be moved")
-        self._bits[level, tensor, direction] += bits
-
     def freeze(self) -> Accesses:
         """Return what was counted so far."""
-        return Accesses(np.array(list(self._bits.values()), np.int64).reshape(len(LEVELS), len(TENSORS), 2))
+        return Accesses(Counts(self._counts))
 
 
 @dataclass(frozen=True)
 class Stalls(Mapping[str, int]):
-    """Cycles in which the array waits (Section 5, Stalls); also a mapping from cause to cycles."""
+    """Cycles in which the array waits (Section 5, Stalls); also a mapping from cause to cycles.
+
+    Raises
+    ------
+    InternalError
+        If one is negative or does not fit 64 bits; names it.
+    """
 
     dram: int = 0
     glb: int = 0
     lbuf: int = 0
     drain: int = 0
+
+    def __post_init__(self) -> None:
+        for cause, cycles in self.items():
+            checked(f"{cause} stall", cycles)
 
     @property
     def total(self) -> int:
@@ -157,6 +214,11 @@ class Operations:
         PEs in use times cycles, summed over batches: the numerator of the utilisation.
     array_ifmap_words, array_filter_words, array_ofmap_words : int
         Words that cross the edge of a dense array: SCALE-Sim's SRAM counts; 0 on machines that skip.
+
+    Raises
+    ------
+    InternalError
+        If one is negative or does not fit 64 bits; names it.
     """
 
     ntwus: int = 0
@@ -173,13 +235,35 @@ class Operations:
     array_filter_words: int = 0
     array_ofmap_words: int = 0
 
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            checked(name, getattr(self, name))
+
     def __add__(self, other: Operations) -> Operations:
-        return Operations(*map(add, _counts(self), _counts(other)))
+        return Operations(*map(add, _fields(self), _fields(other)))
 
     def times(self, number: int) -> Operations:
         """Done so often."""
-        return Operations(*(count * number for count in _counts(self)))
+        return Operations(*(count * number for count in _fields(self)))
+
+    def alu(self, datapath: Literal["int", "float"]) -> Counts:
+        """What of it the component ``alu`` is charged for; a comparison is part of every update."""
+        actions = {
+            ADD: self.accumulations,
+            UPDATE: self.lif_updates,
+            MULTIPLY: self.multiplications,
+            COMPARE: self.comparisons - self.lif_updates,
+        }
+        return Counts({alu(action, datapath): number for action, number in actions.items()})
 
 
-_counts = attrgetter(*Operations.__dataclass_fields__)
+_fields = attrgetter(*Operations.__dataclass_fields__)
 """All counts of some :class:`Operations`, in order."""
+
+ADD, UPDATE, MULTIPLY, COMPARE = "accumulate", "update", "multiply", "compare"
+"""Actions of the ALU."""
+
+
+def alu(action: str, datapath: Literal["int", "float"]) -> Counter:
+    """Counter of an action of the ALU; those of the float datapath are counted apart."""
+    return "alu", action if datapath == "int" else f"float_{action}", ""

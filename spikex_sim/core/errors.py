@@ -1,4 +1,4 @@
-"""Errors a user can mend: one line that names the place, the field and what to do."""
+"""Errors a user can mend: one line that names the place, the field and what to do; and faults of our own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class UnsupportedError(SpikexError):
     """A machine cannot take what is in a trace, though trace and configuration are right by themselves."""
 
 
+class ScheduleError(SpikexError):
+    """A plug-in's schedule leaves work out, repeats it, orders it wrongly or asks too much of the array."""
+
+
 class EnergyTableError(SpikexError):
     """An energy is asked for that the table does not have, or the table itself is malformed."""
 
@@ -41,5 +45,28 @@ class OutputError(SpikexError):
     """A result cannot be written where the user asked for it."""
 
 
+class ResultsError(SpikexError):
+    """Saved results cannot be read back: missing, damaged, or of another layout."""
+
+
 class FigureError(SpikexError):
     """A figure is asked for that what is there does not hold, or what is there cannot be read."""
+
+
+class InternalError(Exception):
+    """A counter holds what cannot be: a fault of this program or of a plug-in, never a result.
+
+    The command line prints it in one line and exits with 70.
+
+    Parameters
+    ----------
+    fault : str
+        The counter by its name, and what it holds.
+    """
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"internal error: {fault}; this is a fault of the program, please report it")
+
+    def __reduce__(self) -> tuple[type[InternalError], tuple[str]]:
+        return type(self), (self.fault,)

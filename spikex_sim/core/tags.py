@@ -151,6 +151,30 @@ def _dilate(geometry: Geometry, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     return active
 
 
+def reach(geometry: Geometry, spikes: WindowedSpikes) -> int:
+    """Additions that the input asks for in each output channel: every spike for each output that sees it."""
+    return int(seen(geometry, spikes.counts))
+
+
+@njit(cache=True)
+def seen(geometry: Geometry, counts: NDArray[np.int64]) -> int:
+    """Sum over all output positions of what lies in their field; ``counts``: ``[H * W, windows]``."""
+    rows, columns = np.zeros(geometry.in_height, np.int64), np.zeros(geometry.in_width, np.int64)
+    for out in range(geometry.out_height):
+        top = out * geometry.stride_h - geometry.pad_h
+        rows[max(0, top) : max(0, top + geometry.kernel_h)] += 1
+    for out in range(geometry.out_width):
+        left = out * geometry.stride_w - geometry.pad_w
+        columns[max(0, left) : max(0, left + geometry.kernel_w)] += 1
+    total = 0
+    for y in range(geometry.in_height):
+        for x in range(geometry.in_width):
+            met = rows[y] * columns[x]
+            for count in counts[y * geometry.in_width + x]:
+                total += count * met
+    return total
+
+
 @njit(cache=True)
 def spmb_tags(
     geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int64], tiles: NDArray[np.int64]

@@ -1,29 +1,69 @@
-"""Energy: counts times table, as a pass of its own (Section 6)."""
+"""Energy, leakage and area: declared components times counts, as a pass of its own (Section 6)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
-from spikex_sim.core.counts import LEVELS, Accesses, Operations
-from spikex_sim.core.errors import EnergyTableError, UnsupportedError
-from spikex_sim.costs.table import BUILT_IN, EnergyTable
-from spikex_sim.spec.arch import Accelerator
+from spikex_sim.core.counts import Counter, Counts, name_of
+from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.core.frozen import FrozenMap
 
-COMPONENTS = ("alu", *reversed(LEVELS))
-"""Components that energy is broken down by: ALU, RF, LBUF, GLB, DRAM."""
-USES = {"filter": "weights", "ifmap": "spikes", "ofmap": "spikes", "tag": "spikes", "psum": "potentials"}
+USES = FrozenMap(
+    {"filter": "weights", "ifmap": "spikes", "ofmap": "spikes", "tag": "spikes", "psum": "potentials"}
+)
 """What each tensor is counted as in the breakdown by use."""
+PJ_PER_MW_SECOND = 1e9
 
 
 @dataclass(frozen=True)
-class AccessEnergy:
-    """Energy of moving one bit of a level, in pJ."""
+class Component:
+    """A part of a machine, and what it costs.
 
-    read_pj_per_bit: float
-    write_pj_per_bit: float
-    provenance: str
+    Attributes
+    ----------
+    name : str
+        Name in results.
+    prices : mapping of (str, str, str) to float, or None
+        pJ per count, by counter: (component, action, tensor). It may charge for what another one counts. None
+        where it spends no dynamic energy, and has no entry in its breakdown.
+    idle_pj : float
+        pJ per cycle, whatever is done.
+    leakage_mw, area_mm2 : float or None
+        Leakage power in mW and area in mm²; None where they are not known.
+    off_chip : bool
+        Whether its energy is left out of that of the chip.
+    uses : mapping of str to float
+        Uses that share what no tensor accounts for, and their weights; without any, a use of its own name.
+    provenance : mapping of str to str
+        Rows behind the numbers.
+    """
+
+    name: str
+    prices: Mapping[Counter, float] | None = None
+    idle_pj: float = 0.0
+    leakage_mw: float | None = None
+    area_mm2: float | None = None
+    off_chip: bool = False
+    uses: Mapping[str, float] = field(default_factory=FrozenMap)
+    provenance: Mapping[str, str] = field(default_factory=FrozenMap)
+
+    def __post_init__(self) -> None:
+        if self.prices is not None:
+            object.__setattr__(self, "prices", FrozenMap(self.prices))
+        object.__setattr__(self, "uses", FrozenMap(self.uses or {self.name: 1}))
+        object.__setattr__(self, "provenance", FrozenMap(self.provenance))
+
+    def spent_pj(self, counts: Counts, cycles: int) -> dict[str, float]:
+        """Dynamic energy by tensor; under an empty name what no tensor accounts for."""
+        found: dict[str, float] = {}
+        for counter, pj in (self.prices or {}).items():
+            tensor = counter[2]
+            found[tensor] = found.get(tensor, 0.0) + counts[counter] * pj
+        if self.idle_pj:
+            found[""] = found.get("", 0.0) + cycles * self.idle_pj
+        return found
 
 
 @dataclass(frozen=True)
@@ -32,18 +72,26 @@ class Energy:
 
     Attributes
     ----------
-    components : dict
-        Per component of :data:`COMPONENTS`.
-    uses : dict
-        ``alu``, ``weights``, ``spikes`` and ``potentials`` (partial sums and potentials).
-    leakage : dict
-        Leakage over the run's time, per memory and of the PEs where it is known; not part of the energy,
-        which is dynamic.
+    components : mapping of str to float
+        Per component that spends energy by what it does.
+    uses : mapping of str to float
+        ``alu``, ``weights``, ``spikes`` and ``potentials`` (partial sums and potentials), and what else a
+        machine spends energy for.
+    leakage : mapping of str to float
+        Leakage over the run's time, per component where it is known; not part of the energy, which is
+        dynamic.
+    off_chip_pj : float
+        What of the energy is spent outside of the chip.
     """
 
-    components: dict[str, float]
-    uses: dict[str, float]
-    leakage: dict[str, float]
+    components: Mapping[str, float]
+    uses: Mapping[str, float]
+    leakage: Mapping[str, float]
+    off_chip_pj: float
+
+    def __post_init__(self) -> None:
+        for key in ("components", "uses", "leakage"):
+            object.__setattr__(self, key, FrozenMap(getattr(self, key)))
 
     @property
     def total_pj(self) -> float:
@@ -53,295 +101,109 @@ class Energy:
     @property
     def on_chip_pj(self) -> float:
         """Dynamic energy without DRAM."""
-        return self.total_pj - self.components["dram"]
-
-
-@dataclass(frozen=True)
-class LogicEnergy:
-    """Energies of the operations of one datapath, pJ.
-
-    Attributes
-    ----------
-    accumulate_pj, multiply_pj, compare_pj, update_pj : float
-        One addition, product, comparison, and update of a potential (comparison and leak).
-    """
-
-    accumulate_pj: float
-    multiply_pj: float
-    compare_pj: float
-    update_pj: float
-
-
-@dataclass(frozen=True)
-class PePower:
-    """What PEs spend by being clocked, and scratchpads where the table has their power.
-
-    Attributes
-    ----------
-    alu_pj_per_cycle, rf_pj_per_cycle : float
-        Of all PEs together, per cycle of the run.
-    rf_pj_per_accumulation : float or None
-        Scratchpads, per addition; None where the RF is charged per bit.
-    leakage_mw : float or None
-        Leakage of all PEs; None where the table has none.
-    """
-
-    alu_pj_per_cycle: float = 0.0
-    rf_pj_per_cycle: float = 0.0
-    rf_pj_per_accumulation: float | None = None
-    leakage_mw: float | None = None
-
-
-SCRATCHPAD_PORT_BITS = 8
-"""Port of a register file that is a scratchpad: one weight."""
-SCRATCHPAD_BYTES = {"spikes": 9, "weights": 9, "potentials": 8}
-"""SATA's scratchpads (Section III-A); their power is split among the uses by capacity."""
+        return self.total_pj - self.off_chip_pj
 
 
 @dataclass(frozen=True)
 class EnergyModel:
-    """Energies per bit and per operation of one accelerator, each with its provenance.
+    """What the components of one accelerator cost.
 
     Attributes
     ----------
-    levels : dict
-        Energy per bit of each level; of separate GLB memories under ``glb.<tensor>``.
-    logic : dict
-        Operations of each datapath that the table has.
-    pe_power : PePower
-        Power that does not depend on what is done.
-    dram_weight_share : float
-        Share of the DRAM energy of weights that a run pays.
-    leakage_mw : dict
-        Per memory, and ``pe`` where the table has it.
+    components : tuple of Component
+        In the order of reports, from the inside out.
     clock_hz : float
         Clock frequency.
-    provenance : dict
-        Rows behind every number.
     table, where : str
         Energy table, and the accelerator it is for, as messages name them.
     """
 
-    levels: dict[str, AccessEnergy]
-    logic: dict[str, LogicEnergy]
-    pe_power: PePower
-    dram_weight_share: float
-    leakage_mw: dict[str, float]
+    components: tuple[Component, ...]
     clock_hz: float
-    provenance: dict[str, str]
     table: str
     where: str
 
-    @classmethod
-    def of(cls, arch: Accelerator) -> EnergyModel:
-        """Look the energies of an accelerator up in its table.
+    @cached_property
+    def charged(self) -> frozenset[Counter]:
+        """Counters that some component has a price for."""
+        return frozenset(counter for one in self.components for counter in one.prices or ())
 
-        Raises
-        ------
-        EnergyTableError
-            If a memory size, width, device or DRAM kind is not in the table.
-        """
-        if arch.energy.table in BUILT_IN:
-            return _of_built_in(arch)
-        return cls._of(arch)
+    def price_pj(self, component: str, counter: Counter) -> float:
+        """What a component charges for one count; 0 where it charges nothing."""
+        prices = (one.prices or {} for one in self.components if one.name == component)
+        return sum(found.get(counter, 0.0) for found in prices)
 
-    @classmethod
-    def _of(cls, arch: Accelerator) -> EnergyModel:
-        table = EnergyTable.load(arch.energy.table)
-        memory = arch.memory
-        found = _Found(table, arch)
-        levels: dict[str, AccessEnergy] = {"dram": found.dram()}
-        if memory.glb.separate is None:
-            levels["glb"] = found.sram("glb", "glb", memory.glb.bytes, memory.glb.array_port_bits)
-        else:
-            parts = memory.glb.separate
-            ports = memory.glb.array_port_bits
-            levels["glb.ifmap"] = found.sram("glb", "glb ifmap", parts.ifmap, ports)
-            levels["glb.filter"] = found.sram("glb", "glb filter", parts.filter, ports)
-            levels["glb.ofmap"] = found.sram("glb", "glb ofmap", parts.ofmap, ports)
-            levels["glb.psum"] = levels["glb.ofmap"]
-            levels["glb.tag"] = levels["glb.ifmap"]
-        if memory.lbuf.bytes:
-            levels["lbuf"] = found.sram("lbuf", "lbuf", memory.lbuf.bytes, memory.lbuf.port_bits)
-        levels["rf"] = found.registers()
-        logic = {"int": found.int_logic()}
-        if table.has("float_add"):
-            logic["float"] = found.float_logic()
-        power = found.pe_power()
-        if power.leakage_mw is not None:
-            found.leakage_mw["pe"] = power.leakage_mw
-        return cls(
-            levels=levels,
-            logic=logic,
-            pe_power=power,
-            dram_weight_share={"stream": 1.0, "resident": 0.0, "amortised": 1.0 / memory.dram.samples}[
-                memory.dram.weights
-            ],
-            leakage_mw=found.leakage_mw,
-            clock_hz=float(arch.clock_hz),
-            provenance=found.provenance,
-            table=table.name,
-            where=arch.name,
-        )
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Rows behind every number."""
+        return FrozenMap({key: text for one in self.components for key, text in one.provenance.items()})
 
-    def energy(
-        self, accesses: Accesses, operations: Operations, datapath: Literal["int", "float"], cycles: int
-    ) -> Energy:
-        """Multiply counts with energies.
+    @property
+    def area_mm2_by(self) -> Mapping[str, float]:
+        """Area in mm² of the components whose area is known."""
+        return FrozenMap({one.name: one.area_mm2 for one in self.components if one.area_mm2 is not None})
+
+    def energy(self, counts: Counts, cycles: int) -> Energy:
+        """Multiply counts with prices.
 
         Parameters
         ----------
-        accesses, operations
+        counts : Counts
             Counts of a layer.
-        datapath : {"int", "float"}
-            Which adders, comparators and leak.
         cycles : int
             Duration, for what is always on and for the leakage.
 
         Raises
         ------
         UnsupportedError
-            If the table has no energies for the datapath.
+            If something was counted that no component has a price for.
         """
-        if datapath not in self.logic:
-            raise UnsupportedError(
-                f"{self.table} has no energies for the {datapath} datapath; choose one that has, or replay "
-                "int weights",
-                where=self.where,
-                field="energy.table",
-            )
-        logic, power = self.logic[datapath], self.pe_power
-        alu = (
-            operations.accumulations * logic.accumulate_pj
-            + operations.lif_updates * logic.update_pj
-            + operations.multiplications * logic.multiply_pj
-            + (operations.comparisons - operations.lif_updates) * logic.compare_pj
-            + cycles * power.alu_pj_per_cycle
-        )
-        components = {"alu": alu} | dict.fromkeys(reversed(LEVELS), 0.0)
-        uses = {"alu": alu, "weights": 0.0, "spikes": 0.0, "potentials": 0.0}
-        for level, tensor, read_bits, write_bits in accesses.rows():
-            if not (read_bits or write_bits):
-                continue
-            pj = self.access_pj(level, tensor, read_bits, write_bits)
-            components[level] += pj
-            uses[USES[tensor]] += pj
-        if power.rf_pj_per_accumulation is not None:
-            pj = operations.accumulations * power.rf_pj_per_accumulation + cycles * power.rf_pj_per_cycle
-            components["rf"] += pj
-            for use, size in SCRATCHPAD_BYTES.items():
-                uses[use] += pj * size / sum(SCRATCHPAD_BYTES.values())
+        for counter in counts:
+            if counter not in self.charged:
+                raise UnsupportedError(
+                    f"{self.table} has no energy for {name_of(counter)}; choose a table that has, or, of "
+                    "float weights, replay int weights",
+                    where=self.where,
+                    field="energy.table",
+                )
+        charging = [component for component in self.components if component.prices is not None]
+        spent = {component.name: component.spent_pj(counts, cycles) for component in charging}
         seconds = cycles / self.clock_hz
-        leakage = {level: power_mw * 1e9 * seconds for level, power_mw in self.leakage_mw.items()}
-        return Energy(components, uses, leakage)
-
-    def access_pj(self, level: str, tensor: str, read_bits: int, write_bits: int) -> float:
-        """Energy of a level's accesses to a tensor, pJ."""
-        if not (read_bits or write_bits) or (
-            level == "rf" and self.pe_power.rf_pj_per_accumulation is not None
-        ):
-            return 0.0
-        cost = self.levels.get(f"{level}.{tensor}") or self.levels[level]
-        share = self.dram_weight_share if (level, tensor) == ("dram", "filter") else 1.0
-        return share * (read_bits * cost.read_pj_per_bit + write_bits * cost.write_pj_per_bit)
-
-
-@lru_cache(maxsize=64)
-def _of_built_in(arch: Accelerator) -> EnergyModel:
-    return EnergyModel._of(arch)
-
-
-class _Found:
-    """Looks energies up and remembers where they are from."""
-
-    def __init__(self, table: EnergyTable, arch: Accelerator) -> None:
-        self.table, self.arch = table, arch
-        self.provenance: dict[str, str] = {}
-        self.leakage_mw = {"glb": 0.0, "lbuf": 0.0}
-
-    def dram(self) -> AccessEnergy:
-        try:
-            found = self.table.dram(self.arch.memory.dram.kind)
-        except EnergyTableError as exc:
-            raise EnergyTableError(str(exc), where=self.arch.name, field="memory.dram.kind") from None
-        return AccessEnergy(found.energy_pj, found.energy_pj, self._from("dram", found.provenance))
-
-    def sram(self, level: str, name: str, capacity_bytes: int, width_bits: int) -> AccessEnergy:
-        try:
-            found = self.table.sram(capacity_bytes, width_bits, self.arch.energy.device)
-        except EnergyTableError as exc:
-            raise EnergyTableError(str(exc), where=self.arch.name, field=f"memory.{level}") from None
-        self.leakage_mw[level] = self.leakage_mw.get(level, 0.0) + found.leakage_mw
-        return AccessEnergy(
-            found.read_pj / width_bits, found.write_pj / width_bits, self._from(name, found.provenance)
+        return Energy(
+            components={name: sum(by_tensor.values(), 0.0) for name, by_tensor in spent.items()},
+            uses=_by_use(charging, spent),
+            leakage={
+                component.name: component.leakage_mw * PJ_PER_MW_SECOND * seconds
+                for component in self.components
+                if component.leakage_mw is not None
+            },
+            off_chip_pj=sum((sum(spent[one.name].values()) for one in charging if one.off_chip), 0.0),
         )
 
-    def registers(self) -> AccessEnergy:
-        capacity_bytes = self.arch.memory.rf.bytes
-        if self.table.has("scratchpad"):
-            if capacity_bytes:
-                raise EnergyTableError(
-                    "must be 0 with this energy table, which has the energies of a PE's scratchpads",
-                    where=self.arch.name, field="memory.rf.bytes",
-                )  # fmt: skip
-            return AccessEnergy(0.0, 0.0, self._from("rf", self.table.only("scratchpad").provenance))
-        if capacity_bytes:
-            found = self.sram("rf", "rf", capacity_bytes, SCRATCHPAD_PORT_BITS)
-            self.leakage_mw["rf"] *= self.arch.array.rows * self.arch.array.cols
-            return found
-        register = self.table.logic("register", 1)
-        return AccessEnergy(register.energy_pj, register.energy_pj, self._from("rf", register.provenance))
 
-    def int_logic(self) -> LogicEnergy:
-        accumulate = self._only("accumulate")
-        multiply = self._only("int_multiply") if self.arch.activation_bits > 1 else 0.0
-        if self.table.has("lif"):
-            return LogicEnergy(accumulate, multiply, 0.0, self._only("lif"))
-        compare, leak = self._width("comparator", 16), self._width("leak", 16)
-        return LogicEnergy(accumulate, multiply, compare, compare + leak)
-
-    def float_logic(self) -> LogicEnergy:
-        add, compare = self._width("float_add", 32), self._width("comparator", 32, "float_comparator")
-        multiply = self._width("float_multiply", 32, "float_leak")
-        return LogicEnergy(add, multiply, compare, compare + multiply)
-
-    def pe_power(self) -> PePower:
-        if not self.table.has("scratchpad"):
-            return PePower()
-        array = self.arch.array
-        pes = array.rows * array.cols
-        sharing = self.arch.lif_sharing if self.arch.scheduler == "sata" else 1
-        lif_units = array.rows * -(-array.cols // sharing)
-        return PePower(
-            alu_pj_per_cycle=pes * self._only("accumulate_idle") + lif_units * self._only("lif_idle"),
-            rf_pj_per_cycle=pes * self._only("scratchpad_idle"),
-            rf_pj_per_accumulation=self._only("scratchpad"),
-            leakage_mw=pes * self._only("pe_leakage"),
-        )
-
-    def _only(self, component: str) -> float:
-        found = self.table.only(component)
-        self._from(component, found.provenance)
-        return found.energy_pj
-
-    def _width(self, component: str, width_bits: int, name: str = "") -> float:
-        found = self.table.logic(component, width_bits)
-        self._from(name or component, found.provenance)
-        return found.energy_pj
-
-    def _from(self, name: str, provenance: str) -> str:
-        self.provenance[name] = provenance
-        return provenance
+def _by_use(components: Sequence[Component], spent: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Energy by what it is spent for, added up from the outside in."""
+    found = dict.fromkeys(("alu", *dict.fromkeys(USES.values())), 0.0)
+    for component in reversed(components):
+        for tensor, pj in spent[component.name].items():
+            if tensor in USES:
+                found[USES[tensor]] += pj
+                continue
+            whole = sum(component.uses.values())
+            for use, weight in component.uses.items():
+                found[use] = found.get(use, 0.0) + pj * weight / whole
+    return found
 
 
-def add_energies(energies: list[Energy]) -> Energy:
-    """Sum of several energies."""
+def add_energies(energies: Sequence[Energy]) -> Energy:
+    """Sum of several energies of one machine."""
 
-    def total(parts: list[dict[str, float]], keys: tuple[str, ...]) -> dict[str, float]:
-        return {key: sum(part[key] for part in parts) for key in keys}
+    def total(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        return {key: sum(part[key] for part in parts) for key in parts[0]}
 
     return Energy(
-        total([e.components for e in energies], COMPONENTS),
-        total([e.uses for e in energies], ("alu", "weights", "spikes", "potentials")),
-        total([e.leakage for e in energies], tuple(energies[0].leakage)),
+        total([one.components for one in energies]),
+        total([one.uses for one in energies]),
+        total([one.leakage for one in energies]),
+        sum(one.off_chip_pj for one in energies),
     )

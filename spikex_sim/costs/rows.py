@@ -64,7 +64,7 @@ class SramRow:
     leakage_mw : float
         Leakage of the whole memory, in mW.
     access_ns, area_mm2 : float
-        Access time, in ns, and area, in mm².
+        Access time, in ns, and area, in mm²; 0 where they are not known.
     unit, source, derivation : str
         Unit of the energies, where they are from and how they were made.
     """

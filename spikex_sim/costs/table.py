@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.costs.rows import OperationRow, SramRow, ordered, read_operations, read_sram
 
 _FILES = ("sram.csv", "logic.csv", "dram.csv")
@@ -33,6 +34,8 @@ class SramEnergy:
         Energy of one access of the port's width, in pJ.
     leakage_mw : float
         Leakage of the whole memory, in mW.
+    area_mm2 : float or None
+        Area, in mm²; None where the table has 0, which is no area.
     provenance : str
         Row or rows that the numbers are from, and their source.
     """
@@ -40,6 +43,7 @@ class SramEnergy:
     read_pj: float
     write_pj: float
     leakage_mw: float
+    area_mm2: float | None
     provenance: str
 
 
@@ -125,7 +129,7 @@ class EnergyTable:
         Returns
         -------
         SramEnergy
-            Energies in pJ per access of ``width_bits``, leakage in mW, and their provenance.
+            Energies in pJ per access of ``width_bits``, leakage in mW, area in mm², and their provenance.
 
         Raises
         ------
@@ -139,7 +143,11 @@ class EnergyTable:
         if at < len(rows) and rows[at].capacity_bytes == capacity_bytes:
             row = rows[at]
             return SramEnergy(
-                row.read_pj, row.write_pj, row.leakage_mw, f"{row.label}: {row.source}; {row.derivation}"
+                row.read_pj,
+                row.write_pj,
+                row.leakage_mw,
+                row.area_mm2 or None,
+                f"{row.label}: {row.source}; {row.derivation}",
             )
         if at in (0, len(rows)):
             nearest = rows[0] if at == 0 else rows[-1]
@@ -157,6 +165,7 @@ class EnergyTable:
             _between(low.read_pj, high.read_pj, share),
             _between(low.write_pj, high.write_pj, share),
             _between(low.leakage_mw, high.leakage_mw, share),
+            _between(low.area_mm2, high.area_mm2, share) if low.area_mm2 and high.area_mm2 else None,
             f"{capacity_bytes} B x {width_bits} bit interpolated in log(capacity) between {low.label} and "
             f"{high.label}: {low.source}; {low.derivation}",
         )
@@ -324,9 +333,13 @@ def _build(name: str, texts: Mapping[str, str]) -> EnergyTable:
         dram[operation.component] = operation
     return EnergyTable(
         name,
-        {key: ordered(sram_file, sram[key], lambda row: row.capacity_bytes) for key in sorted(sram)},
-        {key: ordered(logic_file, rows, lambda row: row.width_bits) for key, rows in logic.items()},
-        dram,
+        FrozenMap(
+            {key: ordered(sram_file, sram[key], lambda row: row.capacity_bytes) for key in sorted(sram)}
+        ),
+        FrozenMap(
+            {key: ordered(logic_file, rows, lambda row: row.width_bits) for key, rows in logic.items()}
+        ),
+        FrozenMap(dram),
     )
 
 

@@ -14,10 +14,10 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.explore.dynamic import class_counts
 from spikex_sim.explore.prefix import ArchLike, spiking
+from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import prepare, simulate
-from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.spec.arch import Accelerator
 
@@ -89,14 +89,14 @@ class Evaluation:
         In the order of the data.
     layers : tuple of EvaluatedLayer
         In the network's order.
-    versions : dict
+    versions : mapping
         Of this package and of what it computes with.
     """
 
     arch: Accelerator
     samples: tuple[EvaluatedSample, ...]
     layers: tuple[EvaluatedLayer, ...]
-    versions: dict[str, str]
+    versions: Mapping[str, str]
 
     @property
     def tws(self) -> tuple[int, ...]:
@@ -118,10 +118,14 @@ class Evaluation:
 
 
 def evaluate(
-    trained: TrainedNetwork,
-    data: LabelledSamples,
+    network: NetworkLike,
+    data: SamplesLike | None = None,
     arch: ArchLike = "spikex",
     *,
+    variant: str | None = None,
+    split: str = "test",
+    step_ms: float | None = None,
+    limit: int | None = None,
     tws: int | str | Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     engine: str = "fast",
@@ -131,12 +135,21 @@ def evaluate(
 
     Parameters
     ----------
-    trained : TrainedNetwork
-        Integer weights.
-    data : LabelledSamples
-        What enters the first layer, and the classes.
+    network : str, Path or TrainedNetwork
+        Network with shipped weights, a file of weights, or integer weights.
+    data : str, Path or LabelledSamples, optional
+        What enters the first layer, and the classes: labelled recordings or traces, file or folder; by
+        default the emulated event camera.
     arch : str, Path or Accelerator
         Any accelerator that computes spikes.
+    variant : {"base", "ht", "has"}, optional
+        Of the shipped weights; ``base`` by default.
+    split : {"test", "train", "all"}
+        Which samples of marked recordings.
+    step_ms : float, optional
+        Length of a time point of recordings, ms; by default as trained.
+    limit : int, optional
+        Most samples read; of the emulated camera 20.
     tws : int, "auto" or sequence of int, optional
         Window size. By default that of each layer that was searched for a network of the variant ``has``,
         else the accelerator's. ``auto`` searches each layer's best EDP over all samples, and replays them
@@ -153,39 +166,41 @@ def evaluate(
     SpikexError
         If samples and network do not fit each other, or the configuration is wrong.
     """
+    trained = as_network(network, variant)
+    samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
     if tws is None and "tws" not in (overrides or {}) and trained.variant == "has":
         tws = trained.tws
     accelerator = spiking(arch, tws, overrides)
-    if not data.labels:
-        raise TraceError("holds no samples", where=data.source)
+    if not samples.labels:
+        raise TraceError("holds no samples", where=samples.source)
     classes = _classes(trained)
-    for label in data.labels:
+    for label in samples.labels:
         if not 0 <= label < classes:
             raise TraceError(
                 f"{label} is none of the {classes} classes of {trained.name}",
-                where=data.source,
+                where=samples.source,
                 field="label",
             )
     prepare()
-    at_once = len(data) if accelerator.tws == "auto" else BATCH
-    samples: list[EvaluatedSample] = []
+    at_once = len(samples) if accelerator.tws == "auto" else BATCH
+    answers: list[EvaluatedSample] = []
     batches: list[tuple[RunResult, _Densities]] = []
-    for start in range(0, len(data), at_once):
-        numbers = range(start, min(start + at_once, len(data)))
-        spikes = np.stack([data.spikes(number) for number in numbers])
-        labels = tuple(data.labels[number] for number in numbers)
+    for start in range(0, len(samples), at_once):
+        numbers = range(start, min(start + at_once, len(samples)))
+        spikes = np.stack([samples.spikes(number) for number in numbers])
+        labels = tuple(samples.labels[number] for number in numbers)
         seen = _Densities()
 
         def told(what: str, done: int, total: int, start: int = start, size: int = len(numbers)) -> None:
-            progress(what, start + size * done // max(total, 1), len(data))
+            progress(what, start + size * done // max(total, 1), len(samples))
 
         result = simulate(
-            trained.trace(spikes, trained.name, labels, data.source),
+            trained.trace(spikes, trained.name, labels, samples.source),
             accelerator, engine=engine, observe=seen, progress=told,
         )  # fmt: skip
         batches.append((result, seen))
-        samples += _samples(result, labels, spikes.shape[-1])
-    return Evaluation(accelerator, tuple(samples), _layers(batches, len(data)), batches[0][0].versions)
+        answers += _answers(result, labels, spikes.shape[-1])
+    return Evaluation(accelerator, tuple(answers), _layers(batches, len(samples)), batches[0][0].versions)
 
 
 class _Densities:
@@ -209,7 +224,7 @@ def _classes(trained: TrainedNetwork) -> int:
     return trained.layers[trained.neuron_layers[-1]].out_channels
 
 
-def _samples(result: RunResult, labels: Sequence[int], timesteps: int) -> list[EvaluatedSample]:
+def _answers(result: RunResult, labels: Sequence[int], timesteps: int) -> list[EvaluatedSample]:
     assert result.outputs is not None
     outputs = [result.outputs[one : one + 1] for one in range(len(labels))]
     counts = [class_counts(packed, timesteps)[-1] for packed in outputs]
@@ -240,8 +255,8 @@ def _layers(batches: Sequence[tuple[RunResult, _Densities]], samples: int) -> tu
                 tws=first.tws,
                 cycles=sum(part.cycles for part in parts) / samples,
                 seconds=sum(part.seconds for part in parts) / samples,
-                energy_pj=sum(part.energy.total_pj for part in parts) / samples,
-                energy_on_chip_pj=sum(part.energy.on_chip_pj for part in parts) / samples,
+                energy_pj=sum(part.energy_pj for part in parts) / samples,
+                energy_on_chip_pj=sum(part.energy_on_chip_pj for part in parts) / samples,
                 spike_density=sum(seen.spikes[index] for _, seen in batches) / samples,
                 window_density=sum(seen.windows[index] for _, seen in batches) / samples,
             )

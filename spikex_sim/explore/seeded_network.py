@@ -14,8 +14,9 @@ from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.tags import receptive_activity, window_spikes
-from spikex_sim.schedules.ntwu.execute import execute
-from spikex_sim.schedules.ntwu.schedule import RowGroups, Runs, Schedule, TileShape
+from spikex_sim.schedules.base import RowGroups, Synapses
+from spikex_sim.schedules.ntwu.packing import Runs, TileShape
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.networks import NETWORK_INPUT, Network
 from spikex_sim.spec.workload import Layer, Neuron
@@ -129,7 +130,7 @@ def _calibrate(
     spikes = window_spikes(packed, timesteps, 1)
     geometry = geometry_of(layer)
     active = receptive_activity(geometry, spikes)
-    schedule = Schedule.of(
+    schedule = NtwuSchedule.of(
         geometry,
         RowGroups(1, layer.out_channels),
         spikes,
@@ -147,12 +148,12 @@ def _calibrate(
     while high - low > 1:
         middle = (low + high) // 2
         candidate = neuron.model_copy(update={"threshold": middle})
-        fired, _ = execute(schedule, spikes, weight, None, candidate, potential_bits)
+        fired, _ = schedule.execute(Synapses(weight, None, candidate, potential_bits))
         if int(np.bitwise_count(fired).sum(dtype=np.int64)) <= allowed:
             high, best = middle, fired
         else:
             low = middle
     chosen = neuron.model_copy(update={"threshold": high})
     if best is None:
-        best, _ = execute(schedule, spikes, weight, None, chosen, potential_bits)
+        best, _ = schedule.execute(Synapses(weight, None, chosen, potential_bits))
     return chosen, best.reshape(*layer.output_shape, -1)

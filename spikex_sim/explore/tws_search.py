@@ -16,18 +16,23 @@ from typing import Any
 
 import numpy as np
 
+from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.units import PJ_PER_J
-from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.explore.prefix import ArchLike, TraceLike, spiking, window_sizes
+from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
 from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.simulate import as_traces, check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
+
+LIMIT = 20
+"""Most samples by default."""
 
 Kept = tuple[bool, ...]
 """For each sample, whether the GLB holds what enters a layer."""
@@ -58,6 +63,35 @@ class Found:
     edp_js: float
     evaluations: int
     architectures: int
+
+
+@dataclass(frozen=True)
+class TwsSearch:
+    """Searches of one network's window sizes, side by side.
+
+    Attributes
+    ----------
+    name, source : str
+        Of the network, and where its samples come from.
+    arch : Accelerator
+        Complete configuration.
+    samples : int
+        How many there were.
+    found : tuple of Found
+        What each search came to.
+    refused : mapping of (str, int) to str
+        Layers and window sizes that the buffers are too small for, and why.
+    """
+
+    name: str
+    arch: Accelerator
+    source: str
+    samples: int
+    found: tuple[Found, ...]
+    refused: Mapping[tuple[str, int], str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "refused", FrozenMap(self.refused))
 
 
 @dataclass(frozen=True)
@@ -203,6 +237,23 @@ class TwsSpace:
                 raise ConfigError(f"{one} is none of the sizes of {name}: {known}", field="tws")
         return self._best("given", [tuple(tws)])
 
+    def search(self, given: Sequence[int] | None = None, seed: int = 0) -> tuple[Found, ...]:
+        """Search exhaustively, at random with as many evaluations, and for one size; beside a given result.
+
+        Parameters
+        ----------
+        given : sequence of int, optional
+            Window sizes to compare with, such as those of hardware architecture search.
+        seed : int
+            Of the random search.
+        """
+        exhaustive = self.exhaustive()
+        draws = max(1, exhaustive.evaluations // len(self.layers))
+        found = [exhaustive, self.random(draws, seed)]
+        if set.intersection(*(set(sizes) for sizes in self.sizes)):
+            found.append(self.uniform())
+        return (*found, *([] if given is None else [self.given(given)]))
+
     def _best(self, method: str, combinations: Iterable[tuple[int, ...]]) -> Found:
         found = [self._of(tws) for tws in combinations]
         best = min(found, key=lambda one: (one.energy_pj * one.cycles, one.tws))
@@ -247,7 +298,7 @@ class TwsSpace:
             single, spikes = self._layers[place]
             found = single.run(spikes, self.arch, tws, kept, self.engine)
             self._costs[place, tws, kept] = _Cost(
-                sum(one.result.energy.total_pj for one in found),
+                sum(one.result.energy_pj for one in found),
                 sum(one.result.cycles for one in found),
                 tuple(one.output_kept for one in found),
             )
@@ -261,30 +312,66 @@ class TwsSpace:
         )  # fmt: skip
 
 
-def search_tws(space: TwsSpace, given: Sequence[int] | None = None, *, seed: int = 0) -> tuple[Found, ...]:
-    """Search exhaustively, at random with as many evaluations, and for one size; beside a given result.
+def search_tws(
+    network: NetworkLike | Trace,
+    data: SamplesLike | None = None,
+    arch: ArchLike = "spikex",
+    choices: Sequence[int] | None = None,
+    *,
+    variant: str | None = None,
+    split: str = "test",
+    step_ms: float | None = None,
+    limit: int | None = LIMIT,
+    given: Sequence[int] | None = None,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    engine: str = "fast",
+    progress: Progress = silent,
+) -> TwsSearch:
+    """Search each layer's window size: exhaustively, at random with as many evaluations, and one for all.
 
     Parameters
     ----------
-    space : TwsSpace
-        Network, samples and accelerator.
+    network : str, Path, TrainedNetwork or Trace
+        Network with shipped weights, weights, or a trace, which has its samples.
+    data, variant, split, step_ms, limit
+        Samples of a network, and which, as of :func:`spikex_sim.evaluate`.
+    arch : str, Path or Accelerator
+        Accelerator that computes spikes; its own window size has no meaning here.
+    choices : sequence of int, optional
+        Window sizes; by default 1, 2, 4, 8, 16 as far as there are time points.
     given : sequence of int, optional
-        Window sizes to compare with, such as those of hardware architecture search.
+        Window sizes to set beside; by default those of a network of the variant ``has``.
     seed : int
         Of the random search.
+    overrides, engine, progress
+        As of :func:`spikex_sim.simulate`.
+
+    Raises
+    ------
+    SpikexError
+        If samples, network or configuration are wrong, or a layer can have no window size.
     """
-    exhaustive = space.exhaustive()
-    draws = max(1, exhaustive.evaluations // len(space.layers))
-    found = [exhaustive, space.random(draws, seed)]
-    if set.intersection(*(set(sizes) for sizes in space.sizes)):
-        found.append(space.uniform())
-    return (*found, *([] if given is None else [space.given(given)]))
+    if isinstance(network, Trace):
+        trace = network
+    else:
+        trained = as_network(network, variant)
+        samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
+        spikes = np.stack([samples.spikes(number) for number in range(len(samples))])
+        trace = trained.trace(spikes, trained.name, samples.labels, samples.source)
+        if given is None and trained.variant == "has":
+            given = trained.tws
+    sizes = {*window_sizes(choices, trace.timesteps), *(given or ())}
+    space = TwsSpace(trace, arch, sorted(sizes), overrides=overrides, engine=engine, progress=progress)
+    return TwsSearch(
+        trace.name, space.arch, trace.source, space.samples, space.search(given, seed), space.refused
+    )
 
 
 def _apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer, Trace]]:
     """Every conv and linear layer with the spikes that enter it, of all samples."""
     whole = arch.model_copy(update={"mapping": arch.mapping.model_copy(update={"tile": "layer"})})
-    runner = LayerRunner(whole, plugin("engines", "fast"), EnergyModel.of(whole))
+    runner = LayerRunner(whole, plugin("engines", "fast"), energy_model(whole))
     stages = [plan_stages(one) for one in traces]
     flows = [
         Flow(mine, one, sample)

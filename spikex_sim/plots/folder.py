@@ -154,7 +154,7 @@ def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
     hashes = {entry(one, "trace.sha256", folder) for one, folder in zip(results, folders, strict=True)}
     lacks = "" if len(hashes) == 1 else "the runs are of different traces"
     totals = [
-        {"run": name, **{column: entry(one, f"totals.{column}", folder) for column in machines.MEASURES}}
+        {"run": name, **{column: entry(one, f"totals.{column}", folder) for column in machines.COMPARED}}
         for name, one, folder in zip(names, results, folders, strict=True)
     ]
     yield Drawing("comparison", lambda: totals, machines.comparison, str(path), lacks)

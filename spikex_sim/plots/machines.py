@@ -11,7 +11,7 @@ from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.style import FILLS, HATCHES, WIDE_IN, Given, Style, legend, panels, short
 from spikex_sim.plots.table import Rows, cell, number
 
-MEASURES = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
+COMPARED = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
 LOG_FROM = 30
 MAX_RUNS = len(HATCHES)
 
@@ -40,14 +40,14 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     """
     if not 1 <= len(rows) <= MAX_RUNS:
         raise FigureError(f"needs 1 to {MAX_RUNS} runs, not {len(rows)}", field="run")
-    first = {column: number(rows[0], column) for column in MEASURES}
+    first = {column: number(rows[0], column) for column in COMPARED}
     for column, value in first.items():
         if not value:
             raise FigureError("is 0 in the first run; nothing can be compared with it", field=column)
-    ratios = np.array([[number(row, column) / first[column] for column in MEASURES] for row in rows])
+    ratios = np.array([[number(row, column) / first[column] for column in COMPARED] for row in rows])
     far = ratios.min() > 0 and ratios.max() / ratios.min() >= LOG_FROM
     width = 0.84 / len(rows)
-    places = np.arange(len(MEASURES))
+    places = np.arange(len(COMPARED))
     with panels(ax, style, height=2.1) as (figure, axes):
         axis = axes[0]
         handles: list[Any] = []
@@ -66,7 +66,7 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         else:
             axis.set_ylim(0, high * (1.25 if steep else 1.12))
         axis.axhline(1, color="black", lw=0.6, zorder=0)
-        axis.set_xticks(places, list(MEASURES.values()))
+        axis.set_xticks(places, list(COMPARED.values()))
         axis.tick_params(axis="x", length=0)
         axis.set_ylabel(f"Relative to {short(cell(rows[0], 'run'))} (×)")
         legend(figure, axes, ax is None, handles, [short(cell(row, "run")) for row in rows])

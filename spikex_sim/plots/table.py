@@ -8,13 +8,14 @@ from typing import Any
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import prefix_of
-from spikex_sim.explore.sweeps.table import MEASURES
+from spikex_sim.explore.sweeps.table import is_measure
 
 Row = Mapping[str, Any]
 """Column to value."""
 Rows = Sequence[Row]
 TOTAL = "total"
-_OWN = {"trace", "arch", "error", *MEASURES}
+LABELS = ("trace", "arch", "error")
+"""Columns of a sweep that say which point it is, and why it failed."""
 
 
 def cell(row: Row, column: str) -> Any:
@@ -60,7 +61,8 @@ def trace_of(row: Row) -> str:
 
 def grid_keys(rows: Rows) -> list[str]:
     """Keys that a sweep varied, as far as they differ among these rows."""
-    return [key for key in rows[0] if key not in _OWN and len({str(row.get(key)) for row in rows}) > 1]
+    keys = [key for key in rows[0] if key not in LABELS and not is_measure(key)]
+    return [key for key in keys if len({str(row.get(key)) for row in rows}) > 1]
 
 
 def series_of(rows: Rows, apart: Iterable[str]) -> dict[str, list[Row]]:

@@ -10,24 +10,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spikex_sim.accelerators.base import AnySchedule
-from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
-from spikex_sim.run.results import LayerResult, sum_if_known, sum_of
+from spikex_sim.run.results import LayerResult
+from spikex_sim.run.tally import sum_if_known, sum_of
+from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
-from spikex_sim.schedules.dense.multiply import execute_ann
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import execute, lay_out
-from spikex_sim.schedules.ntwu.group import Widths, widths_of
-from spikex_sim.schedules.ntwu.residency import Handover
-from spikex_sim.schedules.ntwu.traffic import Traffic
+from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
+from spikex_sim.timing.durations import durations_of, undisturbed
 from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
 from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.plan import Stage
@@ -82,13 +79,13 @@ class Flow:
 class LayerCost:
     """Costs of one layer and sample at one window size."""
 
-    schedule: AnySchedule
+    schedule: Schedule
     inputs: WindowedSpikes | Activations
     widths: Widths
-    handover: Handover
-    traffic: Traffic
+    layout: Layout
     durations: Durations
     ends: Ends
+    counts: Counts
     energy: Energy
 
     @property
@@ -207,17 +204,18 @@ class LayerRunner:
             inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
         handover = flow.handover(index, self.arch)
-        traffic, durations = lay_out(schedule, inputs, widths, self.arch, handover)
+        schedule.check(self.arch, stage.silence_is_free)
+        layout = schedule.lay_out(widths, self.arch, handover)
+        durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
         ends = self.engine.run(durations)
-        energy = self.energies.energy(
-            traffic.accesses, traffic.operations, layer.neuron.datapath, ends.cycles
-        )
-        return LayerCost(schedule, inputs, widths, handover, traffic, durations, ends, energy)
+        counts = layout.accesses.counts + layout.operations.alu(layer.neuron.datapath)
+        energy = self.energies.energy(counts, ends.cycles)
+        return LayerCost(schedule, inputs, widths, layout, durations, ends, counts, energy)
 
     def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
-        flow.kept = cost.traffic.output_kept
+        flow.kept = cost.layout.output_kept
         if self.observe is not None:
             self.observe(TimedLayer(layer, index, sample, self.arch, cost))
         flow.computed = None
@@ -229,14 +227,14 @@ class LayerRunner:
             tws=cost.schedule.tws,
             mode=cost.schedule.mode,
             cycles=cost.cycles,
-            compute_cycles=cost.traffic.compute_cycles,
+            compute_cycles=cost.layout.compute_cycles,
             stalls=attribute_stalls(cost.durations, cost.ends),
-            operations=cost.traffic.operations,
-            accesses=cost.traffic.accesses,
+            operations=cost.layout.operations,
+            counts=cost.counts,
             energy=cost.energy,
             estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
-            steps=len(cost.traffic.program),
-            mapping=cost.traffic.mapping,
+            steps=len(cost.layout.program),
+            mapping=cost.layout.mapping,
             **self._common(flow, values),
         )
 
@@ -246,8 +244,8 @@ class LayerRunner:
             return None
         assert layer.neuron is not None
         density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
-        accumulate_pj = self.energies.logic[layer.neuron.datapath].accumulate_pj
-        return cost.traffic.operations.dense_accumulations * density * accumulate_pj
+        addition_pj = self.energies.price_pj("alu", alu(ADD, layer.neuron.datapath))
+        return cost.layout.operations.dense_accumulations * density * addition_pj
 
     def _outputs(self, stage: Stage, cost: LayerCost, timesteps: int) -> Signal:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
@@ -261,20 +259,18 @@ class LayerRunner:
                 field="weight_bits",
             )
         outputs: Signal
-        if isinstance(cost.inputs, Activations):
-            assert isinstance(cost.schedule, GemmSchedule)
-            sums, additions = execute_ann(cost.schedule, cost.inputs, weight, layer.neuron.datapath)
+        synapses = Synapses(weight, stage.bias, layer.neuron, arch.potential_bits)
+        if isinstance(cost.schedule, DenseSchedule) and self.is_ann:
+            sums, additions = cost.schedule.multiply(synapses)
             if stage.bias is not None:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
             outputs = rectified(sums, arch.activation_bits).reshape(layer.output_shape)
         else:
-            packed, additions = execute(
-                cost.schedule, cost.inputs, weight, stage.bias, layer.neuron, arch.potential_bits
-            )
+            packed, additions = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)
-        if additions != cost.traffic.additions:
+        if additions != cost.layout.additions:
             raise AssertionError(
-                f"layer {layer.name}: {additions} additions executed, but {cost.traffic.additions} counted"
+                f"layer {layer.name}: {additions} additions executed, but {cost.layout.additions} counted"
             )
         return outputs
 
@@ -295,8 +291,8 @@ class LayerRunner:
             compute_cycles=0,
             stalls=Stalls(),
             operations=Operations(),
-            accesses=Accesses(),
-            energy=self.energies.energy(Accesses(), Operations(), "int", 0),
+            counts=Counts(),
+            energy=self.energies.energy(Counts(), 0),
             estimate_pj=0.0,
             steps=0,
             mapping={},

@@ -4,161 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
-from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.core.counts import READ, WRITE
 from spikex_sim.core.files import csv_text, write_files
+from spikex_sim.core.frames import frame
+from spikex_sim.core.frozen import FrozenMap, frozen, frozen_array, plain
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.core.units import PJ_PER_J
-from spikex_sim.costs.energy import Energy, EnergyModel, add_energies
+from spikex_sim.core.units import joules
+from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, TOTALS, cells_of, entry
+from spikex_sim.run.tally import Costs, sum_if_known, sum_of
 from spikex_sim.spec.arch import Accelerator
 
-Number = TypeVar("Number", int, float)
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of ``results.json``."""
 
 
-@dataclass(frozen=True)
-class Costs:
-    """What a layer, a sample or a run costs: sums, and the figures that follow from them.
-
-    Attributes
-    ----------
-    cycles, compute_cycles : int
-        Cycles with and without stalls.
-    stalls, operations, accesses, energy
-        Counts and energies.
-    steps : int
-        Units of time-keeping.
-    pes : int
-        PEs of the array.
-    clock_hz : float
-        Clock frequency.
-    estimate_pj : float or None
-        Energy by the estimate that papers print, FLOPs x time points x (1 - sparsity) x E_AC (Bhattacharjee
-        et al., "Are SNNs truly energy-efficient?", Table II); None where the input spikes are not known.
-    """
-
-    cycles: int
-    compute_cycles: int
-    stalls: Stalls
-    operations: Operations
-    accesses: Accesses
-    energy: Energy
-    steps: int
-    pes: int
-    clock_hz: float
-    estimate_pj: float | None
-
-    @property
-    def ntwus(self) -> int:
-        """Active NTWUs, one per neuron and window."""
-        return self.operations.ntwus
-
-    @property
-    def batches(self) -> int:
-        """Batches over all row groups."""
-        return self.operations.batches
-
-    @property
-    def streamed_taps(self) -> int:
-        """Sum of ``|S_b|`` over the batches of all row groups."""
-        return self.operations.streamed_taps
-
-    @property
-    def accumulations(self) -> int:
-        """Weights added."""
-        return self.operations.accumulations
-
-    @property
-    def lif_updates(self) -> int:
-        """Potential updates, padded time points included."""
-        return self.operations.lif_updates
-
-    @property
-    def utilization(self) -> float:
-        """PEs in use, on average over all cycles, as a fraction."""
-        return self.operations.pe_cycles / (self.cycles * self.pes) if self.cycles else 0.0
-
-    @property
-    def add_utilization(self) -> float:
-        """PEs that add a weight, on average over all cycles, as a fraction."""
-        return self.operations.accumulations / (self.cycles * self.pes) if self.cycles else 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Latency."""
-        return self.cycles / self.clock_hz
-
-    @property
-    def edp_js(self) -> float:
-        """Energy-delay product, DRAM energy included."""
-        return self.energy.total_pj / PJ_PER_J * self.seconds
-
-    @property
-    def estimate_factor(self) -> float | None:
-        """Simulated energy over the estimate, DRAM included; None without a positive estimate."""
-        return self.energy.total_pj / self.estimate_pj if self.estimate_pj else None
-
-    @property
-    def estimate_factor_on_chip(self) -> float | None:
-        """Simulated energy without DRAM over the estimate; None without a positive estimate."""
-        return self.energy.on_chip_pj / self.estimate_pj if self.estimate_pj else None
-
-    def counts(self) -> dict[str, Any]:
-        """Cycles and counts as in ``results.json``."""
-        return {
-            "cycles": self.cycles,
-            "compute_cycles": self.compute_cycles,
-            "stalls": dict(self.stalls),
-            "batches": self.batches,
-            "ntwus": self.ntwus,
-            "streamed_taps": self.streamed_taps,
-            "accumulations": self.accumulations,
-            "lif_updates": self.lif_updates,
-            "comparisons": self.operations.comparisons,
-            "multiplications": self.operations.multiplications,
-            "leak_catchups": self.operations.leak_catchups,
-            "dense_accumulations": self.operations.dense_accumulations,
-            "utilization": self.utilization,
-            "add_utilization": self.add_utilization,
-            "array_words": {
-                "ifmap": self.operations.array_ifmap_words,
-                "filter": self.operations.array_filter_words,
-                "ofmap": self.operations.array_ofmap_words,
-            },
-            "accesses": dict(self.accesses),
-        }
-
-
-def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
-    """Add costs up, as arguments of :class:`Costs` and what derives from it."""
-    return {
-        "cycles": sum(part.cycles for part in parts),
-        "compute_cycles": sum(part.compute_cycles for part in parts),
-        "stalls": sum((part.stalls for part in parts), Stalls()),
-        "operations": sum((part.operations for part in parts), Operations()),
-        "accesses": sum((part.accesses for part in parts), Accesses()),
-        "energy": add_energies([part.energy for part in parts]),
-        "steps": sum(part.steps for part in parts),
-        "pes": parts[0].pes,
-        "clock_hz": parts[0].clock_hz,
-        "estimate_pj": sum_if_known(part.estimate_pj for part in parts),
-    }
-
-
-def sum_if_known(values: Iterable[Number | None]) -> Number | None:
-    """Add values up; None if one of them is not known."""
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return sum(known) if len(known) == len(found) else None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerResult(Costs):
     """What one layer cost, over all samples.
 
@@ -170,7 +38,7 @@ class LayerResult(Costs):
         Window size, time points; None for pooling.
     mode : str or None
         ``temporal`` or ``spatial``; None where the accelerator has none or the samples differ.
-    mapping : dict
+    mapping : mapping
         Loop order, tile sizes and residency.
     input_spikes : int or None
         Spikes that entered the layer; None where pooling follows a layer without weights.
@@ -186,40 +54,23 @@ class LayerResult(Costs):
     kind: str
     tws: int | None
     mode: str | None
-    mapping: dict[str, Any]
+    mapping: Mapping[str, Any]
     input_spikes: int | None
     output_spikes: int | None
     output_sha256: str | None
     mismatched_spikes: int | None
 
-    @property
-    def energy_pj(self) -> dict[str, float]:
-        """Dynamic energy by component."""
-        return self.energy.components
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "mapping", frozen(self.mapping))
+
+    def __repr__(self) -> str:
+        size = "" if self.tws is None else f", TWS {self.tws}"
+        return f"<LayerResult {self.name} ({self.kind}{size}): {_cost_text(self)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``results.json``."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "tws": self.tws,
-            "mode": self.mode,
-            **self.counts(),
-            "seconds": self.seconds,
-            "energy_pj": self.energy.components,
-            "energy_total_pj": self.energy.total_pj,
-            "energy_on_chip_pj": self.energy.on_chip_pj,
-            "energy_by_use_pj": self.energy.uses,
-            "leakage_pj": self.energy.leakage,
-            "edp_js": self.edp_js,
-            "estimate_pj": self.estimate_pj,
-            "input_spikes": self.input_spikes,
-            "output_spikes": self.output_spikes,
-            "output_sha256": self.output_sha256,
-            "mismatched_spikes": self.mismatched_spikes,
-            "steps": self.steps,
-            "mapping": self.mapping,
-        }
+        return _plain_entry(self, LAYERS)
 
 
 @dataclass(frozen=True)
@@ -230,30 +81,37 @@ class Totals(Costs):
     ----------
     output_spikes : int or None
         Spikes that neurons fired, pooling apart; None where a layer has no weights.
+    area_mm2_by : mapping of str to float
+        Area in mm² of the components whose area is known.
     """
 
     output_spikes: int | None
+    area_mm2_by: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "area_mm2_by", FrozenMap(self.area_mm2_by))
 
     @classmethod
-    def of(cls, layers: Sequence[LayerResult]) -> Totals:
+    def of(cls, layers: Sequence[LayerResult], area_mm2_by: Mapping[str, float]) -> Totals:
         """Add layers up."""
         fired = sum_if_known(layer.output_spikes for layer in layers if layer.tws is not None)
-        return cls(**sum_of(layers), output_spikes=fired)
+        return cls(**sum_of(layers), output_spikes=fired, area_mm2_by=area_mm2_by)
 
     @property
-    def energy_pj(self) -> float:
-        """Dynamic energy, DRAM included."""
-        return self.energy.total_pj
+    def estimate_factor(self) -> float | None:
+        """Simulated energy over the estimate, DRAM included; None without a positive estimate."""
+        return self.energy_pj / self.estimate_pj if self.estimate_pj else None
 
     @property
-    def energy_on_chip_pj(self) -> float:
-        """Dynamic energy without DRAM."""
-        return self.energy.on_chip_pj
+    def estimate_factor_on_chip(self) -> float | None:
+        """Simulated energy without DRAM over the estimate; None without a positive estimate."""
+        return self.energy_on_chip_pj / self.estimate_pj if self.estimate_pj else None
 
     @property
     def power_mw(self) -> float:
         """Dynamic power."""
-        return self.energy.total_pj / 1e9 / self.seconds if self.cycles else 0.0
+        return self.energy_pj / 1e9 / self.seconds if self.cycles else 0.0
 
     @property
     def tops(self) -> float:
@@ -268,33 +126,100 @@ class Totals(Costs):
     @property
     def tops_per_watt(self) -> float:
         """Accumulations per second and watt, in 1e12."""
-        return self.operations.accumulations / self.energy.total_pj if self.energy.total_pj else 0.0
+        return self.operations.accumulations / self.energy_pj if self.energy_pj else 0.0
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Area of the components whose area is known; None if none is."""
+        return sum(self.area_mm2_by.values()) if self.area_mm2_by else None
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``results.json``."""
-        return {
-            **self.counts(),
-            "output_spikes": self.output_spikes,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "energy_pj": self.energy_pj,
-            "energy_on_chip_pj": self.energy_on_chip_pj,
-            "energy_by_component_pj": self.energy.components,
-            "energy_by_use_pj": self.energy.uses,
-            "leakage_pj": self.energy.leakage,
-            "edp_js": self.edp_js,
-            "estimate_pj": self.estimate_pj,
-            "estimate_factor": self.estimate_factor,
-            "estimate_factor_on_chip": self.estimate_factor_on_chip,
-            "power_mw": self.power_mw,
-            "tops": self.tops,
-            "tops_dense": self.tops_dense,
-            "tops_per_watt": self.tops_per_watt,
-        }
+        return _plain_entry(self, TOTALS)
 
 
-@dataclass(frozen=True)
-class RunResult:
+def _plain_entry(costs: Costs, place: str) -> dict[str, Any]:
+    written: dict[str, Any] = plain(entry(costs, place))
+    return written
+
+
+def _cost_text(costs: Any) -> str:
+    return f"{costs.cycles:,} cycles, {joules(costs.energy_pj)}"
+
+
+class Moved(NamedTuple):
+    """What a layer reads and writes of one tensor at one level, in bits and pJ."""
+
+    layer: str
+    level: str
+    tensor: str
+    read_bits: int
+    write_bits: int
+    read_pj: float
+    write_pj: float
+
+
+class Results(ABC):
+    """What a run and saved results have in common.
+
+    Attributes
+    ----------
+    engine : str
+        Memory engine.
+    trace : mapping
+        Name, SHA-256, time points, samples and source of the trace.
+    layers, samples : tuple
+        Costs of each layer, over all samples, and of each sample, over all layers.
+    versions : mapping
+        Of this package and of what it computed with.
+    timestamp : str
+        When the run ended, UTC.
+    """
+
+    engine: str
+    trace: Mapping[str, Any]
+    layers: tuple[Any, ...]
+    samples: tuple[Any, ...]
+    versions: Mapping[str, str]
+    timestamp: str
+
+    @property
+    @abstractmethod
+    def totals(self) -> Any:
+        """Sums over all layers and samples."""
+
+    @property
+    @abstractmethod
+    def arch_name(self) -> str:
+        """Name of the accelerator."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """Rows of ``layers.csv``, a unit in every name that needs one."""
+        return [cells_of(layer, LAYERS_CSV) for layer in self.layers]
+
+    def to_frame(self) -> Any:
+        """Layers as a ``pandas.DataFrame`` with the columns of ``layers.csv``.
+
+        Raises
+        ------
+        UnsupportedError
+            If pandas is not installed.
+        """
+        return frame(self.layer_rows())
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.trace['name']} on {self.arch_name}: {len(self.layers)} layers, "
+            f"{_cost_text(self.totals)}>"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class RunResult(Results):
     """Everything a run has to say, and what is needed to repeat it.
 
     Attributes
@@ -303,7 +228,7 @@ class RunResult:
         Complete configuration.
     engine : str
         Memory engine.
-    trace : dict
+    trace : mapping
         Name, SHA-256, time points, samples and source of the trace.
     layers : tuple of LayerResult
         In order.
@@ -311,7 +236,7 @@ class RunResult:
         Totals of each sample.
     energy_model : EnergyModel
         Energies used, with their provenance.
-    versions : dict
+    versions : mapping
         Of this package and of what it computes with.
     timestamp : str
         When the run ended, UTC.
@@ -322,13 +247,28 @@ class RunResult:
 
     arch: Accelerator
     engine: str
-    trace: dict[str, Any]
+    trace: Mapping[str, Any]
     layers: tuple[LayerResult, ...]
     samples: tuple[Totals, ...]
     energy_model: EnergyModel
-    versions: dict[str, str]
+    versions: Mapping[str, str]
     timestamp: str
-    outputs: PackedSpikes | None = field(default=None, repr=False, compare=False)
+    outputs: PackedSpikes | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for key in ("trace", "versions"):
+            object.__setattr__(self, key, frozen(getattr(self, key)))
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", frozen_array(self.outputs))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By way of __init__: an array that was pickled can be written to.
+        return type(self), tuple(getattr(self, item.name) for item in fields(self))
+
+    @property
+    def arch_name(self) -> str:
+        """Name of the accelerator."""
+        return self.arch.name
 
     @property
     def is_ann(self) -> bool:
@@ -338,67 +278,37 @@ class RunResult:
     @cached_property
     def totals(self) -> Totals:
         """Sums over all layers and samples."""
-        return Totals.of(self.layers)
+        return Totals.of(self.layers, self.energy_model.area_mm2_by)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json``."""
         return {
             "schema": SCHEMA,
             "version": self.versions["spikex_sim"],
-            "versions": self.versions,
+            "versions": plain(self.versions),
             "timestamp": self.timestamp,
             "arch": self.arch.name,
             "engine": self.engine,
             "config": self.arch.model_dump(mode="json"),
-            "trace": self.trace,
-            "energy_sources": self.energy_model.provenance,
+            "trace": plain(self.trace),
+            "energy_sources": plain(self.energy_model.provenance),
             "totals": self.totals.to_dict(),
             "layers": [layer.to_dict() for layer in self.layers],
             "samples": [sample.to_dict() for sample in self.samples],
         }
 
-    def layer_rows(self) -> list[dict[str, Any]]:
-        """Rows of ``layers.csv``, a unit in every name that needs one."""
-        rows = []
-        for layer in self.layers:
-            row: dict[str, Any] = {
-                "name": layer.name,
-                "kind": layer.kind,
-                "tws": layer.tws,
-                "mode": layer.mode,
-            }
-            row |= {"cycles": layer.cycles, "compute_cycles": layer.compute_cycles}
-            row |= {f"stall_{cause}_cycles": cycles for cause, cycles in layer.stalls.items()}
-            row |= {"batches": layer.batches, "ntwus": layer.ntwus, "streamed_taps": layer.streamed_taps}
-            row |= {"accumulations": layer.accumulations, "lif_updates": layer.lif_updates}
-            row |= {"comparisons": layer.operations.comparisons}
-            row |= {"multiplications": layer.operations.multiplications}
-            row |= {"leak_catchups": layer.operations.leak_catchups}
-            row |= {"dense_accumulations": layer.operations.dense_accumulations}
-            row |= {"utilization": layer.utilization, "add_utilization": layer.add_utilization}
-            row |= {f"energy_{part}_pj": pj for part, pj in layer.energy.components.items()}
-            row |= {"energy_pj": layer.energy.total_pj, "energy_on_chip_pj": layer.energy.on_chip_pj}
-            row |= {f"energy_{use}_pj": pj for use, pj in layer.energy.uses.items() if use != "alu"}
-            row |= {f"leakage_{level}_pj": pj for level, pj in layer.energy.leakage.items()}
-            row |= {"seconds": layer.seconds, "edp_js": layer.edp_js, "estimate_pj": layer.estimate_pj}
-            row |= {"input_spikes": layer.input_spikes, "output_spikes": layer.output_spikes}
-            row |= {"mismatched_spikes": layer.mismatched_spikes, "steps": layer.steps}
-            row |= {"output_sha256": layer.output_sha256}
-            rows.append(row)
-        return rows
-
     def access_rows(self) -> list[dict[str, Any]]:
         """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ."""
         return [
-            {
-                "layer": layer.name,
-                "level": level,
-                "tensor": tensor,
-                "read_bits": read_bits,
-                "write_bits": write_bits,
-                "read_pj": self.energy_model.access_pj(level, tensor, read_bits, 0),
-                "write_pj": self.energy_model.access_pj(level, tensor, 0, write_bits),
-            }
+            cells_of(
+                Moved(
+                    layer.name,
+                    *(level, tensor, read_bits, write_bits),
+                    read_bits * self.energy_model.price_pj(level, (level, READ, tensor)),
+                    write_bits * self.energy_model.price_pj(level, (level, WRITE, tensor)),
+                ),
+                ACCESSES_CSV,
+            )
             for layer in self.layers
             for level, tensor, read_bits, write_bits in layer.accesses.rows()
         ]

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import numba
 import numpy as np
 
+from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal, merge_samples
 from spikex_sim.run.results import RunResult, Totals
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
@@ -112,7 +112,7 @@ def _simulate(
         engine=engine,
         trace=describe(traces),
         layers=tuple(layers),
-        samples=tuple(Totals.of(runs) for runs in zip(*per_sample, strict=True)),
+        samples=tuple(Totals.of(runs, runner.energies.area_mm2_by) for runs in zip(*per_sample, strict=True)),
         energy_model=runner.energies,
         versions=versions(),
         timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -149,7 +149,7 @@ def _prepared(
             where=accelerator.name,
             field="activation_bits",
         )
-    runner = LayerRunner(accelerator, plugin("engines", engine), EnergyModel.of(accelerator), observe)
+    runner = LayerRunner(accelerator, plugin("engines", engine), energy_model(accelerator), observe)
     return stages, window_sizes, runner
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.progress import silent
 from spikex_sim.core.registry import plugin
-from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.results import LayerResult
 from spikex_sim.spec.arch import Accelerator
@@ -69,7 +69,7 @@ class SingleLayer:
         ConfigError
             If the buffers are too small for the window size.
         """
-        runner = LayerRunner(arch, plugin("engines", engine), EnergyModel.of(arch))
+        runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch))
         stages = [self.stage] if self.successor is None else [self.stage, self.successor]
         found = []
         for sample, held in enumerate(kept):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +11,8 @@ import numpy as np
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.schedule import Schedule
-from spikex_sim.schedules.serial.schedule import SerialSchedule
-from spikex_sim.schedules.steps import PerStep, Steps
-from spikex_sim.timing.engine import stall_spans
+from spikex_sim.schedules.steps import PerStep
+from spikex_sim.timing.engine import CAUSES, waits_of
 
 LAYERS, DRAM, GLB, LBUF, ARRAY = 0, 1, 2, 3, 5
 """Numbers of the tracks; the LBUF has two, one for each half."""
@@ -49,15 +45,20 @@ class Slices(NamedTuple):
 
 def slices_of(timed: TimedLayer) -> list[Slices]:
     """Everything that takes time in a layer; what takes none is left out."""
-    steps, durations, ends = timed.cost.traffic.steps, timed.cost.durations, timed.cost.ends
-    number = np.arange(len(steps))
+    program, durations, ends = timed.cost.layout.program, timed.cost.durations, timed.cost.ends
+    number = np.arange(len(program))
     found = [
-        Slices(DRAM, "fetch", number, ends.fetch - durations.fetch, ends.fetch, steps.fetch_bits),
+        Slices(DRAM, "fetch", number, ends.fetch - durations.fetch, ends.fetch, program.bits("fetch")),
         Slices(
-            DRAM, "write", number, ends.writeback - durations.writeback, ends.writeback, steps.writeback_bits
+            DRAM,
+            "write",
+            number,
+            ends.writeback - durations.writeback,
+            ends.writeback,
+            program.bits("writeback"),
         ),
-        Slices(GLB, "load", number, ends.load - durations.load, ends.load, steps.load_bits),
-        Slices(GLB, "store", number, ends.store - durations.store, ends.store, steps.store_bits),
+        Slices(GLB, "load", number, ends.load - durations.load, ends.load, program.bits("load")),
+        Slices(GLB, "store", number, ends.store - durations.store, ends.store, program.bits("store")),
     ]
     if timed.arch.memory.lbuf.bytes:
         for half in (0, 1):
@@ -69,9 +70,14 @@ def slices_of(timed: TimedLayer) -> list[Slices]:
             ]
     compute_start = ends.compute - durations.compute
     found.append(Slices(ARRAY, "compute", number, compute_start, compute_start + durations.array))
-    for cause, (start, end) in stall_spans(durations, ends).items():
-        of_step = np.minimum(np.arange(len(start)), len(steps) - 1)
-        found.append(Slices(ARRAY, f"stall {cause}", of_step, start, end))
+    waits, free = waits_of(durations, ends), np.concatenate([[0], ends.compute])
+    of_step = np.minimum(np.arange(len(free)), len(program) - 1)
+    for cause, wait in zip(CAUSES, waits, strict=True):
+        if cause == "lbuf":
+            found.append(Slices(ARRAY, "stall lbuf", number, ends.compute - wait[:-1], ends.compute))
+            continue
+        found.append(Slices(ARRAY, f"stall {cause}", of_step, free, free + wait))
+        free = free + wait
     return [_longer_than_nothing(one) for one in found]
 
 
@@ -84,64 +90,6 @@ def _longer_than_nothing(one: Slices) -> Slices:
 def count_slices(timed: TimedLayer) -> int:
     """How many slices a layer makes, itself included."""
     return 1 + sum(len(one.step) for one in slices_of(timed))
-
-
-@singledispatch
-def places(schedule: Any, steps: Steps) -> list[str]:  # noqa: ARG001
-    """Say of each step where in the schedule it is; a new kind of schedule may register its own words."""
-    return [f"tile {tile}" for tile in steps.tile.tolist()]
-
-
-@places.register
-def _(schedule: Schedule, steps: Steps) -> list[str]:
-    starts = schedule.batch_columns[:-1]
-    columns = [schedule.position, schedule.window]
-    batches = np.stack(
-        [reduce(values, starts) for values in columns for reduce in (_smallest, _largest)], axis=-1
-    )
-    tiles = schedule.tiles - np.array([0, 1, 0, 1])
-    named = []
-    for group, tile, batch in zip(
-        steps.group.tolist(), steps.tile.tolist(), steps.batch.tolist(), strict=True
-    ):
-        p0, p1, w0, w1 = (batches[batch] if batch >= 0 else tiles[tile]).tolist()
-        at = f"group {group} tile {tile} {_range('position', p0, p1)} {_range('window', w0, w1)}"
-        named.append(at + (f" batch {batch}" if batch >= 0 else " outputs"))
-    return named
-
-
-@places.register
-def _(schedule: GemmSchedule, steps: Steps) -> list[str]:
-    named = []
-    for group, tile, fold in zip(
-        steps.group.tolist(), steps.tile.tolist(), steps.batch.tolist(), strict=True
-    ):
-        p0, p1, t0, t1 = schedule.passes[tile].tolist()
-        at = f"group {group} pass {tile} {_range('position', p0, p1 - 1)} {_range('time', t0, t1 - 1)}"
-        if fold < 0:
-            named.append(f"{at} gap")
-            continue
-        _, r0, r1, k0, k1 = schedule.folds[fold].tolist()
-        named.append(f"{at} fold {fold} {_range('row', r0, r1 - 1)} {_range('tap', k0, k1 - 1)}")
-    return named
-
-
-@places.register
-def _(schedule: SerialSchedule, steps: Steps) -> list[str]:  # noqa: ARG001
-    pairs = zip(steps.group.tolist(), steps.tile.tolist(), strict=True)
-    return [f"group {group} position {position}" for group, position in pairs]
-
-
-def _smallest(values: PerStep, starts: PerStep) -> PerStep:
-    return np.minimum.reduceat(values, starts) if len(starts) else np.zeros(0, np.int64)
-
-
-def _largest(values: PerStep, starts: PerStep) -> PerStep:
-    return np.maximum.reduceat(values, starts) if len(starts) else np.zeros(0, np.int64)
-
-
-def _range(what: str, first: int, last: int) -> str:
-    return f"{what} {first}" if first == last else f"{what}s {first}-{last}"
 
 
 def timeline_lines(placed: Iterable[Placed], result: RunResult) -> Iterator[str]:
@@ -196,11 +144,8 @@ def _events(placed: Placed, timed: TimedLayer, samples: int) -> Iterator[str]:
             ph="X", pid=1, tid=LAYERS, ts=placed.start, dur=placed.cycles, cat="layer", name=title,
             args={"tws": timed.cost.schedule.tws, "mode": timed.cost.schedule.mode},
         )  # fmt: skip
-    steps = timed.cost.traffic.steps
-    labels = [
-        json.dumps(f"{title} {place} step {step}")[1:]
-        for step, place in enumerate(places(timed.cost.schedule, steps))
-    ]
+    places = timed.cost.schedule.places(timed.cost.layout.program)
+    labels = [json.dumps(f"{title} {place} step {step}")[1:] for step, place in enumerate(places)]
     for track, what, step, start, end, bits in slices_of(timed):
         head = f'{{"ph":"X","pid":1,"tid":{track},"cat":"{what}","name":"{what} '
         moved = [""] * len(step) if bits is None else [f',"args":{{"bits":{one}}}' for one in bits.tolist()]

@@ -13,7 +13,6 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
-from spikex_sim.schedules.issue import itemise
 from spikex_sim.schedules.steps import PerStep
 
 TRACED = ("dram", "glb")
@@ -44,7 +43,7 @@ class Transfers(NamedTuple):
     level: str
     tensor: str
     activity: str
-    direction: int
+    direction: str
     start: PerStep
     bits: PerStep
 
@@ -72,10 +71,10 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
             where=arch.name,
         )
     found = []
-    for tensor, moves in itemise(cost.schedule, cost.inputs, cost.widths, arch, cost.handover).items():
+    for tensor in TENSORS:
         for level in levels:
             for activity, direction in ACTIVITIES[level]:
-                bits: PerStep = getattr(moves, activity)
+                bits = cost.layout.program.bits(activity, tensor)
                 start = getattr(cost.ends, activity) - getattr(cost.durations, activity)
                 found.append(Transfers(level, tensor, activity, direction, start[bits > 0], bits[bits > 0]))
     _check(found, timed, levels)
@@ -85,17 +84,17 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
 def _check(found: list[Transfers], timed: TimedLayer, levels: Sequence[str]) -> None:
     for level in levels:
         for tensor in TENSORS:
-            counted = timed.cost.traffic.accesses[level][tensor]
+            counted = timed.cost.layout.accesses[level][tensor]
             for direction, name in DIRECTIONS.items():
                 listed = sum(
                     int(one.bits.sum())
                     for one in found
                     if (one.level, one.tensor, one.direction) == (level, tensor, direction)
                 )
-                if listed != counted[f"{name}_bits"]:
+                if listed != counted[direction]:
                     raise AssertionError(
                         f"layer {timed.layer.name}: {listed} bits of {tensor} listed as {level} {name}, but "
-                        f"{counted[f'{name}_bits']} counted"
+                        f"{counted[direction]} counted"
                     )
 
 

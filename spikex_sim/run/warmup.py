@@ -15,13 +15,12 @@ import numpy as np
 
 from spikex_sim.core import geometry, neurons, tags
 from spikex_sim.core.errors import OutputError
-from spikex_sim.schedules import steps
+from spikex_sim.schedules.dense import check as dense_check
+from spikex_sim.schedules.dense import execute as dense_execute
 from spikex_sim.schedules.dense import folds
-from spikex_sim.schedules.dense import schedule as gemm
-from spikex_sim.schedules.ntwu import chunks, group, laying, slots, survey
-from spikex_sim.schedules.ntwu import execute as passes
-from spikex_sim.schedules.ntwu import schedule as dispatch
-from spikex_sim.timing import engine, fast
+from spikex_sim.schedules.dense import schedule as dense_schedule
+from spikex_sim.schedules.ntwu import check, chunks, execute, laying, packing, slots, survey
+from spikex_sim.timing import durations, engine, fast
 
 log = logging.getLogger("spikex_sim")
 
@@ -29,21 +28,24 @@ KERNELS = (
     tags._index_spikes,
     tags._dilate,
     tags.spmb_tags,
-    dispatch._pack_runs,
+    tags.seen,
     geometry.set_pixels,
+    packing._pack_runs,
     survey._survey,
-    passes._execute,
+    check._check,
+    execute._walk,
     slots._count_slots,
-    group._batch_counts,
-    laying.lay_group,
-    steps._durations,
+    laying._batch_counts,
+    laying._lay,
     chunks._cut,
+    durations._durations,
     fast._recurrence,
-    engine._stalls,
-    gemm._cut_passes,
-    gemm._cut_folds,
+    engine._waits,
+    dense_schedule._cut_passes,
+    dense_schedule._cut_folds,
+    dense_check._check,
+    dense_execute._walk,
     folds._cut,
-    folds.tap_hits,
 )
 """Compiled functions that Python calls; those they call are cached with them."""
 
@@ -76,8 +78,8 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     if not all(hasattr(kernel, "stats") for kernel in KERNELS):  # NUMBA_DISABLE_JIT=1
         return
     modules = (
-        dispatch, gemm, geometry, tags, neurons, passes, slots, survey,
-        chunks, engine, fast, folds, group, laying, steps,
+        neurons, tags, geometry, packing, survey, check, execute, slots, laying, chunks, durations, fast,
+        engine, dense_schedule, dense_check, dense_execute, folds,
     )  # fmt: skip
     newest = max(Path(str(module.__file__)).stat().st_mtime for module in modules)
     cached = [_is_cached(kernel, newest) for kernel in KERNELS]

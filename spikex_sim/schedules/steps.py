@@ -1,59 +1,127 @@
-"""Steps: the unit of time-keeping, and how many cycles their transfers take (Section 5)."""
+"""Steps: the unit of time-keeping, as one table of what each of them moves by tensor (Section 5).
+
+Everything else derives from the table: durations and stalls, accesses, lists of transfers.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from fractions import Fraction
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikex_sim.core.counts import AccessLog
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.timing.engine import Durations
 
 PerStep = NDArray[np.int64]
 """One number for each step (or chunk, batch, tile)."""
 
-INT64_MAX = int(np.iinfo(np.int64).max)
+Column = tuple[str, str]
+"""An activity and a tensor: what a column of the table counts the bits of."""
+
 MAX_STEPS = 1 << 25
-"""Most steps of one layer; about 200 bytes each."""
-LONGEST_CYCLES = 1 << 62
-"""More cycles than any layer may take; sums of fewer stay within int64."""
+"""Most steps of one layer; about 250 bytes each."""
+
+ACTIVITIES = ("fetch", "load", "store", "writeback", "read", "write")
+"""DRAM to GLB, GLB to LBUF, LBUF to GLB, GLB to DRAM; and what the array reads and writes, in this order."""
+
+TILE, BATCH, ARRAY, FIRST = range(4)
+"""Rows of a table: where the step belongs (batch -1: nothing is issued), cycles of the array, first bits."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Bits and cycles of every step of a layer, int64 arrays ``[steps]`` in program order.
+    """Steps of one group in program order.
 
     Attributes
     ----------
-    group, tile, batch : int64 array
-        Where the step belongs; ``batch`` is -1 where nothing is issued.
-    fetch_bits, load_bits, store_bits, writeback_bits : int64 array
-        DRAM to GLB, GLB to LBUF, LBUF to GLB, and GLB to DRAM.
-    array_cycles : int64 array
-        Integration, update and skew.
-    lbuf_read_bits, lbuf_write_bits : int64 array
-        Traffic on the array side of the LBUF, or of the GLB where there is no LBUF.
+    table : int64 array ``[3 + columns, steps]``
+        :data:`TILE`, :data:`BATCH`, :data:`ARRAY` (integration, update and skew, cycles), then bits.
+    columns : tuple of (activity, tensor)
+        What the rows from :data:`FIRST` on count, activities in the order of :data:`ACTIVITIES`.
     """
 
-    group: PerStep
-    tile: PerStep
-    batch: PerStep
-    fetch_bits: PerStep
-    load_bits: PerStep
-    store_bits: PerStep
-    writeback_bits: PerStep
-    array_cycles: PerStep
-    lbuf_read_bits: PerStep
-    lbuf_write_bits: PerStep
+    table: NDArray[np.int64]
+    columns: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, tile: PerStep, batch: PerStep, array: PerStep, bits: Mapping[Column, PerStep]) -> Steps:
+        """Put a table together; columns without a bit are left out."""
+        order = sorted((key for key, moved in bits.items() if moved.any()), key=_place)
+        return cls(np.stack([tile, batch, array, *(bits[key] for key in order)]), tuple(order))
 
     def __len__(self) -> int:
-        return len(self.tile)
+        return int(self.table.shape[1])
+
+    @cached_property
+    def spans(self) -> NDArray[np.int64]:
+        """First and last-plus-one row of each activity, ``[activities, 2]``."""
+        return _spans(self.columns)
+
+    @cached_property
+    def sums(self) -> list[int]:
+        """Sum of every row."""
+        total: list[int] = self.table.sum(axis=1).tolist()
+        return total
+
+    def total(self, activity: str, tensor: str) -> int:
+        """Bits of a tensor that an activity moves in all steps."""
+        key = (activity, tensor)
+        return self.sums[FIRST + self.columns.index(key)] if key in self.columns else 0
+
+    def bits(self, activity: str, tensor: str | None = None) -> PerStep:
+        """Bits that an activity moves in each step, of one tensor or of all."""
+        if tensor is None:
+            first, last = self.spans[ACTIVITIES.index(activity)]
+            together: PerStep = self.table[first:last].sum(axis=0)
+            return together
+        key = (activity, tensor)
+        if key not in self.columns:
+            return np.zeros(len(self), np.int64)
+        row: PerStep = self.table[FIRST + self.columns.index(key)]
+        return row
+
+    def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Steps:
+        """The same with so much more in the first step."""
+        missing = tuple(key for key in bits if key not in self.columns)
+        columns = tuple(sorted((*self.columns, *missing), key=_place))
+        table = np.zeros((FIRST + len(columns), len(self)), np.int64)
+        table[:FIRST] = self.table[:FIRST]
+        for row, key in enumerate(columns, FIRST):
+            table[row] = self.bits(*key)
+            table[row, 0] += bits.get(key, 0)
+        table[ARRAY, 0] += array_cycles
+        return Steps(table, columns)
+
+    def spaced(self, gaps: PerStep) -> Steps:
+        """Put so many empty steps behind each step."""
+        if not gaps.any():
+            return self
+        source = np.repeat(np.arange(len(self)), gaps + 1)
+        empty = np.concatenate([[False], source[1:] == source[:-1]])
+        table = self.table[:, source]
+        table[ARRAY:, empty] = 0
+        table[BATCH, empty] = -1
+        return Steps(table, self.columns)
+
+
+def _place(column: Column) -> int:
+    return ACTIVITIES.index(column[0])
+
+
+@lru_cache(maxsize=256)
+def _spans(columns: tuple[Column, ...]) -> NDArray[np.int64]:
+    names = [activity for activity, _ in columns]
+    spans = np.empty((len(ACTIVITIES), 2), np.int64)
+    first = FIRST
+    for index, activity in enumerate(ACTIVITIES):
+        spans[index] = first, first + names.count(activity)
+        first = spans[index, 1]
+    spans.setflags(write=False)
+    return spans
 
 
 @dataclass(frozen=True)
@@ -63,7 +131,7 @@ class Program:
     Attributes
     ----------
     runs : tuple of (Steps, int)
-        Steps of one group, and how many groups in a row have these; ``group`` is that of the first.
+        Steps of one group, and how many groups in a row have these.
     """
 
     runs: tuple[tuple[Steps, int], ...]
@@ -74,64 +142,67 @@ class Program:
     @cached_property
     def compute_cycles(self) -> int:
         """Cycles of the array without stalls."""
-        return sum(int(steps.array_cycles.sum()) * times for steps, times in self.runs)
+        return sum(steps.sums[ARRAY] * times for steps, times in self.runs)
 
-    def adding_to_first(self, **amounts: int) -> Program:
-        """The same with so much more in fields of the first step."""
+    def total(self, activity: str, tensor: str) -> int:
+        """Bits of a tensor that an activity moves in the whole layer."""
+        return sum(steps.total(activity, tensor) * times for steps, times in self.runs)
+
+    def bits(self, activity: str, tensor: str | None = None) -> PerStep:
+        """Bits that an activity moves in every step of the layer, of one tensor or of all."""
+        return np.concatenate([np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs])
+
+    @property
+    def array_cycles(self) -> PerStep:
+        """Cycles of the array in every step of the layer."""
+        return self._row(ARRAY)
+
+    @property
+    def group(self) -> PerStep:
+        """Group of every step of the layer."""
+        lengths = [len(steps) for steps, times in self.runs for _ in range(times)]
+        return np.repeat(np.arange(len(lengths)), lengths)
+
+    @property
+    def tile(self) -> PerStep:
+        """Tile of every step of the layer."""
+        return self._row(TILE)
+
+    @property
+    def batch(self) -> PerStep:
+        """Batch of every step of the layer; -1 where nothing is issued."""
+        return self._row(BATCH)
+
+    def _row(self, row: int) -> PerStep:
+        return np.concatenate([np.tile(steps.table[row], times) for steps, times in self.runs])
+
+    def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Program:
+        """The same with so much more in the very first step."""
         (steps, times), *rest = self.runs
-        changed = {}
-        for name, amount in amounts.items():
-            changed[name] = getattr(steps, name).copy()
-            changed[name][0] += amount
-        first = (replace(steps, **changed), 1)
-        if times > 1:
-            rest = [(replace(steps, group=steps.group + 1), times - 1), *rest]
-        return Program((first, *rest))
+        first = (steps.adding_to_first(bits, array_cycles), 1)
+        return Program((first, *([(steps, times - 1)] if times > 1 else []), *rest))
 
-    @cached_property
-    def steps(self) -> Steps:
-        """All of them, one after the other."""
-        parts = {
-            item.name: [np.tile(getattr(steps, item.name), times) for steps, times in self.runs]
-            for item in fields(Steps)
-        }
-        for i, (steps, times) in enumerate(self.runs):
-            parts["group"][i] = parts["group"][i] + np.repeat(np.arange(times), len(steps))
-        return Steps(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
+    def accesses(self, log: AccessLog, edge: str) -> None:
+        """Count what the activities move between the levels, and what the array reads from its edge.
 
-
-@dataclass(frozen=True)
-class Moves:
-    """Bits of one tensor that every step moves, int64 arrays ``[steps]``; see :class:`Steps`.
-
-    Attributes
-    ----------
-    fetch, load, store, writeback : int64 array
-        DRAM to GLB, GLB to LBUF, LBUF to GLB, and GLB to DRAM.
-    """
-
-    fetch: PerStep
-    load: PerStep
-    store: PerStep
-    writeback: PerStep
-
-    @classmethod
-    def of(cls, steps: Steps) -> Moves:
-        """Moves of steps that move nothing but this tensor."""
-        return cls(steps.fetch_bits, steps.load_bits, steps.store_bits, steps.writeback_bits)
-
-
-def joined_moves(groups: list[dict[str, Moves]]) -> dict[str, Moves]:
-    """Moves of several groups, one after the other, by tensor."""
-    return {
-        tensor: Moves(
-            **{
-                f.name: np.concatenate([getattr(group[tensor], f.name) for group in groups])
-                for f in fields(Moves)
-            }
-        )
-        for tensor in groups[0]
-    }
+        Parameters
+        ----------
+        log : AccessLog
+            Where to count.
+        edge : {"lbuf", "glb"}
+            Level that the array works from.
+        """
+        ways = {"fetch": ("dram", "glb"), "load": ("glb", "lbuf"), "store": ("lbuf", "glb"),
+                "writeback": ("glb", "dram")}  # fmt: skip
+        for steps, times in self.runs:
+            for (activity, tensor), total in zip(steps.columns, steps.sums[FIRST:], strict=True):
+                bits = total * times
+                if activity == "read":
+                    log.read(edge, tensor, bits)
+                elif activity == "write":
+                    log.write(edge, tensor, bits)
+                else:
+                    log.move(*ways[activity], tensor, bits)
 
 
 def check_number(steps: int, what: str, arch: Accelerator) -> None:
@@ -142,138 +213,4 @@ def check_number(steps: int, what: str, arch: Accelerator) -> None:
             "larger buffers, windows or arrays make fewer",
             where=arch.name,
             field="memory.lbuf.bytes",
-        )
-
-
-def durations_of(program: Program, arch: Accelerator) -> Durations:
-    """Cycles of the five activities of each step; one rounding up per activity and step."""
-    memory = arch.memory
-    glb, lbuf = memory.glb, memory.lbuf
-    rate = min(arch.dram_bits_per_cycle, Fraction(glb.dram_port_bits))
-    edge = lbuf if lbuf.bytes else glb
-    ways = (
-        Way(rate.numerator, rate.denominator, memory.dram.latency_cycles),
-        Way(min(glb.array_port_bits, lbuf.port_bits), 1, glb.latency_cycles),
-        Way(lbuf.port_bits if lbuf.bytes else glb.array_port_bits, 1, edge.latency_cycles),
-    )
-    flat = np.empty((len(_ACTIVITIES), len(program)), np.int64)
-    longest = done = 0
-    for steps, times in program.runs:
-        part = flat[:, done : done + times * len(steps)]
-        longest = max(longest, _fill(part, steps, ways))
-        done += part.shape[1]
-    durations = Durations(*flat)
-    if longest > LONGEST_CYCLES // (6 * max(1, len(program))):
-        _check_range(durations, arch)
-    return durations
-
-
-_ACTIVITIES = [item.name for item in fields(Durations)]
-_MOVED = ("fetch_bits", "load_bits", "array_cycles", "store_bits", "writeback_bits", "lbuf_read_bits",
-          "lbuf_write_bits")  # fmt: skip
-
-
-class Way(NamedTuple):
-    """Between two levels: so many bits in so many cycles, and cycles until the first arrive."""
-
-    bits: int
-    per_cycles: int
-    latency_cycles: int
-
-    @property
-    def most_bits(self) -> int:
-        """Bits of a transfer whose cycles can be computed in int64; less than 1 where none can."""
-        return (INT64_MAX - self.bits) // self.per_cycles
-
-    def cycles(self, bits: PerStep) -> PerStep:
-        """Cycles of transfers of any size, by Python's integers."""
-        whole = -(-bits.astype(object) * self.per_cycles // self.bits)
-        exact = np.where(bits > 0, whole + self.latency_cycles, 0)
-        spent: PerStep = np.minimum(exact, LONGEST_CYCLES).astype(np.int64)
-        return spent
-
-
-def _fill(flat: NDArray[np.int64], steps: Steps, ways: tuple[Way, Way, Way]) -> int:
-    """Write the durations of some steps as often as there is room for, and return the longest."""
-    if all(way.most_bits > 0 for way in ways):
-        moved = [getattr(steps, name) for name in _MOVED]
-        longest: int = _durations(flat, *moved, *((*way, way.most_bits) for way in ways))
-        if longest >= 0:
-            return longest
-    dram, port, edge = ways
-    array_side = np.maximum(edge.cycles(steps.lbuf_read_bits), edge.cycles(steps.lbuf_write_bits))
-    found = np.array(
-        [
-            dram.cycles(steps.fetch_bits),
-            port.cycles(steps.load_bits),
-            np.maximum(steps.array_cycles, array_side),
-            port.cycles(steps.store_bits),
-            dram.cycles(steps.writeback_bits),
-            steps.array_cycles,
-        ]
-    )
-    flat[:] = np.tile(found, flat.shape[1] // max(1, len(steps)))
-    return int(found.max(initial=0))
-
-
-@njit(cache=True)
-def _durations(
-    flat: NDArray[np.int64],
-    fetch: PerStep,
-    load: PerStep,
-    array: PerStep,
-    store: PerStep,
-    writeback: PerStep,
-    read: PerStep,
-    written: PerStep,
-    dram: tuple[int, int, int, int],
-    port: tuple[int, int, int, int],
-    edge: tuple[int, int, int, int],
-) -> int:
-    """Fill ``flat [6, times * steps]``, fields of :class:`Durations`; the longest, -1 for too many bits."""
-    n = len(fetch)
-    longest = 0
-    for k in range(n):
-        f, l = _cycles(fetch[k], dram), _cycles(load[k], port)  # noqa: E741
-        r, o = _cycles(read[k], edge), _cycles(written[k], edge)
-        s, w = _cycles(store[k], port), _cycles(writeback[k], dram)
-        if min(f, l, r, o, s, w) < 0:
-            return -1
-        c = max(array[k], r, o)
-        flat[0, k], flat[1, k], flat[2, k] = f, l, c
-        flat[3, k], flat[4, k], flat[5, k] = s, w, array[k]
-        longest = max(longest, f, l, c, s, w)
-    for row in range(len(flat)):
-        own = flat[row]
-        for k in range(np.uintp(n), np.uintp(flat.shape[1])):
-            own[k] = own[k - np.uintp(n)]
-    return longest
-
-
-@njit(cache=True)
-def _cycles(bits: int, way: tuple[int, int, int, int]) -> int:
-    """Cycles of a transfer over a :class:`Way`; -1 for more bits than its most, which follow its fields."""
-    if bits > way[3]:
-        return -1
-    if bits <= 0:
-        return 0
-    return min((bits * way[1] + way[0] - 1) // way[0] + way[2], LONGEST_CYCLES)
-
-
-def undisturbed(program: Program) -> Durations:
-    """Cycles of each step where memory is taken to be as fast as the array."""
-    array = np.concatenate([np.tile(steps.array_cycles, times) for steps, times in program.runs])
-    nothing = np.zeros(len(array), np.int64)
-    return Durations(nothing, nothing, array, nothing, nothing, array=array)
-
-
-def _check_range(durations: Durations, arch: Accelerator) -> None:
-    """Raise :class:`ConfigError` if the layer could last longer than int64 counts, all in sequence."""
-    total = sum(float(getattr(durations, field.name).sum(dtype=np.float64)) for field in fields(Durations))
-    if total > LONGEST_CYCLES:
-        raise ConfigError(
-            f"a layer would last more than 2^62 cycles; memory.dram.bandwidth_gb_s "
-            f"({arch.memory.dram.bandwidth_gb_s:g}) or a port is too slow",
-            where=arch.name,
-            field="memory",
         )

@@ -56,53 +56,37 @@ class MemoryEngine(Protocol):
         """Time a layer; deterministic, exact to the cycle."""
 
 
-Span = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Cycles at which something begins and ends, per step."""
+CAUSES = ("dram", "glb", "drain", "lbuf")
+"""Why the array waits, in the order in which it does so within a step."""
 
 
-def stall_spans(durations: Durations, ends: Ends) -> dict[str, Span]:
-    """When the array waited, by cause (Section 5, Stalls); ``drain`` has one more, after the last step."""
-    free, drained = _earlier(ends.compute, 1), _earlier(ends.store, 2)
-    fetched = np.maximum(free, ends.fetch)
-    loaded = np.maximum(fetched, ends.load)
-    return {
-        "dram": (free, fetched),
-        "glb": (fetched, loaded),
-        "lbuf": (ends.compute - (durations.compute - durations.array), ends.compute),
-        "drain": (
-            np.concatenate([loaded, ends.compute[-1:]]),
-            np.concatenate([np.maximum(loaded, drained), ends.writeback[-1:]]),
-        ),
-    }
+def waits_of(durations: Durations, ends: Ends) -> NDArray[np.int64]:
+    """Cycles that the array waited (Section 5, Stalls), ``[causes, steps + 1]`` in the order of CAUSES.
 
-
-def _earlier(values: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
-    """Values of so many steps before; 0 where there was none."""
-    found = np.zeros_like(values)
-    found[steps:] = values[:-steps]
-    return found
+    A step waits for ``dram``, ``glb`` and ``drain`` one after the other, from the end of the step before;
+    ``lbuf`` ends with the step. The last column is what is drained behind the last step.
+    """
+    return _waits_of(durations, ends, of_steps=True)
 
 
 def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
-    """Say why the array waited (Section 5, Stalls); with the array's cycles they add up to the layer's.
+    """Say why the array waited; with the array's cycles the stalls add up to the layer's."""
+    sums = _waits_of(durations, ends, of_steps=False)[:, 0].tolist()
+    return Stalls(**dict(zip(CAUSES, sums, strict=True)))
 
-    Sums of what :func:`stall_spans` lists.
-    """
-    return Stalls(
-        *_stalls(
-            ends.fetch,
-            ends.load,
-            ends.compute,
-            ends.store,
-            ends.writeback,
-            durations.compute,
-            durations.array,
-        )
-    )
+
+def _waits_of(durations: Durations, ends: Ends, *, of_steps: bool) -> NDArray[np.int64]:
+    """Waits of every step, or their sums ``[causes, 1]``."""
+    waits = np.zeros((len(CAUSES), len(ends.compute) + 1 if of_steps else 1), np.int64)
+    _waits(
+        ends.fetch, ends.load, ends.compute, ends.store, ends.writeback, durations.compute, durations.array,
+        waits,
+    )  # fmt: skip
+    return waits
 
 
 @njit(cache=True)
-def _stalls(
+def _waits(
     fetch: NDArray[np.int64],
     load: NDArray[np.int64],
     compute: NDArray[np.int64],
@@ -110,17 +94,20 @@ def _stalls(
     writeback: NDArray[np.int64],
     busy: NDArray[np.int64],
     array: NDArray[np.int64],
-) -> tuple[int, int, int, int]:
-    dram = glb = lbuf = drain = free = 0
-    for k in range(len(compute)):
+    waits: NDArray[np.int64],
+) -> None:
+    """Add to ``waits [causes, steps + 1]``, or to ``[causes, 1]`` for the sums alone."""
+    n, each = len(compute), waits.shape[1] > 1
+    free = 0
+    for k in range(n):
         fetched = max(free, fetch[k])
         loaded = max(fetched, load[k])
-        dram += fetched - free
-        glb += loaded - fetched
-        lbuf += busy[k] - array[k]
+        own = k if each else 0
+        waits[0, own] += fetched - free
+        waits[1, own] += loaded - fetched
         if k >= 2:
-            drain += max(loaded, store[k - 2]) - loaded
+            waits[2, own] += max(loaded, store[k - 2]) - loaded
+        waits[3, own] += busy[k] - array[k]
         free = compute[k]
-    if len(compute) > 0:
-        drain += writeback[-1] - compute[-1]
-    return dram, glb, lbuf, drain
+    if n > 0:
+        waits[2, n if each else 0] += writeback[n - 1] - compute[n - 1]

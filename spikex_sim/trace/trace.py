@@ -91,6 +91,10 @@ class Trace:
             object.__setattr__(self, "label", tuple(classes.tolist()) if classes.ndim else int(classes))
         _check(self)
 
+    def __repr__(self) -> str:
+        size = f"{len(self.layers)} layers, T={self.timesteps}, {self.samples} sample(s)"
+        return f"<Trace {self.name}: {size}, {'weights' if self.weights else 'no weights'}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings do not pickle, and sweeps send traces to other processes.
         values = {item.name: getattr(self, item.name) for item in fields(self)}

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 import naive
 from naive_time import recurrence
 from networks import conv, full, linear
-from pipeline import outputs, widths
+from pipeline import laid_out, outputs, widths
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import Accesses
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import window_spikes
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.issue import lay_out
-from spikex_sim.schedules.ntwu.schedule import DispatchPolicy, Schedule, TileView
+from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.timing.engine import Durations, MemoryEngine
@@ -87,7 +87,7 @@ def active_ntwus(workload: Workload, tws: int) -> NDArray[np.bool_]:
     )
 
 
-def check_schedule(schedule: Schedule, workload: Workload, arch: Accelerator) -> None:
+def check_schedule(schedule: NtwuSchedule, workload: Workload, arch: Accelerator) -> None:
     """Check that a schedule is one: complete, without repetition, in order and within the array."""
     layer, tws = workload.spec, schedule.tws
     positions, windows = layer.out_height * layer.out_width, -(-workload.timesteps // tws)
@@ -125,7 +125,7 @@ def check_schedule(schedule: Schedule, workload: Workload, arch: Accelerator) ->
     assert (issued <= 1).all(), "an NTWU is issued twice"
 
 
-def check_folds(schedule: GemmSchedule, workload: Workload, arch: Accelerator) -> None:
+def check_folds(schedule: DenseSchedule, workload: Workload, arch: Accelerator) -> None:
     """Check a dense schedule: every row and tap once, taps in ascending order, folds within the array."""
     layer, points = workload.spec, schedule.points
     geometry = geometry_of(layer)
@@ -171,7 +171,7 @@ def check_serial(schedule: SerialSchedule, workload: Workload, arch: Accelerator
         fields = naive.receptive_fields(layer, workload.spec.in_height, workload.spec.in_width)
     for position, field in enumerate(fields):
         seen = spikes[:, [y * workload.spec.in_width + x for _, _, y, x in field]]
-        assert schedule.spikes[position] == seen.sum()
+        assert schedule.taken[position] == seen.sum()
         if workload.spec.neuron and workload.spec.neuron.silence_is_free and not workload.biased:
             assert schedule.updates[position] == seen.any(axis=(0, 1)).sum()
         else:
@@ -200,15 +200,16 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
         assert (workload.spikes.sum(axis=-1) > 1).any(), "refuses what it says that it takes"
         check_scheduler(scheduler, once_at_most(workload), arch)
         return
-    check: Any = {Schedule: check_schedule, GemmSchedule: check_folds, SerialSchedule: check_serial}
+    check: Any = {NtwuSchedule: check_schedule, DenseSchedule: check_folds, SerialSchedule: check_serial}
     assert type(schedule) in check, f"the kit does not know a {type(schedule).__name__}; add a check to it"
     check[type(schedule)](schedule, workload, arch)
     want = naive.forward(
         full(workload.layer), workload.spikes, workload.weight, workload.bias, arch.potential_bits
     )
-    got, additions = outputs(workload, arch, schedule, spikes)
+    got, additions = outputs(workload, arch, schedule)
     np.testing.assert_array_equal(got, want, "outputs differ from a dense forward pass")
-    traffic, durations = lay_out(schedule, spikes, widths(workload, arch), arch)
+    schedule.check(arch, free)
+    traffic, durations, _ = laid_out(schedule, workload, arch)
     assert additions == traffic.additions, "additions executed and counted differ"
     assert int(durations.array.sum()) == traffic.compute_cycles, "cycles of the steps are not the layer's"
     for upper, lower in (("dram", "glb"), ("glb", "lbuf")):

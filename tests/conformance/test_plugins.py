@@ -17,8 +17,10 @@ from pipeline import schedule_of
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.registry import plugin, plugin_names
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.schedule import AgileDispatch, Packing, Schedule, TileView
+from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.dispatch.agile import AgileDispatch
+from spikex_sim.schedules.ntwu.packing import Packing, TileView
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -86,7 +88,7 @@ class Broken(Scheduler):
         return self.spoil(self.plugin.schedule(*arguments))
 
 
-def without_last_column(schedule: Schedule) -> Schedule:
+def without_last_column(schedule: NtwuSchedule) -> NtwuSchedule:
     edges = schedule.batch_columns.copy()
     edges[-1] -= 1
     return replace(
@@ -94,34 +96,34 @@ def without_last_column(schedule: Schedule) -> Schedule:
     )
 
 
-def repeated(schedule: Schedule) -> Schedule:
+def repeated(schedule: NtwuSchedule) -> NtwuSchedule:
     position, window = schedule.position.copy(), schedule.window.copy()
     position[1], window[1] = position[0], window[0]
     return replace(schedule, position=position, window=window)
 
 
-def backwards(schedule: Schedule) -> Schedule:
+def backwards(schedule: NtwuSchedule) -> NtwuSchedule:
     return replace(schedule, position=schedule.position[::-1].copy(), window=schedule.window[::-1].copy())
 
 
-def in_one_batch(schedule: Schedule) -> Schedule:
+def in_one_batch(schedule: NtwuSchedule) -> NtwuSchedule:
     columns = np.array([0, len(schedule.position)])
     return replace(schedule, batch_columns=columns, tile_batches=np.array([0] + [1] * len(schedule.tiles)))
 
 
-def all_in_the_first_tile(schedule: Schedule) -> Schedule:
+def all_in_the_first_tile(schedule: NtwuSchedule) -> NtwuSchedule:
     edges = np.full_like(schedule.tile_batches, schedule.batches)
     edges[0] = 0
     return replace(schedule, tile_batches=edges)
 
 
-def with_a_tile_missing(schedule: Schedule) -> Schedule:
+def with_a_tile_missing(schedule: NtwuSchedule) -> NtwuSchedule:
     tiles = schedule.tiles.copy()
     tiles[-1] = tiles[0]
     return replace(schedule, tiles=tiles)
 
 
-def with_an_idle_ntwu_marked_active(schedule: Schedule) -> Schedule:
+def with_an_idle_ntwu_marked_active(schedule: NtwuSchedule) -> NtwuSchedule:
     return replace(schedule, active=np.ones_like(schedule.active))
 
 
@@ -137,7 +139,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED, ids=lambda spoil: spoil.__name__)
-def test_the_kit_notices_a_wrong_schedule(spoil: Callable[[Schedule], Schedule]) -> None:
+def test_the_kit_notices_a_wrong_schedule(spoil: Callable[[NtwuSchedule], NtwuSchedule]) -> None:
     keys = {"tws": 1, "array.cols": 3, "mapping.positions": 4, "mapping.windows": 5}
     arch, workload = load_accelerator("spikex", keys), WORKLOADS["conv, medium"]
     kit.check_schedule(schedule_of(workload, arch)[0], workload, arch)
@@ -145,20 +147,20 @@ def test_the_kit_notices_a_wrong_schedule(spoil: Callable[[Schedule], Schedule])
         kit.check_scheduler(Broken(spoil), workload, arch)
 
 
-def without_the_last_fold(schedule: GemmSchedule) -> GemmSchedule:
+def without_the_last_fold(schedule: DenseSchedule) -> DenseSchedule:
     return replace(schedule, folds=schedule.folds[:-1])
 
 
-def with_a_fold_twice(schedule: GemmSchedule) -> GemmSchedule:
+def with_a_fold_twice(schedule: DenseSchedule) -> DenseSchedule:
     return replace(schedule, folds=np.concatenate([schedule.folds[:1], schedule.folds]))
 
 
-def with_one_large_fold(schedule: GemmSchedule) -> GemmSchedule:
+def with_one_large_fold(schedule: DenseSchedule) -> DenseSchedule:
     taps = schedule.geometry.taps
     return replace(schedule, folds=np.array([[0, 0, schedule.rows_of_pass[0], 0, taps]]))
 
 
-def with_passes_backwards(schedule: GemmSchedule) -> GemmSchedule:
+def with_passes_backwards(schedule: DenseSchedule) -> DenseSchedule:
     return replace(schedule, passes=schedule.passes[::-1].copy())
 
 
@@ -171,7 +173,7 @@ SPOILED_FOLDS = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED_FOLDS, ids=lambda spoil: spoil.__name__)
-def test_the_kit_notices_wrong_folds(spoil: Callable[[GemmSchedule], GemmSchedule]) -> None:
+def test_the_kit_notices_wrong_folds(spoil: Callable[[DenseSchedule], DenseSchedule]) -> None:
     keys = {"scheduler": "systolic", "mapping.windows": 5, "array.rows": 3}
     arch, workload = load_accelerator("spikex", keys), WORKLOADS["conv, medium"]
     kit.check_scheduler(plugin("accelerators", "systolic"), workload, arch)
@@ -180,9 +182,9 @@ def test_the_kit_notices_wrong_folds(spoil: Callable[[GemmSchedule], GemmSchedul
 
 
 def with_a_spike_too_few(schedule: SerialSchedule) -> SerialSchedule:
-    spikes = schedule.spikes.copy()
-    spikes[np.argmax(spikes)] -= 1
-    return replace(schedule, spikes=spikes)
+    taken = schedule.taken.copy()
+    taken[np.argmax(taken)] -= 1
+    return replace(schedule, taken=taken)
 
 
 def with_a_group_twice(schedule: SerialSchedule) -> SerialSchedule:
@@ -190,8 +192,8 @@ def with_a_group_twice(schedule: SerialSchedule) -> SerialSchedule:
 
 
 def never_updated(schedule: SerialSchedule) -> SerialSchedule:
-    nothing = np.zeros_like(schedule.spikes)
-    return replace(schedule, spikes=nothing, updates=nothing)
+    nothing = np.zeros_like(schedule.taken)
+    return replace(schedule, taken=nothing, updates=nothing)
 
 
 @pytest.mark.parametrize("spoil", [with_a_spike_too_few, with_a_group_twice, never_updated])

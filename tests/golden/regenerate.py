@@ -43,13 +43,14 @@ def rounded(value: Any) -> Any:
 def measure(path: Path, arch: str) -> dict[str, Any]:
     """Counts and rounded energies of a run, without anything that depends on the machine."""
     data = sx.simulate(path, arch, tws=TWS).to_dict()
-    energies = {key: value for key, value in data["totals"].items() if key.endswith("_pj")}
+    energies = {key: value for key, value in data["totals"].items() if "_pj" in key}
     return {
         "trace_sha256": data["trace"]["sha256"],
         "layers": [
             {
                 **{key: layer[key] for key in COUNTED},
                 "energy_pj": rounded(layer["energy_pj"]),
+                "energy_pj_by": rounded(layer["energy_pj_by"]),
                 "energy_by_use_pj": rounded(layer["energy_by_use_pj"]),
                 "leakage_pj": rounded(layer["leakage_pj"]),
             }
@@ -66,7 +67,7 @@ def golden_file(trace: str, arch: str) -> Path:
 
 def main() -> None:
     """Write every golden file."""
-    from spikex_sim.simulator import versions
+    from spikex_sim.run.simulate import versions
 
     found = versions()
     meta = {"command": COMMAND, **{name: found[name] for name in ("spikex_sim", "numpy", "numba", "python")}}

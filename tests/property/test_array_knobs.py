@@ -41,13 +41,13 @@ class TestByHand:
         # them: 4 + (2 x 2 x cycles + 1). The second has 1 tap and 1 window: 2 + 2 x cycles.
         done = small(update_cycles=cycles, skew="none")
         first, second = 4 + (4 * cycles + 1), 2 + 2 * cycles
-        assert done.traffic.steps.array_cycles.tolist() == [first, second] * 2
-        assert done.traffic.operations.pe_cycles == 3 * (2 * first + second)
-        assert done.traffic.operations.lif_updates == 3 * 3 * 2
+        assert done.steps.array_cycles.tolist() == [first, second] * 2
+        assert done.layout.operations.pe_cycles == 3 * (2 * first + second)
+        assert done.layout.operations.lif_updates == 3 * 3 * 2
 
     def test_catching_up_a_leak_takes_as_long_as_ever(self) -> None:
         done = small(update_cycles=5, leak_catchup_cycles=7, skew="none")
-        assert done.traffic.steps.array_cycles.tolist() == [4 + 4 * 5 + 7, 2 + 2 * 5] * 2
+        assert done.steps.array_cycles.tolist() == [4 + 4 * 5 + 7, 2 + 2 * 5] * 2
 
     @pytest.mark.parametrize(
         ("skew", "added"),
@@ -61,9 +61,9 @@ class TestByHand:
     def test_skew(self, skew: str, added: list[int]) -> None:
         done = small(skew=skew)
         cycles = [9 + added[0], 4 + added[1], 9 + added[2], 4 + added[3]]
-        assert done.traffic.steps.array_cycles.tolist() == cycles
-        assert done.traffic.compute_cycles == 26 + sum(added)
-        assert done.traffic.operations.pe_cycles == 3 * (2 * 9 + 4)
+        assert done.steps.array_cycles.tolist() == cycles
+        assert done.layout.compute_cycles == 26 + sum(added)
+        assert done.layout.operations.pe_cycles == 3 * (2 * 9 + 4)
 
     @pytest.mark.parametrize(
         ("base", "gated", "additions"),
@@ -80,14 +80,14 @@ class TestByHand:
     @pytest.mark.parametrize("accumulators", [1, 2])
     def test_zeros(self, base: str, gated: Any, additions: int, accumulators: int) -> None:
         done = small(base, zero_gating=gated, accumulators_per_pe=accumulators)
-        operations, accesses = done.traffic.operations, done.traffic.accesses
+        operations, accesses = done.layout.operations, done.layout.accesses
         assert operations.accumulations == 3 * additions
         assert accesses.write_bits("rf", "psum") == 3 * additions * 24 + operations.lif_updates * 16
         assert accesses.read_bits("rf", "psum") == 3 * additions * 24 + operations.lif_updates * (24 + 16)
 
     def test_what_is_streamed_is_added_to(self) -> None:
         done = small(zero_gating=False, stream="all")
-        assert done.traffic.operations.accumulations == 3 * (2 * 3 * 2 + 1 * 3 * 2)
+        assert done.layout.operations.accumulations == 3 * (2 * 3 * 2 + 1 * 3 * 2)
 
 
 def with_keys(case: tuple[Workload, dict[str, Any], Run], scheduler: str, **keys: Any) -> Run:
@@ -114,12 +114,12 @@ def test_a_longer_update_changes_cycles_alone(scheduler: str, data: st.DataObjec
         return
     one, two, three = drawn[2], *(with_keys(drawn, scheduler, update_cycles=n) for n in (2, 3))
     for longer in (two, three):
-        assert longer.traffic.accesses == one.traffic.accesses
-        assert but(longer.traffic.operations, "pe_cycles") == but(one.traffic.operations, "pe_cycles")
+        assert longer.layout.accesses == one.layout.accesses
+        assert but(longer.layout.operations, "pe_cycles") == but(one.layout.operations, "pe_cycles")
         for part in fields(one.ends):
             assert (getattr(one.ends, part.name) <= getattr(longer.ends, part.name)).all()
-    more = [two.traffic.compute_cycles - one.traffic.compute_cycles,
-            three.traffic.compute_cycles - two.traffic.compute_cycles]  # fmt: skip
+    more = [two.layout.compute_cycles - one.layout.compute_cycles,
+            three.layout.compute_cycles - two.layout.compute_cycles]  # fmt: skip
     # Positions of a batch catch up at the same time; the more the update takes, the less that hides.
     assert more[0] <= more[1]
     assert more[0] == more[1] or scheduler == "spikex"
@@ -136,15 +136,15 @@ def test_skew_changes_cycles_alone(scheduler: str, data: st.DataObject) -> None:
         return
     none, tile, batch = drawn[2], *(with_keys(drawn, scheduler, skew=skew) for skew in ("tile", "batch"))
     for skewed in (tile, batch):
-        assert skewed.traffic.accesses == none.traffic.accesses
-        assert skewed.traffic.operations == none.traffic.operations
+        assert skewed.layout.accesses == none.layout.accesses
+        assert skewed.layout.operations == none.layout.operations
         for part in fields(none.ends):
             assert (getattr(none.ends, part.name) <= getattr(skewed.ends, part.name)).all()
-    assert none.traffic.compute_cycles <= tile.traffic.compute_cycles <= batch.traffic.compute_cycles
+    assert none.layout.compute_cycles <= tile.layout.compute_cycles <= batch.layout.compute_cycles
     width = np.diff(none.schedule.batch_columns)
     rows = none.schedule.groups.sizes
     drained = sum(int((count - 1 + width - 1).sum()) for count in rows)
-    assert batch.traffic.compute_cycles == none.traffic.compute_cycles + drained
+    assert batch.layout.compute_cycles == none.layout.compute_cycles + drained
 
 
 @pytest.mark.parametrize("scheduler", ["spikex", "ptb"])
@@ -157,20 +157,20 @@ def test_gating_zeros_changes_additions_alone(scheduler: str, data: st.DataObjec
     workload, keys, gated = drawn
     dense = with_keys(drawn, scheduler, zero_gating=False)
     auto = with_keys(drawn, scheduler, zero_gating="auto")
-    assert auto.traffic.operations == gated.traffic.operations
-    assert auto.traffic.accesses == gated.traffic.accesses
+    assert auto.layout.operations == gated.layout.operations
+    assert auto.layout.accesses == gated.layout.accesses
     for part in fields(gated.ends):
         assert (getattr(gated.ends, part.name) == getattr(dense.ends, part.name)).all()
     names = "accumulations"
-    assert but(gated.traffic.operations, names) == but(dense.traffic.operations, names)
-    assert without_psum_registers(gated.traffic.accesses) == without_psum_registers(dense.traffic.accesses)
-    more = dense.traffic.operations.accumulations - gated.traffic.operations.accumulations
+    assert but(gated.layout.operations, names) == but(dense.layout.operations, names)
+    assert without_psum_registers(gated.layout.accesses) == without_psum_registers(dense.layout.accesses)
+    more = dense.layout.operations.accumulations - gated.layout.operations.accumulations
     assert more >= 0
     psum_bits = 32 if workload.layer["neuron"]["datapath"] == "float" else keys["psum_bits"]
     for count in ("read_bits", "write_bits"):
-        bits = [getattr(done.traffic.accesses, count)("rf", "psum") for done in (gated, dense)]
+        bits = [getattr(done.layout.accesses, count)("rf", "psum") for done in (gated, dense)]
         assert bits[1] - bits[0] == more * psum_bits
     arch = load_accelerator(scheduler, keys | {"zero_gating": False})
-    executed = outputs(workload, arch, dense.schedule, dense.spikes)[1]
-    assert executed == gated.traffic.operations.accumulations  # zeros are counted, not added
+    executed = outputs(workload, arch, dense.schedule)[1]
+    assert executed == gated.layout.operations.accumulations  # zeros are counted, not added
     event(f"zeros are added: {more > 0}")

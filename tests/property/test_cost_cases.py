@@ -83,14 +83,14 @@ def test_every_residency(glb_filter: str, lbuf_filter: str, glb_ifmap: str) -> N
         lbuf_filter=LBUF_FILTER[lbuf_filter] if glb_filter == "group" else CHANNEL_FILTER,
     )
     done = cost(SCATTERED, "spikex", **room)
-    residency = done.traffic.residency
+    residency = done.layout.residency
     assert (residency.glb_filter, residency.lbuf_filter) == (glb_filter, lbuf_filter)
     assert residency.glb_ifmap == glb_ifmap
 
 
 def test_a_scope_is_never_narrower_than_that_of_the_level_below() -> None:
     done = cost(SCATTERED, "spikex", **halves(glb_filter=GLB_FILTER["tile"], lbuf_filter=PLENTY))
-    assert done.traffic.residency.lbuf_filter == "step"
+    assert done.layout.residency.lbuf_filter == "step"
 
 
 # PTB moves every channel in every tile: what fits per tile fits per group, so that "tile" cannot occur.
@@ -105,14 +105,14 @@ def test_every_residency_of_ptb(glb_filter: str, lbuf_filter: str, glb_ifmap: st
         lbuf_filter=LBUF_FILTER[lbuf_filter],
     )
     done = cost(SCATTERED, "ptb", **room)
-    residency = done.traffic.residency
+    residency = done.layout.residency
     assert (residency.glb_filter, residency.lbuf_filter) == (glb_filter, lbuf_filter)
     assert residency.glb_ifmap == glb_ifmap
 
 
 def steps_of_batches(done: Run) -> list[int]:
     """Steps of each batch of the first row group, extra output steps not counted."""
-    steps = done.traffic.steps
+    steps = done.steps
     return np.bincount(steps.batch[(steps.batch >= 0) & (steps.group == 0)]).tolist()
 
 
@@ -151,7 +151,7 @@ def test_a_channel_that_does_not_fit_alone_stands_between_two_that_do() -> None:
     keys = halves(lbuf_ifmap=20) | {"dispatch": "temporal"}
     done = cost(UNEVEN, "spikex", **keys)
     assert steps_of_batches(done)[0] == 4
-    assert done.traffic.steps.load_bits[1:4].tolist() == [18, 6, 12]
+    assert done.steps.load_bits[1:4].tolist() == [18, 6, 12]
 
 
 @pytest.mark.parametrize(("room", "steps"), [(24, 1), (23, 4)])
@@ -166,24 +166,24 @@ def test_channels_that_move_nothing_join_one_that_fits_exactly(room: int, steps:
 
 def test_the_group_with_fewer_rows_is_cut_less() -> None:
     # 95 bits do not hold a channel's filter of 3 rows, but one of 2 rows (64 bits).
-    steps = cost(ONES, "spikex", **halves(lbuf_filter=95)).traffic.steps
+    steps = cost(ONES, "spikex", **halves(lbuf_filter=95)).steps
     assert (steps.group == 0).sum() == 2 * (steps.group == 1).sum()
 
 
 def test_extra_output_steps() -> None:
     # A batch of 2 columns sends 3 rows x 2 x (2 + 1) = 18 bits; at 17 one is left for an extra step.
-    assert len(cost(ONES, "spikex", **halves(lbuf_ofmap=18)).traffic.steps) == 16
-    steps = cost(ONES, "spikex", **halves(lbuf_ofmap=17)).traffic.steps
+    assert len(cost(ONES, "spikex", **halves(lbuf_ofmap=18)).steps) == 16
+    steps = cost(ONES, "spikex", **halves(lbuf_ofmap=17)).steps
     assert len(steps) == 8 * 2 + 8  # the second row group sends 12 bits and needs none
     assert steps.store_bits[:2].tolist() == [17, 1]
     assert [steps.fetch_bits[1], steps.load_bits[1], steps.array_cycles[1], steps.batch[1]] == [0, 0, 0, -1]
-    steps = cost(ONES, "spikex", **halves(lbuf_ofmap=5)).traffic.steps
+    steps = cost(ONES, "spikex", **halves(lbuf_ofmap=5)).steps
     assert steps.store_bits[:4].tolist() == [5, 5, 5, 3]
 
 
 def test_an_empty_tile_only_sends_tags() -> None:
     done = cost(SCATTERED, "spikex", **halves(glb_filter=GLB_FILTER["tile"], glb_ifmap=GLB_IFMAP["tile"]))
-    steps = done.traffic.steps
+    steps = done.steps
     empty = np.flatnonzero((steps.tile == 2) & (steps.group == 0))
     assert len(empty) == 1
     assert steps.store_bits[empty[0]] == 3 * 2 * 2  # rows x positions x windows
@@ -191,13 +191,13 @@ def test_an_empty_tile_only_sends_tags() -> None:
 
 
 def test_an_empty_tile_sends_its_tags_in_several_steps() -> None:
-    steps = cost(SCATTERED, "spikex", **halves(lbuf_ofmap=5)).traffic.steps
+    steps = cost(SCATTERED, "spikex", **halves(lbuf_ofmap=5)).steps
     assert steps.store_bits[(steps.tile == 2) & (steps.group == 0)].tolist() == [5, 5, 2]
 
 
 def test_loads_of_the_group_and_the_layer_belong_to_the_first_step_even_of_an_empty_tile() -> None:
     late = spikes_at((1, 3, 3, 3))
-    steps = cost(late, "spikex").traffic.steps
+    steps = cost(late, "spikex").steps
     assert steps.batch[0] == -1
     assert steps.fetch_bits[0] == CHANNEL_FILTER + SPMB
     assert steps.load_bits[0] == CHANNEL_FILTER
@@ -210,8 +210,8 @@ def test_batches_without_active_channels(base: str, biased: bool) -> None:
     done = cost(spikes_at((0, 0, 0, 0)), base, biased=biased, **({"dispatch": "temporal"} if biased else {}))
     silent = done.found.taps.sum(axis=1) == 0
     assert silent.sum() == 7  # of 4 positions x 2 batches, all but one
-    assert len(done.traffic.steps) == 16
-    assert done.traffic.operations.lif_updates == 5 * 4 * 8
+    assert len(done.steps) == 16
+    assert done.layout.operations.lif_updates == 5 * 4 * 8
 
 
 @pytest.mark.parametrize("stream", ["tap", "channel", "all"])

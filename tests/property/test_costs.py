@@ -16,7 +16,7 @@ from networks import conv, described, forward, full, random_weights, small_netwo
 from pipeline import oracle_config
 from spikex_sim.core.registry import plugin_names
 from spikex_sim.run.simulate import simulate
-from spikex_sim.schedules.ntwu.residency import Handover
+from spikex_sim.schedules.base import Handover
 from spikex_sim.spec.load import load_accelerator
 from strategies import PLENTY, Workload, level, make_spikes, overrides, prefixed, workloads
 
@@ -35,13 +35,13 @@ def test_costs_equal_the_oracles(base: str, data: st.DataObject) -> None:
     if done is None:
         event("a buffer is too small")
         return
-    residency = done.traffic.residency
+    residency = done.layout.residency
     event(f"GLB filters per {residency.glb_filter}, LBUF filters per {residency.lbuf_filter}")
     event(f"GLB ifmap per {residency.glb_ifmap}")
     event(f"GLB ofmap {residency.glb_ofmap}")
     event(f"mode {done.schedule.mode}")
     event(f"update_cycles {keys['update_cycles']}, skew {keys['skew']}, zero_gating {keys['zero_gating']}")
-    batch = done.traffic.steps.batch
+    batch = done.steps.batch
     event(f"extra output steps: {bool((batch[1:][batch[:-1] >= 0] < 0).any())}")
     event(
         f"batches in several steps: {bool((batch[1:][batch[1:] >= 0] == batch[:-1][batch[1:] >= 0]).any())}"
@@ -67,14 +67,14 @@ def test_outputs_stay_where_they_fit_to_the_bit(base: str, data: st.DataObject) 
     keys |= prefixed("memory.glb", ample) | prefixed("memory.lbuf", ample)
     sent = assert_costs(workload, base, keys)
     assert sent is not None
-    stored = int(sent.traffic.steps.store_bits.sum())
-    several = int(sent.traffic.steps.store_bits.max()) < stored
+    stored = int(sent.steps.store_bits.sum())
+    several = int(sent.steps.store_bits.max()) < stored
     for room in (stored, stored - several):
         keys |= prefixed("memory.glb", ample | level(ifmap=PLENTY, filter=PLENTY, ofmap=room, psum=PLENTY))
         done = assert_costs(workload, base, keys, Handover(output_wanted=True))
         assert done is not None
-        assert (done.traffic.residency.glb_ofmap == "kept") == (room >= stored)
-        assert done.traffic.steps.store_bits.sum() == stored
+        assert (done.layout.residency.glb_ofmap == "kept") == (room >= stored)
+        assert done.steps.store_bits.sum() == stored
     event(f"one bit too many is tried: {several}")
 
 

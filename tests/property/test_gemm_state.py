@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import naive_gemm
 import spikex_sim as sx
 from examples import examples
-from gemm_comparison import DURATION_COLUMNS, STEP_COLUMNS, laid_out, oracle_config
+from gemm_comparison import DURATION_COLUMNS, STEP_COLUMNS, dense_steps, oracle_config
 from gemm_strategies import PRESETS, cuts, port_widths, shapes, units
 from naive_time import recurrence
 from networks import conv, full, linear
@@ -58,12 +58,12 @@ def check(workload: Workload, base: str, keys: dict[str, Any]) -> Counter[tuple[
     working = [step for step in want["steps"] if step["array_cycles"]]
     assert not any(step["reads"] or step["writes"] for step in want["steps"] if not step["array_cycles"])
 
-    traffic, durations = laid_out(workload, workload.spikes, arch)
+    steps, durations = dense_steps(workload, workload.spikes, arch)
     cycles = {name: getattr(durations, name).tolist() for name in DURATION_COLUMNS}
-    busy = traffic.steps.array_cycles > 0
+    busy = steps.array_cycles > 0
     place = np.flatnonzero(busy).tolist()  # of the steps that work among all of them
     assert len(place) == len(working)
-    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
+    for part, names in ((steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
         for name in names:
             assert not getattr(part, name)[~busy].any(), "an empty step takes no time"
     ends = [dict(zip(DURATION_COLUMNS, row, strict=True)) for row in recurrence(*cycles.values())]
@@ -171,6 +171,6 @@ def test_empty_steps(
     side = 1 if layer is FC else 2
     spikes = make_spikes((4, side, side, times) if layer is FOUR else (4, times), "dense", 1)
     workload = Workload(layer, spikes, np.ones((2, 4, 1, 1) if layer is FOUR else (2, 4), np.int8))
-    traffic, _ = laid_out(workload, spikes, sx.load_accelerator("systolic-os", keys))
-    assert "".join("x" if cycles else "." for cycles in traffic.steps.array_cycles.tolist()) == want
+    steps, _ = dense_steps(workload, spikes, sx.load_accelerator("systolic-os", keys))
+    assert "".join("x" if cycles else "." for cycles in steps.array_cycles.tolist()) == want
     check(workload, "systolic-os", keys)

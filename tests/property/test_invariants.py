@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 from drawn import costs
 from examples import examples
 from networks import conv, forward, linear, random_weights, small_network, trace_of
-from pipeline import run
-from spikex_sim.core.counts import Accesses, AccessLog, Operations
-from spikex_sim.core.errors import ConfigError
-from spikex_sim.costs.energy import EnergyModel
+from pipeline import COLUMNS, program_of, run
+from spikex_sim.accelerators.base import energy_model
+from spikex_sim.core.counts import LEVELS, READ, TENSORS, WRITE, AccessLog, Counts, Operations
+from spikex_sim.core.errors import ConfigError, InternalError
 from spikex_sim.run.simulate import simulate
-from spikex_sim.schedules.ntwu.residency import Handover
-from spikex_sim.schedules.steps import Program, Steps, durations_of
+from spikex_sim.schedules.base import Handover
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.timing.durations import durations_of
 from strategies import Workload, make_spikes, workloads
 
 FREE = {"threshold": 30, "leak_shift": 3, "reset": "zero", "datapath": "int"}
@@ -40,7 +41,7 @@ def test_what_leaves_a_level_arrives_at_the_next(scheduler: str, data: st.DataOb
     if drawn is None:
         return
     workload, _, done = drawn
-    accesses, operations = done.traffic.accesses, done.traffic.operations
+    accesses, operations = done.layout.accesses, done.layout.operations
     read, write = accesses.read_bits, accesses.write_bits
     for tensor in ("ifmap", "filter"):
         assert read("dram", tensor) == write("glb", tensor)
@@ -58,7 +59,7 @@ def test_what_leaves_a_level_arrives_at_the_next(scheduler: str, data: st.DataOb
     tags_out = write("dram", "tag")
     assert tags_out == neurons * done.spikes.windows
     # Tags pass a level in both directions.
-    array_side = int((done.schedule.columns * done.found.taps.sum(axis=1)).sum()) * len(
+    array_side = int((np.diff(done.schedule.batch_columns) * done.found.taps.sum(axis=1)).sum()) * len(
         done.schedule.groups.sizes
     )
     assert write("glb", "tag") == read("dram", "tag") + tags_out
@@ -77,7 +78,7 @@ def test_nothing_is_read_that_was_not_written(scheduler: str, data: st.DataObjec
     drawn = costs(data, scheduler)
     if drawn is None:
         return
-    read, write = drawn[2].traffic.accesses.read_bits, drawn[2].traffic.accesses.write_bits
+    read, write = drawn[2].layout.accesses.read_bits, drawn[2].layout.accesses.write_bits
     assert read("lbuf", "psum") <= write("lbuf", "psum")
     for level, tensor in (("glb", "ofmap"), ("lbuf", "ofmap")):
         assert read(level, tensor) <= write(level, tensor)
@@ -93,14 +94,14 @@ def test_counts_of_steps_are_the_counts_of_the_layer(scheduler: str, data: st.Da
     drawn = costs(data, scheduler)
     if drawn is None:
         return
-    steps, read = drawn[2].traffic.steps, drawn[2].traffic.accesses.read_bits
-    write = drawn[2].traffic.accesses.write_bits
+    steps, read = drawn[2].steps, drawn[2].layout.accesses.read_bits
+    write = drawn[2].layout.accesses.write_bits
     incoming = ("ifmap", "filter", "tag")
     tags_out = write("dram", "tag")
     assert steps.fetch_bits.sum() == sum(read("dram", tensor) for tensor in incoming)
     assert steps.load_bits.sum() == sum(read("glb", tensor) for tensor in incoming) - tags_out
     assert steps.store_bits.sum() == write("dram", "ofmap") + tags_out
-    assert steps.array_cycles.sum() == drawn[2].traffic.compute_cycles
+    assert steps.array_cycles.sum() == drawn[2].layout.compute_cycles
     assert (
         steps.lbuf_read_bits.sum()
         == sum(read("lbuf", t) for t in ("ifmap", "filter", "psum", "tag")) - tags_out
@@ -117,7 +118,7 @@ def test_compute_and_stalls_are_the_cycles(scheduler: str, data: st.DataObject) 
         return
     done = drawn[2]
     assert min(done.stalls.values()) >= 0
-    assert done.traffic.compute_cycles + done.stalls.total == done.ends.cycles
+    assert done.layout.compute_cycles + done.stalls.total == done.ends.cycles
 
 
 @examples(60)
@@ -154,8 +155,8 @@ def test_faster_memories_cost_no_cycle_and_no_bit(scheduler: str, engine: str, d
     workload, keys, slow = drawn
     chosen = data.draw(st.sets(st.sampled_from(sorted(FASTER)), min_size=1))
     fast = run(workload, load_accelerator(scheduler, keys | {key: FASTER[key] for key in chosen}), engine)
-    assert fast.traffic.residency == slow.traffic.residency
-    assert fast.traffic.accesses == slow.traffic.accesses
+    assert fast.layout.residency == slow.layout.residency
+    assert fast.layout.accesses == slow.layout.accesses
     for part in fields(slow.ends):
         assert (getattr(fast.ends, part.name) <= getattr(slow.ends, part.name)).all(), part.name
 
@@ -172,18 +173,18 @@ def test_what_stays_in_the_glb_makes_nothing_later(scheduler: str, data: st.Data
     kept = run(workload, load_accelerator(scheduler, keys), handover=stays)
     for part in fields(moved.ends):
         assert (getattr(kept.ends, part.name) <= getattr(moved.ends, part.name)).all(), part.name
-    before, after = moved.traffic.accesses, kept.traffic.accesses
+    before, after = moved.layout.accesses, kept.layout.accesses
     for level in ("lbuf", "rf"):
         assert after[level] == before[level]
     assert after.read_bits("dram", "filter") == before.read_bits("dram", "filter")
-    assert kept.traffic.steps.fetch_bits.sum() == after.read_bits("dram", "filter")
-    if kept.traffic.output_kept:
-        assert kept.traffic.steps.writeback_bits.sum() == 0
+    assert kept.steps.fetch_bits.sum() == after.read_bits("dram", "filter")
+    if kept.layout.output_kept:
+        assert kept.steps.writeback_bits.sum() == 0
         assert not any(bits["write_bits"] for bits in after["dram"].values())
     else:
-        np.testing.assert_array_equal(kept.traffic.steps.writeback_bits, moved.traffic.steps.writeback_bits)
-    np.testing.assert_array_equal(kept.traffic.steps.store_bits, moved.traffic.steps.store_bits)
-    np.testing.assert_array_equal(kept.traffic.steps.load_bits, moved.traffic.steps.load_bits)
+        np.testing.assert_array_equal(kept.steps.writeback_bits, moved.steps.writeback_bits)
+    np.testing.assert_array_equal(kept.steps.store_bits, moved.steps.store_bits)
+    np.testing.assert_array_equal(kept.steps.load_bits, moved.steps.load_bits)
 
 
 @pytest.mark.parametrize("base", ["spikex", "ptb"])
@@ -242,12 +243,16 @@ def test_two_layers_cost_what_they_cost_alone(base: str) -> None:
     st.sampled_from(["int", "float"]),
 )
 def test_energy_is_linear_in_the_counts(bits: list[int], counts: list[int], datapath: Any) -> None:
-    model = EnergyModel.of(load_accelerator("spikex"))
+    model = energy_model(load_accelerator("spikex"))
+
+    counters = list(product(LEVELS, (READ, WRITE), TENSORS))
 
     def energy(times: int) -> Any:
-        accesses = Accesses(np.array(bits, np.int64).reshape(4, 5, 2) * times)
-        operations = Operations(accumulations=counts[0] * times, lif_updates=counts[1] * times)
-        return model.energy(accesses, operations, datapath, 1000 * times)
+        moved = {counter: number * times for counter, number in zip(counters, bits, strict=True)}
+        operations = Operations(
+            accumulations=counts[0] * times, lif_updates=counts[1] * times, comparisons=counts[1] * times
+        )
+        return model.energy(Counts(moved) + operations.alu(datapath), 1000 * times)
 
     once, thrice = energy(1), energy(3)
     assert thrice.total_pj == pytest.approx(3 * once.total_pj, rel=1e-9)
@@ -278,9 +283,8 @@ def test_the_same_input_gives_the_same_results(base: str, engine: str, tmp_path:
 
 
 def arrays_in(record: Any) -> dict[str, NDArray[Any]]:
-    """Arrays among the fields of a dataclass."""
-    values = {item.name: getattr(record, item.name) for item in fields(record)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    """Arrays among the fields of an object."""
+    return {name: value for name, value in vars(record).items() if isinstance(value, np.ndarray)}
 
 
 @pytest.mark.parametrize("scheduler", ["spikex", "ptb"])
@@ -298,12 +302,13 @@ def test_counters_are_int64(scheduler: str, data: st.DataObject) -> None:
         "taps": np.int32,
         "hits": np.int32,
         "words": np.int32,
+        "streamed": np.uint8,
     }
-    for record in (done.schedule, done.spikes, done.found, done.traffic.steps, done.durations, done.ends):
+    for record in (done.schedule, done.spikes, done.found, done.steps, done.durations, done.ends):
         for name, array in arrays_in(record).items():
             assert array.dtype == narrow.get(name, np.int64), (type(record).__name__, name)
-    assert done.traffic.accesses.bits.dtype == np.int64
-    for name, count in vars(done.traffic.operations).items():
+    assert {type(number) for number in done.layout.accesses.counts.values()} <= {int}
+    for name, count in vars(done.layout.operations).items():
         assert type(count) is int, name
 
 
@@ -315,20 +320,19 @@ def test_large_counts_do_not_wrap() -> None:
     done = run(workload, load_accelerator("spikex", keys))
     accumulations = channels * inputs * timesteps
     updates = channels * timesteps
-    assert done.traffic.operations.accumulations == accumulations == 2**36
-    assert done.traffic.operations.dense_accumulations == accumulations
+    assert done.layout.operations.accumulations == accumulations == 2**36
+    assert done.layout.operations.dense_accumulations == accumulations
     psum_bits = accumulations * 24 + updates * (24 + 16)
-    assert done.traffic.accesses.read_bits("rf", "psum") == psum_bits
+    assert done.layout.accesses.read_bits("rf", "psum") == psum_bits
     assert psum_bits > 2**40
-    assert done.traffic.accesses.write_bits("dram", "ofmap") == updates
+    assert done.layout.accesses.write_bits("dram", "ofmap") == updates
 
 
 def test_durations_of_large_transfers_do_not_wrap() -> None:
     bits = np.array([0, 1, 2**40, 2**56], np.int64)
-    steps = Steps(**{item.name: bits for item in fields(Steps)})
     arch = load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.123457, "clock_mhz": 333.333})
     rate = arch.dram_bits_per_cycle
-    durations = durations_of(Program(((steps, 1),)), arch)
+    durations = durations_of(program_of(**dict.fromkeys((*COLUMNS, "array_cycles"), bits)), arch)
     assert durations.fetch.tolist() == [
         -(-int(n) * rate.denominator // rate.numerator) for n in bits.tolist()
     ]
@@ -337,16 +341,16 @@ def test_durations_of_large_transfers_do_not_wrap() -> None:
 
 def test_a_layer_that_would_outlast_int64_is_refused() -> None:
     bits = np.full(8, 2**62, np.int64)
-    steps = Steps(**{item.name: bits for item in fields(Steps)})
     with pytest.raises(ConfigError, match="2\\^62 cycles"):
         durations_of(
-            Program(((steps, 1),)), load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.001})
+            program_of(**dict.fromkeys(COLUMNS, bits)),
+            load_accelerator("spikex", {"memory.dram.bandwidth_gb_s": 0.001}),
         )
 
 
 def test_a_negative_count_is_refused() -> None:
     log = AccessLog()
-    with pytest.raises(OverflowError):
+    with pytest.raises(InternalError, match=r"^internal error: glb read_bits of filter is -1; "):
         log.read("glb", "filter", -1)
-    with pytest.raises(OverflowError):
-        Accesses(np.full((4, 5, 2), -1, np.int64))
+    with pytest.raises(InternalError, match="lbuf read_bits of psum is -93240"):
+        Counts({("lbuf", "read_bits", "psum"): -93240})

@@ -42,7 +42,7 @@ def observed(workload: Workload, done: Run, arch: Accelerator) -> RegisterResult
 
 def tile_cycles(done: Run) -> list[int]:
     """Array cycles of every tile, row groups outermost."""
-    steps, tiles = done.traffic.steps, len(done.schedule.tiles)
+    steps, tiles = done.steps, len(done.schedule.tiles)
     cycles = np.zeros(tiles * len(done.schedule.groups.sizes), np.int64)
     np.add.at(cycles, steps.group * tiles + steps.tile, steps.array_cycles)
     return cycles.tolist()
@@ -53,11 +53,11 @@ def package_counts(done: Run, arch: Accelerator, datapath: str) -> dict[str, Any
     weight, psum, potential = (
         (32, 32, 32) if datapath == "float" else (arch.weight_bits, arch.psum_bits, arch.potential_bits)
     )
-    operations, accesses = done.traffic.operations, done.traffic.accesses
+    operations, accesses = done.layout.operations, done.layout.accesses
     outgoing_tags = accesses.write_bits("dram", "tag")
     return {
         "mode": done.schedule.mode,
-        "compute_cycles": done.traffic.compute_cycles,
+        "compute_cycles": done.layout.compute_cycles,
         "tile_cycles": tile_cycles(done),
         "batches": operations.batches,
         "ntwus": operations.ntwus,
@@ -106,7 +106,7 @@ def assert_same(workload: Workload, base: str, keys: dict[str, Any]) -> Run:
     assert got.keys() == want.keys()
     for key, value in want.items():
         assert got[key] == value, key
-    spikes, adds = outputs(workload, arch, done.schedule, done.spikes)
+    spikes, adds = outputs(workload, arch, done.schedule)
     np.testing.assert_array_equal(spikes, result.outputs)
     assert adds == result.spikes_added
     return done
@@ -135,7 +135,7 @@ def test_the_array_does_what_the_registers_do(base: str, data: st.DataObject) ->
     keys["potential_bits"] = data.draw(st.sampled_from([16, 16, 7, 3]))
     done = assert_same(workload, base, keys)
     event(f"mode {done.schedule.mode}")
-    event(f"leak caught up: {done.traffic.operations.leak_catchups > 0}")
+    event(f"leak caught up: {done.layout.operations.leak_catchups > 0}")
     event(f"several tiles: {len(done.schedule.tiles) > 1}")
 
 
@@ -146,9 +146,9 @@ def test_packed_taps_share_slots_as_in_the_registers(data: st.DataObject) -> Non
     keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays(DRAINING))}
     keys |= data.draw(tilings())
     done = assert_same(workload, "ptb", {**keys, "stsap": True})
-    unpacked = run(workload, load_accelerator("ptb", keys)).traffic.compute_cycles
-    assert done.traffic.compute_cycles <= unpacked
-    event(f"packing saves cycles: {done.traffic.compute_cycles < unpacked}")
+    unpacked = run(workload, load_accelerator("ptb", keys)).layout.compute_cycles
+    assert done.layout.compute_cycles <= unpacked
+    event(f"packing saves cycles: {done.layout.compute_cycles < unpacked}")
 
 
 # A convolution with a halo and a layer of neurons that are seldom active, in all combinations of the knobs.

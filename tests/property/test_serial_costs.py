@@ -16,9 +16,8 @@ import spikex_sim as sx
 from examples import examples
 from gemm_comparison import ENGINES, assert_same, sha256, trace_with
 from networks import NEURONS, conv, full, linear, trace_of
-from pipeline import oracle_config, schedule_of, widths
+from pipeline import laid_out, oracle_config, schedule_of
 from spikex_sim.core.errors import ConfigError, UnsupportedError
-from spikex_sim.schedules.issue import lay_out
 from strategies import PLENTY, Workload, level, make_weights, prefixed, workloads
 
 STEP_COLUMNS = {
@@ -131,9 +130,8 @@ def expected(want: dict[str, Any]) -> dict[str, Any]:
 
 def assert_steps(workload: Workload, arch: sx.Accelerator, want: dict[str, Any]) -> None:
     """Compare bits, array cycles and durations step by step."""
-    schedule, spikes = schedule_of(workload, arch)
-    traffic, durations = lay_out(schedule, spikes, widths(workload, arch), arch)
-    for part, names in ((traffic.steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
+    _, durations, steps = laid_out(schedule_of(workload, arch)[0], workload, arch)
+    for part, names in ((steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
         for ours, theirs in names.items():
             assert getattr(part, ours).tolist() == [step[theirs] for step in want["steps"]], theirs
 

@@ -31,11 +31,11 @@ def test_silence_costs_no_work(stream: str, tile: str, workload: Workload, tws: 
         np.zeros(workload.spec.weight_shape),
     )
     done = run(silent, load_accelerator("spikex", {"tws": tws, "stream": stream, "mapping.tile": tile}))
-    assert done.traffic.operations == Operations(
-        dense_accumulations=done.traffic.operations.dense_accumulations
+    assert done.layout.operations == Operations(
+        dense_accumulations=done.layout.operations.dense_accumulations
     )
-    assert done.traffic.compute_cycles == 0
-    for level, tensor, read_bits, write_bits in done.traffic.accesses.rows():
+    assert done.layout.compute_cycles == 0
+    for level, tensor, read_bits, write_bits in done.layout.accesses.rows():
         assert (read_bits == write_bits == 0) or (tensor == "tag" and level != "rf"), (level, tensor)
 
 
@@ -51,8 +51,8 @@ def test_where_all_is_active_spikex_reads_the_weights_that_ptb_reads(
     spikex = run(busy, load_accelerator("spikex", keys | {"dispatch": "temporal"}))
     ptb = run(busy, load_accelerator("ptb", keys))
     if spikex.schedule.active.all():  # no position lies wholly in the padding
-        read = spikex.traffic.accesses.read_bits("lbuf", "filter")
-        assert read == ptb.traffic.accesses.read_bits("lbuf", "filter")
+        read = spikex.layout.accesses.read_bits("lbuf", "filter")
+        assert read == ptb.layout.accesses.read_bits("lbuf", "filter")
         # In closed form: each weight inside the map is read once for every run of `cols` windows.
         layer, runs = full(busy.layer), -(-spikex.spikes.windows // cols)
         taps = (
@@ -85,8 +85,8 @@ def test_twice_the_time_takes_twice_the_cycles(
     )  # fmt: skip
     # Fill and drain, once per row group, do not grow.
     skew = sum(rows - 1 + cols - 1 for rows in once.schedule.groups.sizes) if once.schedule.batches else 0
-    assert twice.traffic.compute_cycles - skew == 2 * (once.traffic.compute_cycles - skew)
-    assert twice.traffic.operations.accumulations == 2 * once.traffic.operations.accumulations
+    assert twice.layout.compute_cycles - skew == 2 * (once.layout.compute_cycles - skew)
+    assert twice.layout.operations.accumulations == 2 * once.layout.operations.accumulations
 
 
 @examples(40)
@@ -99,7 +99,7 @@ def test_ptb_owes_no_leak(workload: Workload, data: st.DataObject) -> None:
             results.append(run(workload, load_accelerator("ptb", keys | {"leak_catchup_cycles": cycles})))
         except ConfigError:
             return
-    assert results[0].traffic.operations.leak_catchups == 0
+    assert results[0].layout.operations.leak_catchups == 0
     assert results[0].ends.cycles == results[1].ends.cycles
 
 
@@ -113,8 +113,8 @@ def test_additions_do_not_depend_on_the_schedule(scheduler: str, data: st.DataOb
     workload, keys, done = drawn
     arch = load_accelerator(scheduler, keys)
     serial = run(workload, load_accelerator("spikex", {"tws": 1, "mapping.tile": "layer"}))
-    assert done.traffic.operations.accumulations == serial.traffic.operations.accumulations
-    assert outputs(workload, arch, done.schedule, done.spikes)[1] == serial.traffic.operations.accumulations
+    assert done.layout.operations.accumulations == serial.layout.operations.accumulations
+    assert outputs(workload, arch, done.schedule)[1] == serial.layout.operations.accumulations
 
 
 def test_windows_of_one_time_point_are_time_serial() -> None:
@@ -122,5 +122,5 @@ def test_windows_of_one_time_point_are_time_serial() -> None:
     spikes = make_spikes((4, 20), "medium", 31)
     done = run(Workload(layer, spikes, np.ones((3, 4), np.int8)), load_accelerator("spikex", {"tws": 1}))
     busy = spikes.any(axis=0)
-    assert done.traffic.operations.ntwus == 3 * busy.sum()
-    assert done.traffic.operations.lif_updates == 3 * busy.sum()
+    assert done.layout.operations.ntwus == 3 * busy.sum()
+    assert done.layout.operations.lif_updates == 3 * busy.sum()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spikex_sim as sx
-from spikex_sim.explore.tws_search import TwsSpace, search_tws
+from spikex_sim.explore.tws_search import TwsSpace
 from study_traces import a_trace
 
 NEURON = {"threshold": 12, "leak_shift": 3}
@@ -71,7 +71,10 @@ def test_exhaustive_is_brute_force(
 def test_searches_beside_each_other() -> None:
     trace = a_trace()
     space = TwsSpace(trace, choices=[1, 2, 4, 8])
-    exhaustive, drawn, uniform, given_one = search_tws(space, (2, 8), seed=3)
+    exhaustive, drawn, uniform, given_one = space.search((2, 8), seed=3)
+    assert sx.search_tws(trace, choices=[1, 2, 4, 8], given=(2, 8), seed=3).found == (
+        exhaustive, drawn, uniform, given_one
+    )  # fmt: skip
     assert [one.method for one in (exhaustive, drawn, uniform, given_one)] == [
         "exhaustive", "random", "uniform", "given"
     ]  # fmt: skip

@@ -68,11 +68,11 @@ def test_a_drawing_has_the_cycles_that_are_simulated(name: str) -> None:
 def test_a_drawing_has_the_work_that_is_simulated(name: str) -> None:
     """Cycles of PEs by phase, and inputs that meet weights, are the counts of the simulator."""
     drawing, case = blocks.drawing_of(name), blocks.Case.of(name)
-    done = case.traffic.operations
+    done = case.layout.operations
     spent: Counter[str] = Counter()
     for block in drawing.blocks:
         spent[block.phase] += block.stop - block.start
-    assert len(drawing.hits) == len(set(drawing.hits)) == case.traffic.additions
+    assert len(drawing.hits) == len(set(drawing.hits)) == case.layout.additions
     working = [block for block in drawing.blocks if block.phase == "integrate"]
     for pe, cycle in drawing.hits:
         assert any(block.pe == pe and block.start <= cycle < block.stop for block in working)
@@ -186,7 +186,7 @@ def test_index_has_the_counts_of_the_drawings() -> None:
         issued, cycles, additions, hits = found
         assert issued.split()[0] == str(len(drawing.units))
         assert int(cycles) == drawing.cycles
-        assert int(additions) == case.traffic.operations.accumulations
+        assert int(additions) == case.layout.operations.accumulations
         assert int(hits) == len(drawing.hits)
 
 

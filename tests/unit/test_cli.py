@@ -110,7 +110,7 @@ class TestRun:
             stalls = [100 * layer.stalls[cause] / layer.cycles for cause in layer.stalls]
             shares = [100 * layer.compute_cycles / layer.cycles, *stalls]
             assert [*start, *(f"{share:.1f}" for share in shares)] in rows
-            parts = [layer.energy_pj[part] / 1e3 for part in ("alu", "rf", "lbuf", "glb", "dram")]
+            parts = [layer.energy_pj_by[part] / 1e3 for part in ("alu", "rf", "lbuf", "glb", "dram")]
             energies = [*parts, sum(parts), sum(parts[:4])]
             assert [layer.name, *(f"{nj:,.4f}" for nj in energies)] in rows
             counts = [layer.ntwus, layer.batches, layer.streamed_taps, layer.accumulations]

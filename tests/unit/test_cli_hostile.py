@@ -18,7 +18,7 @@ import pytest
 import spikex_sim as sx
 from command import Outcome, environment, files_under, is_mistake, process, spikex, succeed
 from spikex_sim.cli import show
-from spikex_sim.core.counts import Accesses, Operations, Stalls
+from spikex_sim.core.counts import Counts, Operations, Stalls
 from spikex_sim.costs.energy import Energy
 from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import simulate
@@ -53,15 +53,17 @@ def enlarged(result: RunResult, factor: int) -> RunResult:
 
     def grown(layer: LayerResult) -> LayerResult:
         operations = {key: factor * getattr(layer.operations, key) for key in Operations.__dataclass_fields__}
-        energy = Energy(*({k: v * factor for k, v in part.items()} for part in (
-            layer.energy.components, layer.energy.uses, layer.energy.leakage)))  # fmt: skip
+        parts = (layer.energy_pj_by, layer.energy_by_use_pj, layer.leakage_pj)
+        energy = Energy(
+            *({k: v * factor for k, v in part.items()} for part in parts), layer.energy.off_chip_pj * factor
+        )
         return replace(
             layer,
             cycles=layer.cycles * factor,
             compute_cycles=layer.compute_cycles * factor,
             stalls=Stalls(**{cause: factor * cycles for cause, cycles in layer.stalls.items()}),
             operations=Operations(**operations),
-            accesses=Accesses(layer.accesses.bits * factor),
+            counts=Counts({counter: number * factor for counter, number in layer.counts.items()}),
             energy=energy,
             steps=layer.steps * factor,
             input_spikes=(layer.input_spikes or 0) * factor,

@@ -70,7 +70,7 @@ class TestAll:
         for arch in archs:
             totals = sx.simulate("t.npz", arch).totals
             levels = ["alu", "rf", "glb", "dram"] if arch == "sata" else ["alu", "rf", "lbuf", "glb", "dram"]
-            wanted = [totals.energy.components[level] for level in levels]
+            wanted = [totals.energy_pj_by[level] for level in levels]
             assert parts[arch] == [joules(pj) for pj in (*wanted, totals.energy_pj)]
             factors = (totals.estimate_factor, totals.estimate_factor_on_chip)
             known = [] if totals.estimate_pj is None else [joules(totals.estimate_pj)]

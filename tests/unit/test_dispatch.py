@@ -12,16 +12,16 @@ from networks import linear
 from pipeline import Run, outputs, run
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.tags import window_spikes
-from spikex_sim.schedules.ntwu.schedule import (
-    AgileDispatch,
+from spikex_sim.schedules.base import RowGroups
+from spikex_sim.schedules.dispatch.agile import AgileDispatch
+from spikex_sim.schedules.ntwu.packing import (
     Packing,
-    RowGroups,
-    Schedule,
     TileShape,
     cut_tiles,
     pack_by_position,
     pack_by_window,
 )
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 
@@ -77,7 +77,7 @@ def test_tiles_cut_positions_outside_and_windows_inside() -> None:
 def test_a_schedule_concatenates_the_packings_of_its_tiles() -> None:
     # 3 positions, windows 0 to 2 and 3 to 4 in a tile each; batches of 2.
     spikes = window_spikes(np.packbits(np.zeros((3, 10), bool), axis=-1), 10, 2)
-    schedule = Schedule.of(
+    schedule = NtwuSchedule.of(
         Geometry(1, 3, 1, 1, 1, 1, 1, 0, 0, 3, 1),
         RowGroups(8, 1),
         spikes,
@@ -94,9 +94,6 @@ def test_a_schedule_concatenates_the_packings_of_its_tiles() -> None:
     assert schedule.position.tolist() == [0, 2, 0, 2, 0, 0, 2]
     assert schedule.window.tolist() == [0, 1, 2, 2, 3, 4, 4]
     assert schedule.batches == 4
-    assert schedule.columns.tolist() == [2, 2, 2, 1]
-    # Position 0 skips window 1, position 2 skips window 3; the first windows of each skip nothing.
-    assert schedule.skipped_windows().tolist() == [-1, -1, 1, 0, 0, 0, 1]
 
 
 def test_row_groups() -> None:
@@ -125,15 +122,15 @@ def test_one_batch_from_dram_to_dram() -> None:
     without skew. The way back takes 4 spike bits and a tag, 1 cycle each.
     """
     done = fully_connected([[0, 0, 0, 0], [1, 0, 1, 0]], tws=4)
-    steps = done.traffic.steps
+    steps = done.steps
     assert (steps.fetch_bits[0], steps.load_bits[0], steps.store_bits[0]) == (13, 13, 5)
     ends = done.ends
     times = [ends.fetch, ends.load, ends.compute, ends.store, ends.writeback]
     assert [array.tolist() for array in times] == [[1], [2], [10], [11], [12]]
     assert dict(done.stalls) == {"dram": 1, "glb": 1, "lbuf": 0, "drain": 2}
-    assert done.traffic.compute_cycles == 8
+    assert done.layout.compute_cycles == 8
     # 1 weight, 1 word and 1 tag are read; the potential is written at the end and never read.
-    assert done.traffic.accesses["lbuf"] == {
+    assert done.layout.accesses["lbuf"] == {
         "filter": {"read_bits": 8, "write_bits": 8},
         "ifmap": {"read_bits": 4, "write_bits": 4},
         "ofmap": {"read_bits": 4, "write_bits": 4},
@@ -141,7 +138,7 @@ def test_one_batch_from_dram_to_dram() -> None:
         "tag": {"read_bits": 2, "write_bits": 2},  # one for the array, one on its way out
     }
     # 2 additions and 4 updates: 24-bit partial sums, 16-bit potentials.
-    assert done.traffic.accesses["rf"]["psum"] == {
+    assert done.layout.accesses["rf"]["psum"] == {
         "read_bits": 2 * 24 + 4 * (24 + 16), "write_bits": 2 * 24 + 4 * 16,
     }  # fmt: skip
 
@@ -157,40 +154,39 @@ def test_leak_owed_across_two_batches() -> None:
     for catchup, cycles in ((1, 4 + 6), (3, 4 + 10), (0, 4 + 4)):
         keys = {"tws": 2, "array.cols": 1, "dispatch": "temporal", "leak_catchup_cycles": catchup}
         done = fully_connected(spikes, **keys)
-        assert done.traffic.compute_cycles == cycles
-        assert done.traffic.operations.leak_catchups == 2
-        assert done.traffic.accesses["lbuf"]["psum"] == {"read_bits": 16, "write_bits": 32}
-    assert done.schedule.skipped_windows().tolist() == [-1, 2]
-    assert fully_connected(spikes, "ptb", tws=2).traffic.operations.leak_catchups == 0
+        assert done.layout.compute_cycles == cycles
+        assert done.layout.operations.leak_catchups == 2
+        assert done.layout.accesses["lbuf"]["psum"] == {"read_bits": 16, "write_bits": 32}
+    assert fully_connected(spikes, "ptb", tws=2).layout.operations.leak_catchups == 0
 
 
 def test_leak_owed_within_a_batch() -> None:
     # Windows 0, 3 and 4 in one batch: 3 x 2 update cycles and 2 owed; 0 | 3, 4 are two runs of windows, each
     # written once, of which the second is read. 2 cycles for the tap, skew 2.
     done = fully_connected([[1, 0, 0, 0, 0, 0, 1, 0, 1, 0]], tws=2, **{"array.cols": 4})
-    assert done.traffic.compute_cycles == 2 + (3 * 2 + 2) + 2
-    assert done.traffic.accesses["lbuf"]["psum"] == {"read_bits": 16, "write_bits": 32}
+    assert done.layout.compute_cycles == 2 + (3 * 2 + 2) + 2
+    assert done.layout.accesses["lbuf"]["psum"] == {"read_bits": 16, "write_bits": 32}
 
 
 def test_a_neuron_that_was_never_active_owes_nothing() -> None:
     done = fully_connected([[0, 0, 0, 0, 0, 0, 1, 0]], tws=2)
-    assert done.traffic.operations.leak_catchups == 0
-    assert done.traffic.compute_cycles == 2 + 2
-    assert done.traffic.accesses["lbuf"]["psum"] == {"read_bits": 0, "write_bits": 16}
+    assert done.layout.operations.leak_catchups == 0
+    assert done.layout.compute_cycles == 2 + 2
+    assert done.layout.accesses["lbuf"]["psum"] == {"read_bits": 0, "write_bits": 16}
 
 
 def test_skew_is_paid_once_per_tile() -> None:
     # 3 rows; 5 windows in batches of 2, 2 and 1 columns: TWS for the tap, TWS a column; 2 + 1 skew.
     done = fully_connected([[1] * 10], channels=3, tws=2, **{"array.cols": 2})
-    assert done.traffic.compute_cycles == (2 + 4) + (2 + 4) + (2 + 2) + (3 - 1) + (2 - 1)
+    assert done.layout.compute_cycles == (2 + 4) + (2 + 4) + (2 + 2) + (3 - 1) + (2 - 1)
     # Rows x columns x cycles of the batch.
-    assert done.traffic.operations.pe_cycles == 3 * (2 * 6 + 2 * 6 + 1 * 4)
+    assert done.layout.operations.pe_cycles == 3 * (2 * 6 + 2 * 6 + 1 * 4)
 
 
 def test_accumulators_serve_several_time_points_a_cycle() -> None:
     for accumulators, per_tap in ((1, 5), (2, 3), (4, 2), (5, 1), (9, 1)):
         done = fully_connected([[1] * 5] * 3, tws=5, accumulators_per_pe=accumulators)
-        assert done.traffic.compute_cycles == 3 * per_tap + 5
+        assert done.layout.compute_cycles == 3 * per_tap + 5
 
 
 @pytest.mark.parametrize(("stream", "taps"), [("tap", 1), ("channel", 4), ("all", 8)])
@@ -201,11 +197,11 @@ def test_what_is_streamed(stream: str, taps: int) -> None:
     spikes[1, 0, 1, 2] = True
     workload = Workload(layer, spikes, np.ones((1, 2, 2, 2), np.int8))
     done = run(workload, load_accelerator("spikex", {"tws": 3, "stream": stream}))
-    assert done.traffic.operations.streamed_taps == taps
-    assert done.traffic.compute_cycles == 3 * taps + 3
+    assert done.layout.operations.streamed_taps == taps
+    assert done.layout.compute_cycles == 3 * taps + 3
     # One tag a streamed tap; the word only where its tag is set.
-    assert done.traffic.accesses["lbuf"]["ifmap"]["read_bits"] == 3
-    assert done.traffic.accesses["lbuf"]["tag"]["read_bits"] == taps + 1
+    assert done.layout.accesses["lbuf"]["ifmap"]["read_bits"] == 3
+    assert done.layout.accesses["lbuf"]["tag"]["read_bits"] == taps + 1
 
 
 def test_stsap_packs_first_fit() -> None:
@@ -214,11 +210,11 @@ def test_stsap_packs_first_fit() -> None:
     words = [{0}, {0, 1}, {1}, {2}, {0}]
     spikes = [[1 if w in tap else 0 for w in range(3) for _ in range(2)] for tap in words]
     packed, plain = (fully_connected(spikes, "ptb", tws=2, stsap=stsap) for stsap in (True, False))
-    assert packed.traffic.compute_cycles == 3 * 2 + 3 * 2 + 2
-    assert plain.traffic.compute_cycles == 5 * 2 + 3 * 2 + 2
+    assert packed.layout.compute_cycles == 3 * 2 + 3 * 2 + 2
+    assert plain.layout.compute_cycles == 5 * 2 + 3 * 2 + 2
     # Every packed tap's weight counts.
-    assert packed.traffic.operations.streamed_taps == plain.traffic.operations.streamed_taps == 5
-    assert packed.traffic.accesses == plain.traffic.accesses
+    assert packed.layout.operations.streamed_taps == plain.layout.operations.streamed_taps == 5
+    assert packed.layout.accesses == plain.layout.accesses
 
 
 def test_outputs_of_a_neuron_worked_out_by_hand() -> None:
@@ -229,6 +225,6 @@ def test_outputs_of_a_neuron_worked_out_by_hand() -> None:
     for tws in (1, 2, 4, 6):
         arch = load_accelerator("spikex", {"tws": tws})
         done = run(workload, arch)
-        fired, adds = outputs(workload, arch, done.schedule, done.spikes)
+        fired, adds = outputs(workload, arch, done.schedule)
         assert fired[0].tolist() == [False, True, False, False, False, True]
         assert adds == 5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -187,11 +189,16 @@ def test_glossary_has_every_printed_column(
     assert columns - keys_of(printed, 1) - {"spikex", "spikex-lop", "tws"} == set()
 
 
+def test_tables_of_the_glossary_are_up_to_date() -> None:
+    page = read("glossary.md")
+    assert page_maker("glossary").rewritten(page) == page, "run python scripts/make_glossary_page.py"
+
+
 # --- (b) the configuration page --------------------------------------------------------------------
 
 
-def page_maker() -> ModuleType:
-    spec = spec_from_file_location("make_configuration_page", ROOT / "scripts/make_configuration_page.py")
+def page_maker(page: str) -> ModuleType:
+    spec = spec_from_file_location(f"make_{page}_page", ROOT / f"scripts/make_{page}_page.py")
     assert spec and spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -200,7 +207,9 @@ def page_maker() -> ModuleType:
 
 def test_table_of_configuration_keys_is_up_to_date() -> None:
     page = read("configuration.md")
-    assert page_maker().rewritten(page) == page, "run python scripts/make_configuration_page.py"
+    assert page_maker("configuration").rewritten(page) == page, (
+        "run python scripts/make_configuration_page.py"
+    )
     rows = {cells(line)[0]: cells(line)[1] for line in page.splitlines() if line.startswith("| `")}
     for key, _, default in describe_keys():
         shown = str(default).lower() if isinstance(default, bool) else str(default)
@@ -389,12 +398,40 @@ def test_house_is_the_one_that_is_checked() -> None:
     """The layers on the page are those of the import contract."""
     configured = section_of_setup("importlinter:contract:layers")
     wanted = [set(re.findall(r"spikex_sim\.(\w+)", line)) for line in configured if "spikex_sim." in line]
-    house = blocks(section(read("extending.md"), "The house"), "")[0]
+    house = blocks(section(read("architecture.md"), "The house"), "")[0]
     drawn = [set(re.findall(r"\w+", re.split(r"\s{2,}", line)[0])) for line in house.splitlines()]
     assert drawn[0] == wanted[0] | wanted[1]
     assert drawn[1:] == wanted[2:]
-    for name in re.findall(r"`([\w/]+\.py)`", section(read("extending.md"), "The house")):
-        assert (ROOT / "spikex_sim" / name).is_file()
+
+
+def test_the_path_of_one_layer_is_made_of_functions_that_exist() -> None:
+    path = section(read("architecture.md"), "The path of one layer")
+    table = "\n".join(row for row in path.splitlines() if row.startswith("| "))
+    named = re.findall(r"`(spikex_sim\.[\w.]+)`", table)
+    assert len(named) > 10
+    for name in named:
+        assert callable(resolved(name)), name
+    for file in re.findall(r"`(spikex_sim/[\w/]+(?:\.py)?/?)`", read("architecture.md")):
+        assert (ROOT / file).exists(), file
+
+
+def resolved(name: str) -> Any:
+    """Object of a dotted name: a module, then attributes."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        if find_spec_of(".".join(parts[:length])):
+            found: Any = importlib.import_module(".".join(parts[:length]))
+            for attribute in parts[length:]:
+                found = getattr(found, attribute)
+            return found
+    raise AssertionError(name)
+
+
+def find_spec_of(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def section_of_setup(name: str) -> list[str]:

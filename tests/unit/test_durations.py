@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
-import numpy as np
 import pytest
 
-from spikex_sim.schedules.steps import Program, Steps, durations_of
+from pipeline import program_of
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.timing.durations import durations_of
 from spikex_sim.timing.engine import Durations
 
 
 def durations(keys: dict[str, Any] | None = None, **columns: list[int]) -> Durations:
     """Durations of steps in which all that is not given is 0."""
-    length = len(next(iter(columns.values())))
-    zeros = {item.name: [0] * length for item in fields(Steps)}
-    columns.setdefault("writeback_bits", columns.get("store_bits", zeros["store_bits"]))
-    steps = Steps(**{name: np.array(values, np.int64) for name, values in (zeros | columns).items()})
-    return durations_of(Program(((steps, 1),)), load_accelerator("spikex", keys or {}))
+    columns.setdefault("writeback_bits", columns.get("store_bits", [0] * len(next(iter(columns.values())))))
+    return durations_of(program_of(**columns), load_accelerator("spikex", keys or {}))
 
 
 def test_the_defaults() -> None:

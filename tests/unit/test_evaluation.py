@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,20 +22,8 @@ from spikex_sim.sources.synth import (
     pool_or,
     seed_of_stream,
 )
-from spikex_sim.sources.trained import TrainedNetwork, save_trained
-from study_traces import LABELS, SPIKES, WEIGHTS, T, a_trace, outputs_of
-
-TRACE = a_trace()
-
-
-def network(variant: Any = "ht", tws: tuple[int, ...] | None = None) -> TrainedNetwork:
-    weights = {index: weight for index, weight in enumerate(WEIGHTS) if weight is not None}
-    return TrainedNetwork(f"s-{variant}", "s", variant, T, TRACE.layers, weights, tws=tws)
-
-
-def samples(count: int = len(LABELS)) -> LabelledSamples:
-    which = [number % len(LABELS) for number in range(count)]
-    return LabelledSamples(tuple(LABELS[one] for one in which), lambda n: SPIKES[which[n]], "six")
+from spikex_sim.sources.trained import save_trained
+from study_traces import LABELS, SPIKES, T, a_trace, network, outputs_of, samples
 
 
 def test_the_class_is_the_output_with_the_most_spikes_the_lowest_of_several() -> None:
@@ -63,7 +50,7 @@ def test_costs_are_those_of_replays_one_by_one() -> None:
     products = [alone[number % 6].totals.edp_js for number in range(count)]
     assert found.mean("edp_js") == pytest.approx(np.mean(products))
     assert found.median("edp_js") == pytest.approx(np.median(products))
-    per_layer = [[run.layers[index].energy.total_pj for run in alone] for index in (0, 2)]
+    per_layer = [[run.layers[index].energy_pj for run in alone] for index in (0, 2)]
     for layer, energies in zip(found.layers, per_layer, strict=True):
         wanted = np.mean([energies[number % 6] for number in range(count)])
         assert layer.energy_pj == pytest.approx(wanted)
@@ -86,7 +73,7 @@ def test_window_sizes() -> None:
     assert evaluate(network("has", (2, 3)), samples(), "ptb").tws == (2, 3)
     assert evaluate(network("has", (2, 3)), samples(), tws=[5, 1]).tws == (5, 1)
     assert evaluate(network("has", (2, 3)), samples(), overrides={"tws": 6}).tws == (6, 6)
-    best = sx.simulate(TRACE, "ptb")
+    best = sx.simulate(a_trace(), "ptb")
     assert evaluate(network(), samples(), "ptb").tws == tuple(
         layer.tws for layer in best.layers if layer.tws is not None
     )
@@ -243,11 +230,11 @@ class TestCommand:
             ("evaluate nope", "nope-base"),
             ("evaluate nope.npz", "nope.npz"),
             ("evaluate has.npz --variant ht --data six.npz", "variant has"),
-            ("evaluate has.npz --variant best --data six.npz", "--variant"),
+            ("evaluate has.npz --variant best --data six.npz", "variant"),
             ("evaluate has.npz", "none are emulated"),
             ("evaluate has.npz --data none.npz", "none.npz"),
             ("evaluate has.npz --data six.npz --tws 1,2,3", "3 window sizes"),
-            ("evaluate has.npz --data six.npz --step-ms 0", "--step-ms"),
+            ("evaluate has.npz --data six.npz --step-ms 0", "step_ms"),
             ("evaluate has.npz --data six.npz --split some", "split"),
             ("search-tws has.npz --data six.npz --compare 1", "lists 1"),
             ("search-tws has.npz --data six.npz --tws 1,99", "1 to 13"),

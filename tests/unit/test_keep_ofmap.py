@@ -101,7 +101,7 @@ def assert_kept(trace: sx.Trace, base: str, kept: list[bool], **keys: Any) -> No
         assert {key: value for key, value in found.mapping.items() if key not in APART} == rest
         # Steps are the same and transfers no longer: nothing ends later.
         assert found.cycles <= was.cycles
-        assert found.energy.components["dram"] == pytest.approx(
+        assert found.energy_pj_by["dram"] == pytest.approx(
             8 * sum(sum(bits.values()) for bits in counts_of(found)["dram"].values())
         )
 
@@ -146,7 +146,7 @@ class TestWhichStay:
         assert_kept(a_trace(), base, [True, True, False], **slow)
         keys = {"tws": TWS} | slow | KEEP
         fast, event = (sx.simulate(a_trace(), base, overrides=keys, engine=e) for e in ("fast", "event"))
-        assert [layer.counts() for layer in fast.layers] == [layer.counts() for layer in event.layers]
+        assert [layer.to_dict() for layer in fast.layers] == [layer.to_dict() for layer in event.layers]
         assert fast.totals.cycles < sum(layer.cycles for layer in layers_of(a_trace(), base, **slow))
 
 
@@ -209,11 +209,11 @@ def test_an_automatic_window_size_sees_what_stays(base: str) -> None:
             edp[size] = layers_of(a_trace(), base, tws=tried, **KEEP)[index].edp_js
         assert sizes[index] == min(edp, key=lambda size: (edp[size], size))
     fixed = layers_of(a_trace(), base, tws=sizes, **KEEP)
-    assert [layer.counts() for layer in chosen] == [layer.counts() for layer in fixed]
+    assert [layer.to_dict() for layer in chosen] == [layer.to_dict() for layer in fixed]
     assert [layer.mapping["glb_ofmap"].split()[0] for layer in chosen] == ["kept", "kept", "sent"]
 
 
 @pytest.mark.parametrize("base", ["systolic-os", "systolic-ws", "sata-on-spikex"])
 def test_other_machines_do_not_ask(base: str) -> None:
     before, after = (layers_of(a_trace(), base, tws=1, **keys) for keys in ({}, KEEP))
-    assert [layer.counts() for layer in before] == [layer.counts() for layer in after]
+    assert [layer.to_dict() for layer in before] == [layer.to_dict() for layer in after]

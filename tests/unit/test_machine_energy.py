@@ -145,8 +145,8 @@ def assert_energy(data: dict[str, Any], logic: Callable[..., dict[str, float]], 
     for layer in data["layers"]:
         kept, leakage_mw = memories(data, layer)
         energy = kept | logic(data, layer, *args)
-        assert layer["energy_pj"] == pytest.approx(energy)
-        assert layer["energy_total_pj"] == pytest.approx(sum(energy.values()))
+        assert layer["energy_pj_by"] == pytest.approx(energy)
+        assert layer["energy_pj"] == pytest.approx(sum(energy.values()))
         assert layer["energy_on_chip_pj"] == pytest.approx(sum(energy[part] for part in INSIDE))
         assert sum(layer["energy_by_use_pj"].values()) == pytest.approx(sum(energy.values()))
         leaked = {name: mw * layer["seconds"] * 1e9 for name, mw in leakage_mw.items()}  # 1 mJ is 1e9 pJ
@@ -159,7 +159,7 @@ def assert_energy(data: dict[str, Any], logic: Callable[..., dict[str, float]], 
         assert layer["leakage_pj"] == pytest.approx(leaked)
         assert min(layer["accumulations"], layer["comparisons"], layer["seconds"]) > 0
         totals = {part: totals[part] + energy[part] for part in totals}
-    assert data["totals"]["energy_by_component_pj"] == pytest.approx(totals)
+    assert data["totals"]["energy_pj_by"] == pytest.approx(totals)
 
 
 class TestDefaultTable:
@@ -189,7 +189,7 @@ class TestDefaultTable:
     def test_counts_times_the_table(self, arch: str, overrides: dict[str, Any], datapath: str) -> None:
         data = sx.simulate(a_trace(datapath), arch, overrides=overrides).to_dict()
         assert_energy(data, default_table, datapath)
-        (lbuf,) = {layer["energy_pj"]["lbuf"] > 0 for layer in data["layers"]}
+        (lbuf,) = {layer["energy_pj_by"]["lbuf"] > 0 for layer in data["layers"]}
         assert lbuf == (overrides.get("memory.lbuf.bytes") != 0)
         assert "pe" not in data["totals"]["leakage_pj"]
         assert ("rf" in data["totals"]["leakage_pj"]) == ("memory.rf.bytes" in overrides)
@@ -199,20 +199,20 @@ class TestDefaultTable:
         registers, scratchpads = (
             sx.simulate(a_trace(), arch, overrides={"memory.rf.bytes": size}) for size in (0, 64)
         )
-        assert registers.totals.energy.leakage.keys() == {"glb", "lbuf"}
-        assert scratchpads.totals.energy.leakage.keys() == {"glb", "lbuf", "rf"}
+        assert registers.totals.leakage_pj.keys() == {"glb", "lbuf"}
+        assert scratchpads.totals.leakage_pj.keys() == {"glb", "lbuf", "rf"}
         for before, after in zip(registers.layers, scratchpads.layers, strict=True):
             assert (after.cycles, after.stalls, after.steps) == (before.cycles, before.stalls, before.steps)
             assert (after.accesses, after.operations) == (before.accesses, before.operations)
             for part in ("alu", "lbuf", "glb", "dram"):
-                assert after.energy.components[part] == before.energy.components[part]
+                assert after.energy_pj_by[part] == before.energy_pj_by[part]
             for level in ("glb", "lbuf"):
-                assert after.energy.leakage[level] == before.energy.leakage[level]
+                assert after.leakage_pj[level] == before.leakage_pj[level]
 
     def test_a_scratchpad_between_two_rows_is_interpolated(self) -> None:
         sizes = (64, 90, 128)
-        runs = [sx.simulate(a_trace(), overrides={"memory.rf.bytes": size}).totals.energy for size in sizes]
-        energies = [energy.components["rf"] for energy in runs]
+        runs = [sx.simulate(a_trace(), overrides={"memory.rf.bytes": size}).totals for size in sizes]
+        energies = [totals.energy_pj_by["rf"] for totals in runs]
         assert energies == sorted(energies) and len(set(energies)) == 3
         share = math.log(90 / 64) / math.log(128 / 64)
         assert energies[1] == pytest.approx(energies[0] + share * (energies[2] - energies[0]))
@@ -229,7 +229,7 @@ class TestDefaultTable:
         taps, outputs = 3 * 9, 36 * 9
         assert layer["multiplications"] == layer["accumulations"] == taps * outputs
         assert (layer["comparisons"], layer["lif_updates"]) == (outputs, 0)
-        assert layer["energy_pj"]["alu"] == pytest.approx(
+        assert layer["energy_pj_by"]["alu"] == pytest.approx(
             taps * outputs * (0.159348 + 0.13186) + outputs * 0.010991218
         )
 
@@ -250,7 +250,7 @@ class TestSata:
         data = sx.simulate(a_trace(), "sata", overrides=overrides).to_dict()
         assert_energy(data, published_power)
         for layer in data["layers"]:
-            assert layer["energy_pj"]["lbuf"] == layer["leakage_pj"]["lbuf"] == 0
+            assert layer["energy_pj_by"]["lbuf"] == layer["leakage_pj"]["lbuf"] == 0
             assert layer["accesses"]["rf"]["psum"]["read_bits"] > 0  # counted, but not charged
 
     @pytest.mark.parametrize("sharing", [2, 3, 4, 8, 100])
@@ -269,13 +269,13 @@ class TestSata:
             assert other["output_sha256"] == one["output_sha256"]
             same = ("accumulations", "lif_updates", "comparisons", "accesses")
             assert {key: other[key] for key in same} == {key: one[key] for key in same}
-            assert other["energy_pj"]["glb"] == one["energy_pj"]["glb"]
-            assert other["energy_pj"]["rf"] > one["energy_pj"]["rf"]
+            assert other["energy_pj_by"]["glb"] == one["energy_pj_by"]["glb"]
+            assert other["energy_pj_by"]["rf"] > one["energy_pj_by"]["rf"]
             more = other["cycles"] - one["cycles"]
             units = 16 * math.ceil(8 / sharing)
             changed = PJ_PER_MW * 0.01924 * 128 * more
             changed += PJ_PER_MW * 0.05625 * (units * other["cycles"] - 128 * one["cycles"])
-            assert other["energy_pj"]["alu"] - one["energy_pj"]["alu"] == pytest.approx(changed)
+            assert other["energy_pj_by"]["alu"] - one["energy_pj_by"]["alu"] == pytest.approx(changed)
 
     def test_sharing_costs_nothing_but_time_where_the_table_has_no_power(self) -> None:
         alone, shared = (
@@ -284,7 +284,7 @@ class TestSata:
         )
         for one, other in zip(alone["layers"], shared["layers"], strict=True):
             assert other["cycles"] > one["cycles"]
-            assert other["energy_pj"] == one["energy_pj"]
+            assert other["energy_pj_by"] == one["energy_pj_by"]
             assert other["leakage_pj"]["glb"] > one["leakage_pj"]["glb"]
 
     def test_rows_are_the_published_figures(self) -> None:

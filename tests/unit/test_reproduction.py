@@ -88,10 +88,10 @@ class TestPublished:
     def test_every_row_belongs_to_a_study(self) -> None:
         assert len(published()) == 39
         assert {row.figure for row in published()} == {"fig9", "fig10", "fig12", "fig13"}
-        for row_id, (figure, _) in measures.MEASURES.items():
+        for row_id, (figure, _) in measures.SCORED.items():
             (row,) = (row for row in published() if row.id == row_id)
             assert row.figure == figure
-        assert {row.id for row in published()} == set(measures.MEASURES)
+        assert {row.id for row in published()} == set(measures.SCORED)
 
 
 class TestMeasures:
@@ -191,7 +191,7 @@ class TestScorecard:
         assert scorecard.Line(row, value).status == status
 
     def test_has_a_reason_for_every_row_outside(self) -> None:
-        far = [scorecard.Line(row, 1000 * row.value) for row in published() if row.id in measures.MEASURES]
+        far = [scorecard.Line(row, 1000 * row.value) for row in published() if row.id in measures.SCORED]
         named = [line.row.id for line in far if line.reason]
         for start in scorecard.REASONS:
             assert any(row.startswith(start) for row in named), start

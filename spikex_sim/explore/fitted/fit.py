@@ -209,9 +209,7 @@ def _simulated(
             kept = giver is not None and _stays(giver, active, tws, arch)
             [cost] = single.run(Trace.from_arrays([layer], field >= threshold), arch, tws, [kept])
             found = cost.result
-            points.append(
-                Point(float(active.mean()), found.edp_js, found.energy.total_pj, float(found.cycles))
-            )
+            points.append(Point(float(active.mean()), found.edp_js, found.energy_pj, float(found.cycles)))
     return points
 
 

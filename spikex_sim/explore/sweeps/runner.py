@@ -13,7 +13,15 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.sweeps import pools
 from spikex_sim.explore.sweeps.grid import Axis, check_count, points
 from spikex_sim.explore.sweeps.store import SweepStore
-from spikex_sim.explore.sweeps.table import MEASURES, Row, check_parquet, labels_of, row_of, write_table
+from spikex_sim.explore.sweeps.table import (
+    COLUMNS,
+    Row,
+    SweepTable,
+    check_parquet,
+    labels_of,
+    row_of,
+    write_table,
+)
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
 from spikex_sim.run.simulate import as_traces, check_runnable, describe, prepare
 from spikex_sim.spec.arch import Accelerator
@@ -39,7 +47,7 @@ def sweep(
     out: str | Path | None = None,
     parquet: bool = False,
     progress: Progress | None = None,
-) -> list[Row]:
+) -> SweepTable:
     """Replay traces through every combination of configuration values.
 
     Parameters
@@ -69,9 +77,10 @@ def sweep(
 
     Returns
     -------
-    list of dict
-        One row a point, in grid order: trace, accelerator, the grid's keys, then cycles, seconds, energies
-        and the rest, units in the names. ``error`` says why a point could not be run; it is empty otherwise.
+    SweepTable
+        One row a point, column to value, in grid order: trace, accelerator, the grid's keys, then cycles,
+        seconds, energies and the rest, units in the names. ``error`` says why a point could not be run; it is
+        empty otherwise.
 
     Raises
     ------
@@ -94,10 +103,10 @@ def sweep(
     folder = None if out is None else writable_folder(out)
     with SweepStore(folder and folder / "sweep.sqlite") as store:
         errors = _run(planned, traces, loaded, store, jobs, scheduler, progress or silent)
-        rows = [row_of(labels, *_found(store, point, errors)) for labels, point in planned]
+        table = SweepTable.of([row_of(labels, *_found(store, point, errors)) for labels, point in planned])
     if folder is not None:
-        write_table(folder, rows, parquet=parquet)
-    return rows
+        write_table(folder, table, parquet=parquet)
+    return table
 
 
 def _configurations(
@@ -134,7 +143,7 @@ def _run(
 ) -> dict[str, str]:
     """Run what the store does not have; return the errors of points that failed."""
     labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
-    todo = {p.key: p for _, p in planned if store.find(p.key, set(MEASURES)) is None}
+    todo = {p.key: p for _, p in planned if store.find(p.key, set(COLUMNS)) is None}
     done = len(labels) - len(todo)
     errors: dict[str, str] = {}
     progress("sweep", done, len(labels))
@@ -174,7 +183,7 @@ def _outcomes(
 
 
 def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:
-    row = store.find(point.key, set(MEASURES))
+    row = store.find(point.key, set(COLUMNS))
     if row is not None:
         return row, ""
     return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")

@@ -81,9 +81,9 @@ class SweepStore:
             return False
 
     def find(self, key: str, columns: set[str]) -> dict[str, Any] | None:
-        """Row of a finished point; None if there is none with just these columns.
+        """Row of a finished point; None if there is none with all these columns.
 
-        A row with others is damaged and is taken out, so that the point can be stored again.
+        A row without some is damaged and is taken out, so that the point can be stored again.
         """
         found = self._execute("SELECT row FROM points WHERE key = ?", key)
         if not found:
@@ -92,7 +92,7 @@ class SweepStore:
             row = json.loads(found[0][0])
         except (ValueError, TypeError):
             row = None
-        if isinstance(row, dict) and set(row) == columns:
+        if isinstance(row, dict) and columns <= set(row):
             return row
         self._execute("DELETE FROM points WHERE key = ?", key)
         return None

@@ -4,31 +4,76 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikex_sim.core.counts import Stalls
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
-from spikex_sim.costs.energy import COMPONENTS
+from spikex_sim.core.frames import frame
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.run.fields import SWEEP_CSV, cells_of, fields_in
 from spikex_sim.run.results import RunResult
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 """Column to value."""
+COLUMNS = (
+    "layer_tws",
+    *dict.fromkeys(column for one in fields_in(SWEEP_CSV) for column in one.columns()),
+    "engine",
+    "trace_sha256",
+)
+"""What a sweep keeps of every run; of machines with other components also those' energy, leakage and area."""
 
 
-def measures(result: RunResult) -> Row:
+class SweepTable(tuple[FrozenMap[str, Any], ...]):
+    """Rows of a sweep, a row a point, all with the same columns."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> SweepTable:
+        """Give all rows the columns of all, ``error`` last."""
+        columns = dict.fromkeys(column for one in rows for column in one if column != "error")
+        return cls(FrozenMap({column: one.get(column) for column in (*columns, "error")}) for one in rows)
+
+    def __repr__(self) -> str:
+        failed = sum(bool(one["error"]) for one in self)
+        columns = len(self[0]) if self else 0
+        return f"<SweepTable: {len(self)} points, {failed} failed, {columns} columns>"
+
+    def to_frame(self) -> Any:
+        """Make a ``pandas.DataFrame`` with the columns of ``sweep.csv``.
+
+        Raises
+        ------
+        UnsupportedError
+            If pandas is not installed.
+        """
+        return frame(self)
+
+
+def measures(result: RunResult) -> dict[str, Any]:
     """Take from a run what a sweep keeps of it."""
-    return {name: value(result) for name, value in MEASURES.items()}
+    return {
+        "layer_tws": "/".join(str(layer.tws) for layer in result.layers if layer.tws),
+        **cells_of(result.totals, SWEEP_CSV),
+        "engine": result.engine,
+        "trace_sha256": result.trace["sha256"],
+    }
 
 
-def row_of(labels: Mapping[str, Any], found: Mapping[str, Any] | None, error: str) -> Row:
+def is_measure(column: str) -> bool:
+    """Whether a column of a sweep is of its runs, rather than a key that was swept."""
+    return column in COLUMNS or any(one.has_column(column) for one in fields_in(SWEEP_CSV))
+
+
+def row_of(labels: Mapping[str, Any], found: Mapping[str, Any] | None, error: str) -> dict[str, Any]:
     """Row of a point: its own columns, what was measured, and what went wrong, empty if nothing did."""
-    return {**labels, **(found or dict.fromkeys(MEASURES)), "error": error}
+    return {**labels, **(found or dict.fromkeys(COLUMNS)), "error": error}
 
 
-def labels_of(trace: str, arch: str, point: Mapping[str, Any]) -> Row:
+def labels_of(trace: str, arch: str, point: Mapping[str, Any]) -> dict[str, Any]:
     """A point's own columns: trace, accelerator, and the swept keys as plain values."""
     return {"trace": trace, "arch": arch, **{name: _plain(value) for name, value in point.items()}}
 
@@ -85,15 +130,16 @@ def check_parquet() -> None:
         ) from None
 
 
-def write_table(folder: str | Path, rows: list[Row], *, parquet: bool) -> list[Path]:
+def write_table(folder: str | Path, rows: Iterable[Row], *, parquet: bool) -> list[Path]:
     """Write ``sweep.csv``, and ``sweep.parquet`` if wanted; each appears whole or not at all."""
-    contents: dict[str, str | bytes] = {"sweep.csv": csv_text(rows)}
+    cells = [dict(one) for one in rows]
+    contents: dict[str, str | bytes] = {"sweep.csv": csv_text(cells)}
     if parquet:
-        contents["sweep.parquet"] = _parquet(rows)
+        contents["sweep.parquet"] = _parquet(cells)
     return write_files(folder, contents)
 
 
-def _parquet(rows: list[Row]) -> bytes:
+def _parquet(rows: Sequence[Row]) -> bytes:
     import pandas as pd
 
     columns = {}
@@ -114,54 +160,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return "/".join(map(str, value))
     return value if isinstance(value, int | float | str) else json.dumps(value)
-
-
-def _total(name: str) -> Callable[[RunResult], Any]:
-    return lambda run: getattr(run.totals, name)
-
-
-def _stall(cause: str) -> Callable[[RunResult], int]:
-    return lambda run: run.totals.stalls[cause]
-
-
-def _energy(part: str) -> Callable[[RunResult], float]:
-    return lambda run: run.totals.energy.components[part]
-
-
-def _leakage(part: str) -> Callable[[RunResult], float]:
-    return lambda run: run.totals.energy.leakage.get(part, 0.0)
-
-
-MEASURES: dict[str, Callable[[RunResult], Any]] = {
-    "layer_tws": lambda run: "/".join(str(layer.tws) for layer in run.layers if layer.tws),
-    "cycles": lambda run: run.totals.cycles,
-    "compute_cycles": lambda run: run.totals.compute_cycles,
-    **{f"stall_{cause}_cycles": _stall(cause) for cause in Stalls()},
-    **{
-        name: _total(name)
-        for name in (
-            "seconds",
-            "energy_pj",
-            "energy_on_chip_pj",
-            "edp_js",
-            "power_mw",
-            "tops",
-            "tops_dense",
-            "tops_per_watt",
-            "utilization",
-            "add_utilization",
-            "ntwus",
-            "batches",
-            "streamed_taps",
-            "accumulations",
-            "lif_updates",
-            "output_spikes",
-            "estimate_pj",
-        )
-    },
-    **{f"energy_{part}_pj": _energy(part) for part in COMPONENTS},
-    **{f"leakage_{part}_pj": _leakage(part) for part in ("glb", "lbuf", "rf", "pe")},
-    "engine": lambda run: run.engine,
-    "trace_sha256": lambda run: run.trace["sha256"],
-}
-"""Columns of a sweep after the point's own, in order."""

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from spikex_sim.core.errors import SpikexError
+from spikex_sim.accelerators.base import energy_model
+from spikex_sim.core.errors import InternalError, SpikexError
 from spikex_sim.core.registry import source_files
-from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.explore.sweeps.table import Row, measures
+from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.trace import Trace
@@ -59,7 +60,7 @@ class Outcome:
     """
 
     key: str
-    row: Row | None = None
+    row: dict[str, Any] | None = None
     error: str = ""
 
 
@@ -87,7 +88,7 @@ def run_elsewhere(point: Point, samples: Sequence[Trace]) -> Outcome:
 def one_line(exc: BaseException) -> str:
     """Describe an error in one line; what is not a user's mistake with its kind and place."""
     text = " ".join(str(exc).split())
-    if not isinstance(exc, SpikexError):
+    if not isinstance(exc, SpikexError | InternalError):
         frames = traceback.extract_tb(exc.__traceback__)
         place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
         text = f"{type(exc).__name__}: {text}".removesuffix(": ") + place
@@ -98,7 +99,7 @@ def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
     content = {
         "config": arch.model_dump(mode="json"),
-        "energies": repr(EnergyModel.of(arch)),
+        "energies": repr(energy_model(arch)),
         "traces": [(one.name, one.sha256) for one in samples],
         "engine": engine,
         "version": versions()["spikex_sim"],

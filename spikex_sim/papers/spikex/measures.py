@@ -117,13 +117,13 @@ def _measures() -> dict[str, Measure]:
     return found
 
 
-MEASURES = _measures()
+SCORED = _measures()
 """Row of the scorecard to the study it is read from, and how."""
 
 
 def measured(row_id: str, tables: Tables) -> float | None:
     """Our number for a published row; None if its study was not run, or lacks trained networks."""
-    figure, measure = MEASURES.get(row_id, ("", None))
+    figure, measure = SCORED.get(row_id, ("", None))
     return measure(tables[figure]) if measure is not None and figure in tables else None
 
 

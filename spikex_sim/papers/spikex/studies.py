@@ -11,11 +11,12 @@ import numpy as np
 
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.costs.energy import COMPONENTS
+from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.papers.spikex.workloads import bernoulli_layer, camera_network
 from spikex_sim.run.replay import TimedLayer
-from spikex_sim.run.results import Costs, RunResult
+from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import simulate
+from spikex_sim.run.tally import Costs
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 
@@ -52,12 +53,12 @@ Study = Callable[[Machines, Progress], Rows]
 
 def costs_of(costs: Costs) -> dict[str, Any]:
     """Cycles, seconds and energy of a layer or a run."""
-    return {"cycles": costs.cycles, "seconds": costs.seconds, "energy_pj": costs.energy.total_pj}
+    return {"cycles": costs.cycles, "seconds": costs.seconds, "energy_pj": costs.energy_pj}
 
 
 def components_of(costs: Costs) -> dict[str, float]:
     """Energy by component, as columns."""
-    return {f"energy_{part}_pj": costs.energy.components[part] for part in COMPONENTS}
+    return {f"energy_{part}_pj": costs.energy_pj_by[part] for part in COMPONENTS}
 
 
 def densities_of(seen: Sequence[TimedLayer], tws: int) -> Rows:
@@ -133,13 +134,13 @@ def fig12(machines: Machines, progress: Progress) -> Rows:
         progress(f"TWS={tws}", at, len(FIG12_TWS))
         for layer in simulate(trace, machines.spikex, tws=tws).layers:
             if layer.kind == "linear":
-                uses = {f"energy_{use}_pj": pj for use, pj in layer.energy.uses.items() if use != "alu"}
+                uses = {f"energy_{use}_pj": pj for use, pj in layer.energy_by_use_pj.items() if use != "alu"}
                 rows.append(
                     {
                         "network": FIG12_NETWORK,
                         "layer": layer.name,
                         "tws": tws,
-                        "energy_pj": layer.energy.total_pj,
+                        "energy_pj": layer.energy_pj,
                         **components_of(layer),
                         **uses,
                     }

@@ -40,7 +40,7 @@ from spikex_sim.plots.table import Rows, number, numbers
 BASELINE = "PTB"
 CONFIGURATIONS = {"PTB": "", "PTB+HT": "ht", "PTB+HT+HAS": "has", "SpikeX": "", "SpikeX+HT+HAS": "all"}
 """What is compared, and how its published ratios are called."""
-MEASURES = {"energy_pj": "energy", "seconds": "latency"}
+PANELS = {"energy_pj": "energy", "seconds": "latency"}
 ROOM = 1.36
 """Length of an axis over that of the longest bar, for the numbers on the right."""
 
@@ -85,14 +85,14 @@ def paper_fig13(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         for index, layer in enumerate(layers)
     }
     networks = by_text(rows, "network")
-    count = len(MEASURES) * len(networks)
+    count = len(PANELS) * len(networks)
     height = bar_heights(len(names)) + 0.55
-    with panels(ax, style, height=height, count=count, across=len(MEASURES)) as (figure, axes):
+    with panels(ax, style, height=height, count=count, across=len(PANELS)) as (figure, axes):
         free = iter(axes)
         for network, members in networks.items():
             found = by_text(members, "configuration")
             _check(network_name(network), found)
-            for column, measure in MEASURES.items():
+            for column, measure in PANELS.items():
                 axis = next(free)
                 base = sum(numbers(found[BASELINE], column)) or 1.0
                 parts = {

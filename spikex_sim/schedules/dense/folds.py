@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner
-from spikex_sim.schedules.dense.schedule import GemmSchedule
 from spikex_sim.schedules.steps import PerStep
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
+
+Dataflow = Literal["os", "ws", "is"]
+DATAFLOWS: tuple[Dataflow, ...] = ("os", "ws", "is")
+"""What stays in the PEs: outputs, weights or inputs; kernels take the index."""
 
 
 @dataclass(frozen=True)
-class Chunks:
+class FoldChunks:
     """Chunks of one channel group in order, int64 or bool arrays ``[chunks]``.
 
     Attributes
@@ -68,12 +74,12 @@ class Chunks:
         return len(self.fold)
 
 
-def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
+def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChunks:
     """Cut every fold along what streams through the array.
 
     Parameters
     ----------
-    schedule : GemmSchedule
+    schedule : DenseSchedule
         The folds.
     length : int
         Most taps (os), rows (ws) or channels (is) of a chunk.
@@ -95,13 +101,10 @@ def cut_folds(schedule: GemmSchedule, length: int, group_lanes: int) -> Chunks:
     columns: list[Any] = list(table)
     for index in _FLAGS:
         columns[index] = columns[index] != 0
-    return Chunks(*columns)
+    return FoldChunks(*columns)
 
 
-_FLAGS = [[item.name for item in fields(Chunks)].index(name) for name in ("first", "last", "loads_ifmap")]
-
-
-DATAFLOWS = ("os", "ws", "is")
+_FLAGS = [[item.name for item in fields(FoldChunks)].index(name) for name in ("first", "last", "loads_ifmap")]
 
 
 @njit(cache=True)
@@ -117,7 +120,7 @@ def _cut(
     keeps_filters: bool,
     waits_per_update: int,
 ) -> NDArray[np.int64]:
-    """Fields of :class:`Chunks`, a row each."""
+    """Fields of :class:`FoldChunks`, a row each."""
     number = 0
     for fold in range(len(folds)):
         streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
@@ -167,25 +170,51 @@ def _cut(
 
 
 @njit(cache=True)
-def tap_hits(geometry: Geometry, counts: NDArray[np.int64]) -> int:
-    """Times that the taps of all output positions see a spike.
+def distinct_pixels(
+    geometry: Geometry,
+    passes: NDArray[np.int64],
+    pass_of: NDArray[np.int64],
+    first_row: NDArray[np.int64],
+    last_row: NDArray[np.int64],
+    first_tap: NDArray[np.int64],
+    last_tap: NDArray[np.int64],
+    counted: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Words of the input map that blocks of rows and taps see, each once: (input, time) pairs inside the map.
 
     Parameters
     ----------
-    geometry : Geometry
-        The convolution.
-    counts : int64 array ``[C * H * W]``
-        Spikes of each input.
+    passes : int64 array ``[passes, 4]``
+        See :class:`~spikex_sim.schedules.dense.schedule.DenseSchedule`.
+    pass_of, first_row, last_row, first_tap, last_tap : int64 array ``[blocks]``
+        The blocks; rows and taps as ranges, last excluded.
+    counted : bool array ``[blocks]``
+        Blocks to look at; the others have 0.
     """
-    area = geometry.in_height * geometry.in_width
-    per_pixel = np.zeros(area, np.int64)
-    for channel in range(geometry.channels):
-        for pixel in range(area):
-            per_pixel[pixel] += counts[channel * area + pixel]
-    hits = 0
-    for p in range(geometry.out_height * geometry.out_width):
-        y0, x0 = corner(geometry, p)
-        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
-            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
-                hits += per_pixel[y * geometry.in_width + x]
-    return hits
+    height, width, filter_taps = geometry.in_height, geometry.in_width, geometry.kernel_h * geometry.kernel_w
+    seen = np.full(geometry.channels * height * width, -1, np.int64)
+    found = np.zeros(len(pass_of), np.int64)
+    down, right, base = np.empty((3, geometry.channels * filter_taps), np.int64)
+    for k in range(len(base)):
+        down[k], right[k] = k % filter_taps // geometry.kernel_w, k % geometry.kernel_w
+        base[k] = k // filter_taps * height * width
+    mark = -1
+    for block in range(len(pass_of)):
+        if not counted[block]:
+            continue
+        first_p = passes[pass_of[block], 0]
+        size = passes[pass_of[block], 1] - first_p
+        time = -1
+        for r in range(first_row[block], last_row[block]):
+            if r // size != time:
+                time = r // size
+                mark += 1
+            y0, x0 = corner(geometry, first_p + r % size)
+            for k in range(first_tap[block], last_tap[block]):
+                y, x = y0 + down[k], x0 + right[k]
+                if 0 <= y < height and 0 <= x < width:
+                    n = base[k] + y * width + x
+                    if seen[n] != mark:
+                        seen[n] = mark
+                        found[block] += 1
+    return found

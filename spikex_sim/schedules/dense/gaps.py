@@ -6,21 +6,23 @@ the fetch of step ``i + 4`` the first one behind its write-back (docs/accelerato
 
 from __future__ import annotations
 
-from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikex_sim.schedules.dense.folds import Chunks
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.steps import PerStep, Steps
+from spikex_sim.schedules.dense.folds import FoldChunks
+from spikex_sim.schedules.steps import PerStep
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
 
 STEPS_TO_COME_BACK = {"glb": 3, "dram": 4}
 """How many steps later what was written to a level can be read again."""
 
 
 def gaps_after(
-    schedule: GemmSchedule,
-    chunks: Chunks,
+    schedule: DenseSchedule,
+    chunks: FoldChunks,
     *,
     potentials: str | None,
     psums: str | None,
@@ -53,15 +55,3 @@ def gaps_after(
     at_end = complete if schedule.dataflow == "ws" else complete & chunks.last
     gaps: PerStep = np.where(at_end, -(-missing // away), 0)
     return gaps + np.where(chunks.last & ~complete, psum_gap, 0)
-
-
-def spaced(steps: Steps, gaps: PerStep) -> Steps:
-    """Put so many empty steps behind each step."""
-    if not gaps.any():
-        return steps
-    source = np.repeat(np.arange(len(steps)), gaps + 1)
-    first = np.concatenate([[True], source[1:] != source[:-1]])
-    moved = {item.name: np.where(first, getattr(steps, item.name)[source], 0) for item in fields(Steps)}
-    moved["group"], moved["tile"] = steps.group[source], steps.tile[source]
-    moved["batch"] = np.where(first, steps.batch[source], -1)
-    return Steps(**moved)

@@ -2,92 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikex_sim.core.counts import AccessLog, Operations
 from spikex_sim.core.geometry import set_pixels
-from spikex_sim.core.tags import WindowedSpikes, receptive_activity
+from spikex_sim.core.tags import receptive_activity, seen
+from spikex_sim.schedules.base import Layout, Widths
 from spikex_sim.schedules.dense.activations import Activations
-from spikex_sim.schedules.dense.folds import Chunks, cut_folds, tap_hits
-from spikex_sim.schedules.dense.gaps import gaps_after, spaced
-from spikex_sim.schedules.dense.multiply import distinct_pixels
+from spikex_sim.schedules.dense.folds import FoldChunks, cut_folds, distinct_pixels
+from spikex_sim.schedules.dense.gaps import gaps_after
 from spikex_sim.schedules.dense.residency import (
-    GemmResidency,
+    DenseResidency,
     Needs,
     choose_residency,
     chunk_length,
     needs_of,
 )
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.group import Widths
-from spikex_sim.schedules.ntwu.traffic import Traffic
-from spikex_sim.schedules.steps import Moves, PerStep, Program, Steps, check_number, joined_moves
+from spikex_sim.schedules.steps import Column, PerStep, Program, Steps, check_number
 from spikex_sim.spec.arch import Accelerator
 
+if TYPE_CHECKING:
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
 
-def gemm_traffic(
-    schedule: GemmSchedule, inputs: WindowedSpikes | Activations, widths: Widths, arch: Accelerator
-) -> Traffic:
-    """Lay a dense schedule over the memory hierarchy.
 
-    Parameters
-    ----------
-    schedule, inputs
-        The schedule and its input.
-    widths : Widths
-        Bits per weight, partial sum and potential.
-    arch : Accelerator
-        Buffers, ports and array.
-
-    Raises
-    ------
-    ConfigError
-        If a buffer cannot hold a single row or tap, naming the smallest that works.
-    """
+def lay_out(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Layout:
+    """Lay a dense schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
     needs = needs_of(schedule, widths, arch)
     residency = choose_residency(schedule, needs, arch)
     chunk = chunk_length(schedule, needs, residency, widths, arch)
-    log, runs, sizes = AccessLog(), [], schedule.channel_groups
+    runs, sizes = [], schedule.channel_groups
     words = np.zeros(3, np.int64)
     for lanes in dict.fromkeys(sizes):
         times = sizes.count(lanes)
-        part = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, widths, arch, lanes)
-        steps = part.steps(sizes.index(lanes))
+        group = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, widths, arch, lanes)
+        steps = group.steps()
         runs.append((steps, times))
-        part.count(log, times)
-        words += part.array_words * times
+        words += group.array_words * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
     program = Program(tuple(runs))
     if residency.glb_ifmap == "layer":
-        program = program.adding_to_first(fetch_bits=needs.layer_ifmap)
-        log.move("dram", "glb", "ifmap", needs.layer_ifmap)
+        program = program.adding_to_first({("fetch", "ifmap"): needs.layer_ifmap})
     if schedule.walk_cycles:
-        program = program.adding_to_first(array_cycles=schedule.walk_cycles)
-    operations, additions = _operations(schedule, inputs, words)
+        program = program.adding_to_first({}, array_cycles=schedule.walk_cycles)
+    operations, additions = _operations(schedule, words)
+    log = AccessLog()
+    program.accesses(log, "lbuf" if arch.memory.lbuf.bytes else "glb")
     _count_registers(log, schedule, operations, widths)
-    return Traffic(
+    return Layout(
         program=program,
         accesses=log.freeze(),
         operations=operations,
         residency=residency,
-        compute_cycles=program.compute_cycles,
         additions=additions,
         mapping=_describe(schedule, residency, chunk),
+        waits=schedule.waits,
     )
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Steps and accesses of one channel group."""
+    """Steps of one channel group."""
 
-    schedule: GemmSchedule
-    chunks: Chunks
+    schedule: DenseSchedule
+    chunks: FoldChunks
     needs: Needs
-    residency: GemmResidency
+    residency: DenseResidency
     widths: Widths
     arch: Accelerator
     lanes: int
@@ -99,79 +82,42 @@ class _Group:
         ofmap = chunks.outputs.sum() + chunks.psum_writes.sum()
         return np.array([chunks.ifmap_words.sum(), chunks.filter_words.sum(), ofmap])
 
-    def steps(self, first_group: int) -> Steps:
-        """Bits and cycles of every chunk."""
+    def steps(self) -> Steps:
+        """Bits and cycles of every chunk, and the gaps behind it."""
         chunks, schedule = self.chunks, self.schedule
-        down = self._state_reads
-        up = self._state_writes
-        outputs = self._output_bits
-        has_lbuf = bool(self.arch.memory.lbuf.bytes)
-        nothing = self._nothing
-        read, write = self._edge_bits()
-        steps = Steps(
-            group=np.full(len(chunks), first_group),
-            tile=chunks.pass_of,
-            batch=chunks.fold,
-            fetch_bits=self._filter_fetch + self._ifmap_fetch + down["dram"],
-            load_bits=self._filter_load + self._ifmap_load + down["glb"] + down["dram"]
-            if has_lbuf
-            else nothing,
-            store_bits=outputs + up["glb"] + up["dram"] if has_lbuf else nothing,
-            writeback_bits=outputs + up["dram"],
-            array_cycles=chunks.stream_cycles
-            + chunks.first * schedule.preload_cycles
-            + chunks.last * schedule.skew_cycles
-            + chunks.update_cycles,
-            lbuf_read_bits=read,
-            lbuf_write_bits=write,
-        )
-        return self._spaced(steps)
-
-    def _spaced(self, steps: Steps) -> Steps:
-        residency, edge = self.residency, "lbuf" if self.arch.memory.lbuf.bytes else "glb"
-        potentials, psums = residency.potentials, residency.psums
+        array = chunks.stream_cycles + chunks.update_cycles
+        array = array + chunks.first * schedule.preload_cycles + chunks.last * schedule.skew_cycles
+        steps = Steps.of(chunks.pass_of, chunks.fold, array, self._bits())
+        edge = "lbuf" if self.arch.memory.lbuf.bytes else "glb"
+        potentials, psums = self.residency.potentials, self.residency.psums
         if {potentials, psums} <= {None, edge}:
             return steps
-        gaps = gaps_after(self.schedule, self.chunks, potentials=potentials, psums=psums, edge=edge)
-        return spaced(steps, gaps)
+        return steps.spaced(gaps_after(schedule, chunks, potentials=potentials, psums=psums, edge=edge))
 
-    def moves(self) -> dict[str, Moves]:
-        """Bits of every chunk by tensor; their sums are what :meth:`steps` has."""
-        down, up, outputs = self._state_reads, self._state_writes, self._output_bits
-        nothing = np.zeros(len(self.chunks), np.int64)
-        lbuf = int(bool(self.arch.memory.lbuf.bytes))
-        parts = {
-            "filter": (self._filter_fetch, self._filter_load, nothing, nothing),
-            "ifmap": (self._ifmap_fetch, self._ifmap_load, nothing, nothing),
-            "ofmap": (nothing, nothing, outputs, outputs),
-            "psum": (down["dram"], down["glb"] + down["dram"], up["glb"] + up["dram"], up["dram"]),
+    def _bits(self) -> dict[Column, PerStep]:
+        """Bits of every chunk by activity and tensor; without an LBUF nothing is loaded or stored."""
+        down, up = self._state_reads, self._state_writes
+        bits: dict[Column, PerStep] = {
+            ("fetch", "filter"): self._filter_moves(self.residency.glb_filter),
+            ("fetch", "ifmap"): self._ifmap_fetch,
+            ("fetch", "psum"): down["dram"],
+            ("writeback", "ofmap"): self._output_bits,
+            ("writeback", "psum"): up["dram"],
+            ("read", "filter"): self.chunks.filter_words * self.widths.weight,
+            ("read", "ifmap"): self.chunks.ifmap_words * self.needs.word,
+            ("read", "psum"): down["dram"] + down["glb"] + down["lbuf"],
+            ("write", "ofmap"): self._output_bits,
+            ("write", "psum"): up["dram"] + up["glb"] + up["lbuf"],
         }
-        empty = Steps(**{item.name: nothing for item in fields(Steps)})
-        found = {}
-        for tensor, (fetch, load, store, writeback) in parts.items():
-            steps = self._spaced(
-                replace(
-                    empty,
-                    fetch_bits=fetch,
-                    load_bits=load * lbuf,
-                    store_bits=store * lbuf,
-                    writeback_bits=writeback,
-                )
-            )
-            found[tensor] = Moves.of(steps)
-        return found
-
-    def _edge_bits(self) -> tuple[PerStep, PerStep]:
-        """Bits that the array reads and writes; of separate memories those of the busiest."""
-        filters, ifmap = (
-            self.chunks.filter_words * self.widths.weight,
-            self.chunks.ifmap_words * self.needs.word,
-        )
-        state = sum(self._state_reads.values())
-        read = filters + ifmap + state
-        if not self.arch.memory.lbuf.bytes and self.arch.memory.glb.separate is not None:
-            read = np.maximum(np.maximum(filters, ifmap), state)
-        return read, self._output_bits + sum(self._state_writes.values())
+        if self.arch.memory.lbuf.bytes:
+            bits |= {
+                ("load", "filter"): self._filter_moves(self.residency.lbuf_filter),
+                ("load", "ifmap"): self._ifmap_load,
+                ("load", "psum"): down["dram"] + down["glb"],
+                ("store", "ofmap"): self._output_bits,
+                ("store", "psum"): up["dram"] + up["glb"],
+            }
+        return bits
 
     @cached_property
     def _output_bits(self) -> PerStep:
@@ -198,14 +144,6 @@ class _Group:
     @cached_property
     def _state_writes(self) -> dict[str, PerStep]:
         return self._by_level(self.chunks.outputs, self.chunks.psum_writes)
-
-    @cached_property
-    def _filter_fetch(self) -> PerStep:
-        return self._filter_moves(self.residency.glb_filter)
-
-    @cached_property
-    def _filter_load(self) -> PerStep:
-        return self._filter_moves(self.residency.lbuf_filter)
 
     def _filter_moves(self, scope: str) -> PerStep:
         if scope == "step":
@@ -239,71 +177,20 @@ class _Group:
         channels = chunks.channels if self.schedule.dataflow == "ws" else geometry.channels
         return np.where(sweep, chunks.frames * pixels[chunks.pass_of] * channels * self.needs.word, 0)
 
-    def count(self, log: AccessLog, times: int) -> None:
-        """Log the accesses of ``times`` such groups, the array's registers and the layer's ifmap apart."""
-        chunks, widths, lbuf = self.chunks, self.widths, bool(self.arch.memory.lbuf.bytes)
-        edge = "lbuf" if lbuf else "glb"
 
-        def total(bits: PerStep) -> int:
-            return 0 if bits is self._nothing else int(bits.sum()) * times
-
-        outputs, fetched, loaded = map(total, (self._output_bits, self._ifmap_fetch, self._ifmap_load))
-        log.read(edge, "filter", total(chunks.filter_words) * widths.weight)
-        log.read(edge, "ifmap", total(chunks.ifmap_words) * self.needs.word)
-        log.write(edge, "ofmap", outputs)
-        log.move("dram", "glb", "filter", total(self._filter_fetch))
-        log.move("dram", "glb", "ifmap", fetched)
-        log.move("glb", "dram", "ofmap", outputs)
-        if lbuf:
-            log.move("glb", "lbuf", "filter", total(self._filter_load))
-            log.move("glb", "lbuf", "ifmap", loaded)
-            log.move("lbuf", "glb", "ofmap", outputs)
-        for level, bits in self._state_reads.items():
-            moved = total(bits)
-            log.read(edge, "psum", moved)
-            if lbuf and level != "lbuf":
-                log.move("glb", "lbuf", "psum", moved)
-            if level == "dram":
-                log.move("dram", "glb", "psum", moved)
-        for level, bits in self._state_writes.items():
-            moved = total(bits)
-            log.write(edge, "psum", moved)
-            if lbuf and level != "lbuf":
-                log.move("lbuf", "glb", "psum", moved)
-            if level == "dram":
-                log.move("glb", "dram", "psum", moved)
-
-
-def gemm_moves(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> dict[str, Moves]:
-    """Bits that each step of :func:`gemm_traffic` moves, by tensor."""
-    needs = needs_of(schedule, widths, arch)
-    residency = choose_residency(schedule, needs, arch)
-    chunk = chunk_length(schedule, needs, residency, widths, arch)
-    built = {}
-    for lanes in set(schedule.channel_groups):
-        chunks = cut_folds(schedule, chunk, lanes)
-        built[lanes] = _Group(schedule, chunks, needs, residency, widths, arch, lanes).moves()
-    moves = joined_moves([built[lanes] for lanes in schedule.channel_groups])
-    if residency.glb_ifmap == "layer":
-        moves["ifmap"].fetch[0] += needs.layer_ifmap
-    return moves
-
-
-def _operations(
-    schedule: GemmSchedule, inputs: WindowedSpikes | Activations, words: NDArray[np.int64]
-) -> tuple[Operations, int]:
+def _operations(schedule: DenseSchedule, words: PerStep) -> tuple[Operations, int]:
     """Operations of the layer, and how many additions of a non-zero operand there are."""
-    geometry, channels = schedule.geometry, schedule.out_channels
+    inputs, geometry, channels = schedule.inputs, schedule.geometry, schedule.out_channels
     is_ann = isinstance(inputs, Activations)
     if isinstance(inputs, Activations):
-        counts = (inputs.values > 0).astype(np.int64)
+        counts = (inputs.values > 0).reshape(geometry.channels, -1).sum(axis=0)[:, None]
         ntwus = 0
     else:
-        counts = inputs.per_input()
+        counts = inputs.counts
         ntwus = channels * geometry.positions * inputs.windows
         if schedule.silence_is_free:
             ntwus = channels * int(receptive_activity(geometry, inputs).sum())
-    hits = channels * tap_hits(geometry, counts)
+    hits = channels * int(seen(geometry, counts))
     neurons = channels * geometry.positions
     slots = neurons * geometry.taps * schedule.timesteps
     made = hits if schedule.zero_gating else slots
@@ -325,7 +212,7 @@ def _operations(
     ), hits
 
 
-def _count_registers(log: AccessLog, schedule: GemmSchedule, operations: Operations, widths: Widths) -> None:
+def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations, widths: Widths) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
     adds, updates = operations.accumulations, operations.comparisons
     potentials = operations.lif_updates * widths.potential
@@ -337,7 +224,7 @@ def _count_registers(log: AccessLog, schedule: GemmSchedule, operations: Operati
     log.write("rf", "psum", adds * widths.psum + potentials)
 
 
-def _describe(schedule: GemmSchedule, residency: GemmResidency, chunk: int) -> dict[str, object]:
+def _describe(schedule: DenseSchedule, residency: DenseResidency, chunk: int) -> dict[str, object]:
     """Loop order, sizes and residency, as in ``results.json``."""
     order = {
         "os": "channel group > pass > row fold > tap chunk",

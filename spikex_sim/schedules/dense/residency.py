@@ -6,19 +6,20 @@ See docs/accelerators/systolic.md, Buffers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from spikex_sim.core.geometry import set_pixels
-from spikex_sim.schedules.dense.schedule import GemmSchedule
-from spikex_sim.schedules.ntwu.group import Widths
-from spikex_sim.schedules.ntwu.tiles import too_small
+from spikex_sim.schedules.base import Widths, too_small
 from spikex_sim.spec.arch import Accelerator
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.dense.schedule import DenseSchedule
 
 Level = Literal["lbuf", "glb", "dram"]
 
 
 @dataclass(frozen=True)
-class GemmResidency:
+class DenseResidency:
     """Where each tensor stays, and for how long a load is good for.
 
     Attributes
@@ -63,7 +64,7 @@ class Needs:
     psums: int
 
 
-def needs_of(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs:
+def needs_of(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Needs:
     """Sizes of what a layer works on."""
     geometry, taps = schedule.geometry, schedule.geometry.taps
     lanes = schedule.channel_groups[0]
@@ -89,12 +90,12 @@ def needs_of(schedule: GemmSchedule, widths: Widths, arch: Accelerator) -> Needs
     )
 
 
-def choose_residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) -> GemmResidency:
+def choose_residency(schedule: DenseSchedule, needs: Needs, arch: Accelerator) -> DenseResidency:
     """Choose the widest scope and the innermost level that fit."""
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
     inner: Level = "lbuf" if lbuf.bytes else "glb"
     if arch.mapping.tile == "layer":
-        return GemmResidency(
+        return DenseResidency(
             "group", "group", "layer", inner if needs.potentials else None, inner if needs.psums else None
         )
     room: dict[Level, int] = {
@@ -119,7 +120,7 @@ def choose_residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) ->
         glb_ifmap = "layer"
     elif not schedule.keeps_filters and needs.frame_ifmap <= glb.half_bits("ifmap"):
         glb_ifmap = "frame"
-    return GemmResidency(
+    return DenseResidency(
         glb_filter="group" if in_glb else "step",
         lbuf_filter="group" if in_lbuf else "step",
         glb_ifmap=glb_ifmap,
@@ -129,7 +130,7 @@ def choose_residency(schedule: GemmSchedule, needs: Needs, arch: Accelerator) ->
 
 
 def chunk_length(
-    schedule: GemmSchedule, needs: Needs, residency: GemmResidency, widths: Widths, arch: Accelerator
+    schedule: DenseSchedule, needs: Needs, residency: DenseResidency, widths: Widths, arch: Accelerator
 ) -> int:
     """Taps, rows or channels of a chunk: as many as fit the buffers that do not hold them for longer."""
     taps, lanes = schedule.geometry.taps, schedule.channel_groups[0]

@@ -8,34 +8,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
-from spikex_sim.schedules.ntwu.schedule import RowGroups
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synapses, Widths, named_range
+from spikex_sim.schedules.dense.activations import Activations
+from spikex_sim.schedules.dense.check import check
+from spikex_sim.schedules.dense.execute import execute, multiply
+from spikex_sim.schedules.dense.folds import Dataflow
+from spikex_sim.schedules.dense.laying import lay_out
+from spikex_sim.schedules.steps import Program
+from spikex_sim.spec.arch import Accelerator
 
-GemmDataflow = Literal["os", "ws", "is"]
 
-
-@dataclass(frozen=True)
-class GemmSchedule:
+@dataclass(frozen=True, eq=False)
+class DenseSchedule:
     """What a dense array issues when, for every channel group alike (struct of arrays).
 
     Attributes
     ----------
     geometry : Geometry
         Sizes of the layer.
+    inputs : WindowedSpikes or Activations
+        Input of the layer.
     out_channels : int
         ``N``.
     dataflow : {"os", "ws", "is"}
         What stays in the PEs: outputs, weights or inputs.
     rows, cols : int
         The array.
-    timesteps : int
-        Time points ``T``.
     points : int
         Time points in one row of the ifmap matrix: 1, or ``T`` under tick-batch.
     keeps_filters : bool
@@ -59,11 +65,11 @@ class GemmSchedule:
     """
 
     geometry: Geometry
+    inputs: WindowedSpikes | Activations
     out_channels: int
-    dataflow: GemmDataflow
+    dataflow: Dataflow
     rows: int
     cols: int
-    timesteps: int
     points: int
     passes: NDArray[np.int64]
     folds: NDArray[np.int64]
@@ -78,10 +84,10 @@ class GemmSchedule:
     def of(
         cls,
         geometry: Geometry,
+        inputs: WindowedSpikes | Activations,
         out_channels: int,
-        dataflow: GemmDataflow,
+        dataflow: Dataflow,
         array: tuple[int, int],
-        timesteps: int,
         *,
         positions_per_pass: int,
         times_per_pass: int,
@@ -92,7 +98,7 @@ class GemmSchedule:
         lif_sharing: int = 1,
         walk_cycles: int = 0,
         waits: bool = True,
-    ) -> GemmSchedule:
+    ) -> DenseSchedule:
         """Cut a layer into passes and folds.
 
         Parameters
@@ -101,23 +107,25 @@ class GemmSchedule:
             Rows and columns of PEs.
         positions_per_pass, times_per_pass : int
             Most positions and time points (in units of ``points``) of a pass.
-        geometry, out_channels, dataflow, timesteps, points, zero_gating, keeps_filters, lif_sharing,
+        geometry, inputs, out_channels, dataflow, points, zero_gating, keeps_filters, lif_sharing,
         walk_cycles, waits
             See the class.
         """
         rows, cols = array
-        passes = _cut_passes(geometry.positions, timesteps // points, positions_per_pass, times_per_pass)
+        passes = _cut_passes(
+            geometry.positions, inputs.timesteps // points, positions_per_pass, times_per_pass
+        )
         heights = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
         rows_per_fold = {"os": rows, "ws": int(heights.max(initial=1)), "is": cols}[dataflow]
         taps_per_fold = geometry.taps if dataflow == "os" else rows
         folds = _cut_folds(heights, geometry.taps, rows_per_fold, taps_per_fold)
         return cls(
             geometry=geometry,
+            inputs=inputs,
             out_channels=out_channels,
             dataflow=dataflow,
             rows=rows,
             cols=cols,
-            timesteps=timesteps,
             points=points,
             passes=passes,
             folds=folds,
@@ -128,6 +136,11 @@ class GemmSchedule:
             walk_cycles=walk_cycles,
             waits=waits,
         )
+
+    @property
+    def timesteps(self) -> int:
+        """Time points ``T``."""
+        return self.inputs.timesteps
 
     @property
     def tws(self) -> int:
@@ -168,12 +181,44 @@ class GemmSchedule:
         """Cycles that the last operand takes across the array, for every time point of a row."""
         return (self.rows + self.cols - 2) * self.points
 
+    def check(self, arch: Accelerator, silence_is_free: bool) -> None:  # noqa: ARG002
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        check(self, arch)
+
+    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return lay_out(self, widths, arch)
+
+    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return execute(self, synapses)
+
+    def multiply(self, synapses: Synapses) -> tuple[NDArray[Any], int]:
+        """Run every fold on activations; see :func:`spikex_sim.schedules.dense.execute.multiply`."""
+        return multiply(self, synapses)
+
+    def places(self, program: Program) -> list[str]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        named = []
+        for group, tile, fold in zip(program.group, program.tile, program.batch, strict=True):
+            p0, p1, t0, t1 = self.passes[tile].tolist()
+            where = f"{named_range('position', p0, p1 - 1)} {named_range('time', t0, t1 - 1)}"
+            at = f"group {group} pass {tile} {where}"
+            if fold < 0:
+                named.append(f"{at} gap")
+                continue
+            _, r0, r1, k0, k1 = self.folds[fold].tolist()
+            named.append(
+                f"{at} fold {fold} {named_range('row', r0, r1 - 1)} {named_range('tap', k0, k1 - 1)}"
+            )
+        return named
+
 
 @njit(cache=True)
 def _cut_passes(
     positions: int, times: int, positions_per_pass: int, times_per_pass: int
 ) -> NDArray[np.int64]:
-    """Sets of positions outside, blocks of time inside; see :class:`GemmSchedule`."""
+    """Sets of positions outside, blocks of time inside; see :class:`DenseSchedule`."""
     blocks = -(-times // times_per_pass)
     passes = np.zeros((-(-positions // positions_per_pass) * blocks, 4), np.int64)
     for index in range(len(passes)):
@@ -187,7 +232,7 @@ def _cut_passes(
 def _cut_folds(
     heights: NDArray[np.int64], taps: int, rows_per_fold: int, taps_per_fold: int
 ) -> NDArray[np.int64]:
-    """Of every pass the row folds outside, the tap folds inside; see :class:`GemmSchedule`."""
+    """Of every pass the row folds outside, the tap folds inside; see :class:`DenseSchedule`."""
     across = -(-taps // taps_per_fold)
     number = 0
     for height in heights:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.ntwu.schedule import STREAM_CODES, Schedule
-from spikex_sim.schedules.ntwu.survey import ALL, CHANNEL, Survey, slot_of
+from spikex_sim.schedules.ntwu.survey import slot_of
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 UNLIMITED = np.iinfo(np.int64).max
 
@@ -69,42 +71,25 @@ class Chunks:
 
 
 def cut_chunks(
-    schedule: Schedule,
-    spikes: WindowedSpikes,
-    found: Survey,
-    tap_filter_bits: int,
-    filter_capacity_bits: int,
-    ifmap_capacity_bits: int,
+    schedule: NtwuSchedule, tap_filter_bits: int, filter_capacity_bits: int, ifmap_capacity_bits: int
 ) -> Chunks:
     """Cut the batches of one row group into chunks.
 
     Parameters
     ----------
-    schedule, spikes, found
-        The schedule, its input and the survey of it.
+    schedule : NtwuSchedule
+        The schedule.
     tap_filter_bits : int
         Bits of one tap's weights over the rows in use.
     filter_capacity_bits, ifmap_capacity_bits : int
         LBUF halves; :data:`UNLIMITED` where the tensor is resident or everything fits.
     """
+    found = schedule.surveyed
     arguments = (
-        schedule.geometry,
-        spikes.tags,
-        schedule.tile_batches,
-        schedule.batch_columns,
-        schedule.position,
-        schedule.window,
-        schedule.tws,
-        STREAM_CODES[schedule.stream],
-        schedule.tailored,
-        found.taps,
-        found.hits,
-        found.words,
-        found.touched,
-        tap_filter_bits,
-        filter_capacity_bits,
-        ifmap_capacity_bits,
-    )
+        schedule.geometry, schedule.spikes.tags, schedule.tile_batches, schedule.batch_columns,
+        schedule.position, schedule.window, schedule.tws, found.streamed, schedule.tailored, found.taps,
+        found.hits, found.words, found.touched, tap_filter_bits, filter_capacity_bits, ifmap_capacity_bits,
+    )  # fmt: skip
     guess = 6 * schedule.batches + len(schedule.tiles)
     table = np.empty((guess, len(FIELDS)), np.int64)
     count, need_filter, need_ifmap = _cut(*arguments, table)
@@ -131,7 +116,7 @@ def _cut(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     tws: int,
-    stream: int,
+    streamed: NDArray[np.uint8],
     tailored: bool,
     taps: NDArray[np.int32],
     hits: NDArray[np.int32],
@@ -184,7 +169,7 @@ def _cut(
                 if not alone:
                     count, filter_bits, ifmap_bits = _cut_channel(
                         geometry, tags, position[batch_columns[b] : batch_columns[b + 1]],
-                        window[batch_columns[b] : batch_columns[b + 1]], tws, stream, streams,
+                        window[batch_columns[b] : batch_columns[b + 1]], tws, streamed[b],
                         own_filter > 0, own_tags > 0, tile, b, channel, tap_filter_bits, filter_capacity,
                         ifmap_capacity, stamp, runs, rows, count,
                     )  # fmt: skip
@@ -219,8 +204,7 @@ def _cut_channel(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     tws: int,
-    stream: int,
-    streams: bool,
+    streamed: NDArray[np.uint8],
     moves_filter: bool,
     moves_tags: bool,
     tile: int,
@@ -285,7 +269,7 @@ def _cut_channel(
                 need_filter = max(need_filter, tap_filter_bits)
             if new_words * tws + new_tags > ifmap_capacity:
                 need_ifmap = max(need_ifmap, new_words * tws + new_tags)
-        run_taps += 1 if hit > 0 or stream == ALL or (stream == CHANNEL and streams) else 0
+        run_taps += streamed[tap * geometry.channels + channel]
         run_hits += hit
         run_words += new_words
         run_tags += new_tags

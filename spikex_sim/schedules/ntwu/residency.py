@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.tags import WindowedSpikes, spmb_tags
-from spikex_sim.schedules.ntwu.schedule import Schedule
+from spikex_sim.core.tags import spmb_tags
+from spikex_sim.schedules.base import Handover
 from spikex_sim.spec.arch import Accelerator
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Blocks:
         return int(np.count_nonzero(self.filters.any(axis=0)))
 
 
-def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
+def blocks_of(schedule: NtwuSchedule) -> Blocks:
     """Find the SP-MBs and filters that move; only active ones where the schedule is tailored."""
+    spikes = schedule.spikes
     active, pixels = spmb_tags(schedule.geometry, spikes.tags, spikes.counts, schedule.tiles)
     words = pixels * (schedule.tiles[:, 3] - schedule.tiles[:, 2])
     if not schedule.tailored:
@@ -71,26 +75,6 @@ def blocks_of(schedule: Schedule, spikes: WindowedSpikes) -> Blocks:
         issued = np.diff(schedule.tile_batches) > 0
         return Blocks(active, np.broadcast_to(issued[:, None], active.shape), words)
     return Blocks(active, active, words)
-
-
-@dataclass(frozen=True)
-class Handover:
-    """How spikes pass between layers by way of the GLB (``memory.glb.keep_ofmap``).
-
-    Attributes
-    ----------
-    input_kept : bool
-        The GLB holds the ifmap, because the layer before left it there.
-    output_wanted : bool
-        The next layer takes the ofmap as it is.
-    """
-
-    input_kept: bool = False
-    output_wanted: bool = False
-
-
-APART = Handover()
-"""Layers by themselves: spikes come from DRAM and go there."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +100,7 @@ class Residency:
 
 
 def choose_residency(
-    schedule: Schedule, blocks: Blocks, channel_filter_bits: int, arch: Accelerator, handover: Handover
+    schedule: NtwuSchedule, blocks: Blocks, channel_filter_bits: int, arch: Accelerator, handover: Handover
 ) -> Residency:
     """Choose the widest scope that fits, once per layer.
 
@@ -159,7 +143,7 @@ def choose_residency(
     )
 
 
-def stored_bits(schedule: Schedule) -> int:
+def stored_bits(schedule: NtwuSchedule) -> int:
     """Bits of a layer's outputs as they are stored: spikes of what is issued, tags of all."""
     issued, units = len(schedule.position), schedule.geometry.positions * schedule.windows
     return schedule.groups.out_channels * (issued * schedule.tws + units)

@@ -1,60 +1,32 @@
-"""Schedules: which NTWUs are issued together, in which order; and the policies that pack them.
-
-A schedule is plain arrays. It holds for every row group, because the output channels at one position share
-their receptive field and therefore their activity.
-"""
+"""NTWU schedules: batches of (position, window) columns that share streamed taps (Sections 3 and 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from functools import cached_property
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.tags import WindowedSpikes
-
-STREAM_CODES = {"tap": 0, "channel": 1, "all": 2}
-"""Codes of the ``stream`` knob inside kernels."""
-
-
-@dataclass(frozen=True)
-class TileShape:
-    """How positions and windows are cut into tiles.
-
-    Attributes
-    ----------
-    positions, windows : int
-        Consecutive positions (row-major) and windows per tile; the last of each may be smaller.
-    fits_all : bool
-        One tile per row group as if the buffers were unlimited (``mapping.tile: layer``).
-    """
-
-    positions: int
-    windows: int
-    fits_all: bool = False
+from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synapses, Widths, named_range
+from spikex_sim.schedules.ntwu.check import check
+from spikex_sim.schedules.ntwu.execute import execute
+from spikex_sim.schedules.ntwu.laying import lay_out
+from spikex_sim.schedules.ntwu.packing import Packing, TileShape, cut_tiles, pack_tiles
+from spikex_sim.schedules.ntwu.survey import Survey, survey
+from spikex_sim.schedules.steps import Program
+from spikex_sim.spec.arch import Accelerator
 
 
-@dataclass(frozen=True)
-class RowGroups:
-    """Output channels cut into groups of ``rows``; the last one holds the rest."""
-
-    rows: int
-    out_channels: int
-
-    @property
-    def sizes(self) -> list[int]:
-        """Rows in use of each group, in order."""
-        full, rest = divmod(self.out_channels, self.rows)
-        return [self.rows] * full + ([rest] if rest else [])
-
-
-@dataclass(frozen=True)
-class Schedule:
+@dataclass(frozen=True, eq=False)
+class NtwuSchedule:
     """What is issued when, for every row group alike (struct of arrays).
+
+    It is plain arrays, and holds for every row group, because the output channels at one position share their
+    receptive field and therefore their activity.
 
     Attributes
     ----------
@@ -62,8 +34,8 @@ class Schedule:
         Sizes of the layer.
     groups : RowGroups
         Row groups, the outermost loop.
-    tws, windows : int
-        ``TWS`` and ``N_TW``.
+    spikes : WindowedSpikes
+        Input of the layer, sorted by window.
     mode : str or None
         ``temporal``, ``spatial``, or None where the accelerator has no modes.
     shape : TileShape
@@ -84,12 +56,16 @@ class Schedule:
         Whether only the weights and SP-MBs of active channels move.
     packs_taps : bool
         Whether taps whose windows do not overlap share an integration slot (StSAP).
+    owes_all : bool
+        Whether silent NTWUs are owed as well as active ones.
+    streamed : uint8 array ``[batches, E_h * E_w * C]`` or None
+        1 for the taps that each batch streams, the channels of a filter position side by side; None: those
+        that the tags of its columns ask for, in the way ``stream`` says.
     """
 
     geometry: Geometry
     groups: RowGroups
-    tws: int
-    windows: int
+    spikes: WindowedSpikes
     mode: str | None
     shape: TileShape
     tiles: NDArray[np.int64]
@@ -101,6 +77,8 @@ class Schedule:
     stream: str
     tailored: bool
     packs_taps: bool = False
+    owes_all: bool = False
+    streamed: NDArray[np.uint8] | None = None
 
     @classmethod
     def of(
@@ -116,25 +94,24 @@ class Schedule:
         stream: str,
         tailored: bool,
         packs_taps: bool = False,
-    ) -> Schedule:
+        owes_all: bool = False,
+    ) -> NtwuSchedule:
         """Cut a layer into tiles and pack each of them.
 
         Parameters
         ----------
         pack : callable
-            Takes the first and last-plus-one position and window of a tile and packs it; :class:`Runs` pack
-            all tiles at once.
-        geometry, groups, spikes, shape, mode, active, stream, tailored, packs_taps
-            See the class; ``spikes`` gives the windows.
+            Takes the first and last-plus-one position and window of a tile and packs it;
+            :class:`~spikex_sim.schedules.ntwu.packing.Runs` pack all tiles at once.
+        geometry, groups, spikes, shape, mode, active, stream, tailored, packs_taps, owes_all
+            See the class.
         """
         tiles = cut_tiles(geometry.positions, spikes.windows, shape)
-        issue = pack.layer(tiles) if isinstance(pack, Runs) else _tile_by_tile(tiles, pack)
-        tile_batches, batch_columns, position, window = issue
+        tile_batches, batch_columns, position, window = pack_tiles(pack, tiles)
         return cls(
             geometry=geometry,
             groups=groups,
-            tws=spikes.tws,
-            windows=spikes.windows,
+            spikes=spikes,
             mode=mode,
             shape=shape,
             tiles=tiles,
@@ -146,192 +123,61 @@ class Schedule:
             stream=stream,
             tailored=tailored,
             packs_taps=packs_taps,
+            owes_all=owes_all,
         )
+
+    @property
+    def tws(self) -> int:
+        """``TWS``, time points."""
+        return self.spikes.tws
+
+    @property
+    def windows(self) -> int:
+        """``N_TW``."""
+        return self.spikes.windows
 
     @property
     def batches(self) -> int:
         """Batches of one row group."""
         return len(self.batch_columns) - 1
 
-    @property
-    def columns(self) -> NDArray[np.int64]:
-        """Columns in use per batch."""
-        return np.diff(self.batch_columns)
+    @cached_property
+    def surveyed(self) -> Survey:
+        """What each batch streams, touches and adds."""
+        return survey(
+            self.geometry, self.spikes, self.batch_columns, self.position, self.window, self.stream,
+            self.streamed,
+        )  # fmt: skip
 
-    def skipped_windows(self) -> NDArray[np.int64]:
-        """Windows skipped before each column's, since its position was last issued; -1 if it never was."""
-        order = np.argsort(self.position, kind="stable")
-        position, window = self.position[order], self.window[order]
-        skipped = np.full(len(order), -1, dtype=np.int64)
-        same = position[1:] == position[:-1]
-        skipped[1:][same] = (window[1:] - window[:-1] - 1)[same]
-        result = np.empty_like(skipped)
-        result[order] = skipped
-        return result
+    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        check(self, arch, silence_is_free)
 
+    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return lay_out(self, widths, arch, handover)
 
-class TileView(NamedTuple):
-    """What a dispatch policy sees of a tile."""
+    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return execute(self, synapses)
 
-    active: NDArray[np.bool_]
-    """Active NTWUs ``[positions, windows]`` of the tile."""
-    first_position: int
-    first_window: int
-    geometry: Geometry
-    spikes: WindowedSpikes
-
-
-class Packing(NamedTuple):
-    """A tile's NTWUs in issue order, as indices into the tile, and where each batch starts."""
-
-    position: NDArray[np.int64]
-    window: NDArray[np.int64]
-    batch_starts: NDArray[np.int64]
-
-
-class DispatchPolicy(Protocol):
-    """Packs the active NTWUs of a tile into batches of at most ``cols`` columns."""
-
-    def mode(self, active: NDArray[np.bool_], cols: int) -> str:
-        """Decide once per layer, from its active NTWUs ``[P, N_TW]``: ``temporal`` or ``spatial``."""
-
-    def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
-        """Order the tile's active NTWUs and cut them into batches; windows of a position ascend."""
-
-
-def pack_by_position(active: NDArray[np.bool_], cols: int) -> Packing:
-    """For each position its active windows in ascending order, cut into runs of ``cols``."""
-    position, window = np.nonzero(active)
-    counts = active.sum(axis=1)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    rank = np.arange(len(position)) - first
-    return Packing(position, window, np.flatnonzero(rank % cols == 0))
-
-
-def pack_by_window(active: NDArray[np.bool_], cols: int) -> Packing:
-    """All active NTWUs sorted by window, then position, cut into runs of ``cols``."""
-    window, position = np.nonzero(active.T)
-    return Packing(position, window, np.arange(0, len(position), cols))
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Packs the chosen NTWUs of tiles in runs of ``cols``, as :func:`pack_by_position` or by window.
-
-    Attributes
-    ----------
-    chosen : bool array ``[P, N_TW]``
-        NTWUs to issue.
-    cols : int
-        Columns of the array.
-    by_window : bool
-        By window, then position; else the windows of each position.
-    """
-
-    chosen: NDArray[np.bool_]
-    cols: int
-    by_window: bool
-
-    def __call__(self, p0: int, p1: int, w0: int, w1: int) -> Packing:
-        """Pack one tile."""
-        return (pack_by_window if self.by_window else pack_by_position)(self.chosen[p0:p1, w0:w1], self.cols)
-
-    def layer(self, tiles: NDArray[np.int64]) -> Issue:
-        """Pack all tiles of a layer."""
-        return Issue(*_pack_runs(self.chosen, tiles, self.cols, self.by_window))
-
-
-class Issue(NamedTuple):
-    """What a layer issues in which order; see :class:`Schedule`."""
-
-    tile_batches: NDArray[np.int64]
-    batch_columns: NDArray[np.int64]
-    position: NDArray[np.int64]
-    window: NDArray[np.int64]
-
-
-def _tile_by_tile(tiles: NDArray[np.int64], pack: Callable[[int, int, int, int], Packing]) -> Issue:
-    packings = [pack(*tile) for tile in tiles.tolist()]
-    columns_before = np.cumsum([0] + [len(packing.position) for packing in packings])
-    starts = [packing.batch_starts + columns_before[i] for i, packing in enumerate(packings)]
-    placed = list(zip(packings, tiles, strict=True))
-    return Issue(
-        tile_batches=np.cumsum([0] + [len(packing.batch_starts) for packing in packings]),
-        batch_columns=np.concatenate([*starts, columns_before[-1:]]).astype(np.int64),
-        position=np.concatenate([packing.position + tile[0] for packing, tile in placed]),
-        window=np.concatenate([packing.window + tile[2] for packing, tile in placed]),
-    )
-
-
-@njit(cache=True)
-def _pack_runs(
-    chosen: NDArray[np.bool_], tiles: NDArray[np.int64], cols: int, by_window: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    total = int(np.sum(chosen))
-    position = np.empty(total, np.int64)
-    window = np.empty(total, np.int64)
-    starts = np.empty(total + 1, np.int64)
-    tile_batches = np.zeros(len(tiles) + 1, np.int64)
-    count = batches = 0
-    for tile in range(len(tiles)):
-        p0, p1, w0, w1 = tiles[tile]
-        outer, inner = (w1 - w0, p1 - p0) if by_window else (p1 - p0, w1 - w0)
-        run = 0
-        for i in range(outer):
-            if not by_window:
-                run = 0
-            for j in range(inner):
-                p, w = (p0 + j, w0 + i) if by_window else (p0 + i, w0 + j)
-                if not chosen[p, w]:
-                    continue
-                if run % cols == 0:
-                    starts[batches] = count
-                    batches += 1
-                position[count] = p
-                window[count] = w
-                count += 1
-                run += 1
-        tile_batches[tile + 1] = batches
-    starts[batches] = count
-    return tile_batches, starts[: batches + 1].copy(), position, window
-
-
-class AgileDispatch:
-    """SpikeX: temporal mode where a neuron fills the columns by itself, else spatial (Section 3)."""
-
-    def mode(self, active: NDArray[np.bool_], cols: int) -> str:
-        """Temporal iff the mean number of active NTWUs per neuron exceeds the columns."""
-        return "temporal" if int(active.sum()) > cols * len(active) else "spatial"
-
-    def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
-        """Pack by position in temporal mode, by window in spatial mode."""
-        return (
-            pack_by_position(tile.active, cols) if mode == "temporal" else pack_by_window(tile.active, cols)
+    def places(self, program: Program) -> list[str]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        starts = self.batch_columns[:-1]
+        batches = np.stack(
+            [
+                reduce.reduceat(values, starts) if len(starts) else starts
+                for values in (self.position, self.window)
+                for reduce in (np.minimum, np.maximum)
+            ],
+            axis=-1,
         )
-
-
-class TemporalDispatch(AgileDispatch):
-    """Always temporal: SpikeX without its high-spatial-density mode, for ablation."""
-
-    def mode(self, active: NDArray[np.bool_], cols: int) -> str:  # noqa: ARG002
-        """Return ``temporal``."""
-        return "temporal"
-
-
-class SpatialDispatch(AgileDispatch):
-    """Always spatial, for ablation."""
-
-    def mode(self, active: NDArray[np.bool_], cols: int) -> str:  # noqa: ARG002
-        """Return ``spatial``."""
-        return "spatial"
-
-
-def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int64]:
-    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside."""
-    sets, blocks = -(-positions // shape.positions), -(-windows // shape.windows)
-    tiles = np.empty((sets, blocks, 4), np.int64)
-    tiles[..., 0] = (np.arange(sets) * shape.positions)[:, None]
-    tiles[..., 1] = np.minimum(tiles[..., 0] + shape.positions, positions)
-    tiles[..., 2] = np.arange(blocks) * shape.windows
-    tiles[..., 3] = np.minimum(tiles[..., 2] + shape.windows, windows)
-    return tiles.reshape(-1, 4)
+        tiles = self.tiles - np.array([0, 1, 0, 1])
+        named = []
+        for group, tile, batch in zip(program.group, program.tile, program.batch, strict=True):
+            p0, p1, w0, w1 = (batches[batch] if batch >= 0 else tiles[tile]).tolist()
+            at = (
+                f"group {group} tile {tile} {named_range('position', p0, p1)} {named_range('window', w0, w1)}"
+            )
+            named.append(at + (f" batch {batch}" if batch >= 0 else " outputs"))
+        return named

@@ -2,64 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.ntwu.schedule import STREAM_CODES, Schedule
-from spikex_sim.schedules.ntwu.survey import ALL, CHANNEL
+from spikex_sim.schedules.ntwu.chunks import Chunks
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 FEW_COLUMNS = 8
 """Most columns of which every set can be looked up in a table."""
 
 
-class Ranges(Protocol):
-    """Parts of batches: channels and taps, last excluded; ``batch`` is -1 for a part without any."""
-
-    @property
-    def batch(self) -> NDArray[np.int64]:
-        """Batch that the part belongs to."""
-
-    @property
-    def first_channel(self) -> NDArray[np.int64]:
-        """First input channel."""
-
-    @property
-    def last_channel(self) -> NDArray[np.int64]:
-        """Last input channel, plus one."""
-
-    @property
-    def first_tap(self) -> NDArray[np.int64]:
-        """First filter position."""
-
-    @property
-    def last_tap(self) -> NDArray[np.int64]:
-        """Last filter position, plus one."""
-
-
-def count_slots(schedule: Schedule, spikes: WindowedSpikes, ranges: Ranges) -> NDArray[np.int64]:
-    """Slots that the streamed taps of each part need when taps without a common column share one.
+def count_slots(schedule: NtwuSchedule, chunks: Chunks) -> NDArray[np.int64]:
+    """Slots that the streamed taps of each chunk need when taps without a common column share one.
 
     Greedy first fit in tap order, as in the PTB paper's StSAP.
     """
-    return _count_slots(
-        schedule.geometry,
-        spikes.tags,
-        spikes.counts,
-        schedule.batch_columns,
-        schedule.position,
-        schedule.window,
-        STREAM_CODES[schedule.stream],
-        ranges.batch,
-        ranges.first_channel,
-        ranges.last_channel,
-        ranges.first_tap,
-        ranges.last_tap,
-    )
+    spikes = schedule.spikes
+    slots: NDArray[np.int64] = _count_slots(
+        schedule.geometry, spikes.tags, spikes.counts, schedule.batch_columns, schedule.position,
+        schedule.window, schedule.surveyed.streamed, chunks.batch, chunks.first_channel, chunks.last_channel,
+        chunks.first_tap, chunks.last_tap,
+    )  # fmt: skip
+    return slots
 
 
 @njit(cache=True)
@@ -70,7 +40,7 @@ def _count_slots(
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
-    stream: int,
+    streamed: NDArray[np.uint8],
     batch: NDArray[np.int64],
     first_channel: NDArray[np.int64],
     last_channel: NDArray[np.int64],
@@ -106,11 +76,13 @@ def _count_slots(
         if few:
             start_of[: 1 << (stop - start)] = 0
             slots[part] = _few_slots(
-                few_mask[0], geometry.channels, channels, taps, stream, start_of, few_taken
+                few_mask[0], geometry.channels, channels, taps, streamed[batch[part]], start_of, few_taken
             )
         else:
             lowest[:] = 0
-            slots[part] = _many_slots(mask, geometry.channels, channels, taps, stream, lowest, taken)
+            slots[part] = _many_slots(
+                mask, geometry.channels, channels, taps, streamed[batch[part]], lowest, taken
+            )
     return slots
 
 
@@ -120,22 +92,18 @@ def _few_slots(
     width: int,
     channels: tuple[int, int],
     taps: tuple[int, int],
-    stream: int,
+    streamed: NDArray[np.uint8],
     start_of: NDArray[np.int64],
     taken: NDArray[np.uint8],
 ) -> int:
     """Slots of a part; ``start_of`` is, for each set of columns, the slot below which none is free in all."""
     used = 0
-    filter_taps = len(mask) // width
     for channel in range(channels[0], channels[1]):
-        active = stream == ALL
-        if stream == CHANNEL:
-            for tap in range(filter_taps):
-                active |= mask[tap * width + channel] != 0
         for tap in range(taps[0], taps[1]):
-            columns = mask[np.uintp(tap * width + channel)]
-            if columns == 0 and not active:
+            own = np.uintp(tap * width + channel)
+            if streamed[own] == 0:
                 continue
+            columns = mask[own]
             slot = start_of[columns]
             while slot < used and taken[slot] & columns != 0:
                 slot += 1
@@ -153,26 +121,18 @@ def _many_slots(
     width: int,
     channels: tuple[int, int],
     taps: tuple[int, int],
-    stream: int,
+    streamed: NDArray[np.uint8],
     lowest: NDArray[np.int64],
     taken: NDArray[np.uint64],
 ) -> int:
     """Slots of a part; ``lowest`` is the first slot in which a column is free, for each."""
     used = 0
-    filter_taps = mask.shape[1] // width
     for channel in range(channels[0], channels[1]):
-        active = stream == ALL
-        if stream == CHANNEL:
-            for tap in range(filter_taps):
-                for word in range(len(mask)):
-                    active |= mask[word, tap * width + channel] != 0
         for tap in range(taps[0], taps[1]):
             own = tap * width + channel
-            slot = _first_open(mask, own, lowest)
-            if slot < 0:
-                if not active:
-                    continue
-                slot = 0
+            if streamed[own] == 0:
+                continue
+            slot = max(0, _first_open(mask, own, lowest))
             while slot < used and _overlap(taken, slot, mask, own):
                 slot += 1
             if slot == used:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry, corner, widest_batch
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.ntwu.schedule import STREAM_CODES, Schedule
 
-ALL, CHANNEL = STREAM_CODES["all"], STREAM_CODES["channel"]
+STREAMS = ("tap", "channel", "all")
+"""Values of the ``stream`` knob; kernels take the index."""
+ALL, CHANNEL = STREAMS.index("all"), STREAMS.index("channel")
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Survey:
 
     Attributes
     ----------
+    streamed : uint8 array ``[B, E_h * E_w * C]``
+        1 for the taps that each batch streams; the channels of a filter position lie side by side.
     taps : int32 array ``[B, C]``
         Streamed taps ``|S_b|`` by channel.
     hits : int32 array ``[B, C]``
@@ -31,28 +34,41 @@ class Survey:
         Distinct (pixel, window) pairs touched in each channel, tagged or not.
     spikes : int64 array ``[B]``
         Set spike bits over columns and streamed taps: the adds of one row.
+    uncovered : int64 array ``[2]``
+        First batch and tap that has spikes and is not streamed; -1 where there is none.
     """
 
+    streamed: NDArray[np.uint8]
     taps: NDArray[np.int32]
     hits: NDArray[np.int32]
     words: NDArray[np.int32]
     touched: NDArray[np.int64]
     spikes: NDArray[np.int64]
+    uncovered: NDArray[np.int64]
 
 
-def survey(schedule: Schedule, spikes: WindowedSpikes) -> Survey:
-    """Count what the batches of a schedule stream and touch (Sections 4 and 5, SP-MB)."""
-    return Survey(
-        *_survey(
-            schedule.geometry,
-            spikes.tags,
-            spikes.counts,
-            schedule.batch_columns,
-            schedule.position,
-            schedule.window,
-            STREAM_CODES[schedule.stream],
-        )
-    )
+def survey(
+    geometry: Geometry,
+    spikes: WindowedSpikes,
+    batch_columns: NDArray[np.int64],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    stream: str,
+    streamed: NDArray[np.uint8] | None,
+) -> Survey:
+    """Count what the batches of a schedule stream and touch (Sections 4 and 5, SP-MB).
+
+    Without ``streamed`` the sequencer streams what the tags of a batch ask for, in the way ``stream`` says.
+    """
+    size = geometry.filter_taps * geometry.channels
+    given = streamed is not None
+    if streamed is None:
+        streamed = np.zeros((len(batch_columns) - 1, size), np.uint8)
+    counts = _survey(
+        geometry, spikes.tags, spikes.counts, batch_columns, position, window, STREAMS.index(stream),
+        given, streamed,
+    )  # fmt: skip
+    return Survey(streamed, *counts)
 
 
 @njit(cache=True)
@@ -121,7 +137,16 @@ def _survey(
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     stream: int,
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    given: bool,
+    streamed: NDArray[np.uint8],
+) -> tuple[
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int64],
+]:
     batches = len(batch_columns) - 1
     filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
@@ -130,11 +155,13 @@ def _survey(
     words = np.zeros((batches, geometry.channels), np.int32)
     touched = np.zeros(batches, np.int64)
     spikes = np.zeros(batches, np.int64)
+    uncovered = np.full(2, -1, np.int64)
     stamp = np.full((geometry.in_height * geometry.in_width, widest), -1, np.int64)
     pixel = np.empty((widest, filter_taps), np.int64)
     fresh = np.empty((widest, filter_taps), np.bool_)
     union = np.zeros(geometry.channels, np.uint8)
     flat_tags, flat_hits, flat_words, flat_taps = tags.ravel(), hits.ravel(), words.ravel(), taps.ravel()
+    flat_streamed = streamed.ravel()
     channels, windows = np.uintp(geometry.channels), tags.shape[1]
     for b in range(batches):
         start, stop = batch_columns[b], batch_columns[b + 1]
@@ -156,15 +183,22 @@ def _survey(
                 if fresh[col, tap]:
                     for channel in range(channels):
                         flat_words[own + channel] += flat_tags[word + channel]
-            if streams:
+            sent = np.uintp((b * filter_taps + tap) * geometry.channels)
+            if streams and not given:
                 for channel in range(channels):
                     flat_taps[own + channel] += union[channel]
+                    flat_streamed[sent + channel] = union[channel]
                     union[channel] = 0
-    if stream == ALL:
-        taps[:] = filter_taps
-    elif stream == CHANNEL:
+            elif given:
+                for channel in range(channels):
+                    flat_taps[own + channel] += flat_streamed[sent + channel]
+                    if union[channel] > flat_streamed[sent + channel] and uncovered[0] < 0:
+                        uncovered[0], uncovered[1] = b, channel * filter_taps + tap
+                    union[channel] = 0
+    if stream != 0 and not given:
         for b in range(batches):
             for channel in range(geometry.channels):
-                if taps[b, channel] > 0:
+                if stream == ALL or taps[b, channel] > 0:
                     taps[b, channel] = filter_taps
-    return taps, hits, words, touched, spikes
+                    streamed[b, channel :: geometry.channels] = 1
+    return taps, hits, words, touched, spikes, uncovered

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from math import ceil
-
-from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import Geometry, set_pixels
-from spikex_sim.schedules.ntwu.schedule import TileShape
+from spikex_sim.schedules.base import need_lbuf, too_small
+from spikex_sim.schedules.ntwu.packing import TileShape
 from spikex_sim.spec.arch import Accelerator
 
 
@@ -44,12 +41,7 @@ def choose_tiles(
     ConfigError
         If not even one position and one window fit, naming the smallest buffer that works.
     """
-    if arch.memory.lbuf.bytes == 0:
-        raise ConfigError(
-            f"the scheduler {arch.scheduler} needs an LBUF; give it a capacity",
-            where=arch.name,
-            field="memory.lbuf.bytes",
-        )
+    need_lbuf(arch)
     if arch.mapping.tile == "layer":
         return TileShape(geometry.positions, windows, fits_all=True)
     psum_bits = arch.memory.lbuf.part_bits("psum")
@@ -90,32 +82,3 @@ def choose_tiles(
     if fill_columns and block > arch.array.cols:
         block -= block % arch.array.cols
     return TileShape(positions, block)
-
-
-def too_small(level: str, tensor: str, arch: Accelerator, need_bits: int, what: str) -> ConfigError:
-    """Error for a buffer part that does not hold ``need_bits``, naming the smallest capacity that works."""
-    buffer = getattr(arch.memory, level)
-    if level == "glb" and arch.memory.glb.separate is not None:
-        name = "ofmap" if tensor == "psum" else tensor
-        parts, share = (4, "a quarter") if tensor == "ofmap" else (2, "half")
-        least = -(-need_bits * parts // 8)
-        return ConfigError(
-            f"{getattr(arch.memory.glb.separate, name)} B is too small: {what} need {need_bits} bits in "
-            f"{share} of it; the smallest that works is {least} B",
-            where=arch.name,
-            field=f"memory.glb.separate.{name}",
-        )
-    share = getattr(buffer.partition, tensor)
-    if share == 0:
-        return ConfigError(
-            f"is 0, but {what} need {need_bits} bits there; give it a share",
-            where=arch.name,
-            field=f"memory.{level}.partition.{tensor}",
-        )
-    least = ceil(need_bits * (1 if tensor == "psum" else 2) / (8 * Fraction(str(share))))
-    return ConfigError(
-        f"{buffer.bytes} B is too small: {what} need {need_bits} bits in the {tensor} part; "
-        f"the smallest that works is {least} B",
-        where=arch.name,
-        field=f"memory.{level}.bytes",
-    )

@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.tags import WindowedSpikes, reach
+from spikex_sim.schedules.base import APART, Handover, Layout, Synapses, Widths, refuse
+from spikex_sim.schedules.serial.execute import execute
+from spikex_sim.schedules.serial.laying import lay_out
+from spikex_sim.schedules.steps import Program
+from spikex_sim.spec.arch import Accelerator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SerialSchedule:
     """Positions one after the other, for every channel group alike.
 
@@ -18,22 +24,28 @@ class SerialSchedule:
     ----------
     geometry : Geometry
         Sizes of the layer.
+    spikes : WindowedSpikes
+        Input of the layer: one window of all time points.
     groups : tuple of int
         Output channels of each group, in order.
     lanes : int
         PEs of the vector.
-    tws : int
-        Time points handled together: all of them.
-    spikes, updates : int64 array ``[P]``
-        Spikes in the receptive field of each position, and time points at which its neurons are updated.
+    taken, updates : int64 array ``[P]``
+        How many spikes of its receptive field, sorted by time, each position takes, and at how many time
+        points its neurons are updated.
     """
 
     geometry: Geometry
+    spikes: WindowedSpikes
     groups: tuple[int, ...]
     lanes: int
-    tws: int
-    spikes: NDArray[np.int64]
+    taken: NDArray[np.int64]
     updates: NDArray[np.int64]
+
+    @property
+    def tws(self) -> int:
+        """Time points handled together: all of them."""
+        return self.spikes.tws
 
     @property
     def mode(self) -> None:
@@ -43,21 +55,31 @@ class SerialSchedule:
     @property
     def issued(self) -> NDArray[np.bool_]:
         """Positions that have work."""
-        return self.spikes + self.updates > 0
+        return self.taken + self.updates > 0
 
-    # What executing needs: every position with work is a batch of one column, the whole horizon its window.
+    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        kind, pes = f"scheduler {arch.scheduler}", arch.array.rows * arch.array.cols
+        if not all(1 <= channels <= self.lanes <= pes for channels in self.groups):
+            raise refuse(kind, {}, f"groups of {self.groups} channels on {pes} PEs")
+        least = np.minimum(self.taken, 1) if silence_is_free else self.spikes.timesteps
+        wrong = (self.taken < 0) | (self.updates < least) | (self.updates > self.spikes.timesteps)
+        if len(self.taken) != self.geometry.positions or wrong.any():
+            place = {"position": int(np.argmax(wrong))}
+            raise refuse(kind, place, "its spikes and updates are not those of its receptive field")
+        wanted, added = reach(self.geometry, self.spikes), int(self.taken.sum())
+        if added != wanted:
+            raise refuse(kind, {}, f"{added} spikes are taken, but the input has {wanted} to take")
 
-    @property
-    def position(self) -> NDArray[np.int64]:
-        """Position of each batch."""
-        return np.flatnonzero(self.issued)
+    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return lay_out(self, widths, arch)
 
-    @property
-    def window(self) -> NDArray[np.int64]:
-        """Window of each batch: the only one."""
-        return np.zeros(len(self.position), np.int64)
+    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        return execute(self, synapses)
 
-    @property
-    def batch_columns(self) -> NDArray[np.int64]:
-        """One column a batch."""
-        return np.arange(len(self.position) + 1)
+    def places(self, program: Program) -> list[str]:
+        """See :class:`spikex_sim.schedules.base.Schedule`."""
+        pairs = zip(program.group.tolist(), program.tile.tolist(), strict=True)
+        return [f"group {group} position {position}" for group, position in pairs]

@@ -1,0 +1,24 @@
+"""Rows as a table of pandas, where that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from spikex_sim.core.errors import UnsupportedError
+
+
+def frame(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Make a ``pandas.DataFrame`` of rows.
+
+    Raises
+    ------
+    UnsupportedError
+        If pandas is not installed.
+    """
+    try:
+        pandas = import_module("pandas")  # not imported: the simulator does without
+    except ImportError:
+        raise UnsupportedError("a data frame needs pandas: pip install pandas", field="to_frame") from None
+    return pandas.DataFrame.from_records([dict(row) for row in rows])

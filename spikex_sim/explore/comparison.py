@@ -1,0 +1,104 @@
+"""The same trace through several accelerators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.progress import Progress
+from spikex_sim.explore.prefix import ArchLike, TraceLike
+from spikex_sim.run.results import RunResult
+from spikex_sim.run.simulate import as_traces, simulate
+from spikex_sim.spec.load import load_accelerator
+
+ARCHS = ("spikex", "ptb")
+"""What is compared by default."""
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Accelerators side by side.
+
+    Attributes
+    ----------
+    outcomes : tuple of (str, RunResult or str)
+        Name of each accelerator in the order given, and its result, or why it cannot take the trace; at least
+        one can.
+    """
+
+    outcomes: tuple[tuple[str, RunResult | str], ...]
+
+    def __repr__(self) -> str:
+        ran = ", ".join(result.arch.name for result in self.results)
+        return f"<Comparison of {self.baseline.trace['name']}: {ran}; {len(self.refused)} refused>"
+
+    @property
+    def results(self) -> tuple[RunResult, ...]:
+        """Of those that can take the trace, in order."""
+        return tuple(outcome for _, outcome in self.outcomes if not isinstance(outcome, str))
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Those that cannot, by name, and why."""
+        return FrozenMap({name: outcome for name, outcome in self.outcomes if isinstance(outcome, str)})
+
+    @property
+    def baseline(self) -> RunResult:
+        """The first that can take the trace, which ratios are to."""
+        return self.results[0]
+
+    def ratios(self, quantity: str) -> tuple[float | None, ...]:
+        """A figure of the totals, ``energy_pj`` or ``seconds``, over the baseline's; None where that is 0."""
+        base = getattr(self.baseline.totals, quantity)
+        return tuple(getattr(one.totals, quantity) / base if base else None for one in self.results)
+
+
+def compare(
+    trace: TraceLike | Sequence[TraceLike],
+    archs: ArchLike | Sequence[ArchLike] = ARCHS,
+    *,
+    tws: int | str | Sequence[int] | None = None,
+    engine: str = "fast",
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Replay the same trace through several accelerators.
+
+    Parameters
+    ----------
+    trace : Trace, path, or sequence of them
+        One trace, or samples of one network.
+    archs : sequence of str, Path or Accelerator
+        Accelerators; ratios are to the first that can take the trace.
+    tws, engine, overrides, progress
+        As of :func:`spikex_sim.simulate`, for all accelerators alike.
+
+    Returns
+    -------
+    Comparison
+        Results of those that can take the trace, and why others cannot.
+
+    Raises
+    ------
+    SpikexError
+        If trace or a configuration are wrong, or no accelerator can take the trace.
+    """
+    given = [archs] if isinstance(archs, ArchLike) else list(archs)
+    if not given:
+        raise ConfigError("needs at least one accelerator", field="archs")
+    keys = dict(overrides or {}) | ({} if tws is None else {"tws": tws})
+    traces = as_traces(trace)
+    accelerators = [load_accelerator(one, keys) for one in given]
+    outcomes: list[tuple[str, RunResult | str]] = []
+    for one in accelerators:
+        try:
+            outcomes.append((one.name, simulate(traces, one, engine=engine, progress=progress)))
+        except UnsupportedError as exc:
+            outcomes.append((one.name, str(exc).removeprefix(f"{one.name}: ")))
+    if all(isinstance(outcome, str) for _, outcome in outcomes):
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in outcomes)
+        raise UnsupportedError(f"no accelerator can take this trace: {reasons}")
+    return Comparison(tuple(outcomes))

@@ -1,0 +1,81 @@
+"""Trained networks and labelled samples, by the names that people give them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.sources.samples import LabelledSamples, Split, emulated_samples, load_samples, step_of
+from spikex_sim.sources.trained import TrainedNetwork, load_trained
+
+VARIANTS = ("base", "ht", "has")
+EMULATED = 20
+"""Samples of the emulated camera where no limit is given."""
+
+NetworkLike = TrainedNetwork | str | Path
+SamplesLike = LabelledSamples | str | Path
+
+
+def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwork:
+    """Load shipped weights by network and variant, or a file of weights (``.npz``).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such variant, or the file is of another one.
+    TraceError
+        If there are no such weights, or they cannot be read.
+    """
+    if variant not in (None, *VARIANTS):
+        raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="variant")
+    if isinstance(network, str) and not network.endswith(".npz"):
+        return load_trained(f"{network}-{variant or VARIANTS[0]}")
+    trained = network if isinstance(network, TrainedNetwork) else load_trained(network)
+    if variant not in (None, trained.variant):
+        raise ConfigError(f"is of the variant {trained.variant}, not {variant}", where=trained.where)
+    return trained
+
+
+def as_samples(
+    trained: TrainedNetwork,
+    data: SamplesLike | None = None,
+    *,
+    split: str = "test",
+    step_ms: float | None = None,
+    limit: int | None = None,
+) -> LabelledSamples:
+    """Samples that a network takes: from a file or folder, or of the emulated camera.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+        Its card says how long a time point is.
+    data : LabelledSamples, str or Path, optional
+        Labelled recordings or traces; by default the emulated camera.
+    split : {"test", "train", "all"}
+        Which of marked recordings.
+    step_ms : float, optional
+        Length of a time point in ms; by default as trained, else the camera's usual one.
+    limit : int, optional
+        Most samples; of the emulated camera 20.
+
+    Raises
+    ------
+    SpikexError
+        If an argument is wrong, or there is nothing to be read.
+    """
+    if isinstance(data, LabelledSamples):
+        return data
+    if split not in ("train", "test", "all"):
+        raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="split")
+    if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
+        raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="step_ms")
+    shape = trained.layers[0].input_shape
+    own = trained.card.get("step_us")
+    step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
+    if step_ms is not None:
+        step_us = round(1000 * step_ms)
+    if data is None:
+        return emulated_samples(shape, trained.timesteps, step_us, count=limit or EMULATED)
+    return load_samples(data, shape, trained.timesteps, step_us, split=cast(Split, split), limit=limit)

@@ -1,0 +1,291 @@
+"""Every figure that a layer, a sample or a run reports: name, unit, meaning, and where it is written.
+
+`results.json`, `layers.csv`, `accesses.csv`, `sweep.csv` and the glossary follow from this list; a figure is
+the attribute of its name of a :class:`spikex_sim.run.tally.Costs`, or of what is moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from spikex_sim.core.frozen import FrozenMap
+
+RUN, LAYERS, TOTALS = "run", "layers", "totals"
+"""Places in `results.json`: the top level, `layers[]`, and `totals` and `samples[]` alike."""
+LAYERS_CSV, ACCESSES_CSV, SWEEP_CSV = "layers.csv", "accesses.csv", "sweep.csv"
+"""Tables."""
+JSON = (LAYERS, TOTALS)
+LAYER = (LAYERS, LAYERS_CSV)
+ALL = (LAYERS, TOTALS, LAYERS_CSV, SWEEP_CSV)
+TOTAL = (TOTALS, SWEEP_CSV)
+TOP = (RUN,)
+ACCESS = (ACCESSES_CSV,)
+
+Parts = Mapping[str, str | tuple[str, str]]
+"""Keys of a mapping, each with its meaning, or meaning and formula."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A figure, or a mapping of figures by component, cause or tensor.
+
+    Attributes
+    ----------
+    name : str
+        Key in results, attribute, and column where ``column`` does not say.
+    kind : {"count", "number", "text", "any"}
+        Whole number from 0, finite number, text; or whatever JSON holds.
+    unit, meaning, formula : str
+        As in the glossary.
+    places : tuple of str
+        Where it is written.
+    optional : bool
+        Whether it may be null: not known, or without meaning.
+    parts : mapping, optional
+        Of a mapping: keys that every machine has. A machine may have others.
+    others : mapping, optional
+        Keys that only some machines have, but every table has columns for.
+    column : str
+        Name in tables; of a mapping with ``{}`` for the key.
+    """
+
+    name: str
+    kind: Literal["count", "number", "text", "any"]
+    unit: str
+    meaning: str
+    formula: str = ""
+    places: tuple[str, ...] = ALL
+    optional: bool = False
+    parts: Parts | None = None
+    others: Parts = field(default_factory=FrozenMap)
+    column: str = ""
+
+    def columns(self, value: Any = None) -> dict[str, Any]:
+        """Columns of tables, with the cells of a value; of a mapping also those of keys it lacks."""
+        if self.parts is None:
+            return {self.column or self.name: value}
+        nothing = None if self.optional else 0
+        cells = dict.fromkeys((*self.parts, *self.others), nothing) | dict(value or {})
+        return {self.column.format(key): cell for key, cell in cells.items()}
+
+    def has_column(self, column: str) -> bool:
+        """Whether a column of a table is of this field."""
+        if self.parts is None:
+            return column == (self.column or self.name)
+        before, after = self.column.split("{}")
+        return column.startswith(before) and column.endswith(after)
+
+    def admits(self, value: Any) -> bool:
+        """Whether a value is of the field's kind."""
+        if self.parts is None:
+            return self._is_cell(value)
+        return isinstance(value, Mapping) and all(map(self._is_cell, _leaves(value)))
+
+    def _is_cell(self, value: Any) -> bool:
+        if value is None or isinstance(value, bool):
+            return self.kind == "any" or (value is None and self.optional)
+        whole = isinstance(value, int)
+        number = whole or (isinstance(value, float) and math.isfinite(value))
+        return {
+            "count": whole and value >= 0, "number": number, "text": isinstance(value, str), "any": True
+        }[self.kind]  # fmt: skip
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+FIELDS = (
+    Field("schema", "count", "", "version of this layout, now 2", places=TOP),
+    Field("version", "text", "", "version of the simulator", places=TOP),
+    Field("versions", "text", "", "versions of what computed it", places=TOP, parts={
+        "python": "version of Python",
+        "numpy": "version of NumPy",
+        "numba": "version of Numba, which compiles the kernels",
+        "spikex_sim": "same as `version`",
+        "simpy": "version of SimPy, which the event engine uses",
+    }),
+    Field("timestamp", "text", "",
+          "when the run ended, UTC; the only key that differs between equal runs on one machine", places=TOP),
+    Field("arch", "text", "", "name of the accelerator, `config.name`", places=TOP),
+    Field("engine", "text", "", "memory engine, `fast` or `event`", places=TOP),
+    Field("config", "any", "", "the complete configuration: every key of [configuration](configuration.md)",
+          places=TOP, parts={}),
+    Field("trace", "any", "", "what was replayed", places=TOP, parts={
+        "name": "name of the trace; of a folder, the first one and how many more",
+        "sha256": "hash of the trace file, of a trace made in memory its content; of several, hash of their "
+                  "hashes in order",
+        "timesteps": "time points `T`",
+        "samples": "number of samples",
+        "source": "where the spikes come from, as the (first) trace says",
+    }),
+    Field("energy_sources", "text", "", "rows behind prices, leakage and areas", places=TOP, parts={
+        "dram": "source and derivation of the DRAM energy",
+        "glb": "of the GLB's energies, leakage and area",
+        "lbuf": "of the LBUF's energies, leakage and area",
+        "rf": "of a register bit, or of the RF as a scratchpad",
+        "accumulate": "of an addition, integer datapath",
+        "comparator": "of a comparison, integer datapath",
+        "leak": "of a leak, integer datapath",
+        "float_add": "of an addition, float datapath",
+        "float_comparator": "of a comparison, float datapath",
+        "float_leak": "of a leak (a multiplication), float datapath",
+    }),
+    Field("totals", "any", "", "sums over layers and samples, keys below", places=TOP),
+    Field("layers", "any", "", "one entry a layer, pooling layers with zero costs, keys below", places=TOP),
+    Field("samples", "any", "", "one entry a sample with the keys of `totals`", places=TOP),
+    Field("name", "text", "", "as in the trace", places=LAYER),
+    Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`", places=LAYER),
+    Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),
+    Field("mode", "text", "", "`temporal` or `spatial`; null for PTB and pooling", places=LAYER,
+          optional=True),
+    Field("cycles", "count", "cycles", "duration; layers run one after the other",
+          "`compute_cycles` + stalls"),
+    Field("compute_cycles", "count", "cycles", "array busy: integration, update, skew", "Σ over tiles"),
+    Field("stalls", "count", "cycles", "cycles in which the array waits", column="stall_{}_cycles", parts={
+        "dram": "the array waits for a fetch from DRAM",
+        "glb": "waits for a load from the GLB",
+        "lbuf": "steps held up by the LBUF's array-side ports",
+        "drain": "waits for outputs to leave, also at the layer's end",
+    }),
+    Field("batches", "count", "", "batches issued, over all row groups"),
+    Field("ntwus", "count", "", "NTWUs active by their tag, one per neuron and window; PTB issues more",
+          "`M` × active (position, window) pairs"),
+    Field("streamed_taps", "count", "", "taps streamed, over all batches of all row groups",
+          "Σ over batches of their taps"),
+    Field("accumulations", "count", "", "weights added",
+          "rows in use × set spike bits over columns and taps"),
+    Field("lif_updates", "count", "", "updates of potentials, padded time points included",
+          "issued NTWUs × `TWS`"),
+    Field("comparisons", "count", "", "comparisons with the threshold", "= `lif_updates`",
+          (*JSON, LAYERS_CSV)),
+    Field("multiplications", "count", "", "products of a weight and an activation (ANN)",
+          places=(*JSON, LAYERS_CSV)),
+    Field("leak_catchups", "count", "", "skipped windows whose leak was caught up, one per neuron and window",
+          places=(*JSON, LAYERS_CSV)),
+    Field("dense_accumulations", "count", "",
+          "additions if every input spiked always, padding of the map included", "`M` × `P` × taps × `T`",
+          (*JSON, LAYERS_CSV)),
+    Field("utilization", "number", "fraction",
+          "**PE use**: PEs that hold an NTWU of the running batch, adding or not",
+          "Σ over batches (rows × columns in use × batch cycles) / (`cycles` × PEs)"),
+    Field("add_utilization", "number", "fraction", "**add use**: PEs that add a weight",
+          "`accumulations` / (`cycles` × PEs)"),
+    Field("array_words", "count", "words", "words that cross the edge of a dense array", places=JSON, parts={
+        "ifmap": "of the ifmap matrix that cross the edge of a [dense array](accelerators/systolic.md), "
+                 "SCALE-Sim's SRAM counts; 0 on machines that skip",
+        "filter": "likewise, of the filter matrix",
+        "ofmap": "likewise, of outputs and partial sums",
+    }),
+    Field("accesses", "count", "bits", "bits moved by level and tensor", places=JSON, parts={
+        "LEVEL.TENSOR.read_bits": "read from a level",
+        "LEVEL.TENSOR.write_bits": "written to a level",
+    }),
+    Field("seconds", "number", "s", "latency", "`cycles` / clock"),
+    Field("energy_pj", "number", "pJ", "dynamic energy with DRAM", "Σ of `energy_pj_by`"),
+    Field("energy_on_chip_pj", "number", "pJ", "without DRAM", "`energy_pj` − DRAM"),
+    Field("energy_pj_by", "number", "pJ", "dynamic energy by component", column="energy_{}_pj", parts={
+        "alu": ("arithmetic", "`accumulations` × add + `lif_updates` × (leak + compare)"),
+        "rf": ("registers", "Σ bits × energy per bit"),
+        "lbuf": ("LBUF", "Σ bits / port width × energy per access"),
+        "glb": ("GLB", "likewise, at its LBUF-side port"),
+        "dram": ("DRAM", "Σ bits × energy per bit; weights × share of `memory.dram.weights`"),
+    }),
+    Field("energy_by_use_pj", "number", "pJ", "dynamic energy by what it is spent for",
+          places=(*JSON, LAYERS_CSV), column="energy_{}_pj", parts={
+        "alu": ("additions, leaks and comparisons", "= ALU component"),
+        "weights": "accesses to `filter`, all levels",
+        "spikes": "accesses to `ifmap`, `ofmap` and `tag`",
+        "potentials": "accesses to `psum`: partial sums and potentials",
+    }),
+    Field("leakage_pj", "number", "pJ", "leakage, in no other energy", column="leakage_{}_pj", parts={
+        "glb": ("GLB leakage; in no other energy", "leakage power × duration"),
+        "lbuf": ("LBUF leakage; likewise", "leakage power × duration"),
+    }, others={
+        "rf": "of the RFs, with `memory.rf.bytes`",
+        "pe": "of the PEs, where the energy table has it",
+    }),
+    Field("edp_js", "number", "Js",
+          "energy-delay product, DRAM included; a run's is not the sum of its layers'",
+          "dynamic energy in J × `seconds`"),
+    Field("estimate_pj", "number", "pJ", "the estimate that papers print "
+          "([studies](studies.md#the-estimate-that-papers-print)); null in an ANN",
+          "Σ over layers of `dense_accumulations` × `input_spikes` / (inputs × `T`) × energy of an addition",
+          optional=True),
+    Field("estimate_factor", "number", "",
+          "simulated over estimated energy; null without an estimate above 0", "`energy_pj` / `estimate_pj`",
+          (TOTALS,), optional=True),
+    Field("estimate_factor_on_chip", "number", "", "the same without DRAM",
+          "`energy_on_chip_pj` / `estimate_pj`", (TOTALS,), optional=True),
+    Field("power_mw", "number", "mW", "mean dynamic power, DRAM included", "energy / time", TOTAL),
+    Field("tops", "number", "1e12 / s", "additions that were done", "`accumulations` / `seconds`", TOTAL),
+    Field("tops_dense", "number", "1e12 / s",
+          "the same work as a dense accelerator would count it; no hardware does so many",
+          "`dense_accumulations` / `seconds`", TOTAL),
+    Field("tops_per_watt", "number", "1e12 / (s W)", "additions per energy, DRAM included",
+          "`accumulations` / `energy_pj`", TOTAL),
+    Field("area_mm2", "number", "mm²", "area of the buffers whose area is known; null if none is",
+          "Σ of `area_mm2_by`", TOTAL, optional=True),
+    Field("area_mm2_by", "number", "mm²", "area by buffer", places=TOTAL, optional=True,
+          column="area_{}_mm2", parts={
+        "glb": ("area of the GLB, of separate memories together; source: `energy_sources.glb`",
+                "row of the energy table"),
+        "lbuf": ("area of the LBUF; source: `energy_sources.lbuf`", "likewise"),
+    }, others={"rf": "of the RFs of all PEs, with `memory.rf.bytes`"}),
+    Field("input_spikes", "count", "", "spikes that entered", places=LAYER, optional=True),
+    Field("output_spikes", "count", "",
+          "spikes emitted; totals: by neurons, pooling apart; null where weights are missing", optional=True),
+    Field("output_sha256", "text", "", "hash of the packed output spikes in the trace's layout; several "
+          "samples: of all one after the other; null without weights", places=LAYER, optional=True),
+    Field("mismatched_spikes", "count", "", "where the recorded input differs from what the layer before "
+          "produced; null unless both are known", places=LAYER, optional=True),
+    Field("steps", "count", "", "units of time-keeping", places=(*JSON, LAYERS_CSV)),
+    Field("mapping", "any", "", "loop order, sizes and residency", places=(LAYERS,), parts={
+        "order": "loops, outside in",
+        "tile": "`auto`, or `layer`: one tile a row group as if all fitted",
+        "positions_per_tile": "positions at most; the last tile may have fewer",
+        "windows_per_tile": "windows at most, likewise",
+        "tiles": "tiles over all row groups",
+        "row_groups": "`M` / rows, rounded up",
+        "glb_filter": "weights are loaded into the GLB `per group`, `per tile` or `per step`",
+        "glb_ifmap": "spikes into the GLB `per layer` or `per tile`; or they were `kept from the layer "
+                     "before`",
+        "glb_ofmap": "outputs are `sent to DRAM` or `kept for the next layer` (`memory.glb.keep_ofmap`)",
+        "lbuf_filter": "weights into the LBUF `per group` or `per step`",
+        "lbuf_ifmap": "spikes into the LBUF, always `per step`",
+    }),
+    Field("layer", "text", "", "name of the layer", places=ACCESS),
+    Field("level", "text", "", "`dram`, `glb`, `lbuf` or `rf`", places=ACCESS),
+    Field("tensor", "text", "", "`ifmap`, `filter`, `ofmap`, `psum` or `tag`", places=ACCESS),
+    Field("read_bits", "count", "bits", "read from the level", places=ACCESS),
+    Field("write_bits", "count", "bits", "written to the level", places=ACCESS),
+    Field("read_pj", "number", "pJ", "energy of these reads", places=ACCESS),
+    Field("write_pj", "number", "pJ", "energy of these writes", places=ACCESS),
+)  # fmt: skip
+"""In the order in which they are written."""
+
+
+def fields_in(place: str) -> Iterator[Field]:
+    """Fields that are written in a place, in order."""
+    return (one for one in FIELDS if place in one.places)
+
+
+def entry(costs: Any, place: str) -> dict[str, Any]:
+    """What a layer or totals write in a place of ``results.json``; not yet plain."""
+    return {one.name: getattr(costs, one.name) for one in fields_in(place)}
+
+
+def cells_of(costs: Any, table: str) -> dict[str, Any]:
+    """Row of a table; what is in two breakdowns under one name is the same in both."""
+    cells: dict[str, Any] = {}
+    for one in fields_in(table):
+        for column, cell in one.columns(getattr(costs, one.name)).items():
+            cells.setdefault(column, cell)
+    return cells

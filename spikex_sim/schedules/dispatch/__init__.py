@@ -1,0 +1,1 @@
+"""Dispatch policies: plug-ins that pack active NTWUs into batches."""
