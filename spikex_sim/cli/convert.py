@@ -14,13 +14,13 @@ from spikex_sim.cli.making import (
     Seed,
     StepMs,
     Timesteps,
-    by_sides,
     chosen_network,
+    save,
     save_attached,
-    save_open_loop,
 )
 from spikex_sim.cli.options import writable_file
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
     from spikex_sim.sources.events.binning import BinnedEvents, Binning
@@ -64,15 +64,13 @@ class Conversion:
 
         events = recordings.sample(index)
         shape = self.network.layers[0].input_shape
-        if None not in (self.sensor, recordings.sensor) and self.sensor != recordings.sensor:
-            raise ConfigError(
-                f"differs from the {by_sides(recordings.sensor)} that {recordings.source} has",
-                field="--sensor",
-            )
-        sensor = recordings.sensor or self.sensor or (shape[-2:] if len(shape) == 3 else (1, 1))
+        own = recordings.sensor
+        if own and self.sensor and self.sensor != own:
+            raise ConfigError(f"differs from the {sides(own)} that {recordings.source} has", field="--sensor")
+        sensor = own or self.sensor or (shape[-2:] if len(shape) == 3 else (1, 1))
         if len(shape) != 3 or sensor[0] % shape[1] or sensor[0] // shape[1] != sensor[1] / shape[2]:
             raise ConfigError(
-                f"takes an input of {by_sides(shape)}, to which a {by_sides(sensor)} sensor cannot be pooled",
+                f"takes an input of {sides(shape)}, to which a {sides(sensor)} sensor cannot be pooled",
                 where=f"network {self.network.name}",
             )
         check_events(events, sensor, recordings.source)
@@ -304,7 +302,7 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
             f"{layer.name}: left out, recorded for {layer.timesteps} time point(s), the others for "
             f"{made.trace.timesteps}"
         )
-    save_open_loop(made.trace, out)
+    save(made.trace, out)
 
 
 def _network_of(trace: Trace) -> Network:
@@ -321,9 +319,9 @@ def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
 
     if text is None:
         return None
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(
-        side.isascii() and side.isdigit() and len(side) < 9 and 1 <= int(side) <= MAX_SIDE for side in sides
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(
+        part.isascii() and part.isdigit() and len(part) < 9 and 1 <= int(part) <= MAX_SIDE for part in parts
     ):
         raise ConfigError(f"wants rows and columns from 1 to {MAX_SIDE}, e.g. 34x34", field="--sensor")
-    return int(sides[0]), int(sides[1])
+    return int(parts[0]), int(parts[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,19 +46,17 @@ def chosen_network(name: str, layer: str | None) -> Network:
     return network if layer is None else network.only(layer)
 
 
-def save_open_loop(trace: Trace, out: Path) -> None:
-    """Write an open-loop trace, and say how busy its layers are."""
+def save(trace: Trace, out: Path) -> None:
+    """Write a trace, and say how busy its layers are and what it holds."""
     from spikex_sim.trace.store import save_trace
-    from spikex_sim.trace.summary import summarise
+    from spikex_sim.trace.summary import activities
 
     save_trace(trace, out)
-    rates = ", ".join(
-        f"{layer.name} {100 * layer.activity.rate:.4g}"
-        for layer in summarise(trace).layers
-        if layer.activity is not None
-    )
-    typer.echo(f"input rates, %: {rates}")
-    typer.echo(f"wrote {out} (T={trace.timesteps}, spikes of {len(trace.inputs)} layers, no weights)")
+    rates = [f"{trace.layers[at].name} {100 * busy.rate:.4g}" for at, busy in activities(trace).items()]
+    samples = f"{trace.samples} samples, " if trace.batched else ""
+    weights = f"weights of {len(trace.weights)}" if trace.weights else "no weights"
+    typer.echo(f"input rates, %: {', '.join(rates)}")
+    typer.echo(f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, {weights})")
 
 
 def save_attached(
@@ -114,8 +112,3 @@ def say_thresholds(trace: Trace) -> None:
         f"{layer.name} {layer.neuron.threshold:g}" for layer in trace.layers if layer.neuron is not None
     )
     typer.echo(f"thresholds: {thresholds}")
-
-
-def by_sides(shape: Any) -> str:
-    """Write a shape as ``2x34x34``."""
-    return "x".join(str(size) for size in shape)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from spikex_sim.cli.making import OutFile, save
 from spikex_sim.cli.options import split_names, writable_file
 from spikex_sim.core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from spikex_sim.trace.trace import Trace
-
-OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
 
 
 def record(
@@ -48,7 +44,6 @@ def record(
     from spikex_sim.cli import show
     from spikex_sim.cli.usercode import call_function
     from spikex_sim.sources.frameworks.record import record as record_model
-    from spikex_sim.trace.store import save_trace
 
     writable_file(out)
     arguments = _arguments(call_function(target), target)
@@ -63,8 +58,7 @@ def record(
             trace = record_model(**arguments, progress=progress)
         except TypeError as exc:
             raise ConfigError(f"returned what spikex_sim.record does not take: {exc}", where=target) from exc
-    save_trace(trace, out)
-    _tell(trace, out)
+    save(trace, out)
 
 
 def nir(
@@ -87,7 +81,6 @@ def nir(
     """
     from spikex_sim.sources.frameworks.nir import load_nir
     from spikex_sim.sources.spike_files import load_spikes
-    from spikex_sim.trace.store import save_trace
 
     writable_file(out)
     network = load_nir(graph, dt)
@@ -100,8 +93,7 @@ def nir(
         name=f"{graph.stem}-{spikes.stem}"[:200],
         source=f"{graph.name}, steps of {dt:g} s, on spikes of {spikes.name}",
     )
-    save_trace(trace, out)
-    _tell(trace, out)
+    save(trace, out)
 
 
 def _arguments(returned: Any, target: str) -> dict[str, Any]:
@@ -114,21 +106,4 @@ def _arguments(returned: Any, target: str) -> dict[str, Any]:
         f"returned a {type(returned).__name__}; (model, inputs), (model, inputs, label) or a dict with model "
         "and inputs is wanted",
         where=target,
-    )
-
-
-def _tell(trace: Trace, out: Path) -> None:
-    """Say how busy the layers are, and what was written."""
-    from spikex_sim.trace.summary import summarise
-
-    rates = ", ".join(
-        f"{layer.name} {100 * layer.activity.rate:.4g}"
-        for layer in summarise(trace).layers
-        if layer.activity is not None
-    )
-    samples = f"{trace.samples} samples, " if trace.batched else ""
-    typer.echo(f"input rates, %: {rates}")
-    typer.echo(
-        f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, "
-        f"weights of {len(trace.weights)})"
     )

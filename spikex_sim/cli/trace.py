@@ -14,13 +14,13 @@ from spikex_sim.cli.making import (
     Seed,
     StepMs,
     Timesteps,
-    by_sides,
     chosen_network,
+    save,
     save_attached,
-    save_open_loop,
 )
 from spikex_sim.cli.options import writable_file
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,34 +56,32 @@ def show_trace(
     from spikex_sim.cli.sheet import short
     from spikex_sim.data import default_trace_path
     from spikex_sim.trace.store import load_trace
-    from spikex_sim.trace.summary import summarise
+    from spikex_sim.trace.summary import activities, parameter_count
 
     if trace_path is not None and trace_path.is_dir():
         raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
     trace = load_trace(trace_path or default_trace_path())
-    summary = summarise(trace, tws)
-    labelled = "" if summary.label is None else f", label {summary.label}"
+    labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
-        f"[bold]{escape(summary.name)}[/]: T={summary.timesteps}, {summary.samples} sample(s){labelled}, "
-        f"{summary.parameters:,} parameters\nsource {escape(summary.source)}\nsha256 {summary.sha256}\n"
+        f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "
+        f"{parameter_count(trace):,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
     )
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
     activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
-                          f"active (input, window) % at TWS={summary.tws}")  # fmt: skip
-    for layer, spec in zip(summary.layers, trace.layers, strict=True):
-        neuron = spec.neuron
+                          f"active (input, window) % at TWS={tws}")  # fmt: skip
+    for index, layer in enumerate(trace.layers):
+        neuron = layer.neuron
         leak = "" if neuron is None else neuron.leak_shift if neuron.datapath == "int" else neuron.leak
         made.add_row(
-            short(layer.name), layer.kind, by_sides(layer.input_shape), by_sides(layer.output_shape),
-            by_sides(layer.weight_shape) if layer.has_weights else "none",
+            short(layer.name), layer.kind, sides(layer.input_shape), sides(layer.output_shape),
+            sides(layer.weight_shape) if index in trace.weights else "none",
             "" if neuron is None else f"{neuron.datapath}, V_th {neuron.threshold:g}, leak {leak}",
         )  # fmt: skip
-        if layer.activity is not None:
-            busy = layer.activity
-            activity.add_row(
-                short(layer.name), f"{busy.spikes:,}", f"{100 * busy.rate:.4g}",
-                f"{100 * busy.silent_share:.1f}", f"{100 * busy.active_window_share:.3g}",
-            )  # fmt: skip
+    for index, busy in activities(trace, tws).items():
+        activity.add_row(
+            short(trace.layers[index].name), f"{busy.spikes:,}", f"{100 * busy.rate:.4g}",
+            f"{100 * busy.silent_share:.1f}", f"{100 * busy.active_window_share:.3g}",
+        )  # fmt: skip
     show.put(made, activity)
 
 
@@ -144,7 +142,7 @@ def synth(
     if kind == "layers":
         from spikex_sim.sources.open_loop import generated_trace
 
-        save_open_loop(generated_trace(chosen, steps, seed, rate=rate, once=at_most_once), out)
+        save(generated_trace(chosen, steps, seed, rate=rate, once=at_most_once), out)
         return
     if kind in camera:
         spikes, source = _watched(kind, digit, index, chosen, steps, step_ms, seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 PJ_PER_J = 1e12
 _PREFIXES = (
     (1e12, "T"),
@@ -34,3 +36,8 @@ def with_prefix(value: float, unit: str, digits: int = 4) -> str:
 def joules(energy_pj: float) -> str:
     """Format an energy given in pJ."""
     return with_prefix(energy_pj / PJ_PER_J, "J")
+
+
+def sides(shape: Iterable[int]) -> str:
+    """Format a shape, e.g. ``2x34x34``."""
+    return "x".join(map(str, shape))

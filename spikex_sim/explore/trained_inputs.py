@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import cast
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.sources.samples import LabelledSamples, Split, emulated_samples, load_samples, step_of
+from spikex_sim.sources.samples import (
+    EMULATED,
+    LabelledSamples,
+    Split,
+    emulated_samples,
+    load_samples,
+    step_of,
+)
 from spikex_sim.sources.trained import TrainedNetwork, load_trained
 
 VARIANTS = ("base", "ht", "has")
-EMULATED = 20
-"""Samples of the emulated camera where no limit is given."""
 
 NetworkLike = TrainedNetwork | str | Path
 SamplesLike = LabelledSamples | str | Path

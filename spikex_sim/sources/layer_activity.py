@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -136,7 +135,7 @@ def _names(archive: NpyZip, where: str) -> list[str]:
 
 def _shape(archive: NpyZip, key: str, where: str) -> tuple[int, ...]:
     """Shape of a layer's spikes, time first, checked before anything of that size is made."""
-    header = _declared(archive, key, where)
+    header = archive.declared(key)
     if header.dtype.kind not in "iu" or header.shape not in ((2,), (4,)):
         raise TraceError(
             f"must be [T, C, H, W] or [T, N], not {header.dtype} {list(header.shape)}",
@@ -162,7 +161,7 @@ def _shape(archive: NpyZip, key: str, where: str) -> tuple[int, ...]:
 
 def _layer(archive: NpyZip, name: str, shape: tuple[int, ...], where: str) -> RecordedLayer:
     key = f"{name}__bits"
-    header, spikes = _declared(archive, key, where), prod(shape)
+    header, spikes = archive.declared(key), prod(shape)
     if header.dtype.name != "uint8" or header.shape != (packed_length(spikes),):
         raise TraceError(
             f"must be uint8 [{packed_length(spikes)}] for {list(shape)} spikes, not {header.dtype} "
@@ -179,9 +178,3 @@ def _layer(archive: NpyZip, name: str, shape: tuple[int, ...], where: str) -> Re
         )
     time_first = np.unpackbits(packed, count=spikes).reshape(shape)
     return RecordedLayer(name, shape[0], np.packbits(np.moveaxis(time_first, 0, -1), axis=-1))
-
-
-def _declared(archive: NpyZip, key: str, where: str) -> Any:
-    if key not in archive.keys:
-        raise TraceError("is missing", where=where, field=shown(key))
-    return archive.declared(key)

@@ -11,6 +11,7 @@ import numpy as np
 
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.core.units import sides
 from spikex_sim.sources.layer_activity import RecordedLayer, RecordedLayers
 from spikex_sim.sources.synth import MAX_SPIKES, at_most_once, bernoulli, seed_of_stream
 from spikex_sim.spec.networks import Network
@@ -129,8 +130,8 @@ def recorded_trace(
         wanted = network.layers[index]
         if not wanted.takes(layer.shape):
             raise TraceError(
-                f"has {_sides(layer.shape)} spikes at a time point, {wanted.name} of {network.name} takes "
-                f"{_sides(wanted.input_shape)}",
+                f"has {sides(layer.shape)} spikes at a time point, {wanted.name} of {network.name} takes "
+                f"{sides(wanted.input_shape)}",
                 where=recorded.source,
                 field=shown(layer.name),
             )
@@ -180,7 +181,3 @@ def _trace(
     )
     plan_stages(trace)
     return trace
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return "x".join(str(side) for side in shape)

@@ -26,7 +26,6 @@ from spikex_sim.sources.synth import (
     pool_or,
     seed_of_stream,
 )
-from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.trace.npyzip import open_npz, shown
 from spikex_sim.trace.store import SUFFIXES, load_trace, load_traces
 from spikex_sim.trace.trace import Trace
@@ -118,23 +117,6 @@ def load_samples(
         return _of_traces(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
     files = files or [RecordingFile(path, path.name, None, None)]
     return _of_recordings(files, path, shape, Binning(timesteps, step_us), split, limit)
-
-
-def samples_for(
-    trained: TrainedNetwork,
-    data: Path | None,
-    step_us: int | None = None,
-    *,
-    split: Split = "test",
-    limit: int | None = None,
-) -> LabelledSamples:
-    """Samples for a trained network: :func:`load_samples`, or without data :func:`emulated_samples`."""
-    shape, own = trained.layers[0].input_shape, trained.card.get("step_us")
-    if step_us is None:
-        step_us = own if isinstance(own, int) and own > 0 else step_of(shape)
-    if data is None:
-        return emulated_samples(shape, trained.timesteps, step_us, count=limit or EMULATED)
-    return load_samples(data, shape, trained.timesteps, step_us, split=split, limit=limit)
 
 
 def emulated_samples(

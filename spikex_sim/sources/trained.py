@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, checked, parse_json
 from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, save_npz, shown
+from spikex_sim.trace.store import declared_parts, read_parts
 from spikex_sim.trace.trace import (
     MAX_TIMESTEPS,
     Trace,
@@ -36,7 +36,6 @@ MAX_CARD_CHARS = 1 << 20
 
 FORMAT = "spikex-weights"
 Variant = Literal["base", "ht", "has"]
-_KEY = re.compile(r"(0|[1-9][0-9]{0,8})/(weight|bias)")
 
 
 class _Meta(BaseModel):
@@ -109,10 +108,12 @@ class TrainedNetwork:
             object.__setattr__(self, key, MappingProxyType(frozen))
         object.__setattr__(self, "layers", tuple(self.layers))
         _check_layers(self.layers, self.tws, self.timesteps, self.where)
-        for index, weight in self.weights.items():
-            _check_array(self.layers, index, "weight", weight.dtype, weight.shape, self.where)
-        for index, bias in self.biases.items():
-            _check_array(self.layers, index, "bias", bias.dtype, bias.shape, self.where)
+        for part, arrays in (("weight", self.weights), ("bias", self.biases)):
+            for index, array in arrays.items():
+                check_declared(
+                    self.layers, index, part, array.dtype, array.shape,
+                    timesteps=1, samples=1, batched=False, where=self.where,
+                )  # fmt: skip
         _check_complete(self.layers, set(self.weights), self.where)
 
     @property
@@ -246,26 +247,13 @@ def _read(archive: NpyZip) -> TrainedNetwork:
     layers = tuple(meta.layers)
     tws = None if meta.tws is None else tuple(meta.tws)
     _check_layers(layers, tws, meta.timesteps, where)
-    keys, total = [], 0
-    for key in archive.keys:
-        if key == "meta":
-            continue
-        match = _KEY.fullmatch(key)
-        if not match:
-            raise TraceError("unknown key", where=where, field=shown(key))
-        declared = archive.declared(key)
-        index, part = int(match[1]), match[2]
-        _check_array(layers, index, part, declared.dtype, declared.shape, where)
-        total += declared.nbytes
-        keys.append((index, part))
+    keys, total = declared_parts(archive, layers, ("weight", "bias"), ("meta",))
     if total > MAX_WEIGHT_BYTES:
         raise TraceError(
             f"its arrays take {human_bytes(total)}, more than {human_bytes(MAX_WEIGHT_BYTES)}", where=where
         )
     _check_complete(layers, {index for index, part in keys if part == "weight"}, where)
-    read: dict[str, dict[int, NDArray[Any]]] = {"weight": {}, "bias": {}}
-    for index, part in keys:
-        read[part][index] = archive.read(f"{index}/{part}")
+    read = read_parts(archive, keys)
     return TrainedNetwork(
         name=meta.name,
         network=meta.network,
@@ -301,12 +289,6 @@ def _check_layers(layers: Sequence[Layer], tws: tuple[int, ...] | None, timestep
         )
     if not all(1 <= size <= timesteps for size in tws):
         raise TraceError(f"must be 1 to {timesteps}, not {list(tws)}", where=where, field="meta.tws")
-
-
-def _check_array(
-    layers: Sequence[Layer], index: int, part: str, dtype: np.dtype[Any], shape: tuple[int, ...], where: str
-) -> None:
-    check_declared(layers, index, part, dtype, shape, timesteps=1, samples=1, batched=False, where=where)
 
 
 def _check_complete(layers: Sequence[Layer], there: set[int], where: str) -> None:

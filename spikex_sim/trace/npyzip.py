@@ -200,6 +200,8 @@ class NpyZip:
 
     def declared(self, key: str) -> NpyHeader:
         """Header of an array, after checking that the member can hold what it declares."""
+        if key not in self._members:
+            raise self._error("is missing", key)
         if key not in self._headers:
             info = self._members[key]
             self._check_member(key, info)

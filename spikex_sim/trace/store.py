@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
+from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
 from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, open_regular, save_npz, shown
 from spikex_sim.trace.trace import Trace, check_chain, check_declared
@@ -138,20 +140,24 @@ def _read(container: Container, stem: str, sha256: str) -> Trace:
     layers = tuple(meta.layers)
     there = set(container.keys)
     check_chain(layers, where, {index for index in range(len(layers)) if f"{index}/input" in there})
-    keys = _checked_keys(container, meta)
-    read: dict[str, dict[int, NDArray[Any]]] = {"input": {}, "weight": {}, "bias": {}}
-    for index, part in keys:
-        array = container.read(f"{index}/{part}")
-        read[part][index] = array[None] if part == "input" and meta.samples is None else array
+    parts, besides = ("input", "weight", "bias"), ("meta", "label")
+    keys, total = declared_parts(container, layers, parts, besides, meta.timesteps, meta.samples)
+    if (0, "input") not in keys:
+        raise TraceError(
+            "is missing: the spikes that enter layer 0 are required", where=where, field="0/input"
+        )
+    _check_total(total, where)
+    read = read_parts(container, keys)
+    one = meta.samples is None
     return Trace(
         name=meta.name or shown(stem),
         timesteps=meta.timesteps,
         layers=layers,
-        inputs=read["input"],
+        inputs={index: array[None] if one else array for index, array in read["input"].items()},
         weights=read["weight"],
         biases=read["bias"],
         samples=meta.samples or 1,
-        batched=meta.samples is not None,
+        batched=not one,
         label=_label(container, meta),
         source=meta.source,
         file_sha256=sha256,
@@ -159,37 +165,46 @@ def _read(container: Container, stem: str, sha256: str) -> Trace:
     )
 
 
-def _checked_keys(container: Container, meta: TraceMeta) -> list[tuple[int, str]]:
-    """Layer and part of every array, after holding each declaration against what ``meta`` calls for."""
-    where, keys = container.where, []
-    total = 0
+def declared_parts(
+    container: Container,
+    layers: Sequence[Layer],
+    parts: tuple[str, ...],
+    besides: tuple[str, ...],
+    timesteps: int = 1,
+    samples: int | None = None,
+) -> tuple[list[tuple[int, str]], int]:
+    """Layer and part of every array, held against what its layer calls for, and the bytes of all of them.
+
+    Of ``input``, ``weight`` and ``bias`` a layer may have ``parts``; ``besides`` are keys of other entries.
+    """
+    keys, total = [], 0
     for key in container.keys:
-        if key in ("meta", "label"):
+        if key in besides:
             continue
         match = _KEY.fullmatch(key)
-        if not match:
-            known = [f"{index}/{part}" for index in range(8) for part in ("input", "weight", "bias")]
-            close = get_close_matches(key[:40], [*known, "label"], 1)
+        if not match or match[2] not in parts:
+            known = [f"{index}/{part}" for index in range(8) for part in parts]
+            close = get_close_matches(key[:40], [*known, *besides], 1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise TraceError(f"unknown key{hint}", where=where, field=shown(key))
+            raise TraceError(f"unknown key{hint}", where=container.where, field=shown(key))
         index, part = int(match[1]), match[2]
         declared = container.declared(key)
-        shape = declared.shape
-        if part == "input" and meta.samples is None:
-            shape = (1, *shape)
+        shape = (1, *declared.shape) if part == "input" and samples is None else declared.shape
         check_declared(
-            meta.layers, index, part, declared.dtype, shape,
-            timesteps=meta.timesteps, samples=meta.samples or 1, batched=meta.samples is not None,
-            where=where,
+            layers, index, part, declared.dtype, shape, timesteps=timesteps, samples=samples or 1,
+            batched=samples is not None, where=container.where,
         )  # fmt: skip
         total += declared.nbytes
         keys.append((index, part))
-    if (0, "input") not in keys:
-        raise TraceError(
-            "is missing: the spikes that enter layer 0 are required", where=where, field="0/input"
-        )
-    _check_total(total, where)
-    return keys
+    return keys, total
+
+
+def read_parts(container: Container, keys: list[tuple[int, str]]) -> dict[str, dict[int, NDArray[Any]]]:
+    """Arrays by part and layer."""
+    read: dict[str, dict[int, NDArray[Any]]] = {"input": {}, "weight": {}, "bias": {}}
+    for index, part in keys:
+        read[part][index] = container.read(f"{index}/{part}")
+    return read
 
 
 def _check_total(total: int, where: str) -> None:

@@ -21,7 +21,7 @@ from spikex_sim.sources.samples import (
 )
 from spikex_sim.sources.synth import generator
 from spikex_sim.trace.npyzip import save_npz, shown
-from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeData, SpikeEvents, chosen
+from spikex_sim.training.samples import Augmentation, Chosen, PackedSpikeData, SpikeData, SpikeEvents
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +97,9 @@ def splits_of_recordings(
     rest = np.flatnonzero(~test)
     validation = stratified(data.labels[rest], validation_share, seed)
     return Splits(
-        chosen(data, rest[~validation]),
-        chosen(data, rest[validation]),
-        chosen(data, np.flatnonzero(test)),
+        Chosen(data, rest[~validation]),
+        Chosen(data, rest[validation]),
+        Chosen(data, np.flatnonzero(test)),
         f"{path.name}: {int((~validation).sum())} recordings for training, "
         f"{int(validation.sum())} for validation, {int(test.sum())} for testing"
         f"{', by their own split' if marked else ''}, {timesteps} steps of {step_us / 1000:g} ms",
@@ -155,7 +155,7 @@ def emulated_splits(
         packed[sample] = np.packbits(made.spikes(sample), axis=-1)
     data = PackedSpikeData(packed, np.array(made.labels, np.int64), timesteps, augmentation)
     bounds = (0, samples, samples + held, total)
-    training, validation, test = [chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
+    training, validation, test = [Chosen(data, np.arange(start, stop)) for start, stop in pairwise(bounds)]
     return Splits(
         training,
         validation,

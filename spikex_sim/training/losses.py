@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch.nn import functional
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.explore.fitted.curves import HardwareModel, LayerFit
 from spikex_sim.training.module import Activity
 from spikex_sim.training.windows import window_densities
 
@@ -54,29 +54,6 @@ def silence_loss(activity: Activity, channels: Sequence[int]) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-class LayerCost(Protocol):
-    """EDP of a layer at one window size, fitted to simulations (:mod:`spikex_sim.explore.fitted`)."""
-
-    @property
-    def densities(self) -> Sequence[float]:
-        """Knots: shares of (input neuron, window) pairs that are active, ascending."""
-
-    @property
-    def edp_js_per_window(self) -> Sequence[float]:
-        """EDP of one sample in Js by active window, at the knots; constant beyond them."""
-
-    @property
-    def windows(self) -> int:
-        """(Input neuron, window) pairs of one sample."""
-
-
-class HardwareCosts(Protocol):
-    """Fitted model of an accelerator under one configuration."""
-
-    def layer(self, name: str, tws: int) -> LayerCost:
-        """Costs of a layer at a window size."""
-
-
 @dataclass(frozen=True)
 class EdpCurve:
     """EDP of a layer as a differentiable function of its window density.
@@ -91,7 +68,7 @@ class EdpCurve:
     edp_js: torch.Tensor
 
     @classmethod
-    def of(cls, cost: LayerCost, where: str) -> EdpCurve:
+    def of(cls, cost: LayerFit, where: str) -> EdpCurve:
         """Take a fitted model's layer, or raise :class:`ConfigError` if it is no function."""
         knots = torch.tensor(list(cost.densities), dtype=torch.float64)
         values = torch.tensor(list(cost.edp_js_per_window), dtype=torch.float64) * cost.windows
@@ -128,7 +105,7 @@ class HardwareLoss:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, costs: HardwareCosts, names: Sequence[str], sizes: Sequence[int]) -> HardwareLoss:
+    def of(cls, costs: HardwareModel, names: Sequence[str], sizes: Sequence[int]) -> HardwareLoss:
         """Take the layers' curves from a fitted model."""
         curves = (
             EdpCurve.of(costs.layer(name, size), f"hardware model, {name}, TWS {size}")

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from spikex_sim.training.losses import classification_loss, predictions
-from spikex_sim.training.module import Activity, SpikingNetwork
+from spikex_sim.training.losses import HardwareLoss, classification_loss, predictions
+from spikex_sim.training.module import SpikingNetwork
 from spikex_sim.training.samples import SpikeData, batches, tensor_batch
+from spikex_sim.training.search import ArchitectureSearch
 from spikex_sim.training.windows import window_densities
 
-
-class HardwareTerm(Protocol):
-    """What the trainer asks of a hardware loss, with or without an architecture to search."""
-
-    @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Architecture parameters; none for a fixed architecture."""
-
-    def edp_js(self, activity: Activity) -> torch.Tensor:
-        """EDP of a sample in Js, by layer, differentiable; ``L_HW`` is their sum relative to a reference."""
-
-    def columns(self) -> dict[str, float]:
-        """What the log says of the architecture after an epoch."""
+HardwareTerm = HardwareLoss | ArchitectureSearch
+"""Loss of the hardware, of one architecture or of all that are searched."""
 
 
 @dataclass(frozen=True)

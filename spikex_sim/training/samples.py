@@ -184,48 +184,19 @@ class PackedSpikeData:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Some samples of several sources, in order.
+    """Some samples of a source, by their numbers, in order."""
 
-    Attributes
-    ----------
-    sources : tuple of SpikeData
-        Where samples come from.
-    places : int array, ``[samples, 2]``
-        Source and number in it of every sample.
-    """
-
-    sources: tuple[SpikeData, ...]
-    places: NDArray[np.intp]
+    source: SpikeData
+    numbers: NDArray[np.intp]
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """Class of every sample."""
-        found = np.empty(len(self.places), np.int64)
-        for number, source in enumerate(self.sources):
-            mine = self.places[:, 0] == number
-            found[mine] = source.labels[self.places[mine, 1]]
-        return found
+        return self.source.labels[self.numbers]
 
     def batch(self, samples: NDArray[np.intp], rng: np.random.Generator | None) -> NDArray[np.float32]:
         """Spikes ``[T, len(samples), C, H, W]``, varied with ``rng`` where one is given."""
-        places = self.places[samples]
-        spikes: NDArray[np.float32] | None = None
-        for number, source in enumerate(self.sources):
-            mine = np.flatnonzero(places[:, 0] == number)
-            if not len(mine):
-                continue
-            part = source.batch(places[mine, 1], rng)
-            if spikes is None:
-                spikes = np.empty((part.shape[0], len(samples), *part.shape[2:]), np.float32)
-            spikes[:, mine] = part
-        assert spikes is not None
-        return spikes
-
-
-def chosen(data: SpikeData, samples: NDArray[Any]) -> Chosen:
-    """Samples of one source by their numbers."""
-    numbers = np.asarray(samples, np.intp)
-    return Chosen((data,), np.stack([np.zeros_like(numbers), numbers], 1))
+        return self.source.batch(self.numbers[samples], rng)
 
 
 def batches(count: int, size: int, rng: np.random.Generator | None) -> Iterator[NDArray[np.intp]]:

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.training.losses import EdpCurve, HardwareCosts, LayerCost
+from spikex_sim.explore.fitted.curves import HardwareModel, LayerFit
+from spikex_sim.training.losses import EdpCurve
 from spikex_sim.training.module import Activity
 from spikex_sim.training.windows import window_densities
 
 TWS = "tws"
 """Axis whose options are window sizes."""
 Option = Any
-Costs = Callable[[str, Mapping[str, Option]], LayerCost]
+Costs = Callable[[str, Mapping[str, Option]], LayerFit]
 """Costs of a layer under one option of every axis."""
 
 
@@ -45,7 +46,7 @@ class Axis:
             raise ConfigError("needs options, none of them twice", where=f"axis {self.name}", field="options")
 
 
-def costs_of_models(models: Mapping[tuple[Option, ...], HardwareCosts], axes: Sequence[Axis]) -> Costs:
+def costs_of_models(models: Mapping[tuple[Option, ...], HardwareModel], axes: Sequence[Axis]) -> Costs:
     """Costs for axes beside the window size, from one fitted model for every combination of their options.
 
     Parameters
@@ -61,7 +62,7 @@ def costs_of_models(models: Mapping[tuple[Option, ...], HardwareCosts], axes: Se
             chosen = ", ".join(f"{axis.name}={option}" for axis, option in zip(others, case, strict=True))
             raise ConfigError(f"has no model for {chosen or 'its window sizes'}", where="architecture search")
 
-    def cost(layer: str, options: Mapping[str, Option]) -> LayerCost:
+    def cost(layer: str, options: Mapping[str, Option]) -> LayerFit:
         return models[tuple(options[axis.name] for axis in others)].layer(layer, options[TWS])
 
     return cost

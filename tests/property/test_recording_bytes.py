@@ -24,7 +24,9 @@ from naive_events import (
     spread_us,
 )
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.events.formats import Binning, Events, load_recordings
+from spikex_sim.sources.events.binning import Binning
+from spikex_sim.sources.events.events import Events
+from spikex_sim.sources.events.formats import load_recordings
 
 HEIGHT, WIDTH = 4, 6
 an_event = st.tuples(

@@ -6,13 +6,9 @@ import pytest
 from command import REPOSITORY
 from helpers import Member, npy_bytes, shared_data, zip_bytes
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.events.formats import (
-    Binning,
-    Events,
-    bin_events,
-    bin_events_by_count,
-    load_recordings,
-)
+from spikex_sim.sources.events.binning import Binning
+from spikex_sim.sources.events.events import Events
+from spikex_sim.sources.events.formats import load_recordings
 
 
 def arrays(**changes):
@@ -112,7 +108,7 @@ class TestLoading:
 class TestBinning:
     def test_by_hand(self, tmp_path):
         sample = load_recordings(written(tmp_path)).sample(0)
-        binned = bin_events(sample, 2, 10, (4, 6))
+        binned = Binning(2, 10)(sample, (4, 6))
         # t = 5 is in step 0; 10 and 19 hit the same pixel in step 1 and merge; 20 is after step 1.
         assert np.argwhere(binned.spikes).tolist() == [[0, 1, 0, 0], [1, 2, 3, 1]]
         assert (binned.kept, binned.merged, binned.out_of_range) == (2, 1, 1)
@@ -122,7 +118,7 @@ class TestBinning:
     @pytest.mark.parametrize("downscale", [1, 2])
     def test_every_event_is_accounted_for(self, timesteps, step_us, downscale):
         given = events()
-        binned = bin_events(given, timesteps, step_us, (8, 10), downscale)
+        binned = Binning(timesteps, step_us)(given, (8, 10), downscale)
         assert binned.kept + binned.merged + binned.out_of_range == len(given)
         naive = np.zeros((2, 8 // downscale, 10 // downscale, timesteps), bool)
         late = 0
@@ -136,7 +132,7 @@ class TestBinning:
 
     def test_the_first_event_does_not_move_the_clock(self):
         late = Events(*(np.array([value]) for value in (0, 0, 1, 25)))
-        assert np.flatnonzero(bin_events(late, 5, 10, (1, 1)).spikes[1]).tolist() == [2]
+        assert np.flatnonzero(Binning(5, 10)(late, (1, 1)).spikes[1]).tolist() == [2]
 
     @pytest.mark.parametrize(("last_us", "length_us"), [(1498, 1000), (1499, 2000), (0, 1000), (2499, 2000)])
     def test_a_recording_lasts_to_the_end_of_its_last_microsecond(self, last_us, length_us):
@@ -147,11 +143,11 @@ class TestBinning:
     def test_inputs_stay_as_they_are(self):
         given = events()
         before = [array.copy() for array in (given.x, given.y, given.polarity, given.t_us)]
-        bin_events(given, 9, 10, (8, 10), 2)
+        Binning(9, 10)(given, (8, 10), 2)
         assert all(map(np.array_equal, before, (given.x, given.y, given.polarity, given.t_us)))
 
     def test_no_events(self):
-        binned = bin_events(events(count=0), 3, 10, (8, 10))
+        binned = Binning(3, 10)(events(count=0), (8, 10))
         assert not binned.spikes.any() and binned.kept == binned.merged == binned.out_of_range == 0
 
     @pytest.mark.parametrize(
@@ -163,24 +159,24 @@ class TestBinning:
             ({"timesteps": 0}, "timesteps"),
             ({"step_us": 0}, "step_us"),
             ({"downscale": 3}, "downscale"),
-            ({"step_events": 0, "step_us": ...}, "step_events"),
-            ({"step_events": 1 << 70, "step_us": ...}, "step_events"),
-            ({"step_events": 5, "step_us": ..., "timesteps": 0}, "timesteps"),
-            ({"step_events": 5, "step_us": ..., "sensor": (8, 9)}, "x"),
+            ({"step_events": 0, "step_us": None}, "step_events"),
+            ({"step_events": 1 << 70, "step_us": None}, "step_events"),
+            ({"step_events": 5, "step_us": None, "timesteps": 0}, "timesteps"),
+            ({"step_events": 5, "step_us": None, "sensor": (8, 9)}, "x"),
             ({"downscale": 0}, "downscale"),
             ({"timesteps": 1 << 20, "sensor": (1 << 14, 1 << 14)}, "timesteps"),
         ],
     )
     def test_mistakes(self, changes, field):
-        given = {"events": events(), "timesteps": 5, "step_us": 10, "sensor": (8, 10), **changes}
-        arguments = {key: value for key, value in given.items() if value is not ...}
+        given = {"timesteps": 5, "step_us": 10, "sensor": (8, 10), "downscale": 1, **changes}
+        sensor, downscale = given.pop("sensor"), given.pop("downscale")
         with pytest.raises(TraceError, match=f"{field}: "):
-            (bin_events_by_count if "step_events" in arguments else bin_events)(**arguments)
+            Binning(**given)(events(), sensor, downscale)
 
     def test_arrays_that_do_not_fit_together(self):
         given = events()
         with pytest.raises(TraceError, match="events: t: must be a list of 500"):
-            bin_events(Events(given.x, given.y, given.polarity, given.t_us[:-1]), 5, 10, (8, 10))
+            Binning(5, 10)(Events(given.x, given.y, given.polarity, given.t_us[:-1]), (8, 10))
 
 
 class TestRealRecordings:
@@ -189,7 +185,7 @@ class TestRealRecordings:
     def test_nmnist(self):
         recordings = load_recordings(shared_data("nmnist_small.npz"))
         assert (len(recordings), recordings.sensor) == (1100, (34, 34))
-        binned = [bin_events(recordings.sample(i), 30, 10_000, recordings.sensor) for i in range(1100)]
+        binned = [Binning(30, 10_000)(recordings.sample(i), recordings.sensor) for i in range(1100)]
         total = len(recordings.x)
         assert sum(one.kept + one.merged + one.out_of_range for one in binned) == total
         assert sum(one.out_of_range for one in binned) / total == pytest.approx(0.0025, abs=5e-5)
@@ -223,7 +219,7 @@ class TestRealRecordings:
         rates = {1: [], 4: []}
         for downscale, values in rates.items():
             for index in range(10):
-                one = bin_events(recordings.sample(index), 145, 10_000, (128, 128), downscale)
+                one = Binning(145, 10_000)(recordings.sample(index), (128, 128), downscale)
                 assert one.kept + one.merged + one.out_of_range == len(recordings.sample(index))
                 values.append(one.spikes.mean())
         assert np.mean(rates[1]) == pytest.approx(0.0159, abs=1e-4)

@@ -14,7 +14,7 @@ import spikex_sim as sx
 from spikex_sim.explore.seeded_network import attach_network
 from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.networks import Network, load_network, network_names
-from spikex_sim.trace.summary import summarise
+from spikex_sim.trace.summary import parameter_count
 from spikex_sim.trace.trace import content_sha256
 
 # Table II of the SpikeX paper: sides of ifmap H, ofmap R and filter E; input and output channels C and M.
@@ -102,7 +102,7 @@ class TestPresets:
         trace = attach_network(spikes, network, seed=0, name=name, source="")
         assert trace.layers[-1].out_channels == TABLE_2[name][-1][-1]
         weights = sum(m * c * e * e for _, _, e, c, m in TABLE_2[name])
-        assert summarise(trace).parameters == weights
+        assert parameter_count(trace) == weights
 
     @pytest.mark.parametrize("name", VGGS)
     def test_vggs(self, name: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.trace.summary import input_activity, summarise
+from spikex_sim.trace.summary import activities, input_activity, parameter_count
 from spikex_sim.trace.trace import Trace
 
 NEURON = {"threshold": 1, "leak_shift": 4}
@@ -29,17 +29,12 @@ def test_by_hand():
         name="tiny",
         label=1,
     )
-    summary = summarise(trace, tws=4)
-    first, pool, last = summary.layers
-    assert first.activity.spikes == 4
-    assert first.activity.rate == pytest.approx(4 / 90)
-    assert first.activity.silent_share == pytest.approx(7 / 9)
-    assert first.activity.active_window_share == pytest.approx(3 / 27)
-    assert (first.parameters, first.has_weights, first.has_bias, first.nbytes) == (8, True, False, 18 + 8)
-    assert (pool.parameters, pool.weight_shape, pool.activity, pool.nbytes) == (0, (), None, 0)
-    assert (last.parameters, last.has_weights, last.has_bias, last.nbytes) == (9, False, True, 12)
-    assert (summary.parameters, summary.nbytes, summary.label, summary.tws) == (17, 38, 1, 4)
-    assert (summary.name, summary.timesteps, summary.samples, summary.sha256) == ("tiny", 10, 1, trace.sha256)
+    found = activities(trace, tws=4)
+    assert list(found) == [0] and found[0].spikes == 4
+    assert found[0].rate == pytest.approx(4 / 90)
+    assert found[0].silent_share == pytest.approx(7 / 9)
+    assert found[0].active_window_share == pytest.approx(3 / 27)
+    assert parameter_count(trace) == 8 + 9
 
 
 @pytest.mark.parametrize("tws", [1, 2, 3, 7, 8, 13, 40])
@@ -53,4 +48,4 @@ def test_windows_against_the_plain_definition(tws):
 
 def test_window_of_nothing():
     with pytest.raises(ConfigError, match="tws"):
-        summarise(Trace.from_arrays(LAYERS, np.zeros((1, 3, 3, 10), bool)), tws=0)
+        activities(Trace.from_arrays(LAYERS, np.zeros((1, 3, 3, 10), bool)), tws=0)

@@ -14,7 +14,8 @@ from spikex_sim.sources.cameras.digits import (
     saccade_position,
 )
 from spikex_sim.sources.cameras.gestures import GESTURES
-from spikex_sim.sources.events.formats import bin_events, load_recordings
+from spikex_sim.sources.events.binning import Binning
+from spikex_sim.sources.events.formats import load_recordings
 from spikex_sim.sources.synth import at_most_once, bernoulli, bursty, digit_camera, gesture_camera, pool_or
 
 PINNED_BERNOULLI = [4, 8, 15, 17]
@@ -193,7 +194,7 @@ class TestDigits:
     def test_like_nmnist_recordings(self):
         recordings = load_recordings(shared_data("nmnist_small.npz"))
         real = np.array(
-            [bin_events(recordings.sample(i), 30, 10_000, recordings.sensor).spikes for i in range(200)]
+            [Binning(30, 10_000)(recordings.sample(i), recordings.sensor).spikes for i in range(200)]
         )
         made = np.array([digit_camera(i % 10, i // 10, seed=i) for i in range(60)])
         assert made.mean() == pytest.approx(real.mean(), rel=0.1)

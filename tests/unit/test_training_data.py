@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 
 from command import REPOSITORY
 from spikex_sim.core.errors import ConfigError, TraceError
-from spikex_sim.sources.events.formats import bin_events, load_recordings
+from spikex_sim.sources.events.binning import Binning
+from spikex_sim.sources.events.formats import load_recordings
 from spikex_sim.training.data import emulated_splits, save_recordings, splits_of_recordings, stratified
 from spikex_sim.training.samples import Augmentation, PackedSpikeData, SpikeEvents, batches
 
@@ -156,7 +157,7 @@ def test_recordings_are_split_once(tmp_path: Path) -> None:
             seen.append(part.batch(np.array([number]), None).tobytes())
     wanted = []
     for sample in range(40):
-        spikes = bin_events(recordings.sample(sample), 30, 10_000, (34, 34)).spikes
+        spikes = Binning(30, 10_000)(recordings.sample(sample), (34, 34)).spikes
         wanted.append(np.moveaxis(spikes, -1, 0).astype(np.float32).tobytes())
     assert sorted(seen) == sorted(wanted) and set(seen[30:]) == set(wanted[30:])
     write_recordings(path)
@@ -251,6 +252,6 @@ def test_a_folder_of_recordings_is_trained_on_as_its_files_are(tmp_path: Path) -
     assert splits.test.labels.tolist() == [int(file.parent.name) for file in files]
     for number, file in enumerate(files):
         one = load_recordings(file).sample(0)
-        spikes = bin_events(one, 30, 10_000, (34, 34)).spikes
+        spikes = Binning(30, 10_000)(one, (34, 34)).spikes
         found = splits.test.batch(np.array([number]), None)[:, 0]
         np.testing.assert_array_equal(np.moveaxis(found, 0, -1), spikes)

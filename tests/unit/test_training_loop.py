@@ -32,7 +32,7 @@ from spikex_sim.training.losses import HardwareLoss  # noqa: E402
 from spikex_sim.training.measure import measure  # noqa: E402
 from spikex_sim.training.module import SpikingNetwork  # noqa: E402
 from spikex_sim.training.recipe import Recipe  # noqa: E402
-from spikex_sim.training.samples import Augmentation, PackedSpikeData, chosen  # noqa: E402
+from spikex_sim.training.samples import Augmentation, Chosen, PackedSpikeData  # noqa: E402
 from spikex_sim.training.search import ArchitectureSearch, Axis, costs_of_models  # noqa: E402
 
 NETWORK = """\
@@ -62,7 +62,7 @@ def some_spikes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def splits(seed: int = 0) -> Splits:
     spikes, labels = some_spikes(240, seed)
     data = PackedSpikeData(np.packbits(spikes, axis=-1), labels, 8, Augmentation(drop=0.1))
-    parts = [chosen(data, np.arange(start, stop)) for start, stop in ((0, 180), (180, 210), (210, 240))]
+    parts = [Chosen(data, np.arange(start, stop)) for start, stop in ((0, 180), (180, 210), (210, 240))]
     return Splits(*parts, about="rows and columns", step_us=1000)
 
 

@@ -19,11 +19,12 @@ import numpy as np
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.progress import Progress
 from spikex_sim.explore.evaluation import evaluate
+from spikex_sim.explore.trained_inputs import as_samples
 from spikex_sim.papers.spikex.studies import WINDOWS, Machines, Rows, costs_of, densities_of
 from spikex_sim.papers.spikex.workloads import NETWORKS, camera_network
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
-from spikex_sim.sources.samples import LabelledSamples, samples_for
+from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
 from spikex_sim.trace.trace import Trace
 
@@ -87,7 +88,7 @@ class Material:
 
     def labelled(self, trained: TrainedNetwork) -> LabelledSamples:
         """Samples for a network: its recordings, or emulated ones."""
-        return samples_for(trained, self.data.get(trained.network), limit=self.samples)
+        return as_samples(trained, self.data.get(trained.network), limit=self.samples)
 
     def trace(self, trained: TrainedNetwork) -> Trace:
         """All samples of a network as one trace."""

@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.events.events import (
-    MAX_SIDE,
-    Events,
-    Gathered,
-    Recordings,
-    check_events,
-    check_rising,
-)
+from spikex_sim.sources.events.events import MAX_SIDE, Events, Gathered, Recordings
 from spikex_sim.sources.events.spans import from_clock
 from spikex_sim.sources.untrusted.flatbuffer import Table
 from spikex_sim.sources.untrusted.unpack import unpacked
@@ -72,8 +65,6 @@ def load_aedat4(path: str | Path) -> Recordings:
         streams = _Streams(description, where)
         stream, sensor = streams.events()
         events, tally = _packets(handle, end, method, stream, streams, where)
-    check_events(events, sensor, where)
-    check_rising(events.t_us, where)
     return from_clock(path, events, sensor, where, tally)
 
 

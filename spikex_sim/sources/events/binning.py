@@ -58,10 +58,61 @@ class Binning:
     step_events: int | None = None
 
     def __call__(self, events: Events, sensor: tuple[int, int], downscale: int = 1) -> BinnedEvents:
-        """Bin one sample; see :func:`bin_events` and :func:`bin_events_by_count`."""
-        if self.step_events is not None:
-            return bin_events_by_count(events, self.timesteps, self.step_events, sensor, downscale)
-        return bin_events(events, self.timesteps, self.duration_us(events), sensor, downscale)
+        """Turn the events of one sample into binary spikes, and account for every event.
+
+        In steps of equal length, an event at time ``t`` belongs to step ``t // step_us``. Times count from
+        the sample's own 0, as stored: the silence before the first event is part of the recording and stays.
+        In steps of equally many events, event ``i`` belongs to step ``i // step_events``, in the order of
+        their times, and of the file where times are equal; the last step may hold fewer. Events count before
+        pixels are merged.
+
+        Parameters
+        ----------
+        events : Events
+            One sample; left as it is.
+        sensor : tuple of int
+            Rows and columns ``(H, W)`` of the sensor.
+        downscale : int
+            Side of the pixel blocks that are merged with OR; divides ``H`` and ``W``.
+
+        Returns
+        -------
+        BinnedEvents
+            Spikes ``[2, H / downscale, W / downscale, T]``; ``kept + merged + out_of_range`` is the number
+            of events.
+
+        Raises
+        ------
+        TraceError
+            If an event lies outside the sensor, or a number makes no sense.
+        """
+        shape = _shape(self.timesteps, sensor, downscale)
+        check_events(events, sensor, "events")
+        step = self._steps(events)
+        inside = step < self.timesteps
+        spikes = np.zeros(shape, np.bool_)
+        spikes[
+            np.asarray(events.polarity)[inside].astype(np.intp),
+            np.asarray(events.y)[inside].astype(np.intp) // downscale,
+            np.asarray(events.x)[inside].astype(np.intp) // downscale,
+            step[inside],
+        ] = True
+        in_range = int(np.count_nonzero(inside))
+        kept = int(np.count_nonzero(spikes))
+        return BinnedEvents(spikes, kept, in_range - kept, len(events) - in_range)
+
+    def _steps(self, events: Events) -> NDArray[np.int64]:
+        """Step of every event."""
+        if self.step_events is None:
+            step_us = self.duration_us(events)
+            if not 1 <= step_us < 1 << 62:
+                raise TraceError(f"must be at least 1 µs, not {step_us}", field="step_us")
+            return np.asarray(events.t_us).astype(np.int64) // step_us
+        if not 1 <= self.step_events < 1 << 62:
+            raise TraceError(f"must be at least 1 event, not {self.step_events}", field="step_events")
+        step = np.empty(len(events), np.int64)
+        step[np.argsort(events.t_us, kind="stable")] = np.arange(len(events)) // self.step_events
+        return step
 
     def duration_us(self, events: Events) -> int:
         """Length of a step of one sample in µs, where steps are equally long."""
@@ -75,87 +126,6 @@ class Binning:
         if self.step_events is not None:
             return f"{self.step_events:,} events"
         return f"{self.duration_us(events) / 1000:g} ms"
-
-
-def bin_events(
-    events: Events,
-    timesteps: int,
-    step_us: int,
-    sensor: tuple[int, int],
-    downscale: int = 1,
-) -> BinnedEvents:
-    """Turn events into binary spikes by steps of equal length, and account for every event.
-
-    An event at time ``t`` belongs to step ``t // step_us``. Times count from the sample's own 0, as
-    stored: the silence before the first event is part of the recording and stays.
-
-    Parameters
-    ----------
-    events : Events
-        One sample; left as it is.
-    timesteps : int
-        Time steps ``T``.
-    step_us : int
-        Length of a step in µs.
-    sensor : tuple of int
-        Rows and columns ``(H, W)`` of the sensor.
-    downscale : int
-        Side of the pixel blocks that are merged with OR; divides ``H`` and ``W``.
-
-    Returns
-    -------
-    BinnedEvents
-        Spikes ``[2, H / downscale, W / downscale, T]``; ``kept + merged + out_of_range`` is the number
-        of events.
-
-    Raises
-    ------
-    TraceError
-        If an event lies outside the sensor, or an argument makes no sense.
-    """
-    if not 1 <= step_us < 1 << 62:
-        raise TraceError(f"must be at least 1 µs, not {step_us}", field="step_us")
-    shape = _shape(timesteps, sensor, downscale)
-    check_events(events, sensor, "events")
-    return _clipped(events, np.asarray(events.t_us).astype(np.int64) // step_us, shape, downscale)
-
-
-def bin_events_by_count(
-    events: Events,
-    timesteps: int,
-    step_events: int,
-    sensor: tuple[int, int],
-    downscale: int = 1,
-) -> BinnedEvents:
-    """Turn events into binary spikes by steps of equally many events, and account for every event.
-
-    In the order of their times, and in the order of the file where times are equal, event ``i`` belongs
-    to step ``i // step_events``; the last step may hold fewer. Events count before pixels are merged.
-
-    Parameters
-    ----------
-    events, timesteps, sensor, downscale
-        As in :func:`bin_events`.
-    step_events : int
-        Events of a step.
-
-    Returns
-    -------
-    BinnedEvents
-        As in :func:`bin_events`.
-
-    Raises
-    ------
-    TraceError
-        If an event lies outside the sensor, or an argument makes no sense.
-    """
-    if not 1 <= step_events < 1 << 62:
-        raise TraceError(f"must be at least 1 event, not {step_events}", field="step_events")
-    shape = _shape(timesteps, sensor, downscale)
-    check_events(events, sensor, "events")
-    step = np.empty(len(events), np.int64)
-    step[np.argsort(events.t_us, kind="stable")] = np.arange(len(events)) // step_events
-    return _clipped(events, step, shape, downscale)
 
 
 def _shape(timesteps: int, sensor: tuple[int, int], downscale: int) -> tuple[int, int, int, int]:
@@ -176,23 +146,3 @@ def _shape(timesteps: int, sensor: tuple[int, int], downscale: int) -> tuple[int
             field="timesteps",
         )
     return shape
-
-
-def _clipped(
-    events: Events, step: NDArray[np.int64], shape: tuple[int, int, int, int], downscale: int
-) -> BinnedEvents:
-    """Set a spike for every event whose step is in range; several on one place are one spike."""
-    inside = step < shape[-1]
-    spikes = np.zeros(shape, np.bool_)
-    spikes[
-        np.asarray(events.polarity)[inside].astype(np.intp),
-        np.asarray(events.y)[inside].astype(np.intp) // downscale,
-        np.asarray(events.x)[inside].astype(np.intp) // downscale,
-        step[inside],
-    ] = True
-    in_range = int(np.count_nonzero(inside))
-    kept = int(np.count_nonzero(spikes))
-    binned = BinnedEvents(spikes, kept, in_range - kept, len(events) - in_range)
-    assert binned.merged >= 0
-    assert binned.kept + binned.merged + binned.out_of_range == len(events)
-    return binned

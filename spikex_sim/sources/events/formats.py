@@ -9,13 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.events.binning import (
-    MAX_FRAME_BYTES,
-    BinnedEvents,
-    Binning,
-    bin_events,
-    bin_events_by_count,
-)
+from spikex_sim.sources.events.aedat4 import load_aedat4
+from spikex_sim.sources.events.aedat31 import load_aedat31
 from spikex_sim.sources.events.events import (
     MAX_RECORDING_BYTES,
     MAX_SIDE,
@@ -24,21 +19,8 @@ from spikex_sim.sources.events.events import (
     Recordings,
     check_events,
 )
+from spikex_sim.sources.events.nmnist_bin import load_nmnist_bin
 from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_npz, open_regular, shown
-
-__all__ = [
-    "MAX_FRAME_BYTES",
-    "MAX_RECORDING_BYTES",
-    "MAX_SIDE",
-    "BinnedEvents",
-    "Binning",
-    "Events",
-    "Recordings",
-    "bin_events",
-    "bin_events_by_count",
-    "load_recordings",
-    "recording_format",
-]
 
 SUFFIXES = (".npz", ".bin", ".aedat", ".aedat4")
 """Endings of the files that a folder of recordings is searched for."""
@@ -72,21 +54,8 @@ def load_recordings(path: str | Path) -> Recordings:
     TraceError
         For anything wrong with the file, in one line that names it and the field.
     """
-    path = Path(path)
-    match recording_format(path):
-        case "nmnist":
-            from spikex_sim.sources.events.nmnist_bin import load_nmnist_bin
-
-            return load_nmnist_bin(path)
-        case "aedat31":
-            from spikex_sim.sources.events.aedat31 import load_aedat31
-
-            return load_aedat31(path)
-        case "aedat4":
-            from spikex_sim.sources.events.aedat4 import load_aedat4
-
-            return load_aedat4(path)
-    return _load_npz(path)
+    readers = {"nmnist": load_nmnist_bin, "aedat31": load_aedat31, "aedat4": load_aedat4, "npz": _load_npz}
+    return readers[recording_format(path)](path)
 
 
 def recording_format(path: str | Path) -> str:
@@ -112,7 +81,7 @@ def recording_format(path: str | Path) -> str:
     return _AEDAT[version]
 
 
-def _load_npz(path: Path) -> Recordings:
+def _load_npz(path: str | Path) -> Recordings:
     with open_npz(path, MAX_RECORDING_BYTES) as archive:
         where = archive.where
         _check_declared(archive, where)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.events.events import Events, Recordings
+from spikex_sim.sources.events.events import MAX_SIDE, Events, Recordings, check_events, check_rising
 from spikex_sim.trace.npyzip import open_regular, shown
 
 MAX_CSV_BYTES = 1 << 20
@@ -142,15 +142,17 @@ def from_clock(
 ) -> Recordings:
     """Samples of a recording with the camera's own times: its labelled spans, or all from the first event.
 
+    Events must lie on the sensor, and in the order of their times.
+
     Parameters
     ----------
     path : Path
         The recording, beside which the file of spans is looked for.
-    events : Events
-        In the order of their times.
-    sensor, source, tally
+    events, sensor, source, tally
         Of the recording.
     """
+    check_events(events, sensor or (MAX_SIDE, MAX_SIDE), source)
+    check_rising(events.t_us, source)
     beside = spans_beside(path)
     if beside is not None:
         return cut(events, load_spans(beside), sensor, source, tally)

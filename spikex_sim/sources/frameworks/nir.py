@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.core.units import sides
 from spikex_sim.sources.frameworks.dynamics import Dynamics
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
 from spikex_sim.sources.frameworks.synapse import Numbers, Synapse, pool_layer
@@ -68,7 +69,7 @@ class NirNetwork:
         shape = self.layers[0].input_shape
         if prod(packed.shape[1:-1]) != prod(shape) or (len(shape) == 3 and packed.shape[1:-1] != shape):
             raise TraceError(
-                f"takes {_sides(shape)} spikes at a time point, not {_sides(packed.shape[1:-1])}",
+                f"takes {sides(shape)} spikes at a time point, not {sides(packed.shape[1:-1])}",
                 where=self.where,
                 field="node input",
             )
@@ -177,7 +178,7 @@ class _Builder:
 
     def _become(self, node: Node, shape: tuple[int, ...]) -> None:
         if prod(shape) > MAX_NEURONS:
-            raise node.error(f"gives {_sides(shape)} values at a time point, more than {MAX_NEURONS}")
+            raise node.error(f"gives {sides(shape)} values at a time point, more than {MAX_NEURONS}")
         self.shape = shape
 
     def _output(self, node: Node) -> None:
@@ -191,7 +192,7 @@ class _Builder:
         if node.pair("groups") != (1, 1) or node.pair("dilation") != (1, 1):
             raise node.error("has groups or dilation, which have no counterpart here")
         if len(self.shape) != 3 or weight.shape[1] != self.shape[0]:
-            raise node.error(f"takes {weight.shape[1]} channels of a map, not {_sides(self.shape)}")
+            raise node.error(f"takes {weight.shape[1]} channels of a map, not {sides(self.shape)}")
         bias = self._bias(node, len(weight))
         self._begin(
             node,
@@ -202,7 +203,7 @@ class _Builder:
         weight = self._weight(node, 2)
         if self.shape != weight.shape[1:]:
             hint = "; a Flatten is missing" if prod(self.shape) == weight.shape[1] else ""
-            raise node.error(f"takes {weight.shape[1]} inputs, not {_sides(self.shape)}{hint}")
+            raise node.error(f"takes {weight.shape[1]} inputs, not {sides(self.shape)}{hint}")
         bias = self._bias(node, len(weight)) if node.kind == "Affine" else np.zeros(len(weight))
         self._begin(node, Synapse(node.name, "linear", self.shape, weight, bias))
 
@@ -252,7 +253,7 @@ class _Builder:
         if self.open is not None or (self.layers and self.layers[-1].kind == "avgpool"):
             raise node.error("does not take spikes; pooling stands between neurons and the next layer")
         if len(self.shape) != 3:
-            raise node.error(f"takes a map, not {_sides(self.shape)}")
+            raise node.error(f"takes a map, not {sides(self.shape)}")
         layer = pool_layer(node.name, "avgpool", self.shape, kernel, stride, padding, self.where)
         channels = self._factors(node)
         if node.kind == "AvgPool2d":
@@ -347,7 +348,3 @@ def _padding(node: Node, weight: Numbers) -> tuple[int, int]:
     if padding == "same" and height % 2 and width % 2:
         return height // 2, width // 2
     raise node.error("must be numbers, valid, or, of an odd kernel, same", "padding")
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return "x".join(str(side) for side in shape)
