@@ -227,7 +227,10 @@ def of_another_type(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.G
 def with_other_tiles(schedule: NtwuSchedule, _arch: Accelerator, rng: np.random.Generator) -> NtwuSchedule:
     shape, way = schedule.shape, rng.integers(4)
     if way == 0:
-        sizes = ((0, shape.windows), (shape.positions, 0), (-1, -1))[rng.integers(3)]
+        many = schedule.windows + 1
+        sizes = ((0, shape.windows), (shape.positions, 0), (-1, -1), (shape.positions, many), (2**62, many))[
+            rng.integers(5)
+        ]
         return replace(schedule, shape=TileShape(*sizes, shape.fits_all))
     tiles = changed(schedule.tiles, (rng.integers(len(schedule.tiles)), rng.integers(4)), rng.choice(FAR))
     if way == 1:  # a row too few or too many is refused as offsets are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,32 @@ def test_taps_beyond_need_are_allowed_and_cost(stream: str) -> None:
     assert cost[0] < cost[1]
 
 
+@pytest.mark.parametrize("lbuf", [2048, 64])
+def test_weights_that_are_streamed_are_fetched(lbuf: int) -> None:
+    layer = conv("conv", (3, 2), 4, ADDING_UP, kernel=2)
+    spikes = np.zeros((3, 4, 4, 12), bool)
+    spikes[1, 2, 2, 5] = True
+    workload = Workload(layer, spikes, np.ones((2, 3, 2, 2), np.int8))
+    arch = load_accelerator("spikex", {"tws": 2, "memory.lbuf.bytes": lbuf})
+    _, schedule, free = correct(workload, arch)
+    generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
+    generous.check(arch, free)
+    for each, channels in ((schedule, 1), (generous, 3)):
+        accesses = laid_out(each, workload, arch)[0].accesses
+        assert accesses.read_bits("dram", "filter") == channels * 4 * 2 * 8
+        assert accesses.read_bits("lbuf", "filter") >= accesses.write_bits("lbuf", "filter")
+
+
+def test_a_large_serial_group_behind_a_small_one_must_fit_too() -> None:
+    arch = load_accelerator("spinalflow", {"memory.lbuf.bytes": 256})
+    workload, schedule, free = correct(a_workload("fc, medium"), arch)
+    cut = replace(schedule, groups=(1, 8))
+    cut.check(arch, free)
+    residency = [replace(schedule, groups=g).lay_out(widths(workload, arch), arch).residency
+                 for g in ((1, 8), (8, 1))]  # fmt: skip
+    assert residency[0] == residency[1] and residency[0].lbuf_filter == "step"
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_schedule_is_of_the_layer_asked_for(machine: str) -> None:
     arch = load_accelerator("spikex", SMALL | MACHINES[machine])
@@ -324,6 +351,8 @@ def test_a_schedule_is_of_the_layer_asked_for(machine: str) -> None:
 
 POLICIES = """
 import numpy as np
+from spikex_sim.accelerators.spikex import SpikeX
+from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.dispatch.agile import AgileDispatch
 from spikex_sim.schedules.ntwu.packing import Packing
 
@@ -346,12 +375,18 @@ class Dropping(AgileDispatch):
     def pack(self, tile, cols, mode):
         position, window, starts = super().pack(tile, cols, mode)
         return Packing(position[:-1], window[:-1], starts[starts < len(position) - 1])
+
+class Deaf(SpikeX):
+    def schedule(self, layer, spikes, silence_is_free, potential_bits, arch):
+        fewer = window_spikes(np.zeros((*layer.input_shape, 1), np.uint8), spikes.timesteps, spikes.tws)
+        return super().schedule(layer, fewer, silence_is_free, potential_bits, arch)
 """
 FRONT = {
     "Descending": r"tile \d+, batch \d+: position \d+, window \d+ comes after a later window",
     "Wide": r"tile \d+, batch \d+: a batch of \d+ columns on an array of 8",
     "Twice": r"tile \d+, batch \d+: position \d+, window \d+ is issued twice",
     "Dropping": r"tile \d+: position \d+, window \d+ is owed and not issued",
+    "Deaf": "the schedule of layer conv1 is of other spikes than those given",
 }
 
 
@@ -359,7 +394,8 @@ FRONT = {
 def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Install the policies, and forget them afterwards."""
     (tmp_path / "broken_policies.py").write_text(POLICIES)
-    install("broken", "1.0", {"spikex_sim.dispatch": {n: f"broken_policies:{n}" for n in FRONT}}, tmp_path)
+    points = {name: f"broken_policies:{name}" for name in FRONT}
+    install("broken", "1.0", {"spikex_sim.dispatch": points, "spikex_sim.accelerators": points}, tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     caches = registry._found, registry._instance
     for cache in caches:
@@ -374,9 +410,12 @@ def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_run_with_a_broken_policy_ends_in_one_line_and_writes_nothing(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ScheduleError, match=f"^scheduler spikex: {FRONT[name]}"):
-        sx.simulate(default_trace_path(), tws=4, overrides={"dispatch": name})
+    key = "scheduler" if name == "Deaf" else "dispatch"
+    with pytest.raises(
+        ScheduleError, match=f"^scheduler {'Deaf' if name == 'Deaf' else 'spikex'}: {FRONT[name]}"
+    ):
+        sx.simulate(default_trace_path(), tws=4, overrides={key: name})
     out = tmp_path / "out"
-    outcome = spikex(capsys, "run", "--tws", "4", "--set", f"dispatch={name}", "--out", out)
-    is_mistake(outcome, "scheduler spikex: tile ")
+    outcome = spikex(capsys, "run", "--tws", "4", "--set", f"{key}={name}", "--out", out)
+    assert re.search(FRONT[name], is_mistake(outcome))
     assert not out.exists()

@@ -143,7 +143,7 @@ def _check(
         return SHAPE, -1, -1, 0, 0
     if batch_columns[0] != 0 or batch_columns[-1] != len(position):
         return SHAPE, -1, -1, 0, 0
-    if tile_positions < 1 or tile_windows < 1:
+    if not (1 <= tile_positions <= positions and 1 <= tile_windows <= windows):
         return TILES, -1, -1, tile_positions, tile_windows
     blocks = -(-windows // tile_windows)
     if len(tiles) != -(-positions // tile_positions) * blocks:

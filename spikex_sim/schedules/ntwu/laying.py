@@ -90,8 +90,7 @@ def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover:
 def _check_room(schedule: NtwuSchedule, blocks: Blocks, widths: Widths, arch: NtwuOptions) -> None:
     """Raise :class:`ConfigError` if a tile's potentials or spikes have no room."""
     sizes = f"{schedule.shape.positions} position(s) and {schedule.shape.windows} window(s)"
-    positions = min(schedule.shape.positions, schedule.geometry.positions)
-    potential_bits = positions * schedule.groups.sizes[0] * widths.potential
+    potential_bits = schedule.shape.positions * schedule.groups.sizes[0] * widths.potential
     if potential_bits > arch.memory.lbuf.part_bits("psum"):
         raise too_small("lbuf", "psum", arch, potential_bits, f"the potentials of {sizes}")
     spike_bits = int(blocks.words.max()) * schedule.geometry.channels * (schedule.tws + 1)

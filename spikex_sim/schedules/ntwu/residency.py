@@ -71,6 +71,11 @@ def blocks_of(schedule: NtwuSchedule) -> Blocks:
     if not schedule.tailored:
         everything = np.ones_like(active)
         return Blocks(everything, everything, words)
+    if schedule.streamed is not None:
+        streams = np.zeros_like(active)
+        tile_of = np.repeat(np.arange(len(schedule.tiles)), np.diff(schedule.tile_batches))
+        np.logical_or.at(streams, tile_of, schedule.surveyed.taps > 0)
+        return Blocks(active, streams, words)
     if schedule.stream == "all":
         issued = np.diff(schedule.tile_batches) > 0
         return Blocks(active, np.broadcast_to(issued[:, None], active.shape), words)

@@ -70,7 +70,7 @@ def lay_out(schedule: SerialSchedule, widths: Widths, arch: Accelerator) -> Layo
             "windows_per_tile": 1,
             "tiles": schedule.geometry.positions * len(groups),
             "channel_groups": len(groups),
-            "channels_per_group": groups[0],
+            "channels_per_group": max(groups),
             "glb_filter": f"per {residency.glb_filter}",
             "glb_ifmap": f"per {residency.glb_ifmap}",
             "lbuf_filter": f"per {residency.lbuf_filter}",
@@ -90,7 +90,7 @@ def _residency(
     if arch.mapping.tile == "layer":
         return SerialResidency("group", "group", "layer")
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    group_bits = schedule.geometry.taps * schedule.groups[0] * widths.weight
+    group_bits = schedule.geometry.taps * max(schedule.groups) * widths.weight
     in_glb = group_bits <= glb.half_bits("filter")
     in_lbuf = in_glb and group_bits <= lbuf.half_bits("filter")
     glb_ifmap: Literal["layer", "row", "step"] = "step"
