@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
@@ -19,7 +19,7 @@ from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import sum_if_known, sum_of
-from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, widths_of
+from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, check_layer, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.spec.arch import Accelerator
@@ -204,6 +204,7 @@ class LayerRunner:
             inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
         handover = flow.handover(index, self.arch)
+        check_layer(schedule, layer, inputs, self.arch)
         schedule.check(self.arch, stage.silence_is_free)
         layout = schedule.lay_out(widths, self.arch, handover)
         durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
@@ -269,8 +270,8 @@ class LayerRunner:
             packed, additions = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)
         if additions != cost.layout.additions:
-            raise AssertionError(
-                f"layer {layer.name}: {additions} additions executed, but {cost.layout.additions} counted"
+            raise InternalError(
+                f"additions of layer {layer.name} is {cost.layout.additions}, but {additions} were executed"
             )
         return outputs
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikex_sim.core.counts import READ, TENSORS, WRITE
-from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.core.counts import READ, TENSORS, WRITE, name_of
+from spikex_sim.core.errors import ConfigError, InternalError, UnsupportedError
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
@@ -85,16 +85,16 @@ def _check(found: list[Transfers], timed: TimedLayer, levels: Sequence[str]) -> 
     for level in levels:
         for tensor in TENSORS:
             counted = timed.cost.layout.accesses[level][tensor]
-            for direction, name in DIRECTIONS.items():
+            for direction in DIRECTIONS:
                 listed = sum(
                     int(one.bits.sum())
                     for one in found
                     if (one.level, one.tensor, one.direction) == (level, tensor, direction)
                 )
                 if listed != counted[direction]:
-                    raise AssertionError(
-                        f"layer {timed.layer.name}: {listed} bits of {tensor} listed as {level} {name}, but "
-                        f"{counted[direction]} counted"
+                    raise InternalError(
+                        f"{name_of((level, direction, tensor))} in layer {timed.layer.name} is "
+                        f"{counted[direction]}, but {listed} are listed"
                     )
 
 

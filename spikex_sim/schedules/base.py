@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Accesses, Operations
 from spikex_sim.core.errors import ConfigError, ScheduleError
-from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.geometry import Geometry, geometry_of
 from spikex_sim.schedules.steps import Program
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Neuron
+from spikex_sim.spec.workload import Layer, Neuron
 
 INT32_MAX = np.iinfo(np.int32).max
 
@@ -197,6 +197,14 @@ class Schedule(Protocol):
         """Sizes of the layer."""
 
     @property
+    def out_channels(self) -> int:
+        """Output channels ``M`` of the layer."""
+
+    @property
+    def inputs(self) -> Any:
+        """Input of the layer, the very object that the scheduler was given."""
+
+    @property
     def tws(self) -> int:
         """Time points that are processed together."""
 
@@ -251,10 +259,32 @@ class Schedule(Protocol):
         """Say of each step where in the schedule it is."""
 
 
+def check_layer(schedule: Schedule, layer: Layer, inputs: Any, arch: Accelerator) -> None:
+    """Raise :class:`ScheduleError` for a schedule of another layer, or of other input, than was asked for."""
+    kind, asked = f"scheduler {arch.scheduler}", geometry_of(layer)
+    if schedule.geometry != asked:
+        raise refuse(kind, {}, f"layer {layer.name} has {asked}, its schedule {schedule.geometry}")
+    if schedule.out_channels != layer.out_channels:
+        rule = f"layer {layer.name} has {layer.out_channels} channels, its schedule {schedule.out_channels}"
+        raise refuse(kind, {}, rule)
+    if schedule.inputs is not inputs:
+        raise refuse(kind, {}, f"the schedule of layer {layer.name} is of other spikes than those given")
+    if schedule.tws != inputs.tws:
+        rule = f"the schedule of layer {layer.name} has a tws of {schedule.tws}, not of {inputs.tws}"
+        raise refuse(kind, {}, rule)
+
+
+def int64_arrays(**dimensions_of: tuple[NDArray[Any], int]) -> str | None:
+    """Name of the first thing that is no int64 array of so many dimensions; None if all are."""
+    for name, (array, dimensions) in dimensions_of.items():
+        if not (isinstance(array, np.ndarray) and array.dtype == np.int64 and array.ndim == dimensions):
+            return name
+    return None
+
+
 def refuse(kind: str, places: dict[str, int], rule: str) -> ScheduleError:
     """Error for a schedule that is none: where, and which rule it breaks."""
-    where = ", ".join(f"{name} {index}" for name, index in places.items())
-    return ScheduleError(f"{where}: {rule}", where=kind)
+    return ScheduleError(rule, where=kind, field=", ".join(f"{name} {at}" for name, at in places.items()))
 
 
 def named_range(what: str, first: int, last: int) -> str:

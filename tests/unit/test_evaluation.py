@@ -73,6 +73,7 @@ def test_window_sizes() -> None:
     assert evaluate(network("has", (2, 3)), samples(), "ptb").tws == (2, 3)
     assert evaluate(network("has", (2, 3)), samples(), tws=[5, 1]).tws == (5, 1)
     assert evaluate(network("has", (2, 3)), samples(), overrides={"tws": 6}).tws == (6, 6)
+    assert evaluate(network("has", (2, 3)), samples(), "systolic-os").tws == (1, 1)
     best = sx.simulate(a_trace(), "ptb")
     assert evaluate(network(), samples(), "ptb").tws == tuple(
         layer.tws for layer in best.layers if layer.tws is not None

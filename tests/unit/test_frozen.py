@@ -14,9 +14,12 @@ import pytest
 
 import spikex_sim as sx
 from spikex_sim.accelerators.base import energy_model
+from spikex_sim.core.counts import Accesses, AccessLog
 from spikex_sim.core.errors import InternalError
 from spikex_sim.core.frozen import FrozenMap, frozen, plain
 from spikex_sim.core.spikes import count_spikes
+from spikex_sim.run.transfers import transfers_of
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 LAYERS = [
     {"name": "fc", "kind": "linear", "in_channels": 5, "out_channels": 3,
@@ -135,19 +138,17 @@ def test_contradictions_are_internal_errors(changes: dict[str, Any], words: str)
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine whose schedule has a count overflow."""
-    from spikex_sim.schedules.steps import Program
-
+    """A count that overflows on machines with tags."""
     monkeypatch.chdir(tmp_path)
     sx.save_trace(TRACE, "t.npz")
-    count = Program.accesses
+    freeze = AccessLog.freeze
 
-    def overflowing(self: Any, log: Any, edge: str) -> None:
-        count(self, log, edge)
-        if self.total("fetch", "tag"):  # of batches of windows
+    def overflowing(log: AccessLog) -> Accesses:
+        if freeze(log).read_bits("lbuf", "tag"):
             log.read("lbuf", "psum", -93240)
+        return freeze(log)
 
-    monkeypatch.setattr(Program, "accesses", overflowing)
+    monkeypatch.setattr(AccessLog, "freeze", overflowing)
 
 
 def test_the_command_line_says_so_in_one_line(faulty: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,6 +162,23 @@ def test_the_command_line_says_so_in_one_line(faulty: None, capsys: pytest.Captu
         "this is a fault of the program, please report it\n"
     )
     assert not Path("o/results.json").exists()
+
+
+def test_additions_counted_are_those_executed(monkeypatch: pytest.MonkeyPatch) -> None:
+    execute = NtwuSchedule.execute
+    monkeypatch.setattr(NtwuSchedule, "execute", lambda *given: (execute(*given)[0], 1))
+    with pytest.raises(InternalError, match=r"^internal error: additions of layer fc is 135, but 1 were"):
+        sx.simulate(TRACE)
+
+
+def test_transfers_listed_are_those_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def observe(timed: Any) -> None:
+        monkeypatch.setattr(type(timed.cost.layout.program), "bits", lambda *_: np.zeros(0, np.int64))
+        with pytest.raises(InternalError, match=r"dram read_bits of ifmap in layer fc is \d+, but 0 are"):
+            transfers_of(timed, ["dram"])
+        monkeypatch.undo()
+
+    sx.simulate(TRACE.first(9), observe=observe)
 
 
 def test_a_sweep_keeps_it_with_the_point(faulty: None) -> None:

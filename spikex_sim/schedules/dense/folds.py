@@ -170,6 +170,18 @@ def _cut(
 
 
 @njit(cache=True)
+def cut_passes(positions: int, times: int, positions_per_pass: int, times_per_pass: int) -> NDArray[np.int64]:
+    """Sets of positions outside, blocks of time inside; see :class:`DenseSchedule`."""
+    blocks = -(-times // times_per_pass)
+    passes = np.zeros((-(-positions // positions_per_pass) * blocks, 4), np.int64)
+    for index in range(len(passes)):
+        p0, t0 = index // blocks * positions_per_pass, index % blocks * times_per_pass
+        passes[index, 0], passes[index, 1] = p0, min(p0 + positions_per_pass, positions)
+        passes[index, 2], passes[index, 3] = t0, min(t0 + times_per_pass, times)
+    return passes
+
+
+@njit(cache=True)
 def distinct_pixels(
     geometry: Geometry,
     passes: NDArray[np.int64],

@@ -20,7 +20,7 @@ from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synaps
 from spikex_sim.schedules.dense.activations import Activations
 from spikex_sim.schedules.dense.check import check
 from spikex_sim.schedules.dense.execute import execute, multiply
-from spikex_sim.schedules.dense.folds import Dataflow
+from spikex_sim.schedules.dense.folds import Dataflow, cut_passes
 from spikex_sim.schedules.dense.laying import lay_out
 from spikex_sim.schedules.steps import Program
 from spikex_sim.spec.arch import Accelerator
@@ -112,7 +112,7 @@ class DenseSchedule:
             See the class.
         """
         rows, cols = array
-        passes = _cut_passes(
+        passes = cut_passes(
             geometry.positions, inputs.timesteps // points, positions_per_pass, times_per_pass
         )
         heights = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
@@ -181,9 +181,9 @@ class DenseSchedule:
         """Cycles that the last operand takes across the array, for every time point of a row."""
         return (self.rows + self.cols - 2) * self.points
 
-    def check(self, arch: Accelerator, silence_is_free: bool) -> None:  # noqa: ARG002
+    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        check(self, arch)
+        check(self, arch, silence_is_free)
 
     def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
         """See :class:`spikex_sim.schedules.base.Schedule`."""
@@ -212,20 +212,6 @@ class DenseSchedule:
                 f"{at} fold {fold} {named_range('row', r0, r1 - 1)} {named_range('tap', k0, k1 - 1)}"
             )
         return named
-
-
-@njit(cache=True)
-def _cut_passes(
-    positions: int, times: int, positions_per_pass: int, times_per_pass: int
-) -> NDArray[np.int64]:
-    """Sets of positions outside, blocks of time inside; see :class:`DenseSchedule`."""
-    blocks = -(-times // times_per_pass)
-    passes = np.zeros((-(-positions // positions_per_pass) * blocks, 4), np.int64)
-    for index in range(len(passes)):
-        p0, t0 = index // blocks * positions_per_pass, index % blocks * times_per_pass
-        passes[index, 0], passes[index, 1] = p0, min(p0 + positions_per_pass, positions)
-        passes[index, 2], passes[index, 3] = t0, min(t0 + times_per_pass, times)
-    return passes
 
 
 @njit(cache=True)

@@ -8,16 +8,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from spikex_sim.core.tags import reach
-from spikex_sim.schedules.base import refuse
+from spikex_sim.core.tags import reach, receptive_activity
+from spikex_sim.schedules.base import int64_arrays, refuse
+from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
-FINE, SHAPE, WIDE, OUTSIDE, TWICE, ORDER, MISSING = range(7)
+FINE, SHAPE, TILES, WIDE, OUTSIDE, TWICE, ORDER, MISSING = range(8)
 RULES = {
     SHAPE: "batches and columns do not follow each other; offsets start at 0, ascend and end with the last",
+    TILES: "tiles do not cut the layer into sets of {a} positions and, inside, blocks of {b} windows",
     WIDE: "a batch of {a} columns on an array of {b}; no batch is wider than the array, none is empty",
     OUTSIDE: "position {a}, window {b} lies outside the tile",
     TWICE: "position {a}, window {b} is issued twice; every NTWU is issued once",
@@ -31,32 +33,91 @@ def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> N
 
     Every NTWU that is owed is issued exactly once, no other one twice; the windows of a position ascend; no
     batch is wider than the array, no row group higher; streamed taps cover the spikes of their columns. What
-    is owed is a matter of the kind: active NTWUs, or all. As many weights must be added as the input asks
-    for.
+    is owed is a matter of the kind: active NTWUs, or all. Those that see a spike are active, or all.
     """
-    kind, rows, sizes = f"scheduler {arch.scheduler}", arch.array.rows, schedule.groups.sizes
-    if min(sizes) < 1 or max(sizes) > rows or sum(sizes) != schedule.groups.out_channels:
-        raise refuse(kind, {}, f"row groups of {sizes} channels on an array of {rows} rows")
+    _check_fields(schedule, arch)
     owed = schedule.active
     if schedule.owes_all or not silence_is_free:
         owed = np.ones_like(schedule.active)
-    shape = schedule.geometry.positions, schedule.windows
-    if owed.shape != shape or len(schedule.window) != len(schedule.position):
-        raise refuse(kind, {}, RULES[SHAPE])
     rule, tile, batch, a, b = _check(
-        schedule.tiles, schedule.tile_batches, schedule.batch_columns, schedule.position, schedule.window,
-        owed, arch.array.cols,
+        schedule.tiles, schedule.shape.positions, schedule.shape.windows, schedule.tile_batches,
+        schedule.batch_columns, schedule.position, schedule.window, owed, arch.array.cols,
     )  # fmt: skip
+    if rule == MISSING:
+        raise _missing(schedule, arch, a, b)
     if rule != FINE:
-        raise refuse(kind, _place(tile, batch), RULES[rule].format(a=a, b=b))
-    found = schedule.surveyed
+        raise refuse(f"scheduler {arch.scheduler}", _place(tile, batch), RULES[rule].format(a=a, b=b))
+    _check_activity(schedule, arch, silence_is_free)
+
+
+def _check_fields(schedule: NtwuSchedule, arch: Accelerator) -> None:
+    """Sizes and types, which are what the kernels rely on."""
+    kind, geometry, groups, shape = (
+        f"scheduler {arch.scheduler}", schedule.geometry, schedule.groups, schedule.shape,
+    )  # fmt: skip
+    if not 1 <= min(groups.rows, groups.out_channels) <= arch.array.rows:
+        rule = f"{groups.out_channels} channels in groups of {groups.rows} on {arch.array.rows} rows of PEs"
+        raise refuse(kind, {}, rule)
+    if schedule.stream not in STREAMS:
+        raise refuse(kind, {}, f"no stream '{schedule.stream}' among {', '.join(STREAMS)}")
+    if shape.fits_all != (arch.mapping.tile == "layer"):
+        raise refuse(kind, {}, f"fits_all is {shape.fits_all}, but mapping.tile {arch.mapping.tile}")
+    wrong = int64_arrays(
+        tiles=(schedule.tiles, 2), tile_batches=(schedule.tile_batches, 1), position=(schedule.position, 1),
+        batch_columns=(schedule.batch_columns, 1), window=(schedule.window, 1),
+    )  # fmt: skip
+    if wrong:
+        raise refuse(kind, {}, f"{wrong} is no int64 array of its dimensions")
+    if schedule.active.shape != (geometry.positions, schedule.windows) or schedule.active.dtype != np.bool_:
+        raise refuse(kind, {}, "active is no bool array [positions, windows]")
+    same = len(schedule.window) == len(schedule.position)
+    if not same or len(schedule.batch_columns) == 0 or schedule.tiles.shape[1] != 4:
+        raise refuse(kind, {}, RULES[SHAPE])
+    streamed = schedule.streamed
+    if streamed is not None:
+        size = len(schedule.batch_columns) - 1, geometry.taps
+        if streamed.shape != size or streamed.dtype != np.uint8 or streamed.max(initial=0) > 1:
+            raise refuse(kind, {}, f"streamed is no uint8 array {list(size)} of 0 and 1")
+
+
+def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> None:
+    """Hold what is active and streamed against the spikes."""
+    kind, found = f"scheduler {arch.scheduler}", schedule.surveyed
     batch, tap = found.uncovered.tolist()
     if batch >= 0:
-        tile = int(np.searchsorted(schedule.tile_batches, batch, side="right")) - 1
-        raise refuse(kind, _place(tile, batch), f"tap {tap} has spikes and is not streamed")
-    wanted, added = reach(schedule.geometry, schedule.spikes), int(found.spikes.sum())
-    if added != wanted:
-        raise refuse(kind, {}, f"{added} spikes of each row are added, but the input has {wanted} to add")
+        raise refuse(kind, _place_of(schedule, batch), f"tap {tap} has spikes and is not streamed")
+    if schedule.streamed is not None and schedule.stream != "tap":
+        by_channel = schedule.streamed.reshape(schedule.batches, -1, schedule.geometry.channels)
+        wanted = by_channel.any(axis=1, keepdims=True) | (schedule.stream == "all")
+        short = (by_channel < wanted).any(axis=(1, 2))
+        if short.any():
+            rule = f"some taps are not streamed where stream is {schedule.stream}"
+            raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
+    column, spikes = _activity(
+        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free
+    )
+    if column >= 0:
+        p, w = schedule.position[column], schedule.window[column]
+        batch = int(np.searchsorted(schedule.batch_columns, column, side="right")) - 1
+        marked = "marked" if schedule.active[p, w] else "not marked"
+        rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
+        raise refuse(kind, _place_of(schedule, batch), rule)
+    if reach(schedule.geometry, schedule.spikes) != spikes:  # as no column comes twice, one is missing
+        issued = np.zeros_like(schedule.active)
+        issued[schedule.position, schedule.window] = True
+        a, b = np.argwhere(receptive_activity(schedule.geometry, schedule.spikes) & ~issued)[0]
+        raise _missing(schedule, arch, a, b)
+
+
+def _missing(schedule: NtwuSchedule, arch: Accelerator, position: int, window: int) -> Exception:
+    blocks = -(-schedule.windows // schedule.shape.windows)
+    tile = position // schedule.shape.positions * blocks + window // schedule.shape.windows
+    rule = RULES[MISSING].format(a=position, b=window)
+    return refuse(f"scheduler {arch.scheduler}", _place(int(tile), -1), rule)
+
+
+def _place_of(schedule: NtwuSchedule, batch: int) -> dict[str, int]:
+    return _place(int(np.searchsorted(schedule.tile_batches, batch, side="right")) - 1, batch)
 
 
 def _place(tile: int, batch: int) -> dict[str, int]:
@@ -66,6 +127,8 @@ def _place(tile: int, batch: int) -> dict[str, int]:
 @njit(cache=True)
 def _check(
     tiles: NDArray[np.int64],
+    tile_positions: int,
+    tile_windows: int,
     tile_batches: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
@@ -80,13 +143,20 @@ def _check(
         return SHAPE, -1, -1, 0, 0
     if batch_columns[0] != 0 or batch_columns[-1] != len(position):
         return SHAPE, -1, -1, 0, 0
+    if tile_positions < 1 or tile_windows < 1:
+        return TILES, -1, -1, tile_positions, tile_windows
+    blocks = -(-windows // tile_windows)
+    if len(tiles) != -(-positions // tile_positions) * blocks:
+        return TILES, -1, -1, tile_positions, tile_windows
     last = np.full(positions, -1, np.int64)
     issued = np.zeros((positions, windows), np.bool_)
     for tile in range(len(tiles)):
         p0, p1, w0, w1 = tiles[tile]
+        first_p, first_w = tile // blocks * tile_positions, tile % blocks * tile_windows
+        own = p0 == first_p and p1 == min(first_p + tile_positions, positions)
+        if not (own and w0 == first_w and w1 == min(first_w + tile_windows, windows)):
+            return TILES, tile, -1, tile_positions, tile_windows
         if not tile_batches[tile] <= tile_batches[tile + 1] <= batches:
-            return SHAPE, tile, -1, 0, 0
-        if p0 < 0 or p1 > positions or w0 < 0 or w1 > windows:
             return SHAPE, tile, -1, 0, 0
         for b in range(tile_batches[tile], tile_batches[tile + 1]):
             width = batch_columns[b + 1] - batch_columns[b]
@@ -109,3 +179,21 @@ def _check(
             if owed[p, w] and not issued[p, w]:
                 return MISSING, -1, -1, p, w
     return FINE, -1, -1, 0, 0
+
+
+@njit(cache=True)
+def _activity(
+    active: NDArray[np.bool_],
+    position: NDArray[np.int64],
+    window: NDArray[np.int64],
+    spikes: NDArray[np.int64],
+    silence_is_free: bool,
+) -> tuple[int, int]:
+    """First column whose NTWU is wrongly active or not, or -1, and the spikes that all columns see."""
+    wrong, total = -1, 0
+    for column in range(len(position)):
+        total += spikes[column]
+        asked = spikes[column] > 0 or not silence_is_free
+        if wrong < 0 and active[position[column], window[column]] != asked:
+            wrong = column
+    return wrong, total

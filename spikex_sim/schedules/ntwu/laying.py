@@ -50,6 +50,8 @@ COLUMNS: tuple[Column, ...] = (
 def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover: Handover) -> Layout:
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
     blocks = blocks_of(schedule)
+    if not schedule.shape.fits_all:
+        _check_room(schedule, blocks, widths, arch)
     channel_filter_bits = schedule.geometry.filter_taps * schedule.groups.sizes[0] * widths.weight
     residency = choose_residency(schedule, blocks, channel_filter_bits, arch, handover)
     batches = batch_counts(schedule, arch)
@@ -83,6 +85,18 @@ def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover:
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
     )
+
+
+def _check_room(schedule: NtwuSchedule, blocks: Blocks, widths: Widths, arch: NtwuOptions) -> None:
+    """Raise :class:`ConfigError` if a tile's potentials or spikes have no room."""
+    sizes = f"{schedule.shape.positions} position(s) and {schedule.shape.windows} window(s)"
+    positions = min(schedule.shape.positions, schedule.geometry.positions)
+    potential_bits = positions * schedule.groups.sizes[0] * widths.potential
+    if potential_bits > arch.memory.lbuf.part_bits("psum"):
+        raise too_small("lbuf", "psum", arch, potential_bits, f"the potentials of {sizes}")
+    spike_bits = int(blocks.words.max()) * schedule.geometry.channels * (schedule.tws + 1)
+    if spike_bits > arch.memory.glb.half_bits("ifmap"):
+        raise too_small("glb", "ifmap", arch, spike_bits, f"the spikes of {sizes}")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,16 @@ class NtwuSchedule:
         )
 
     @property
+    def out_channels(self) -> int:
+        """Output channels ``M``."""
+        return self.groups.out_channels
+
+    @property
+    def inputs(self) -> WindowedSpikes:
+        """Input of the layer."""
+        return self.spikes
+
+    @property
     def tws(self) -> int:
         """``TWS``, time points."""
         return self.spikes.tws

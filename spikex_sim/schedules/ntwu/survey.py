@@ -32,8 +32,8 @@ class Survey:
         Distinct (pixel, window) words that the columns touch and whose tag is set.
     touched : int64 array ``[B]``
         Distinct (pixel, window) pairs touched in each channel, tagged or not.
-    spikes : int64 array ``[B]``
-        Set spike bits over columns and streamed taps: the adds of one row.
+    spikes : int64 array ``[columns]``
+        Set spike bits that each column sees: the adds of one row.
     uncovered : int64 array ``[2]``
         First batch and tap that has spikes and is not streamed; -1 where there is none.
     """
@@ -154,7 +154,7 @@ def _survey(
     hits = np.zeros((batches, geometry.channels), np.int32)
     words = np.zeros((batches, geometry.channels), np.int32)
     touched = np.zeros(batches, np.int64)
-    spikes = np.zeros(batches, np.int64)
+    spikes = np.zeros(len(position), np.int64)
     uncovered = np.full(2, -1, np.int64)
     stamp = np.full((geometry.in_height * geometry.in_width, widest), -1, np.int64)
     pixel = np.empty((widest, filter_taps), np.int64)
@@ -173,7 +173,7 @@ def _survey(
                 place, w = pixel[col, tap], window[start + col]
                 if place < 0 or counts[place, w] == 0:
                     continue
-                spikes[b] += counts[place, w]
+                spikes[start + col] += counts[place, w]
                 streams = True
                 word = np.uintp((place * windows + w) * geometry.channels)
                 for channel in range(channels):

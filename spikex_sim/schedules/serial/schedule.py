@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
-from spikex_sim.core.tags import WindowedSpikes, reach
-from spikex_sim.schedules.base import APART, Handover, Layout, Synapses, Widths, refuse
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.base import APART, Handover, Layout, Synapses, Widths
+from spikex_sim.schedules.serial.check import check
 from spikex_sim.schedules.serial.execute import execute
 from spikex_sim.schedules.serial.laying import lay_out
 from spikex_sim.schedules.steps import Program
@@ -43,6 +44,16 @@ class SerialSchedule:
     updates: NDArray[np.int64]
 
     @property
+    def out_channels(self) -> int:
+        """Output channels ``M``."""
+        return sum(self.groups)
+
+    @property
+    def inputs(self) -> WindowedSpikes:
+        """Input of the layer."""
+        return self.spikes
+
+    @property
     def tws(self) -> int:
         """Time points handled together: all of them."""
         return self.spikes.tws
@@ -59,17 +70,7 @@ class SerialSchedule:
 
     def check(self, arch: Accelerator, silence_is_free: bool) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        kind, pes = f"scheduler {arch.scheduler}", arch.array.rows * arch.array.cols
-        if not all(1 <= channels <= self.lanes <= pes for channels in self.groups):
-            raise refuse(kind, {}, f"groups of {self.groups} channels on {pes} PEs")
-        least = np.minimum(self.taken, 1) if silence_is_free else self.spikes.timesteps
-        wrong = (self.taken < 0) | (self.updates < least) | (self.updates > self.spikes.timesteps)
-        if len(self.taken) != self.geometry.positions or wrong.any():
-            place = {"position": int(np.argmax(wrong))}
-            raise refuse(kind, place, "its spikes and updates are not those of its receptive field")
-        wanted, added = reach(self.geometry, self.spikes), int(self.taken.sum())
-        if added != wanted:
-            raise refuse(kind, {}, f"{added} spikes are taken, but the input has {wanted} to take")
+        check(self, arch, silence_is_free)
 
     def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
         """See :class:`spikex_sim.schedules.base.Schedule`."""

@@ -1,0 +1,382 @@
+"""A broken schedule is refused by its check; unchecked, it does not do what a correct one does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spikex_sim as sx
+from command import is_mistake, spikex
+from conformance import kit
+from distribution import install
+from examples import examples
+from networks import conv, linear
+from pipeline import laid_out, outputs, schedule_of, widths
+from spikex_sim.core import registry
+from spikex_sim.core.errors import ConfigError, ScheduleError
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.data import default_trace_path
+from spikex_sim.schedules.base import check_layer
+from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.serial.schedule import SerialSchedule
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
+from spoiled import (
+    DENSE,
+    NTWU,
+    SERIAL,
+    Spoil,
+    batches_of,
+    dropped,
+    issuing,
+    retapped,
+    swapped,
+    widened,
+    with_folds,
+)
+from strategies import Workload, overrides, workloads
+
+MACHINES: dict[str, dict[str, Any]] = {
+    "spikex": {"scheduler": "spikex"},
+    "ptb": {"scheduler": "ptb"},
+    "ptb-stsap": {"scheduler": "ptb", "stsap": True},
+    "systolic-os": {"scheduler": "systolic", "dataflow": "os"},
+    "systolic-ws": {"scheduler": "systolic", "dataflow": "ws"},
+    "systolic-is": {"scheduler": "systolic", "dataflow": "is"},
+    "sata-os": {"scheduler": "sata", "dataflow": "os"},
+    "sata-ws": {"scheduler": "sata", "dataflow": "ws"},
+    "sata-tick-batch": {"scheduler": "sata", "dataflow": "tick_batch"},
+    "spinalflow": {"scheduler": "spinalflow"},
+}
+SPOILS = {NtwuSchedule: NTWU, DenseSchedule: DENSE, SerialSchedule: SERIAL}
+SMALL: dict[str, Any] = {
+    "tws": 2,
+    "array.rows": 3,
+    "array.cols": 3,
+    "mapping.positions": 4,
+    "mapping.windows": 3,
+}
+
+
+def correct(workload: Workload, arch: Accelerator) -> tuple[Workload, Any, bool]:
+    """Return a schedule that its check accepts, of a layer that the machine takes."""
+    if arch.scheduler == "spinalflow":
+        workload = kit.once_at_most(workload)
+    schedule, _ = schedule_of(workload, arch)
+    assert workload.spec.neuron is not None
+    free = workload.spec.neuron.silence_is_free and not workload.biased
+    schedule.check(arch, free)
+    return workload, schedule, free
+
+
+def refused(schedule: Any, arch: Accelerator, free: bool, message: str) -> None:
+    """One line that names the scheduler, then the place and the rule."""
+    with pytest.raises(ScheduleError, match=rf"^scheduler {arch.scheduler}: .*{message}") as raised:
+        schedule.check(arch, free)
+    assert str(raised.value).isprintable()
+
+
+def a_workload(name: str = "conv, medium") -> Workload:
+    return dict(kit.workloads())[name]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@examples(40)
+@given(workload=workloads(largest_map=5, longest=16), seed=st.integers(0, 2**20), data=st.data())
+def test_broken_schedules_are_refused(
+    machine: str, workload: Workload, seed: int, data: st.DataObject
+) -> None:
+    keys = data.draw(
+        st.one_of(st.sampled_from([*kit.CONFIGURATIONS, SMALL]), overrides(workload, "spikex"))
+        if machine in ("spikex", "ptb", "ptb-stsap")
+        else st.sampled_from([*kit.CONFIGURATIONS, SMALL])
+    )
+    arch = load_accelerator("spikex", keys | MACHINES[machine])
+    try:
+        workload, schedule, free = correct(workload, arch)
+    except ConfigError:
+        return
+    rng = np.random.default_rng(seed)
+    for message, spoil in SPOILS[type(schedule)]:
+        broken = spoil(schedule, arch, rng)
+        if broken is not None:
+            refused(broken, arch, free, message)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    ("message", "spoil"), [*NTWU, *DENSE, *SERIAL], ids=lambda given: getattr(given, "__name__", "")
+)
+def test_every_way_to_break_a_schedule_breaks_one(message: str, spoil: Spoil) -> None:
+    """Each way of breaking applies to some machine here, so that none is left out everywhere."""
+    workload, broke = a_workload(), 0
+    for index, machine in enumerate(MACHINES.values()):
+        arch = load_accelerator("spikex", SMALL | machine)
+        _, schedule, free = correct(workload, arch)
+        if (message, spoil) not in SPOILS[type(schedule)]:
+            continue
+        for seed in range(30):
+            broken = spoil(schedule, arch, np.random.default_rng([seed, index]))
+            if broken is not None:
+                broke += 1
+                refused(broken, arch, free, message)
+    assert broke
+
+
+# --- The check off --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheduler", ["spikex", "ptb"])
+@examples(40)
+@given(workload=workloads(largest_map=5, longest=16), seed=st.integers(0, 2**20), data=st.data())
+def test_unchecked_batches_add_what_they_issue(
+    scheduler: str, workload: Workload, seed: int, data: st.DataObject
+) -> None:
+    arch = load_accelerator(
+        "spikex", data.draw(st.sampled_from([*kit.CONFIGURATIONS, SMALL])) | {"scheduler": scheduler}
+    )
+    workload, schedule, _ = correct(workload, arch)
+    spikes, additions = outputs(workload, arch, schedule)
+    rng = np.random.default_rng(seed)
+    short = dropped(schedule, arch, rng)
+    if short is not None:
+        missing = int(schedule.surveyed.spikes.sum() - short.surveyed.spikes.sum())
+        assert outputs(workload, arch, short)[1] == additions - missing * workload.spec.out_channels
+    fewer = retapped(schedule, arch, rng)
+    if fewer is not None:
+        assert outputs(workload, arch, fewer)[1] < additions
+    wide = widened(schedule, arch, rng)
+    if wide is not None:  # nothing but the check holds this
+        same, as_many = outputs(workload, arch, wide)
+        assert as_many == additions and np.array_equal(same, spikes)
+
+
+@pytest.mark.parametrize("machine", [name for name in MACHINES if name.startswith(("systolic", "sata"))])
+@examples(20)
+@given(workload=workloads(largest_map=5, longest=12), data=st.data())
+def test_unchecked_folds_add_what_they_issue(machine: str, workload: Workload, data: st.DataObject) -> None:
+    arch = load_accelerator("spikex", SMALL | MACHINES[machine])
+    workload, schedule, _ = correct(workload, arch)
+    _, additions = outputs(workload, arch, schedule)
+    parts = [outputs(workload, arch, with_folds(schedule, fold))[1] for fold in schedule.folds]
+    assert sum(parts) == additions
+    at = data.draw(st.integers(0, len(parts) - 1))
+    short = with_folds(schedule, np.delete(schedule.folds, at, axis=0))
+    assert outputs(workload, arch, short)[1] == additions - parts[at]
+
+
+ADDING_UP = {"threshold": 150, "leak_shift": 31, "reset": "zero", "datapath": "int"}
+
+
+def adding_up(scheduler: str) -> tuple[Workload, Accelerator, Any]:
+    """Neurons that fire at the second of two spikes, and at two at once: another order or number shows."""
+    spikes = np.zeros((2, 5), bool)
+    spikes[0, [0, 1, 3]] = spikes[1, 3] = True
+    workload = Workload(linear("fc", (2, 3), ADDING_UP), spikes, np.full((3, 2), 100, np.int8))
+    keys = {"scheduler": scheduler, "tws": 1, "array.rows": 2, "array.cols": 2, "dataflow": "os"}
+    arch = load_accelerator("spikex", keys)
+    schedule = correct(workload, arch)[1]
+    assert np.flatnonzero(outputs(workload, arch, schedule)[0][0]).tolist() == [1, 3]
+    return workload, arch, schedule
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("scheduler", ["spikex", "ptb"])
+def test_unchecked_dropped_swapped_and_missing_work_shows_in_the_spikes(scheduler: str) -> None:
+    workload, arch, schedule = adding_up(scheduler)
+    for place, fires in (((0, 0), [3]), ((0, 1), [3]), ((0, 3), [1])):
+        tiles = [
+            [[column for column in batch if column != place] for batch in tile]
+            for tile in batches_of(schedule)
+        ]
+        got = outputs(workload, arch, issuing(schedule, tiles))[0]
+        assert np.flatnonzero(got[0]).tolist() == fires
+    backwards = swapped(schedule, arch, np.random.default_rng(0))
+    assert np.flatnonzero(outputs(workload, arch, backwards)[0][0]).tolist() != [1, 3]
+    untapped = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
+    untapped.streamed[:, 0] = 0
+    got, additions = outputs(workload, arch, untapped)
+    assert not got.any() and additions == 3
+
+
+@pytest.mark.kernels
+def test_unchecked_missing_folds_show_in_the_spikes() -> None:
+    workload, arch, schedule = adding_up("systolic")
+    for fold, fires in enumerate(([3], [1])):
+        short = with_folds(schedule, np.delete(schedule.folds, fold, axis=0))
+        assert np.flatnonzero(outputs(workload, arch, short)[0][0]).tolist() == fires
+
+
+# --- What gave right spikes for less --------------------------------------------------------------
+
+
+def quiet(*, spikes: int = 6) -> Workload:
+    """A layer whose neurons never fire, so that spikes cannot tell what was done."""
+    layer = conv("conv", (1, 2), 4, {**ADDING_UP, "threshold": 32000}, kernel=2)
+    given = np.zeros((1, 4, 4, 12), bool)
+    given[0, 1, 1, :spikes] = given[0, 2, 3, 0] = True
+    return Workload(layer, given, np.ones((2, 1, 2, 2), np.int8))
+
+
+def test_tiles_that_leave_silence_out_would_send_fewer_tags() -> None:
+    workload, arch = quiet(), load_accelerator("spikex", SMALL)
+    _, schedule, free = correct(workload, arch)
+    empty = np.diff(schedule.tile_batches) == 0
+    assert empty.any()
+    fewer = replace(
+        schedule, tiles=schedule.tiles[~empty], tile_batches=np.append(0, schedule.tile_batches[1:][~empty])
+    )
+    assert np.array_equal(outputs(workload, arch, fewer)[0], outputs(workload, arch, schedule)[0])
+    cheap, honest = (laid_out(each, workload, arch)[0].accesses for each in (fewer, schedule))
+    assert cheap.write_bits("dram", "tag") < honest.write_bits("dram", "tag")
+    refused(fewer, arch, free, "tiles do not cut the layer")
+
+
+@pytest.mark.parametrize("tensor", ["psum", "ifmap"])
+def test_a_tile_must_fit_its_buffers(tensor: str) -> None:
+    keys = {
+        "scheduler": "spikex",
+        "tws": 2,
+        "array.rows": 2,
+        f"memory.{'lbuf' if tensor == 'psum' else 'glb'}.bytes": 64,
+    }
+    workload = quiet()
+    small, large = load_accelerator("spikex", keys), load_accelerator("spikex", {"tws": 2, "array.rows": 2})
+    _, schedule, _ = correct(workload, large)
+    assert (schedule.shape.positions, schedule.shape.windows) == (9, 6)
+    schedule.check(small, True)
+    level = "lbuf" if tensor == "psum" else "glb"
+    with pytest.raises(ConfigError, match=rf"memory.{level}.bytes: 64 B is too small.*in the {tensor} part"):
+        schedule.lay_out(widths(workload, small), small)
+
+
+def test_a_serial_position_is_updated_for_every_time_point_with_a_spike() -> None:
+    workload, arch = quiet(spikes=1), load_accelerator("spinalflow")
+    workload.spikes[0, 1, 2, 3] = True
+    _, schedule, free = correct(workload, arch)
+    lazy = replace(schedule, updates=np.minimum(schedule.updates, 1))
+    assert np.array_equal(outputs(workload, arch, lazy)[0], outputs(workload, arch, schedule)[0])
+    cheap, honest = (laid_out(each, workload, arch)[0].compute_cycles for each in (lazy, schedule))
+    assert cheap < honest
+    refused(lazy, arch, free, r"position \d+: 1 updates, but its receptive field asks for 2")
+
+
+def test_time_points_beyond_the_last_whole_row_are_not_left_out() -> None:
+    workload, arch = quiet(), load_accelerator("spikex", SMALL | MACHINES["systolic-os"])
+    _, schedule, free = correct(workload, arch)
+    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), 12, 5)
+    keys = {"positions_per_pass": 4, "times_per_pass": 3, "points": 5}
+    short = DenseSchedule.of(schedule.geometry, spikes, 2, "os", (schedule.rows, schedule.cols), **keys)
+    right = outputs(workload, arch, schedule)[0]
+    assert np.array_equal(outputs(workload, arch, short)[0], right)
+    refused(short, arch, free, "rows of 5 time points; 12 come 5 a row")
+
+
+@pytest.mark.parametrize("stream", ["tap", "channel"])
+def test_taps_beyond_need_are_allowed_and_cost(stream: str) -> None:
+    workload, arch = a_workload(), load_accelerator("spikex", SMALL | {"stream": stream})
+    workload, schedule, free = correct(workload, arch)
+    generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
+    generous.check(arch, free)
+    right = outputs(workload, arch, schedule)
+    got = outputs(workload, arch, generous)
+    assert np.array_equal(got[0], right[0]) and got[1] == right[1]
+    cost = [laid_out(each, workload, arch)[0].compute_cycles for each in (schedule, generous)]
+    assert cost[0] < cost[1]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_schedule_is_of_the_layer_asked_for(machine: str) -> None:
+    arch = load_accelerator("spikex", SMALL | MACHINES[machine])
+    workload, schedule, _ = correct(a_workload(), arch)
+    check_layer(schedule, workload.spec, schedule.inputs, arch)
+    field = "inputs" if isinstance(schedule, DenseSchedule) else "spikes"
+    packed = np.packbits(workload.spikes, axis=-1)
+    size = schedule.inputs.tws + 1
+    wider = window_spikes(packed, workload.timesteps, size)
+    channels: Any = {
+        NtwuSchedule: lambda: replace(schedule, groups=replace(schedule.groups, out_channels=6)),
+        DenseSchedule: lambda: replace(schedule, out_channels=6),
+        SerialSchedule: lambda: replace(schedule, groups=schedule.groups[:-1]),
+    }[type(schedule)]()
+    wrong = {
+        "its schedule Geometry": replace(schedule, geometry=schedule.geometry._replace(in_height=9)),
+        "has 7 channels, its schedule": channels,
+        "is of other spikes": replace(schedule, **{field: replace(schedule.inputs)}),
+    }
+    for message, broken in wrong.items():
+        with pytest.raises(ScheduleError, match=f"scheduler {arch.scheduler}: .*{message}"):
+            check_layer(broken, workload.spec, schedule.inputs, arch)
+    given = replace(schedule, **{field: wider})
+    if given.tws != size:
+        with pytest.raises(ScheduleError, match=rf"has a tws of {given.tws}, not of {size}"):
+            check_layer(given, workload.spec, wider, arch)
+
+
+# --- Through the front door -----------------------------------------------------------------------
+
+POLICIES = """
+import numpy as np
+from spikex_sim.schedules.dispatch.agile import AgileDispatch
+from spikex_sim.schedules.ntwu.packing import Packing
+
+class Descending(AgileDispatch):
+    def pack(self, tile, cols, mode):
+        position, window, starts = super().pack(tile, cols, mode)
+        return Packing(position[::-1], window[::-1], np.arange(0, len(position), cols))
+
+class Wide(AgileDispatch):
+    def pack(self, tile, cols, mode):
+        return super().pack(tile, 4 * cols, mode)
+
+class Twice(AgileDispatch):
+    def pack(self, tile, cols, mode):
+        position, window, starts = super().pack(tile, cols, mode)
+        return Packing(np.append(position, position[:1]), np.append(window, window[:1]),
+                       np.append(starts, [len(position)] * len(position[:1])))
+
+class Dropping(AgileDispatch):
+    def pack(self, tile, cols, mode):
+        position, window, starts = super().pack(tile, cols, mode)
+        return Packing(position[:-1], window[:-1], starts[starts < len(position) - 1])
+"""
+FRONT = {
+    "Descending": r"tile \d+, batch \d+: position \d+, window \d+ comes after a later window",
+    "Wide": r"tile \d+, batch \d+: a batch of \d+ columns on an array of 8",
+    "Twice": r"tile \d+, batch \d+: position \d+, window \d+ is issued twice",
+    "Dropping": r"tile \d+: position \d+, window \d+ is owed and not issued",
+}
+
+
+@pytest.fixture
+def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install the policies, and forget them afterwards."""
+    (tmp_path / "broken_policies.py").write_text(POLICIES)
+    install("broken", "1.0", {"spikex_sim.dispatch": {n: f"broken_policies:{n}" for n in FRONT}}, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    caches = registry._found, registry._instance
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("policies")
+@pytest.mark.parametrize("name", FRONT)
+def test_a_run_with_a_broken_policy_ends_in_one_line_and_writes_nothing(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ScheduleError, match=f"^scheduler spikex: {FRONT[name]}"):
+        sx.simulate(default_trace_path(), tws=4, overrides={"dispatch": name})
+    out = tmp_path / "out"
+    outcome = spikex(capsys, "run", "--tws", "4", "--set", f"dispatch={name}", "--out", out)
+    is_mistake(outcome, "scheduler spikex: tile ")
+    assert not out.exists()
