@@ -29,8 +29,10 @@ TOLERANCE = 1e-9
 NTWU = ("spikex", "spikex-lop", "spikex-lstp", "spikex-paper", "ptb", "ptb-stsap", "ptb-paper")
 DENSE = ("systolic-os", "systolic-ws", "systolic-is", "sata", "sata-on-spikex", "ann")
 PRESETS = (*NTWU, *DENSE, "spinalflow")
-
-# --- What is drawn ------------------------------------------------------------------------------------------
+DATAFLOWS = {"sata": "tick_batch", "sata-on-spikex": "tick_batch", "ann": "os", "systolic-is": "is"}
+TIMING = tuple(f"memory.{key}" for key in (
+    "dram.bandwidth", "dram.latency", "glb.dram_port", "glb.latency", "lbuf.latency"
+))  # fmt: skip
 
 
 class Draw:
@@ -187,12 +189,10 @@ def drawn_separate(draw: Draw) -> dict[str, Any]:
     """Memories of SATA; its own energy table has rows for those of the preset alone."""
     if draw.chance(0.5):
         return {}
-    keys: dict[str, Any] = {
-        "energy.table": "default", "memory.dram.kind": "LPDDR4", "memory.glb.array_port_bits": 64
-    }  # fmt: skip
+    keys: dict[str, Any] = {"energy.table": "default", "memory.dram.kind": "LPDDR4"}
     sizes = {part: draw.of(1024, 4096, 16384) for part in ("ifmap", "filter", "ofmap")}
     return keys | {f"memory.glb.separate.{part}": size for part, size in sizes.items()} | {
-        "memory.glb.bytes": sum(sizes.values())
+        "memory.glb.bytes": sum(sizes.values()), "memory.glb.array_port_bits": 64
     }  # fmt: skip
 
 
@@ -225,6 +225,15 @@ def drawn_shares(draw: Draw, preset: str) -> dict[str, Any]:
     elif preset in DENSE:
         glb, lbuf, most = (*glb, "psum"), (*lbuf, "psum"), (0.9, 0.95)
     return shares(draw, "glb", glb, most[0]) | shares(draw, "lbuf", lbuf, most[1])
+
+
+def idle(preset: str, keys: dict[str, Any]) -> tuple[str, ...]:
+    """Beginnings of keys that the others leave without effect, which a machine refuses."""
+    dataflow = keys.get("dataflow", DATAFLOWS.get(preset))
+    stateless = dataflow == "tick_batch" or (preset, dataflow) == ("ann", "os")
+    found: tuple[str, ...] = ("memory.glb.partition",) if stateless else ()
+    found += ("memory.lbuf.partition",) if stateless or dataflow == "is" else ()
+    return found + (TIMING if keys.get("cycles_model") == "published" else ())
 
 
 def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +272,8 @@ def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, A
         keys["mapping.tile"] = "layer"
     elif preset in NTWU or preset.startswith("systolic"):
         keys |= draw.some(0.3, mapping__positions=draw.within(1, 9), mapping__windows=draw.within(1, 5))
-    return keys | drawn_timing(draw) | drawn_memory(draw, preset, whole=whole)
+    keys |= drawn_timing(draw) | drawn_memory(draw, preset, whole=whole)
+    return {key: value for key, value in keys.items() if not key.startswith(idle(preset, keys))}
 
 
 def drawn_job(seed: int) -> dict[str, Any]:
@@ -275,9 +285,6 @@ def drawn_job(seed: int) -> dict[str, Any]:
     return {
         "preset": preset, "trace": trace, "engine": engine, "overrides": drawn_machine(draw, preset, trace)
     }  # fmt: skip
-
-
-# --- One checkout -------------------------------------------------------------------------------------------
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -339,9 +346,6 @@ class Checkout:
             return pickle.load(self.process.stdout)
         except EOFError:
             sys.exit(f"compare_trees: {self.folder} broke off; its error stands above")
-
-
-# --- Side by side -------------------------------------------------------------------------------------------
 
 
 def same_keys(result: dict[str, Any]) -> dict[str, Any]:

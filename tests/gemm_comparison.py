@@ -6,11 +6,11 @@ import hashlib
 from fractions import Fraction
 from typing import Any
 
-import naive
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import naive
 import naive_ann
 import naive_gemm
 import spikex_sim as sx

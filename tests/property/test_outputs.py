@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import naive
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
 from pipeline import outputs, schedule_of

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import naive
 import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+import naive
 import naive_serial
 import spikex_sim as sx
 from examples import examples

@@ -10,12 +10,22 @@ import compare_trees
 import pytest
 from compare_trees import PRESETS, answer, compared, drawn_job
 
+import spikex_sim as sx
 from spikex_sim.spec.load import preset_names
 
 
 def test_every_preset_is_drawn() -> None:
     assert sorted(PRESETS) == preset_names()
     assert [drawn_job(seed)["preset"] for seed in range(len(PRESETS))] == list(PRESETS)
+
+
+def test_only_keys_that_a_machine_reads_are_drawn() -> None:
+    for seed in range(40 * len(PRESETS)):
+        job = drawn_job(seed)
+        try:
+            sx.load_accelerator(job["preset"], job["overrides"])
+        except sx.ConfigError as mistake:
+            assert "no effect" not in str(mistake) and "not read" not in str(mistake), f"drawn_job({seed})"
 
 
 def test_a_seed_draws_the_same_again() -> None:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import naive
 import numpy as np
 import pytest
 
+import naive
 import spikex_sim as sx
 from command import REPOSITORY
 from spikex_sim.spec.load import preset_names
