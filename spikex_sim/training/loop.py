@@ -89,7 +89,7 @@ class Trainer:
 
         Raises
         ------
-        TraceError
+        SpikexError
             If the checkpoint is damaged, belongs to another run, or cannot be written.
         """
         before = torch.are_deterministic_algorithms_enabled()
