@@ -6,10 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import naive
 import numpy as np
 import pytest
 
+import naive
 import spikex_sim as sx
 from spikex_sim.explore.seeded_network import attach_network
 from spikex_sim.sources.synth import bernoulli
