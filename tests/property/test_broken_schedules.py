@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import spikex_sim as sx
 from command import is_mistake, spikex
-from conformance import kit
 from distribution import install
 from examples import examples
 from networks import conv, linear
@@ -28,7 +27,7 @@ from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.load import load_accelerator
+from spikex_sim.testing import kit
 from spoiled import (
     DENSE,
     NTWU,
@@ -66,6 +65,12 @@ SMALL: dict[str, Any] = {
 }
 
 
+def built(machine: str, keys: dict[str, Any]) -> Accelerator:
+    """Configuration of a machine, with those of the keys that it reads."""
+    own = MACHINES[machine]
+    return kit.accelerator(own["scheduler"], keys | own)
+
+
 def correct(workload: Workload, arch: Accelerator) -> tuple[Workload, Any, bool]:
     """Return a schedule that its check accepts, of a layer that the machine takes."""
     if arch.scheduler == "spinalflow":
@@ -95,11 +100,13 @@ def test_broken_schedules_are_refused(
     machine: str, workload: Workload, seed: int, data: st.DataObject
 ) -> None:
     keys = data.draw(
-        st.one_of(st.sampled_from([*kit.CONFIGURATIONS, SMALL]), overrides(workload, "spikex"))
+        st.one_of(
+            st.sampled_from([*kit.CONFIGURATIONS, SMALL]), overrides(workload, MACHINES[machine]["scheduler"])
+        )
         if machine in ("spikex", "ptb", "ptb-stsap")
         else st.sampled_from([*kit.CONFIGURATIONS, SMALL])
     )
-    arch = load_accelerator("spikex", keys | MACHINES[machine])
+    arch = built(machine, keys)
     try:
         workload, schedule, free = correct(workload, arch)
     except ConfigError:
@@ -118,8 +125,8 @@ def test_broken_schedules_are_refused(
 def test_every_way_to_break_a_schedule_breaks_one(message: str, spoil: Spoil) -> None:
     """Each way of breaking applies to some machine here, so that none is left out everywhere."""
     workload, broke = a_workload(), 0
-    for index, machine in enumerate(MACHINES.values()):
-        arch = load_accelerator("spikex", SMALL | machine)
+    for index, machine in enumerate(MACHINES):
+        arch = built(machine, SMALL)
         _, schedule, free = correct(workload, arch)
         if (message, spoil) not in SPOILS[type(schedule)]:
             continue
@@ -140,9 +147,7 @@ def test_every_way_to_break_a_schedule_breaks_one(message: str, spoil: Spoil) ->
 def test_unchecked_batches_add_what_they_issue(
     scheduler: str, workload: Workload, seed: int, data: st.DataObject
 ) -> None:
-    arch = load_accelerator(
-        "spikex", data.draw(st.sampled_from([*kit.CONFIGURATIONS, SMALL])) | {"scheduler": scheduler}
-    )
+    arch = built(scheduler, data.draw(st.sampled_from([*kit.CONFIGURATIONS, SMALL])))
     workload, schedule, _ = correct(workload, arch)
     spikes, additions = outputs(workload, arch, schedule)
     rng = np.random.default_rng(seed)
@@ -163,7 +168,7 @@ def test_unchecked_batches_add_what_they_issue(
 @examples(20)
 @given(workload=workloads(largest_map=5, longest=12), data=st.data())
 def test_unchecked_folds_add_what_they_issue(machine: str, workload: Workload, data: st.DataObject) -> None:
-    arch = load_accelerator("spikex", SMALL | MACHINES[machine])
+    arch = built(machine, SMALL)
     workload, schedule, _ = correct(workload, arch)
     _, additions = outputs(workload, arch, schedule)
     parts = [outputs(workload, arch, with_folds(schedule, fold))[1] for fold in schedule.folds]
@@ -176,13 +181,12 @@ def test_unchecked_folds_add_what_they_issue(machine: str, workload: Workload, d
 ADDING_UP = {"threshold": 150, "leak_shift": 31, "reset": "zero", "datapath": "int"}
 
 
-def adding_up(scheduler: str) -> tuple[Workload, Accelerator, Any]:
+def adding_up(machine: str) -> tuple[Workload, Accelerator, Any]:
     """Neurons that fire at the second of two spikes, and at two at once: another order or number shows."""
     spikes = np.zeros((2, 5), bool)
     spikes[0, [0, 1, 3]] = spikes[1, 3] = True
     workload = Workload(linear("fc", (2, 3), ADDING_UP), spikes, np.full((3, 2), 100, np.int8))
-    keys = {"scheduler": scheduler, "tws": 1, "array.rows": 2, "array.cols": 2, "dataflow": "os"}
-    arch = load_accelerator("spikex", keys)
+    arch = built(machine, {"tws": 1, "array.rows": 2, "array.cols": 2})
     schedule = correct(workload, arch)[1]
     assert np.flatnonzero(outputs(workload, arch, schedule)[0][0]).tolist() == [1, 3]
     return workload, arch, schedule
@@ -209,7 +213,7 @@ def test_unchecked_dropped_swapped_and_missing_work_shows_in_the_spikes(schedule
 
 @pytest.mark.kernels
 def test_unchecked_missing_folds_show_in_the_spikes() -> None:
-    workload, arch, schedule = adding_up("systolic")
+    workload, arch, schedule = adding_up("systolic-os")
     for fold, fires in enumerate(([3], [1])):
         short = with_folds(schedule, np.delete(schedule.folds, fold, axis=0))
         assert np.flatnonzero(outputs(workload, arch, short)[0][0]).tolist() == fires
@@ -227,7 +231,7 @@ def quiet(*, spikes: int = 6) -> Workload:
 
 
 def test_tiles_that_leave_silence_out_would_send_fewer_tags() -> None:
-    workload, arch = quiet(), load_accelerator("spikex", SMALL)
+    workload, arch = quiet(), kit.accelerator("spikex", SMALL)
     _, schedule, free = correct(workload, arch)
     empty = np.diff(schedule.tile_batches) == 0
     assert empty.any()
@@ -249,7 +253,7 @@ def test_a_tile_must_fit_its_buffers(tensor: str) -> None:
         f"memory.{'lbuf' if tensor == 'psum' else 'glb'}.bytes": 64,
     }
     workload = quiet()
-    small, large = load_accelerator("spikex", keys), load_accelerator("spikex", {"tws": 2, "array.rows": 2})
+    small, large = kit.accelerator("spikex", keys), kit.accelerator("spikex", {"tws": 2, "array.rows": 2})
     _, schedule, _ = correct(workload, large)
     assert (schedule.shape.positions, schedule.shape.windows) == (9, 6)
     schedule.check(small, True)
@@ -259,7 +263,7 @@ def test_a_tile_must_fit_its_buffers(tensor: str) -> None:
 
 
 def test_a_serial_position_is_updated_for_every_time_point_with_a_spike() -> None:
-    workload, arch = quiet(spikes=1), load_accelerator("spinalflow")
+    workload, arch = quiet(spikes=1), kit.accelerator("spinalflow", {})
     workload.spikes[0, 1, 2, 3] = True
     _, schedule, free = correct(workload, arch)
     lazy = replace(schedule, updates=np.minimum(schedule.updates, 1))
@@ -270,7 +274,7 @@ def test_a_serial_position_is_updated_for_every_time_point_with_a_spike() -> Non
 
 
 def test_time_points_beyond_the_last_whole_row_are_not_left_out() -> None:
-    workload, arch = quiet(), load_accelerator("spikex", SMALL | MACHINES["systolic-os"])
+    workload, arch = quiet(), built("systolic-os", SMALL)
     _, schedule, free = correct(workload, arch)
     spikes = window_spikes(np.packbits(workload.spikes, axis=-1), 12, 5)
     keys = {"positions_per_pass": 4, "times_per_pass": 3, "points": 5}
@@ -282,7 +286,7 @@ def test_time_points_beyond_the_last_whole_row_are_not_left_out() -> None:
 
 @pytest.mark.parametrize("stream", ["tap", "channel"])
 def test_taps_beyond_need_are_allowed_and_cost(stream: str) -> None:
-    workload, arch = a_workload(), load_accelerator("spikex", SMALL | {"stream": stream})
+    workload, arch = a_workload(), kit.accelerator("spikex", SMALL | {"stream": stream})
     workload, schedule, free = correct(workload, arch)
     generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
     generous.check(arch, free)
@@ -299,7 +303,7 @@ def test_weights_that_are_streamed_are_fetched(lbuf: int) -> None:
     spikes = np.zeros((3, 4, 4, 12), bool)
     spikes[1, 2, 2, 5] = True
     workload = Workload(layer, spikes, np.ones((2, 3, 2, 2), np.int8))
-    arch = load_accelerator("spikex", {"tws": 2, "memory.lbuf.bytes": lbuf})
+    arch = kit.accelerator("spikex", {"tws": 2, "memory.lbuf.bytes": lbuf})
     _, schedule, free = correct(workload, arch)
     generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
     generous.check(arch, free)
@@ -310,7 +314,7 @@ def test_weights_that_are_streamed_are_fetched(lbuf: int) -> None:
 
 
 def test_a_large_serial_group_behind_a_small_one_must_fit_too() -> None:
-    arch = load_accelerator("spinalflow", {"memory.lbuf.bytes": 256})
+    arch = kit.accelerator("spinalflow", {"memory.lbuf.bytes": 256})
     workload, schedule, free = correct(a_workload("fc, medium"), arch)
     cut = replace(schedule, groups=(1, 8))
     cut.check(arch, free)
@@ -321,7 +325,7 @@ def test_a_large_serial_group_behind_a_small_one_must_fit_too() -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_schedule_is_of_the_layer_asked_for(machine: str) -> None:
-    arch = load_accelerator("spikex", SMALL | MACHINES[machine])
+    arch = built(machine, SMALL)
     workload, schedule, _ = correct(a_workload(), arch)
     check_layer(schedule, workload.spec, schedule.inputs, arch)
     field = "inputs" if isinstance(schedule, DenseSchedule) else "spikes"
