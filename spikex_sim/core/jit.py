@@ -70,7 +70,10 @@ def all_kept() -> bool:
 
 def keep_list() -> Path | None:
     """Note that what was compiled or loaded up to here is all that is needed; where it is, if it is kept."""
-    return _store().write(_LIST, "\n".join(sorted(_store().used)).encode())
+    names = sorted(_store().used - {_LIST})
+    if not names:
+        _store().give_up(f"Numba {numba.__version__} does not hand them over")
+    return _store().write(_LIST, "\n".join(names).encode())
 
 
 class Store:
@@ -201,6 +204,8 @@ class _Cache:
         except Exception as error:
             _store().give_up(f"Numba {numba.__version__}: {error!r}")
         else:
+            if _stamp() != _IMPORTED:  # nobody can tell from what this was made
+                _store().give_up("sources were edited after this run had read them")
             _store().write(self._file(signature), content)
 
     def flush(self) -> None:
@@ -214,11 +219,14 @@ class _Cache:
 def _store() -> Store:
     """Where kernels of these sources are kept."""
     try:
-        return Store(_places(), _hash(*_sources()).hex(), _machine())
+        if _IMPORTED:
+            return Store(_places(), _IMPORTED, _machine())
+        reason = f"no sources in {_PACKAGE}"
     except Exception as error:
-        store = Store([], "", "")
-        store.give_up(repr(error))
-        return store
+        reason = f"Numba {numba.__version__}: {error!r}"
+    store = Store([], "", "")
+    store.give_up(reason)
+    return store
 
 
 def _machine() -> str:
@@ -241,6 +249,15 @@ def _places() -> Iterator[Path]:
         yield Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / mine
 
 
+def _stamp() -> str:
+    """Hash of what kernels are made from; empty where that cannot be read."""
+    try:
+        parts = list(_sources())
+    except OSError:
+        return ""
+    return _hash(*parts).hex() if parts else ""
+
+
 def _sources() -> Iterator[bytes]:
     """Names and contents of the modules with kernels, and of those they import: constants are compiled in."""
     texts = {}
@@ -252,8 +269,6 @@ def _sources() -> Iterator[bytes]:
                 texts[name.encode()] = Path(folder, file).read_bytes()
     reached: set[bytes] = set()
     ahead = [module for module, text in texts.items() if b"\n@kernel" in text]
-    if not ahead:
-        raise FileNotFoundError(f"no sources in {_PACKAGE}")
     while ahead:
         module = ahead.pop()
         if module not in reached and module in texts:
@@ -272,3 +287,7 @@ def _hash(*parts: bytes) -> bytes:
         whole.update(len(part).to_bytes(8))
         whole.update(part)
     return whole.digest()
+
+
+_IMPORTED = _stamp()
+"""Before any of them is imported: they may be edited between that and a kernel's first call."""

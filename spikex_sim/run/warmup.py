@@ -8,10 +8,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 
-from spikex_sim.core.jit import all_kept, keep_list
+from spikex_sim.core.jit import KERNELS, all_kept, keep_list
 
 log = logging.getLogger("spikex_sim")
 
@@ -25,7 +24,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     run_small : callable
         Runs every kernel in every datapath.
     """
-    if numba.config.DISABLE_JIT or all_kept():  # type: ignore[attr-defined]
+    if not KERNELS or all_kept():
         return
     log.warning("compiling kernels, once; this takes some twenty seconds ...")
     start = time.perf_counter()
