@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spikex_sim.core.errors import ResultsError
+from spikex_sim.core.errors import ConfigError, ResultsError
 from spikex_sim.core.frozen import FrozenMap, frozen, plain
 from spikex_sim.run.fields import LAYERS, RUN, TOTALS, fields_in
 from spikex_sim.run.results import SCHEMA, Results
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import options_of
 from spikex_sim.spec.validation import validated
 
 FILE = "results.json"
@@ -69,11 +70,14 @@ class SavedResults(Results):
         Raises
         ------
         ResultsError
-            If it is none of this version.
+            If it is none of this version, or of a machine that is not installed.
         """
-        return validated(
-            Accelerator, plain(self.content["config"]), where=FILE, error=ResultsError, prefix="config"
-        )
+        config = plain(self.content["config"])
+        try:
+            options = options_of(config.get("scheduler"), FILE)
+        except ConfigError as exc:
+            raise ResultsError(str(exc)) from None
+        return validated(options, config, where=FILE, error=ResultsError, prefix="config")
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json``."""

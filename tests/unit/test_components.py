@@ -119,7 +119,9 @@ class TestUsual:
 
     @pytest.mark.parametrize(("weights", "share"), [("stream", 1.0), ("resident", 0.0), ("amortised", 0.25)])
     def test_who_pays_for_weights_is_a_price(self, weights: str, share: float) -> None:
-        keys = {"memory.dram.weights": weights, "memory.dram.samples": 4}
+        keys: dict[str, Any] = {"memory.dram.weights": weights}
+        if weights == "amortised":
+            keys["memory.dram.samples"] = 4
         model = energy_model(sx.load_accelerator("spikex", keys))
         assert model.price_pj("dram", ("dram", "read_bits", "filter")) == 8 * share
         assert model.price_pj("dram", ("dram", "read_bits", "ifmap")) == 8
@@ -185,7 +187,7 @@ class TestArea:
         return area
 
     def totals(self, arch: str = "spikex", **overrides: Any) -> sx.Totals:
-        result = sx.simulate(a_trace(), arch, tws=1, overrides=overrides)
+        result = sx.simulate(a_trace(), arch, overrides=overrides)
         assert "area_mm2" not in result.layers[0].to_dict()
         assert all(sample.area_mm2_by == result.totals.area_mm2_by for sample in result.samples)
         return result.totals

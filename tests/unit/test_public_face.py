@@ -49,7 +49,7 @@ class TestNames:
         assert "TWS" not in repr(result.layers[1])
         table = sx.sweep(TRACE, {"tws": [1, 2]})
         assert repr(table) == f"<SweepTable: 2 points, 0 failed, {len(table[0])} columns>"
-        assert repr(sx.compare(TRACE, ["spikex", "spinalflow"], tws=2)).endswith(": spikex; 1 refused>")
+        assert repr(sx.compare(TRACE, ["spikex", "spinalflow"])).endswith(": spikex; 1 refused>")
 
 
 class TestFields:
@@ -200,11 +200,27 @@ class TestSaved:
         self, saved: tuple[sx.RunResult, Path]
     ) -> None:
         file = saved[1] / "results.json"
-        file.write_text(file.read_text().replace('"clock_mhz"', '"clock_thz"'))
+        text = file.read_text()
+        file.write_text(text.replace('"clock_mhz"', '"clock_thz"'))
         again = sx.load_results(file)
         assert again.totals.cycles == saved[0].totals.cycles
         with pytest.raises(sx.ResultsError, match=r"config\.clock_thz: unknown key"):
             _ = again.arch
+        for scheduler in ('"abacus"', "7", "null"):
+            file.write_text(text.replace('"scheduler": "spikex"', f'"scheduler": {scheduler}'))
+            again = sx.load_results(file)
+            assert again.arch_name == "spikex"
+            with pytest.raises(sx.ResultsError, match="scheduler: no plug-in"):
+                _ = again.arch
+
+    @pytest.mark.parametrize("arch", ["sata", "systolic-ws", "spinalflow", "ann"])
+    def test_a_machine_has_its_own_keys(self, arch: str, tmp_path: Path) -> None:
+        first = TRACE.spikes(0).cumsum(axis=-1) == 1
+        once = sx.Trace.from_arrays(TRACE.layers[:1], first & TRACE.spikes(0), weights=[TRACE.weights[0]])
+        result = sx.simulate(once, arch)
+        result.save(tmp_path)
+        again = sx.load_results(tmp_path)
+        assert again.arch == result.arch and again.to_dict() == result.to_dict()
 
 
 class TestFrames:
@@ -235,17 +251,18 @@ class TestCommandsAsFunctions:
     def test_compare(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        found = sx.compare(TRACE, ["spinalflow", "spikex", "ptb"], tws=2, overrides={"array.cols": 4})
+        found = sx.compare(TRACE, ["spinalflow", "spikex", "ptb"], overrides={"array.cols": 4})
         assert [result.arch.name for result in found.results] == ["spikex", "ptb"]
         assert list(found.refused) == ["spinalflow"] and "spike more than once" in found.refused["spinalflow"]
-        alone = [sx.simulate(TRACE, arch, tws=2, overrides={"array.cols": 4}) for arch in ("spikex", "ptb")]
+        alone = [sx.simulate(TRACE, arch, overrides={"array.cols": 4}) for arch in ("spikex", "ptb")]
         assert [one.totals for one in found.results] == [one.totals for one in alone]
         assert found.baseline is found.results[0]
         assert found.ratios("energy_pj") == (1, alone[1].totals.energy_pj / alone[0].totals.energy_pj)
-        assert sx.compare(TRACE, "ptb", tws=2).results[0].arch.name == "ptb"
+        (ptb,) = sx.compare(TRACE, "ptb", tws=2).results
+        assert ptb.totals == sx.simulate(TRACE, "ptb", tws=2).totals
         monkeypatch.chdir(tmp_path)
         sx.save_trace(TRACE, "t.npz")
-        line = ("compare", "t.npz", "--arch", "spinalflow,spikex,ptb", "--tws", 2, "--set", "array.cols=4")
+        line = ("compare", "t.npz", "--arch", "spinalflow,spikex,ptb", "--set", "array.cols=4")
         succeed(capsys, *line, "--out", "o")
         assert sorted(path.name for path in Path("o").iterdir()) == ["1-spikex", "2-ptb"]
         assert sx.load_results("o/2-ptb").totals.cycles == found.results[1].totals.cycles
