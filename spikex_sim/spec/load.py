@@ -23,6 +23,8 @@ MAX_YAML_BYTES = 1 << 20
 MAX_BASES = 8
 MAX_SHOWN = 200
 MAX_NAME = 100
+MAX_DIGITS = 64
+"""Most characters of a number in YAML."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -45,11 +47,32 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",  # YAML 1.1 wants a dot in 1e3; people do not write one
-    re.compile(r"^[-+]?\d[\d_]*(?:\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
+# The scalars of YAML 1.2: by those of 1.1, 1:30 would be 90, 010 would be 8 and yes would be true.
+_SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"null|Null|NULL|~|", "nN~"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+              "-+0123456789."),
+}  # fmt: skip
+_StrictLoader.yaml_implicit_resolvers = {}
+for _kind, (_pattern, _starts) in _SCALARS.items():
+    _StrictLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), [*_starts, ""]
+    )
+
+
+def _number(loader: _StrictLoader, node: yaml.ScalarNode) -> int | float:
+    text = loader.construct_scalar(node)
+    if len(text) > MAX_DIGITS:
+        raise yaml.YAMLError(f"a number of {len(text)} digits (line {node.start_mark.line + 1})")
+    if node.tag.endswith("float"):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+for _kind in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _number)
 
 
 def shortened(text: str) -> str:

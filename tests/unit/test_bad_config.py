@@ -85,7 +85,7 @@ VALUES = {
     ("update_cycles", "true"): ("integer",),
     ("update_cycles", "null"): ("integer",),
     ("skew", "row"): ("'tile', 'batch' or 'none'", "not 'row'"),
-    ("skew", "no"): ("'none'", "not False"),
+    ("skew", "no"): ("'none'", "not 'no'"),
     ("skew", "null"): ("'none'",),
     ("zero_gating", "maybe"): ("true, false or auto", "not 'maybe'"),
     ("zero_gating", "1"): ("not 1",),

@@ -12,7 +12,7 @@ import yaml
 import spikex_sim as sx
 from command import succeed
 from spikex_sim.spec.arch import Separate, half_bits, part_bits
-from spikex_sim.spec.load import describe_keys, preset_names
+from spikex_sim.spec.load import describe_keys, parse_yaml, preset_names
 
 # Section V-A of the SpikeX paper, and what the model adds (Section 5).
 PUBLISHED = {
@@ -352,3 +352,27 @@ class TestExactBits:
         assert arch.clock_hz == Fraction(333_300_000)
         assert arch.dram_bits_per_cycle == Fraction(102_400_000_000, 333_300_000)
         assert sx.load_accelerator("spikex").dram_bits_per_cycle == 480
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10), ("0o10", 8), ("0x10", 16), ("-3", -3), ("1e3", 1000.0), (".5", 0.5), ("1.", 1.0),
+        ("true", True), ("null", None), ("", None), ("-.inf", float("-inf")),
+        ("1:30", "1:30"), ("59:59.5", "59:59.5"), ("1_000", "1_000"), ("0b11", "0b11"), ("yes", "yes"),
+        ("on", "on"), ("2001-01-01", "2001-01-01"), ("1e", "1e"), ("=", "="),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    found = parse_yaml(f"key: {text}", "here")["key"]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["9" * 65, "0x" + "f" * 70, "1." + "0" * 80, "59:" * 300_000 + "59"])
+def test_numbers_are_bounded(text: str) -> None:
+    """What YAML 1.1 takes a minute for is text at once."""
+    if ":" in text:
+        assert parse_yaml(f"key: {text}", "here") == {"key": text}
+        return
+    with pytest.raises(sx.ConfigError, match=r"^here: a number of \d+ digits \(line 1\)$"):
+        parse_yaml(f"key: {text}", "here")
