@@ -73,7 +73,7 @@ def test_every_machine_replays_it(
 ) -> None:
     path, spikes = recorded(network)
     succeed(capsys, "trace", "convert", path, "--network", network, "--out", tmp_path / "t.npz")
-    result = sx.simulate(tmp_path / "t.npz", arch, tws=4)
+    result = sx.simulate(tmp_path / "t.npz", arch)
     assert result.totals.cycles >= result.totals.compute_cycles > 0
     layers = [layer for layer in result.layers if layer.cycles]
     assert len(layers) == len(spikes) - 1
