@@ -34,7 +34,8 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
     missing = [one for one in (path, *path.parents) if not one.exists()]
     writable_folder(folder)
     for one in missing:
-        one.rmdir()
+        with suppress(OSError):  # another run may have put something there since
+            one.rmdir()
 
 
 def writable_folder(folder: str | os.PathLike[str]) -> Path:
