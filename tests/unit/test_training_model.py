@@ -52,7 +52,7 @@ def networks(draw: st.DrawFn) -> Network:
     channels = draw(st.integers(1, 3))
     layers: list[Layer] = []
     for number in range(draw(st.integers(0, 2))):
-        kernel, stride = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+        kernel, stride = draw(st.integers(1, min(3, side))), draw(st.integers(1, 2))
         layer = Layer(
             name=f"conv{number}", kind="conv", in_channels=channels, out_channels=draw(st.integers(1, 5)),
             kernel=kernel, stride=stride, padding=draw(st.integers(0, 1)), in_height=side, in_width=side,
