@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from pages import keep_in_step
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -80,21 +80,5 @@ def _kinds(annotation: Any, limits: dict[str, Any]) -> list[str]:
     return [" ".join(part for part in (plain, low, high) if part)]
 
 
-def main() -> None:
-    """Rewrite the page, or only say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    arguments = parser.parse_args()
-    page = PAGE.read_text("utf-8")
-    wanted = rewritten(page)
-    if wanted == page:
-        print(f"{PAGE.name} is up to date")
-    elif arguments.check:
-        raise SystemExit(f"{PAGE.name} is out of date: python scripts/make_configuration_page.py")
-    else:
-        PAGE.write_text(wanted, "utf-8")
-        print(f"rewrote {PAGE.name}")
-
-
 if __name__ == "__main__":
-    main()
+    keep_in_step(PAGE, rewritten, "make_configuration_page", __doc__)

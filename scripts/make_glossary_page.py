@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from pages import keep_in_step
 
 from spikex_sim.run.fields import (
     ACCESSES_CSV,
@@ -102,21 +103,5 @@ def _columns(table: str) -> list[Row]:
     return list(rows.values())
 
 
-def main() -> None:
-    """Rewrite the page, or only say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    arguments = parser.parse_args()
-    page = PAGE.read_text("utf-8")
-    wanted = rewritten(page)
-    if wanted == page:
-        print(f"{PAGE.name} is up to date")
-    elif arguments.check:
-        raise SystemExit(f"{PAGE.name} is out of date: python scripts/make_glossary_page.py")
-    else:
-        PAGE.write_text(wanted, "utf-8")
-        print(f"rewrote {PAGE.name}")
-
-
 if __name__ == "__main__":
-    main()
+    keep_in_step(PAGE, rewritten, "make_glossary_page", __doc__)

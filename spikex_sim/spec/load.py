@@ -154,14 +154,30 @@ def _from_file(arch: str) -> Accelerator:
 
 def _changed(arch: Accelerator, overrides: Mapping[str, Any], where: str) -> Accelerator:
     """Change some keys; those of another machine's configuration are taken over unless they are default."""
-    scheduler = _plain(overrides.get("scheduler", arch.scheduler))
-    options = options_of(scheduler, where)
+    options = options_of(_plain(overrides.get("scheduler", arch.scheduler)), where)
     if type(arch) is options and not overrides:
         return arch
+    if not all(isinstance(value, str | int | float) for value in overrides.values()):
+        return _build(arch, options, overrides, where)
+    # Runs over many small traces ask for the same again and again. 1, 1.0 and True are not the same.
+    given = tuple((key, type(value), value) for key, value in overrides.items())
+    return _built_before(arch, options, given, where)
+
+
+@lru_cache(maxsize=64)
+def _built_before(
+    arch: Accelerator, options: type[Accelerator], given: tuple[tuple[str, type, Any], ...], where: str
+) -> Accelerator:
+    return _build(arch, options, {key: value for key, _, value in given}, where)
+
+
+def _build(
+    arch: Accelerator, options: type[Accelerator], overrides: Mapping[str, Any], where: str
+) -> Accelerator:
     data, stated = arch.model_dump(), dict[str, Any]()
     if type(arch) is not options:
         data = _merge(options().model_dump(), _difference(data, type(arch)().model_dump()))
-    data["scheduler"] = scheduler
+    data["scheduler"] = _plain(overrides.get("scheduler", arch.scheduler))
     for key, value in overrides.items():
         if not isinstance(key, str):
             raise ConfigError(f"{key!r} is no configuration key", where=where, field="overrides")

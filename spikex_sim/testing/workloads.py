@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,6 @@ class Workload:
     def biased(self) -> bool:
         """Whether the bias has a non-zero entry."""
         return self.bias is not None and bool(np.any(self.bias))
-
-    def with_spikes(self, spikes: NDArray[np.bool_]) -> Workload:
-        """Return the same layer with other input."""
-        return replace(self, spikes=spikes)
 
 
 ACTIVITIES = (

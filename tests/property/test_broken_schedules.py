@@ -31,7 +31,6 @@ from spikex_sim.testing import kit
 from spoiled import (
     DENSE,
     NTWU,
-    SERIAL,
     Spoil,
     batches_of,
     dropped,
@@ -41,6 +40,7 @@ from spoiled import (
     widened,
     with_folds,
 )
+from spoiled_serial import SERIAL
 from strategies import Workload, overrides, workloads
 
 MACHINES: dict[str, dict[str, Any]] = {

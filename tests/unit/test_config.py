@@ -376,3 +376,11 @@ def test_numbers_are_bounded(text: str) -> None:
         return
     with pytest.raises(sx.ConfigError, match=r"^here: a number of \d+ digits \(line 1\)$"):
         parse_yaml(f"key: {text}", "here")
+
+
+def test_the_same_again_is_the_same_and_what_only_equals_it_is_not() -> None:
+    one = sx.load_accelerator("spikex", {"array.rows": 1})
+    assert sx.load_accelerator("spikex", {"array.rows": 1}) is one
+    for other in (True, 1.0):
+        with pytest.raises(sx.ConfigError, match="array.rows"):
+            sx.load_accelerator("spikex", {"array.rows": other})

@@ -53,11 +53,6 @@ class Blocks:
         return filters
 
     @cached_property
-    def filters_in_tiles(self) -> int:
-        """Sum of :attr:`tile_filters`."""
-        return int(self.tile_filters.sum())
-
-    @cached_property
     def filters_in_all(self) -> int:
         """Channels whose filters any tile needs."""
         return int(np.count_nonzero(self.filters.any(axis=0)))

@@ -13,7 +13,7 @@ from spikex_sim.core.tags import WindowedSpikes
 
 STREAMS = ("tap", "channel", "all")
 """Values of the ``stream`` knob; kernels take the index."""
-ALL, CHANNEL = STREAMS.index("all"), STREAMS.index("channel")
+ALL = STREAMS.index("all")
 
 
 @dataclass(frozen=True)
