@@ -382,5 +382,5 @@ def test_the_same_again_is_the_same_and_what_only_equals_it_is_not() -> None:
     one = sx.load_accelerator("spikex", {"array.rows": 1})
     assert sx.load_accelerator("spikex", {"array.rows": 1}) is one
     for other in (True, 1.0):
-        with pytest.raises(sx.ConfigError, match="array.rows"):
+        with pytest.raises(sx.ConfigError, match=r"array\.rows"):
             sx.load_accelerator("spikex", {"array.rows": other})
