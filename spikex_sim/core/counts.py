@@ -23,6 +23,8 @@ Counter = tuple[str, str, str]
 
 def checked(counter: Counter | str, number: int) -> int:
     """A count as a Python integer; :class:`InternalError` if it is none of 64 bits from 0."""
+    if type(number) is int and 0 <= number <= MOST:
+        return number
     whole = index(number)
     if not 0 <= whole <= MOST:
         why = ", more than 64 bits hold" if whole > 0 else ""
@@ -67,7 +69,10 @@ class Counts(FrozenMap[Counter, int]):
         return self._items.get(counter, 0)
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts({**self, **{counter: self[counter] + number for counter, number in other.items()}})
+        found = dict(self._items)
+        for counter, number in other._items.items():
+            found[counter] = found.get(counter, 0) + number
+        return Counts(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +241,10 @@ class Operations:
     array_ofmap_words: int = 0
 
     def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            checked(name, getattr(self, name))
+        counts = _fields(self)
+        if min(counts) < 0 or max(counts) > MOST:
+            for name, number in zip(self.__dataclass_fields__, counts, strict=True):
+                checked(name, number)
 
     def __add__(self, other: Operations) -> Operations:
         return Operations(*map(add, _fields(self), _fields(other)))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import REPOSITORY, Outcome, files_under, is_mistake, process, spikex, succeed
+from command import REPOSITORY, Outcome, files_under, succeed
 from nir_files import conv, lif, write_graph
 from spikex_sim.cli.app import command
 from spikex_sim.costs.cacti import Rederived
@@ -427,43 +427,3 @@ def test_help_lists_every_option_and_has_an_example(capsys: pytest.CaptureFixtur
     assert " ".join(words).startswith(f"{name} ") and len(words) > len(name.split())
     one = _commands()[name]
     assert one.make_context(name, words[len(name.split()) :])  # it can be typed like this
-
-
-class TestStreamsAndCodes:
-    def test_notices_go_to_standard_error(
-        self, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        notice = logging.getLogger("spikex_sim").warning
-        monkeypatch.setattr("spikex_sim.run.simulate.prepare", lambda: notice("compiling %s", "all"))
-        outcome = spikex(capsys, "run", "t.npz")
-        assert outcome.code == 0
-        assert outcome.err == "spikex-sim: compiling all\n"
-        assert "compiling" not in outcome.out
-
-    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
-        from importlib.metadata import version
-
-        assert succeed(capsys, "--version").out == f"spikex_sim {version('spikex_sim')}\n"
-
-    @pytest.mark.parametrize("name", ["", "trace", "energy"])
-    def test_nothing_asked_for_gives_readable_help(
-        self, capsys: pytest.CaptureFixture[str], name: str
-    ) -> None:
-        outcome = spikex(capsys, *name.split())
-        text = outcome.out + outcome.err
-        assert outcome.code in (0, 2)
-        assert "Commands:\n" in text and max(len(line) for line in text.splitlines()) <= 80
-
-    @pytest.mark.parametrize(
-        "line",
-        ["nope", "--nope", "run --nope", "run a b", "run --tws", "trace nope", "trace synth", "energy check"],
-    )
-    def test_what_the_parser_refuses(self, capsys: pytest.CaptureFixture[str], line: str) -> None:
-        is_mistake(spikex(capsys, *line.split()))
-
-    def test_as_a_process(self, here: Path) -> None:
-        good = process("run", "t.npz", "--out", "out")
-        assert (good.code, good.err) == (0, "")
-        assert good.lines[0].startswith("small (T=20) on spikex")
-        is_mistake(process("run", "nope.npz"), "nope.npz: no such file")
-        assert process("--help").code == 0
