@@ -29,10 +29,12 @@ from spikex_sim.cli.options import (
     TracePath,
     Tws,
     default_trace,
+    echo,
     parse_settings,
     split_names,
     wrote,
 )
+from spikex_sim.cli.overlap import keep_inputs
 from spikex_sim.spec.load import describe_keys, load_accelerator
 
 if TYPE_CHECKING:
@@ -64,7 +66,9 @@ app.command()(train.train)
 
 def command() -> Any:
     """Return the command line as an object to call."""
-    return typer.main.get_command(app)
+    built = typer.main.get_command(app)
+    keep_inputs(built)
+    return built
 
 
 @app.callback(invoke_without_command=True)
@@ -74,7 +78,7 @@ def _root(
     if version:
         from importlib.metadata import version as version_of
 
-        typer.echo(f"spikex_sim {version_of('spikex_sim')}")
+        echo(f"spikex_sim {version_of('spikex_sim')}")
         raise typer.Exit
 
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spikex_sim.core.text import harmless
+
 GAP = 2
 LONGEST_LABEL = 14
 LONGEST_KEY = 40
@@ -44,7 +46,7 @@ class Sheet:
 
     def add_row(self, *cells: str) -> None:
         """Add a row, one text a column."""
-        self.rows.append(cells)
+        self.rows.append(tuple(map(harmless, cells)))
 
     def print_to(self, console: Console) -> None:
         """Print, in as many tables as the console's width asks for."""
@@ -53,7 +55,7 @@ class Sheet:
             for column in range(len(self.headings))
         ]
         if self.title:
-            console.print(Text(self.title, style="bold"))
+            console.print(Text(harmless(self.title), style="bold"))
         for part in self._parts(widths, console.width):
             made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
             for column in part:
@@ -66,7 +68,7 @@ class Sheet:
             needed = sum(widths[column] + GAP for column in part)
             console.print(made, width=needed, crop=False, soft_wrap=True)
             if part[-1] == len(widths) - 1 and self.caption:
-                console.print(Text(self.caption))
+                console.print(Text(harmless(self.caption)))
             console.print()
 
     def _parts(self, widths: list[int], room: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 
 
 def call_function(target: str) -> Any:
