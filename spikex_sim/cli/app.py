@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +36,7 @@ from spikex_sim.cli.options import (
     wrote,
 )
 from spikex_sim.cli.overlap import keep_inputs
+from spikex_sim.core.memory import VARIABLE
 from spikex_sim.spec.load import describe_keys, load_accelerator
 
 if TYPE_CHECKING:
@@ -74,7 +76,15 @@ def command() -> Any:
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    max_memory_gb: Annotated[
+        float | None,
+        typer.Option(
+            "--max-memory-gb", help="Memory that may be taken; default: all that is free.", metavar="GB"
+        ),
+    ] = None,
 ) -> None:
+    if max_memory_gb is not None:
+        os.environ[VARIABLE] = str(max_memory_gb)
     if version:
         from importlib.metadata import version as version_of
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.text import harmless
 
 MAX_HEADER_BYTES = 4096
@@ -57,6 +58,7 @@ class Declared:
 
     def room(self, where: str, key: str) -> NDArray[np.uint8]:
         """Memory for the data; :class:`TraceError` if there is not so much."""
+        check_memory(self.nbytes, "the array", where=where, field=shown(key))
         try:
             return np.empty(self.nbytes, np.uint8)
         except MemoryError:
