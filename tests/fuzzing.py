@@ -224,6 +224,23 @@ def _trained(path: Path) -> None:
     save_trained(load_trained("nmnist-ht"), path)
 
 
+_CHECKPOINT = {"weight": np.zeros((2, 3), np.float32), "order": np.arange(4)}
+
+
+def _checkpoint(path: Path) -> None:
+    from spikex_sim.training.checkpoint import CHECKPOINT, save_checkpoint
+
+    save_checkpoint(path.parent, {"epoch": 3, "state": {"loss": 0.5}}, _CHECKPOINT)
+    path.write_bytes((path.parent / CHECKPOINT).read_bytes())
+
+
+def _load_checkpoint(path: Path) -> object:
+    from spikex_sim.training.checkpoint import CHECKPOINT, load_checkpoint
+
+    (path.parent / CHECKPOINT).write_bytes(path.read_bytes())
+    return load_checkpoint(path.parent, _CHECKPOINT)
+
+
 def _graph(path: Path) -> None:
     weight = np.random.default_rng(0).random((2, 1, 3, 3))
     ends = {name: {"type": name, "shape": np.array(shape)} for name, shape in ENDS.items()}
@@ -298,6 +315,7 @@ TARGETS = {
         Target("results.json", _results, _load_results, reworded),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),
         Target("trained.npz", _trained, _reader("sources.trained", "load_trained"), inside),
+        Target("saved.npz", _checkpoint, _load_checkpoint, inside),
         Target("graph.nir", _graph, _reader("sources.frameworks.nir", "load_nir"), flipped),
     )
 }
