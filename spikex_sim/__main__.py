@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+import traceback
 from typing import Any
 
 EXIT_MISTAKE = 2
@@ -14,6 +15,8 @@ EXIT_FAULT = 70
 """Of an internal error, as in BSD's ``sysexits.h``."""
 EXIT_INTERRUPTED = 130
 GC_THRESHOLD = 200_000
+TRACEBACK = "SPIKEX_SIM_TRACEBACK"
+"""Environment variable that, set to anything, has the traceback of every mistake printed before its line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as exc:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(exc)
         message, code = _explain(exc)
         sys.stderr.write(message)
     return code if isinstance(code, int) else 0
@@ -34,6 +39,7 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     import typer
 
     from spikex_sim.core.errors import InternalError, SpikexError
+    from spikex_sim.core.registry import fault_of_plugin
 
     # typer carries its own click, whose exceptions it does not re-export
     usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -52,6 +58,8 @@ def _explain(exc: BaseException) -> tuple[str, int]:
         text = " ".join(str(exc.format_message()).split())
     elif isinstance(exc, MemoryError):
         text = "not enough memory for this trace; replay fewer samples or time points"
+    elif fault := fault_of_plugin(exc):
+        text = f"{fault}; {TRACEBACK}=1 shows the traceback"
     elif isinstance(exc, OSError):
         broken = _output_is_broken()
         if isinstance(exc, BrokenPipeError):

@@ -9,6 +9,7 @@ import typer
 
 from spikex_sim.cli.options import Out, split_names, wrote
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import one_of
 
 
 def plot(
@@ -47,11 +48,11 @@ def plot(
     wanted = figures or []
     for name in wanted:
         if name not in folder.NAMES:
-            raise ConfigError(f"{name!r:.40} is none of {', '.join(folder.NAMES)}", where="--figure")
+            raise ConfigError(one_of(name, folder.NAMES), where="--figure")
     forms = tuple(dict.fromkeys(split_names(formats, "--format")))
     for form in forms:
         if form not in FORMATS:
-            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+            raise ConfigError(one_of(form, FORMATS), where="--format")
     style = columns_style(columns)
 
     from spikex_sim.core.files import write_files

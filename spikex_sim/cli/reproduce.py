@@ -9,6 +9,7 @@ import typer
 
 from spikex_sim.cli.options import Out, split_names, wrote
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import one_of
 
 if TYPE_CHECKING:
     from spikex_sim.papers.spikex.measures import Trend
@@ -75,7 +76,7 @@ def reproduce(
     forms = tuple(dict.fromkeys(split_names(formats, "--format")))
     for form in forms:
         if form not in FORMATS:
-            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+            raise ConfigError(one_of(form, FORMATS), where="--format")
     style = columns_style(columns)
     from spikex_sim.core.files import check_writable, csv_text, write_files
 
@@ -121,7 +122,7 @@ def reproduce(
 def _chosen(figures: list[str]) -> list[str]:
     for name in figures:
         if name not in NAMES:
-            raise ConfigError(f"{name!r:.40} is none of {', '.join(NAMES)}", where="reproduce")
+            raise ConfigError(one_of(name, NAMES), where="reproduce")
     named = {*figures} | ({*FIGURES} if "all" in figures else set())
     return [name for name in NAMES if name in named and name != "all"]
 
