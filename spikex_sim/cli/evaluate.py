@@ -137,9 +137,11 @@ def _content(
     trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation], engine: str
 ) -> dict[str, Any]:
     """As in ``evaluate.json``."""
+    from spikex_sim.core.origin import origin
+
     return {
         "schema": SCHEMA,
-        "versions": dict(found[0].versions),
+        "versions": dict(found[0].versions) | origin(),
         "network": {
             "name": trained.name,
             "variant": trained.variant,

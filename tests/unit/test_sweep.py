@@ -15,6 +15,7 @@ import pytest
 import spikex_sim as sx
 from command import REPOSITORY, files_under, is_mistake, spikex, succeed
 from spikex_sim.cli.sweep import pace
+from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.sweeps import work
 from spikex_sim.explore.sweeps.grid import parse_axis, points
 from sweeping import a_layer
@@ -371,7 +372,7 @@ class TestParquet:
     ) -> None:
         monkeypatch.setitem(sys.modules, missing, None)
         outcome = spikex(capsys, "sweep", "--parquet", "--out", tmp_path / "o")
-        is_mistake(outcome, "parquet", "pip install 'spikex_sim[parquet]'")
+        is_mistake(outcome, "parquet", pip_install("parquet"))
 
 
 @pytest.mark.parametrize(

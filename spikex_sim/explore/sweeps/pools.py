@@ -20,6 +20,7 @@ from typing import Any
 
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.files import write_files
+from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.sweeps.work import Outcome, Point, run_elsewhere, run_point, told
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.run.simulate import as_traces
@@ -103,7 +104,7 @@ def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], addre
         from distributed import as_completed
     except ImportError as exc:
         raise ConfigError(
-            f"needs Dask ({exc.name} is missing): pip install 'spikex_sim[distributed]'", where="--scheduler"
+            f"needs Dask ({exc.name} is missing): {pip_install('distributed')}", where="--scheduler"
         ) from None
     with _connected(address) as client:
         waiting = iter(points)

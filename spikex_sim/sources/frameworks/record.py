@@ -13,6 +13,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.origin import pip_install
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.chain import Chain
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described, dynamics_of
@@ -121,7 +122,7 @@ def _import_torch() -> Any:
     try:
         return import_module("torch")
     except ImportError:
-        raise TraceError("recording needs PyTorch: pip install 'spikex_sim[frameworks]'") from None
+        raise TraceError(f"recording needs PyTorch: {pip_install('frameworks')}") from None
 
 
 def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:
