@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spikex_sim.cli.options import Out, split_names, wrote
+from spikex_sim.cli.options import Out, completing, split_names, wrote
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
+
+
+def _names() -> Iterable[str]:
+    from spikex_sim.plots.folder import NAMES
+
+    return NAMES
 
 
 def plot(
@@ -22,7 +29,12 @@ def plot(
     ],
     figures: Annotated[
         list[str] | None,
-        typer.Option("--figure", help="Draw this one only; may repeat. Default: all.", metavar="NAME"),
+        typer.Option(
+            "--figure",
+            help="Draw this one only; may repeat. Default: all.",
+            metavar="NAME",
+            autocompletion=completing(_names),
+        ),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Of pdf, png and svg, separated by commas.", metavar="F1,F2,...")

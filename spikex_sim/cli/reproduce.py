@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikex_sim.cli.options import Out, split_names, wrote
+from spikex_sim.cli.options import Out, completing, split_names, wrote
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 
@@ -25,7 +25,9 @@ def reproduce(
     figures: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Of {', '.join(NAMES)}; default: all, which leaves out tornado.", metavar="FIGURE..."
+            help=f"Of {', '.join(NAMES)}; default: all, which leaves out tornado.",
+            metavar="FIGURE...",
+            autocompletion=completing(lambda: NAMES),
         ),
     ] = None,
     formats: Annotated[

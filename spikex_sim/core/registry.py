@@ -37,6 +37,11 @@ def plugin_names(seam: str) -> list[str]:
     return sorted(_found(seam))
 
 
+def places(seam: str) -> dict[str, str]:
+    """Names registered for a kind of plug-in, each with module and class; none is imported."""
+    return {name: _found(seam)[name].value for name in plugin_names(seam)}
+
+
 def built_in_names(seam: str) -> list[str]:
     """Names of a kind of plug-in that come with this package."""
     own = _package(__name__)
