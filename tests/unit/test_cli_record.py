@@ -159,7 +159,7 @@ class TestWithPyTorch:
     @pytest.mark.parametrize(
         ("function", "words"),
         [
-            ("pair", "Sequential: 0 (Linear): has no neurons right after it: 1 (ReLU) comes between"),
+            ("pair", "Sequential: 1 (ReLU): takes what 0 gives and is no neuron that is known"),
             ("fails", ": fails(): RuntimeError: no luck"),
             ("leaves", ": leaves(): SystemExit: 3"),
             ("nothing", "net.py:nothing: returned a NoneType; (model, inputs)"),

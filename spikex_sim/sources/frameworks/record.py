@@ -147,7 +147,7 @@ def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:
 
 
 def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[str]) -> list[Seen]:
-    """Modules to look at; none inside a neuron or inside one that is left out."""
+    """Modules to look at, also those of modules; none inside a neuron or inside one that is left out."""
     names = {path for path, _ in model.named_modules()}
     for path in [*skip, *(key for key in neurons if isinstance(key, str))]:
         if path not in names:
@@ -166,8 +166,8 @@ def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[
         except TraceError as exc:
             raise TraceError(str(exc), field=f"{title} ({type(module).__name__})") from None
         role: Role = "neuron" if dynamics is not None else _role(torch.nn, module)
-        if role == "other" and any(True for _ in module.children()):
-            continue
+        if not path and role == "other":
+            continue  # the model itself
         if role != "other":
             closed.add(path)
         found.append(Seen(title, role, module, dynamics))
