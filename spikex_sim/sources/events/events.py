@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.units import sides
 
 MAX_RECORDING_BYTES = 8 << 30
 """Most bytes of arrays read from one file of recordings."""
@@ -150,7 +151,7 @@ def _concatenated(parts: list[Events]) -> Events:
     )
 
 
-def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
+def check_events(events: Events, sensor: tuple[int, int], where: str, advice: str = "") -> None:
     """Raise :class:`TraceError` unless events are lists of one length that lie on the sensor after time 0.
 
     Parameters
@@ -161,6 +162,8 @@ def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
         Rows and columns.
     where : str
         File named in messages.
+    advice : str
+        What to do about an event that is not on the sensor, for messages.
     """
     bounds = {"x": (events.x, sensor[1]), "y": (events.y, sensor[0]), "p": (events.polarity, 2)}
     for key, (values, bound) in {**bounds, "t": (events.t_us, 1 << 63)}.items():
@@ -169,10 +172,13 @@ def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
             raise TraceError(f"must be a list of {len(events)} integers", where=where, field=key)
         if not array.size:
             continue
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= bound:
-            wrong = low if low < 0 else high
-            raise TraceError(f"must be 0 to {bound - 1}, not {wrong}", where=where, field=key)
+        if int(array.min()) < 0 or int(array.max()) >= bound:
+            at = int(np.argmax((array < 0) | (array >= bound)))
+            message = f"must be 0 to {bound - 1}, not {int(array[at])}: event {at}"
+            if key in ("x", "y"):
+                message += f" is at x {int(events.x[at])}, y {int(events.y[at])}, off the sensor of "
+                message += f"{sides(sensor)} (rows x columns){advice and '; '}{advice}"
+            raise TraceError(message, where=where, field=key)
 
 
 def check_rising(t_us: NDArray[Any], where: str) -> None:
