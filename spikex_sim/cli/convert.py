@@ -73,9 +73,8 @@ class Conversion:
                 f"takes an input of {sides(shape)}, to which a {sides(sensor)} sensor cannot be pooled",
                 where=f"network {self.network.name}",
             )
-        where = recordings.source if len(recordings) == 1 else f"{recordings.source}: sample {index}"
         advice = "as the file says" if own else "--sensor ROWSxCOLUMNS says how large it is"
-        check_events(events, sensor, where, advice)
+        check_events(events, sensor, events.where, advice)
         return self.binning(events, sensor, sensor[0] // shape[1])
 
 

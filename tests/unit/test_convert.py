@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from naive_events import (
     polarity_packet,
     spread_us,
 )
+from spikex_sim.sources.samples import load_samples
 
 SIDE = 6
 STEPS = 10
@@ -227,4 +229,6 @@ def test_coordinates_off_the_sensor_name_the_file(capsys: pytest.CaptureFixture[
         "x: must be 0 to 5, not 6: event 1 is at x 6, y 2, off the sensor of 6x6 (rows x columns); --sensor"
     )
     is_mistake(spikex(capsys, *MANY), f"rec/Train/3/1.bin: {event} ROWSxCOLUMNS says how large it is")
+    with pytest.raises(sx.TraceError, match=re.escape(f"rec/Train/3/1.bin: {event}")):
+        load_samples("rec", (2, SIDE, SIDE), STEPS, split="train").spikes(0)
     succeed(capsys, *MANY, "--sensor", "12x12")

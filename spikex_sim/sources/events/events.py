@@ -34,6 +34,8 @@ class Events:
         Time in µs, as stored: 0 is the start of the sample's recording, not its first event.
     label : int or None
         Class, where known.
+    where : str
+        File and sample, for messages.
     """
 
     x: NDArray[Any]
@@ -41,6 +43,7 @@ class Events:
     polarity: NDArray[Any]
     t_us: NDArray[Any]
     label: int | None = None
+    where: str = "events"
 
     def __len__(self) -> int:
         return len(self.x)
@@ -106,7 +109,8 @@ class Recordings:
             )
         part = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
         label = None if self.labels is None else int(self.labels[index])
-        return Events(self.x[part], self.y[part], self.polarity[part], self.t_us[part], label)
+        where = self.source if len(self) == 1 else f"{self.source}: sample {index}"
+        return Events(self.x[part], self.y[part], self.polarity[part], self.t_us[part], label, where)
 
     def read_only(self) -> Recordings:
         """Protect the arrays of events against being written; the same object."""
