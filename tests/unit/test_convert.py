@@ -229,6 +229,6 @@ def test_coordinates_off_the_sensor_name_the_file(capsys: pytest.CaptureFixture[
     is_mistake(
         spikex(capsys, *MANY), f"rec/Train/3/1.bin: {event}; --sensor ROWSxCOLUMNS says how large it is"
     )
-    with pytest.raises(sx.TraceError, match=re.escape(f"rec/Train/3/1.bin: {event}")):
+    with pytest.raises(sx.TraceError, match=re.escape(place)):
         load_samples("rec", (2, SIDE, SIDE), STEPS, split="train").spikes(0)
     succeed(capsys, *MANY, "--sensor", "12x12")
