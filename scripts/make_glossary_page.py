@@ -33,6 +33,8 @@ POINT = (
 ORIGIN = (
     ("`engine`", "", "memory engine"),
     ("`trace_sha256`", "", "`trace.sha256`"),
+    ("`commit`", "", "`versions.commit`"),
+    ("`source_sha256`", "", "`versions.source_sha256`"),
     ("`error`", "",
      "why the point could not be run, and then the columns of results are empty; empty if it was"),
 )  # fmt: skip

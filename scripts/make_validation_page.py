@@ -7,9 +7,9 @@ parameter moves is read from docs/tornado.csv, which takes longer to make:
 
     spikex-sim reproduce tornado --jobs 2 --out results/tornado && cp results/tornado/tornado.csv docs/
 
-So are the rows of trained networks, from docs/fig13.csv where it is there:
+So are the rows of trained networks, from docs/fig13.csv where it is there, by the command that the page has, and
 
-    spikex-sim reproduce fig13 --out results/fig13 && cp results/fig13/fig13.csv docs/
+    cp results/fig13/fig13.csv docs/
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 import spikex_sim as sx
 from spikex_sim.costs.table import EnergyTable
 from spikex_sim.papers.spikex.measures import trends
-from spikex_sim.papers.spikex.scorecard import markdown, scorecard
+from spikex_sim.papers.spikex.scorecard import GENERATED, markdown, scorecard
 from spikex_sim.papers.spikex.setting import FITTED, PARAMETERS, of_preset
 from spikex_sim.papers.spikex.studies import STUDIES, Machines
 from spikex_sim.plots.folder import STUDY_TEXTS, read_rows
@@ -40,6 +40,8 @@ TORNADO = PAGE.with_name("tornado.csv")
 FIG13 = PAGE.with_name("fig13.csv")
 """Rows of Fig. 13 with trained networks, once there are some."""
 PAPER = "Bhattacharjee et al., Section IV"
+HELD_OUT = "held out"
+POWERS = "from published powers"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Row:
         The two numbers.
     unit : str
         Of both.
+    data, setting : str
+        What our number is of, and whether anything was chosen to meet the published one.
     command : str
         What re-runs it, beyond this script.
     why : str
@@ -65,6 +69,8 @@ class Row:
     published: float
     measured: float
     unit: str
+    data: str
+    setting: str
     command: str
     why: str
 
@@ -117,6 +123,8 @@ def tick_batch_row() -> Row:
         62.5,
         tick_batch(4),
         "%",
+        f"{GENERATED}, vgg9-tinyimagenet",
+        HELD_OUT,
         "spikex-sim run t.npz --arch sata --set dataflow=os",
         f"More at larger T, as published: {series}. It rests on weights that stay in the PEs, as published, "
         "whatever their scratchpads hold: 4,608 B for 512 input channels in place of 9 B. Firing rates of the paper's network are not published; "
@@ -140,6 +148,8 @@ def lif_share_row() -> Row:
         61.6,
         100 * lif / (lif + accumulator),
         "%",
+        "none: the energy table alone",
+        POWERS,
         "spikex-sim energy show --table sata --device lop --width 256",
         "Published powers, every operand non-zero. In a simulated run (VGG-9/CIFAR-10, T=4) zero operands gate "
         f"the adders, and the share is {simulated:.1f} %.",
@@ -156,6 +166,8 @@ def lif_sharing_row() -> Row:
         75.1,
         100 * (1 - power[1] / power[0]),
         "%",
+        f"{GENERATED}, vgg9-cifar10",
+        POWERS,
         "spikex-sim run t.npz --arch sata --set lif_sharing=4",
         "A quarter of the units saves 75 % of what is always on; updates are as many as before.",
     )
@@ -188,6 +200,8 @@ def dynamic_row() -> Row:
         46.5,
         100 * (1 - at / energy[3]),
         "%",
+        f"{GENERATED}, vgg9-cifar10",
+        HELD_OUT,
         "spikex-sim run t.npz --arch sata",
         "The paper gives the mean number of time points for VGG-16/Tiny ImageNet only, 2.14; ours is the "
         f"energy of VGG-9 there. {needed:.2f} would save 46.5 %. No trained network ships that could exit "
@@ -205,6 +219,8 @@ def estimate_row() -> Row:
         366,
         totals.estimate_factor,
         "x",
+        f"{GENERATED}, vgg9-cifar10",
+        HELD_OUT,
         "spikex-sim run t.npz --arch sata",
         "Other networks, rates and precisions, and E_AC is not published (ours: SATA's accumulator while "
         "active). What carries over is that the estimate is low by two orders of magnitude.",
@@ -220,6 +236,8 @@ def ann_row() -> Row:
         16,
         snn.totals.energy_pj / ann.totals.energy_pj,
         "x",
+        f"{GENERATED}, vgg9-cifar10",
+        HELD_OUT,
         "spikex-sim ann t.npz --arch systolic-os",
         "VGG-9/CIFAR-10, output-stationary; without DRAM "
         f"{snn.totals.energy_on_chip_pj / ann.totals.energy_on_chip_pj:.1f}. Weights of the layers that fit "
@@ -263,22 +281,24 @@ HEAD = """# Validation
 
 Numbers from outside beside ours. `t.npz` stands for generated spikes at the firing rates of a network preset: with the
 network and the number of time points that a row names, `spikex-sim trace synth --kind layers --network vgg9-cifar10
---timesteps 4 --out t.npz`.
+--timesteps 4 --out t.npz`. Every row says whether anything was chosen to meet it (`fitted`) or not (`held out`), and what
+data it is of; generated spikes are made by the command itself, and nothing has to be fetched for them.
 
 ## SCALE-Sim
 
 Cycles and SRAM access counts of the [dense array](accelerators/systolic.md) equal those of SCALE-Sim 3.0.0 for all
 layers of the N-MNIST network and all three dataflows (12 of 12, every count), and live on random layers where the
-package is installed: `tests/crosscheck/test_scalesim.py`. Differences of convention: SCALE-Sim prints one cycle less
-(the index of the last), rounds output sizes up where the stride does not divide, and over-counts output-stationary
-ofmap writes by `folds * (R + C)`.
+package is installed: `tests/crosscheck/test_scalesim.py`. Nothing was fitted, and no data
+are needed: layers are dense. Differences of convention: SCALE-Sim prints one cycle less (the index of the last), rounds
+output sizes up where the stride does not divide, and over-counts output-stationary ofmap writes by `folds * (R + C)`.
 
 ## SATA and the studies made with it
 
-Bhattacharjee et al., "Are SNNs truly energy-efficient? A hardware perspective".
+Bhattacharjee et al., "Are SNNs truly energy-efficient? A hardware perspective". No setting was searched for any of these
+rows. The energy table has the paper's own powers, of which two rows are made.
 
-| figure | published | measured | ratio | re-run (row) |
-|---|---|---|---|---|
+| figure | published | measured | ratio | setting | data | re-run (row) |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -291,7 +311,7 @@ def table(rows: dict[str, Row]) -> str:
         numbers = [f"{value:,.4g}" if value < 1e5 else f"{value:,.0f}" for value in both]
         lines.append(
             f"| {row.what} | {numbers[0]}{unit} | {numbers[1]}{unit} | {row.measured / row.published:.2f} | "
-            f"`{name}` |"
+            f"{row.setting} | {row.data} | `{name}` |"
         )
         notes += [f"- **{name}** ({row.source}). {row.why} `{row.command}`"]
     return "\n".join(lines + notes) + "\n"
@@ -306,7 +326,21 @@ SPIKEX = """
 
 Xu, Boone and Li, "SpikeX: Exploring accelerator architecture and network-hardware co-optimization for sparse spiking
 neural networks". Every row of the paper's published numbers, on the presets `spikex-paper` and `ptb-paper`;
-`spikex-sim reproduce all --out results/paper` makes rows, drawings and this table. No row has a setting of its own.
+`spikex-sim reproduce all --out results/paper` makes rows, drawings and this table, and `reproduce.json` with commit, hash
+of the sources, configurations and hashes of weights and samples. No row has a setting of its own;
+[which preset to cite](configuration.md#which-to-cite). Rows of Figs 9, 10 and 12
+are those that the setting was searched on (`fitted`, [below](#what-the-paper-leaves-open)); all others are `held out`.
+
+Rows of Fig. 13 are of recordings, which do not come along: ten of DVS128 Gesture (`dvsgesture_samples.npz`) and 100 for testing
+of N-MNIST (`nmnist_small.npz`), of which three each were run, by
+
+```
+spikex-sim reproduce fig13 --samples 3 --data nmnist=nmnist_small.npz --data dvs-gesture-medium=dvsgesture_samples.npz \\
+  --data dvs-gesture-large=dvsgesture_samples.npz --out results/fig13
+```
+
+Without `--data` the same rows are of emulated cameras, and most have other numbers. How to get recordings:
+[recordings](recordings.md#n-mnist-and-dvs-gesture).
 
 """
 

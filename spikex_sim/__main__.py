@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+import traceback
 from typing import Any
 
 from spikex_sim.cli.process import Output, Terminated, end_as_after_ctrl_c, fill_descriptors
@@ -17,6 +18,8 @@ EXIT_FAULT = 70
 EXIT_SIGNAL = 128
 """Added to a signal's number, as shells do; Ctrl-C is signal 2."""
 GC_THRESHOLD = 200_000
+TRACEBACK = "SPIKEX_SIM_TRACEBACK"
+"""Environment variable that, set to anything, has the traceback of every mistake printed before its line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
         output.flush()
     except (Exception, KeyboardInterrupt, Terminated) as exc:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(exc)
         message, code = _explain(exc)
     finally:
         sys.stdout = before
@@ -50,6 +55,7 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     import typer
 
     from spikex_sim.core.errors import InternalError, SpikexError
+    from spikex_sim.core.registry import fault_of_plugin
     from spikex_sim.core.text import harmless
 
     # typer carries its own click, whose exceptions it does not re-export
@@ -71,6 +77,8 @@ def _explain(exc: BaseException) -> tuple[str, int]:
         text = " ".join(str(exc.format_message()).split())
     elif isinstance(exc, MemoryError):
         text = "not enough memory for this trace; replay fewer samples or time points"
+    elif fault := fault_of_plugin(exc):
+        text = f"{fault}; {TRACEBACK}=1 shows the traceback"
     elif isinstance(exc, OSError):
         what = exc.filename or "a temporary file"
         text = f"{what}: {exc.strerror or exc}"

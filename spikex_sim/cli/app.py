@@ -13,6 +13,7 @@ from spikex_sim.cli import (
     energy,
     evaluate,
     hardware_model,
+    listing,
     plot,
     record,
     reproduce,
@@ -21,6 +22,7 @@ from spikex_sim.cli import (
     trace,
     train,
 )
+from spikex_sim.cli.choose import Choice, Fields, Sort, Top
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -46,9 +48,10 @@ app = typer.Typer(
     name="spikex-sim",
     help="Replay spike traces through systolic-array accelerators, cycle by cycle.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
@@ -64,6 +67,7 @@ app.command()(evaluate.evaluate)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
 app.command()(train.train)
+app.command("list")(listing.list_names)
 
 
 def command() -> Any:
@@ -117,11 +121,16 @@ def run(
         str | None,
         typer.Option("--access-levels", help="Levels in --accesses; default: dram.", metavar="dram,glb"),
     ] = None,
+    sort: Sort = None,
+    top: Top = None,
+    fields: Fields = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
 ) -> None:
     """Replay one trace through one accelerator.
+
+    --sort, --top and --fields print one table, of the columns of layers.csv, in place of the usual ones.
 
     Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
     """
@@ -130,10 +139,12 @@ def run(
         _show_config(accelerator)
         return
     from spikex_sim.cli import show
+    from spikex_sim.cli.layers import layer_columns, show_layers
     from spikex_sim.cli.steps import Wanted
 
     show.log_to_terminal()
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
+    choice = Choice.of(sort, top, fields, layer_columns())
     from spikex_sim.core.files import check_writable
     from spikex_sim.run.simulate import as_traces, simulate
 
@@ -145,7 +156,10 @@ def run(
         result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out) if out is not None else []
     files += wanted.write(observed, result)
-    show.show_run(result)
+    if choice:
+        show_layers(result, choice)
+    else:
+        show.show_run(result)
     wrote(files)
 
 
@@ -156,10 +170,14 @@ def compare(
     tws: Tws = None,
     settings: Settings = None,
     engine: Engine = "fast",
+    sort: Sort = None,
+    top: Top = None,
+    fields: Fields = None,
     out: Out = None,
 ) -> None:
     """Replay the same trace through several accelerators, side by side.
 
+    --sort, --top and --fields print one table, of the columns of sweep.csv, in place of the usual ones.
     Ratios are to the first that can take the trace. Presets decide their window size where --tws does not:
     PTB searches its best.
 
@@ -174,12 +192,13 @@ def compare(
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.comparison import compare as run_all
 
+    choice = Choice.of(sort, top, fields, sweep.sweep_columns([]))
     if out is not None:
         check_writable(out)
     trace = default_trace(trace_path)
     with show.progress_bar("reading") as progress:
         found = run_all(trace, accelerators, engine=engine, progress=progress)
-    show_comparison(found)
+    show_comparison(found, choice)
     if out is not None:
         for position, (name, result) in enumerate(found.outcomes):
             if not isinstance(result, str):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rich.markup import escape
 
 from spikex_sim.cli import show
+from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.explore.comparison import Comparison
+from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 
 Costs = LayerResult | Totals
@@ -17,14 +20,36 @@ Refused = Mapping[str, str]
 """Accelerators that cannot take the trace, by name, and why."""
 
 
-def show_comparison(found: Comparison) -> None:
-    """Print several accelerators on the same trace side by side."""
+CHOSEN = ("cycles", "energy_pj", "energy_on_chip_pj", "edp_js")
+"""Fields of a table of totals where --fields does not say."""
+
+
+def show_comparison(found: Comparison, choice: Choice) -> None:
+    """Print several accelerators on the same trace side by side, or chosen fields of their totals."""
     results, refused, first = found.results, found.refused, found.baseline
     first_ran = found.outcomes[0][1] is first
     show.say(
         f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
+    if choice:
+        rows = [{"arch": result.arch.name, **measures(result)} for result in results]
+        rows += [{"arch": name} for name in refused]
+        show.show_chosen("Totals", rows, ["arch"], replace(choice, fields=choice.fields or CHOSEN))
+    else:
+        _show_side_by_side(results, refused)
+    usual = first.arch.energy.table
+    for result in results:
+        table = result.arch.energy.table
+        if table != usual:
+            name = escape(result.arch.name)
+            show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
+    for name, reason in refused.items():
+        show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
+    show.say(_verdict(results))
+
+
+def _show_side_by_side(results: Sequence[RunResult], refused: Refused) -> None:
     show.put(
         _window_table(results),
         _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
@@ -36,15 +61,6 @@ def show_comparison(found: Comparison) -> None:
         _estimate_table(results, refused),
         _edp_table(results, refused),
     )
-    usual = first.arch.energy.table
-    for result in results:
-        table = result.arch.energy.table
-        if table != usual:
-            name = escape(result.arch.name)
-            show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
-    for name, reason in refused.items():
-        show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
-    show.say(_verdict(results))
 
 
 def _verdict(results: Sequence[RunResult]) -> str:

@@ -73,7 +73,8 @@ class Conversion:
                 f"takes an input of {sides(shape)}, to which a {sides(sensor)} sensor cannot be pooled",
                 where=f"network {self.network.name}",
             )
-        check_events(events, sensor, recordings.source)
+        advice = "as the file says" if own else "--sensor ROWSxCOLUMNS says how large it is"
+        check_events(events, sensor, events.where, advice)
         return self.binning(events, sensor, sensor[0] // shape[1])
 
 

@@ -103,6 +103,15 @@ def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluat
         show.say(f"trained on {escape(str(trained.card['data']))}\n")
     right = sum(sample.predicted == sample.label for sample in found[0].samples)
     show.say(f"correct: {right} of {len(samples)}, {100 * found[0].accuracy:.2f} %\n")
+    if "data" in trained.card:
+        learned, asked = ("emulated" in str(text) for text in (trained.card["data"], samples.source))
+        if learned != asked:
+            kinds = ("recordings", "emulated samples")
+            hint = "; --data FILE takes recordings (docs/recordings.md)" if asked else ""
+            show.say(
+                f"[yellow]the weights learned from {kinds[learned]} and were asked about {kinds[asked]}, "
+                f"which they know badly: this is not the accuracy of the network{hint}[/]\n"
+            )
     made = show.table("Cost of a sample, mean", "accelerator", "TWS", "cycles", "latency", "energy",
                       "no DRAM", "EDP, Js", "median EDP", left=2)  # fmt: skip
     for one in found:
@@ -137,9 +146,11 @@ def _content(
     trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation], engine: str
 ) -> dict[str, Any]:
     """As in ``evaluate.json``."""
+    from spikex_sim.core.origin import origin
+
     return {
         "schema": SCHEMA,
-        "versions": dict(found[0].versions),
+        "versions": dict(found[0].versions) | origin(),
         "network": {
             "name": trained.name,
             "variant": trained.variant,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -9,13 +10,44 @@ import typer
 
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.text import harmless
-from spikex_sim.spec.load import parse_yaml
+from spikex_sim.spec.load import parse_yaml, preset_names
+
+
+def completing(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Make what completes a name, or the last of several separated by commas, in a shell."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{name}" for name in names() if name.startswith(last)]
+
+    return complete
+
+
+def _engines() -> Iterable[str]:
+    from spikex_sim.core.registry import plugin_names
+
+    return plugin_names("engines")
+
 
 Number = TypeVar("Number", int, float)
 TracePath = Annotated[Path | None, typer.Argument(help="Trace file or folder; default: the packaged digit.")]
-Arch = Annotated[str, typer.Option("--arch", help="Preset name or YAML file.", metavar="NAME|FILE")]
+Arch = Annotated[
+    str,
+    typer.Option(
+        "--arch",
+        help="Preset name or YAML file.",
+        metavar="NAME|FILE",
+        autocompletion=completing(preset_names),
+    ),
+]
 Archs = Annotated[
-    str, typer.Option("--arch", help="Accelerators, separated by commas.", metavar="NAME|FILE,...")
+    str,
+    typer.Option(
+        "--arch",
+        help="Accelerators, separated by commas.",
+        metavar="NAME|FILE,...",
+        autocompletion=completing(preset_names),
+    ),
 ]
 Tws = Annotated[
     str | None,
@@ -25,7 +57,12 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a configuration key, e.g. array.rows=16.", metavar="KEY=VALUE"),
 ]
-Engine = Annotated[str, typer.Option("--engine", help="Memory engine.", metavar="fast|event")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine", help="Memory engine.", metavar="fast|event", autocompletion=completing(_engines)
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the result files.", metavar="DIR")]
 
 

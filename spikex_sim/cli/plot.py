@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spikex_sim.cli.options import Out, echo, split_names, wrote
+from spikex_sim.cli.options import Out, completing, echo, split_names, wrote
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import one_of
+
+
+def _names() -> Iterable[str]:
+    from spikex_sim.plots.folder import NAMES
+
+    return NAMES
 
 
 def plot(
@@ -21,7 +29,12 @@ def plot(
     ],
     figures: Annotated[
         list[str] | None,
-        typer.Option("--figure", help="Draw this one only; may repeat. Default: all.", metavar="NAME"),
+        typer.Option(
+            "--figure",
+            help="Draw this one only; may repeat. Default: all.",
+            metavar="NAME",
+            autocompletion=completing(_names),
+        ),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Of pdf, png and svg, separated by commas.", metavar="F1,F2,...")
@@ -47,11 +60,11 @@ def plot(
     wanted = figures or []
     for name in wanted:
         if name not in folder.NAMES:
-            raise ConfigError(f"{name!r:.40} is none of {', '.join(folder.NAMES)}", where="--figure")
+            raise ConfigError(one_of(name, folder.NAMES), where="--figure")
     forms = tuple(dict.fromkeys(split_names(formats, "--format")))
     for form in forms:
         if form not in FORMATS:
-            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+            raise ConfigError(one_of(form, FORMATS), where="--format")
     style = columns_style(columns)
 
     from spikex_sim.core.files import write_files

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikex_sim.cli.options import Out, split_names, wrote
+from spikex_sim.cli.options import Out, completing, split_names, wrote
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import one_of
 
 if TYPE_CHECKING:
     from spikex_sim.papers.spikex.measures import Trend
     from spikex_sim.papers.spikex.scorecard import Line
+    from spikex_sim.papers.spikex.studies import Machines
     from spikex_sim.papers.spikex.trained import Material
 
 FIGURES = ("fig5", "fig7", "fig8", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
@@ -23,7 +25,9 @@ def reproduce(
     figures: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Of {', '.join(NAMES)}; default: all, which leaves out tornado.", metavar="FIGURE..."
+            help=f"Of {', '.join(NAMES)}; default: all, which leaves out tornado.",
+            metavar="FIGURE...",
+            autocompletion=completing(lambda: NAMES),
         ),
     ] = None,
     formats: Annotated[
@@ -58,7 +62,8 @@ def reproduce(
 ) -> None:
     """Run the SpikeX paper's studies, and lay them beside what was published.
 
-    On the presets spikex-paper and ptb-paper. With --out also the rows (CSV) and a drawing of each figure.
+    On the presets spikex-paper and ptb-paper. With --out also the rows (CSV), a drawing of each figure, and
+    reproduce.json: configurations, versions, and hashes of weights and samples.
     fig5 and fig13 show trained networks where there are weights, on recordings or on samples of an emulated
     event camera; fig7 and fig8 are drawn from logs of training.
     tornado moves every parameter that the paper leaves open through its range; it takes minutes.
@@ -75,7 +80,7 @@ def reproduce(
     forms = tuple(dict.fromkeys(split_names(formats, "--format")))
     for form in forms:
         if form not in FORMATS:
-            raise ConfigError(f"{form!r:.40} is none of {', '.join(FORMATS)}", where="--format")
+            raise ConfigError(one_of(form, FORMATS), where="--format")
     style = columns_style(columns)
     from spikex_sim.core.files import check_writable, csv_text, write_files
 
@@ -83,8 +88,10 @@ def reproduce(
         check_writable(out)
     from spikex_sim.papers.spikex.measures import trends
     from spikex_sim.papers.spikex.scorecard import markdown, scorecard
+    from spikex_sim.papers.spikex.studies import Machines
 
-    tables = _run(chosen, jobs, material)
+    machines = Machines.of_presets()
+    tables = _run(chosen, jobs, machines, material)
     for name in [name for name in tables if not tables[name]]:
         if name in (figures or []):
             raise ConfigError("there is no log of training to draw it from; give one with --log", where=name)
@@ -104,10 +111,14 @@ def reproduce(
         if set(tables) <= {"fig5", "fig7", "fig8"}:
             show.say(f"{', '.join(tables)}: drawn only; say where to with --out")
         return
+    import json
+
+    from spikex_sim.papers.spikex.about import about
     from spikex_sim.plots.paper import PAPER_FIGURES
     from spikex_sim.plots.style import file_bytes
 
     contents: dict[str, str | bytes] = {f"{name}.csv": csv_text(rows) for name, rows in tables.items()}
+    contents["reproduce.json"] = json.dumps(about(list(tables), machines, material), indent=1) + "\n"
     if lines:
         contents["scorecard.csv"] = csv_text([line.to_row() for line in lines])
         contents["scorecard.md"] = markdown(lines, told)
@@ -121,7 +132,7 @@ def reproduce(
 def _chosen(figures: list[str]) -> list[str]:
     for name in figures:
         if name not in NAMES:
-            raise ConfigError(f"{name!r:.40} is none of {', '.join(NAMES)}", where="reproduce")
+            raise ConfigError(one_of(name, NAMES), where="reproduce")
     named = {*figures} | ({*FIGURES} if "all" in figures else set())
     return [name for name in NAMES if name in named and name != "all"]
 
@@ -150,15 +161,16 @@ def _material(
     return Material(weights, recordings, samples or SAMPLES, named)
 
 
-def _run(chosen: list[str], jobs: int, material: Material) -> dict[str, list[dict[str, Any]]]:
+def _run(
+    chosen: list[str], jobs: int, machines: Machines, material: Material
+) -> dict[str, list[dict[str, Any]]]:
     """Rows of every study, with a progress bar."""
     from spikex_sim.cli import show
     from spikex_sim.papers.spikex import setting
-    from spikex_sim.papers.spikex.studies import STUDIES, Machines
+    from spikex_sim.papers.spikex.studies import STUDIES
     from spikex_sim.papers.spikex.tables import table_ii
     from spikex_sim.papers.spikex.trained import TRAINED_STUDIES
 
-    machines = Machines.of_presets()
     found = {}
     for name in chosen:
         with show.progress_bar(name) as progress:

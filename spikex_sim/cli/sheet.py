@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from spikex_sim.core.text import harmless
@@ -49,47 +48,59 @@ class Sheet:
         self.rows.append(tuple(map(harmless, cells)))
 
     def print_to(self, console: Console) -> None:
-        """Print, in as many tables as the console's width asks for."""
-        widths = [
-            max(cell_len(row[column]) for row in [self.headings, *self.rows])
-            for column in range(len(self.headings))
-        ]
+        """Print, in as many tables as the console's width asks for.
+
+        Names that leave no room for the widest column are columns like others, and rows have numbers.
+        """
         if self.title:
             console.print(Text(harmless(self.title), style="bold"))
-        for part in self._parts(widths, console.width):
-            made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
-            for column in part:
-                left = column < self.labels
-                made.add_column(
-                    Text(self.headings[column]), justify="left" if left else "right", no_wrap=True
-                )
-            for row in self.rows:
-                made.add_row(*(Text(row[column]) for column in part))
-            needed = sum(widths[column] + GAP for column in part)
-            console.print(made, width=needed, crop=False, soft_wrap=True)
+        rows, labels, left = [self.headings, *self.rows], self.labels, self.labels
+        if self._names_fill(console.width):
+            rows = [("#", *self.headings), *((str(at), *row) for at, row in enumerate(self.rows, 1))]
+            labels, left = 1, left + 1
+        widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for part in self._parts(rows[0], labels, widths, console.width):
+            for row in rows:
+                cells = [
+                    row[column] + pad if column < left else pad + row[column]
+                    for column in part
+                    for pad in (" " * (widths[column] - cell_len(row[column])),)
+                ]
+                console.print(Text((" " * GAP).join(cells).rstrip()), soft_wrap=True)
             if part[-1] == len(widths) - 1 and self.caption:
                 console.print(Text(harmless(self.caption)))
             console.print()
 
-    def _parts(self, widths: list[int], room: int) -> list[list[int]]:
+    def _names_fill(self, room: int) -> bool:
+        """Whether long names, or several, leave no room beside them for some column."""
+        widths = [
+            max(cell_len(row[column]) for row in [self.headings, *self.rows])
+            for column in range(len(self.headings))
+        ]
+        names, others = widths[: self.labels], widths[self.labels :]
+        taken = sum(names) + GAP * len(names) + max(others, default=0)
+        return taken > room and sum(names) > LONGEST_LABEL
+
+    def _parts(self, headings: tuple[str, ...], labels: int, widths: list[int], room: int) -> list[list[int]]:
         """Columns of each table: the labels, and as many others as fit."""
-        labels = list(range(self.labels))
-        taken = sum(widths[column] + GAP for column in labels)
-        parts, current, used = [], list(labels), taken
-        for group in self._groups(widths, room - taken):
+        taken = sum(width + GAP for width in widths[:labels])
+        parts, current, used = [], list(range(labels)), taken
+        for group in self._groups(headings, labels, widths, room - taken):
             needed = sum(widths[column] + GAP for column in group)
-            if used + needed - GAP > room and len(current) > len(labels):
+            if used + needed - GAP > room and len(current) > labels:
                 parts.append(current)
-                current, used = list(labels), taken
+                current, used = list(range(labels)), taken
             current += group
             used += needed
         return [*parts, current]
 
-    def _groups(self, widths: list[int], room: int) -> list[list[int]]:
+    def _groups(
+        self, headings: tuple[str, ...], labels: int, widths: list[int], room: int
+    ) -> list[list[int]]:
         """Columns that are moved to another table together, unless they do not fit side by side."""
         groups: list[list[int]] = []
-        for column in range(self.labels, len(self.headings)):
-            belongs = bool(groups) and bool(self.beside) and self.headings[column] == self.beside
+        for column in range(labels, len(headings)):
+            belongs = bool(groups) and bool(self.beside) and headings[column] == self.beside
             if belongs and sum(widths[one] + GAP for one in groups[-1]) + widths[column] <= room:
                 groups[-1].append(column)
             else:

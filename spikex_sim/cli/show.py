@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
+from spikex_sim.cli.choose import Choice, cell
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import ProgressColumn
 
+NARROWEST_MEANING = 24
+"""Columns that the meaning of a key needs beside it."""
 SWEEP_ROWS = 50
 """Rows of a sweep that are printed."""
 _COLUMNS = os.environ.get("COLUMNS", "")
@@ -278,7 +283,13 @@ def _parts(arch: Accelerator) -> str:
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:
-    """Print configuration keys with value, unit and meaning."""
+    """Print configuration keys with value, unit and meaning, which is below where there is no room beside."""
+    beside = sum(max(cell_len(row[column]) for row in rows) for column in range(3))
+    if beside + NARROWEST_MEANING > console.width:
+        for key, value, unit, meaning in rows:
+            say(escape(f"{key} = {value} {unit}".rstrip()))
+            console.print(Padding(escape(meaning), (0, 0, 0, 4)))
+        return
     made = Table(box=None, pad_edge=False)
     made.add_column("key", no_wrap=True)
     made.add_column("value", justify="right", no_wrap=True)
@@ -289,8 +300,24 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
     console.print(made)
 
 
-def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
+def show_chosen(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str], choice: Choice) -> None:
+    """Print chosen fields of rows as they are in the CSV, after the columns that name the row."""
+    fields = [name for name in choice.fields if name not in names]
+    made = table(title, *names, *fields, left=len(names))
+    shown = choice.of_rows(rows)
+    for row in shown:
+        keys = (short(str(row.get(name)), LONGEST_KEY) for name in names)
+        made.add_row(*keys, *(cell(row.get(name)) for name in fields))
+    made.caption = "" if len(shown) == len(rows) else f"{len(shown)} of {len(rows)} rows"
+    put(made)
+
+
+def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choice) -> None:
     """Print a sweep, a row a point, or of a long one the best; an asterisk marks the best of a column."""
+    if choice.fields:
+        names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
+        show_chosen("Sweep", rows, [*names, "arch", *keys], choice)
+        return
     scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
@@ -306,8 +333,9 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
         ("edp_js", lambda value: f"{value:.3g}"),
     )
     best = {name: min(row[name] for row in rows) for name, _ in measures}
-    many = len(rows) > SWEEP_ROWS
-    shown = sorted(rows, key=lambda row: row["edp_js"])[:SWEEP_ROWS] if many else rows
+    if not choice and len(rows) > SWEEP_ROWS:
+        choice = Choice("edp_js", top=SWEEP_ROWS)
+    shown = choice.of_rows(rows)
     for row in shown:
         cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
@@ -318,6 +346,7 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
             stalled,
         )
     made.caption = "* smallest of its column"
-    if many:
-        made.caption += f" of {len(rows)} points; here the {SWEEP_ROWS} of least EDP, sweep.csv has all"
+    if len(shown) < len(rows):
+        by = f" by {'-' * choice.descending}{choice.sort}" if choice.sort else ""
+        made.caption += f" of {len(rows)} points; here the first {len(shown)}{by}, sweep.csv has all"
     put(made)

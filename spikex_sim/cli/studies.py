@@ -116,10 +116,11 @@ def _write(
     out: Path | None, name: str, rows: list[dict[str, Any]], trace: dict[str, Any], engine: str
 ) -> None:
     from spikex_sim.core.files import csv_text, write_files
+    from spikex_sim.core.origin import origin
 
     if out is not None:
-        origin = {"engine": engine, "trace_sha256": trace["sha256"]}
-        wrote(write_files(out, {name: csv_text([{"trace": trace["name"], **row, **origin} for row in rows])}))
+        same = {"engine": engine, "trace_sha256": trace["sha256"], **origin()}
+        wrote(write_files(out, {name: csv_text([{"trace": trace["name"], **row, **same} for row in rows])}))
 
 
 def _title(trace: dict[str, Any]) -> str:

@@ -11,10 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from spikex_sim.cli.options import Settings, Tws, default_trace, parse_settings, split_names, wrote
+from spikex_sim.cli.choose import Choice, Columns, Fields, Sort, Top
+from spikex_sim.cli.options import (
+    Settings,
+    Tws,
+    completing,
+    default_trace,
+    parse_settings,
+    split_names,
+    wrote,
+)
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
+from spikex_sim.spec.load import preset_names
 
 REDRAW_SECONDS = 0.1
 
@@ -33,7 +43,10 @@ def sweep(
     arch: Annotated[
         str | None,
         typer.Option(
-            "--arch", help="Accelerators, separated by commas; default: spikex.", metavar="NAME|FILE,..."
+            "--arch",
+            help="Accelerators, separated by commas; default: spikex.",
+            metavar="NAME|FILE,...",
+            autocompletion=completing(preset_names),
         ),
     ] = None,
     tws: Tws = None,
@@ -46,6 +59,9 @@ def sweep(
         str | None,
         typer.Option("--scheduler", help="Run on this Dask cluster instead.", metavar="ADDRESS"),
     ] = None,
+    sort: Sort = None,
+    top: Top = None,
+    fields: Fields = None,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Print the Pareto front of latency and energy.")
     ] = False,
@@ -76,6 +92,8 @@ def sweep(
     overrides = study.set | parse_settings(settings, tws)
     archs = split_names(arch, "--arch") if arch is not None else list(study.arch) or ["spikex"]
     traces = [default_trace(path) for path in trace_paths or map(Path, study.traces)] or [default_trace(None)]
+    keys = [*axes, *(key for axis in study.zip for key in axis)]
+    choice = Choice.of(sort, top, fields, sweep_columns(keys))
     check_writable(out)
     from spikex_sim.explore.sweeps.runner import sweep as run_sweep
 
@@ -93,10 +111,9 @@ def sweep(
             parquet=parquet,
             progress=progress,
         )
-    keys = [*axes, *(key for axis in study.zip for key in axis)]
     finished = [row for row in table if not row["error"]]
     if finished:
-        show.show_sweep(finished, keys)
+        show.show_sweep(finished, keys, choice)
     if finished and pareto:
         _show_front(finished, keys)
     wrote([out / "sweep.csv", *([out / "sweep.parquet"] if parquet else []), out / "sweep.sqlite"])
@@ -107,6 +124,13 @@ def sweep(
             f"{len(failed)} of {len(table)} points failed; the first, {point}: {failed[0]['error']}",
             where=str(out / "sweep.csv"),
         )
+
+
+def sweep_columns(keys: Sequence[str]) -> Columns:
+    """Columns of sweep.csv."""
+    from spikex_sim.explore.sweeps.table import COLUMNS, is_measure
+
+    return Columns(["trace", "arch", *keys, *COLUMNS], is_measure)
 
 
 def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:

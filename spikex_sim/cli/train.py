@@ -13,13 +13,13 @@ from rich.markup import escape
 
 from spikex_sim.cli.options import parse_numbers, writable_file, wrote
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.origin import pip_install
 
 if TYPE_CHECKING:
     from spikex_sim.sources.trained import Variant
     from spikex_sim.training.run import Outcome
 
 DEFAULT_BETA = 0.05
-NEEDS_TORCH = "needs PyTorch: pip install 'spikex_sim[train]'"
 
 
 def train(
@@ -109,7 +109,7 @@ def train(
     Example: spikex-sim train nmnist --data nmnist.npz --epochs 40 --out weights/nmnist-base.npz
     """
     if find_spec("torch") is None:
-        raise ConfigError(NEEDS_TORCH, where="train")
+        raise ConfigError(f"needs PyTorch: {pip_install('train')}", where="train")
     if out.suffix.lower() != ".npz":
         raise ConfigError("must end in .npz", where="--out", field=str(out))
     if save_data is not None and (data is not None or save_data.suffix.lower() != ".npz"):

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import closest_path
 from spikex_sim.trace.npyheader import shown
 
 
@@ -48,7 +49,7 @@ def _imported(place: str) -> ModuleType:
         module: ModuleType = _called(lambda: importlib.import_module(place), place, "import")
         return module
     if not path.is_file():
-        raise ConfigError("no such file", where=shown(place, 200))
+        raise ConfigError(f"no such file{closest_path(path)}", where=shown(place, 200))
     # A name of its own: a file may be called like a module that somebody else imports.
     name = f"_spikex_sim_user_{path.stem}"
     spec = spec_from_file_location(name, path)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from spikex_sim.core.errors import UnsupportedError
+from spikex_sim.core.origin import pip_install
 
 
 def frame(rows: Sequence[Mapping[str, Any]]) -> Any:
@@ -20,5 +21,7 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> Any:
     try:
         pandas = import_module("pandas")  # not imported: the simulator does without
     except ImportError:
-        raise UnsupportedError("a data frame needs pandas: pip install pandas", field="to_frame") from None
+        raise UnsupportedError(
+            f"a data frame needs pandas: {pip_install('parquet')}", field="to_frame"
+        ) from None
     return pandas.DataFrame.from_records([dict(row) for row in rows])

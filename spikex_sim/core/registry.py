@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
+import traceback
+from collections.abc import Collection
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from traceback import FrameSummary
+from types import FrameType
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.faults import one_line
+from spikex_sim.core.hints import closest
 
 SEAMS = {"accelerators": "scheduler", "dispatch": "dispatch", "engines": "engine"}
 """Kinds of plug-ins and the option that names one; the entry-point group is ``spikex_sim.<kind>``."""
@@ -32,6 +37,17 @@ def plugin_names(seam: str) -> list[str]:
     return sorted(_found(seam))
 
 
+def places(seam: str) -> dict[str, str]:
+    """Names registered for a kind of plug-in, each with module and class; none is imported."""
+    return {name: _found(seam)[name].value for name in plugin_names(seam)}
+
+
+def built_in_names(seam: str) -> list[str]:
+    """Names of a kind of plug-in that come with this package."""
+    own = _package(__name__)
+    return [name for name in plugin_names(seam) if _package(_found(seam)[name].module) == own]
+
+
 def plugin(seam: str, name: str) -> Any:
     """Instantiate a plug-in.
 
@@ -42,26 +58,59 @@ def plugin(seam: str, name: str) -> Any:
     """
     points = _found(seam)
     if not isinstance(name, str) or name not in points:
-        close = difflib.get_close_matches(str(name), points, 1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(
-            f"no plug-in '{name}' among {', '.join(sorted(points)) or 'none'}{hint}", field=SEAMS[seam]
-        )
+        known = ", ".join(sorted(points)) or "none"
+        raise ConfigError(f"no plug-in '{name}' among {known}{closest(name, points)}", field=SEAMS[seam])
     return _instance(seam, name)
 
 
 @lru_cache(maxsize=64)
 def _instance(seam: str, name: str) -> Any:
+    point = _found(seam)[name]
     try:
-        return _found(seam)[name].load()()
-    except (ImportError, AttributeError) as exc:
-        raise ConfigError(f"plug-in '{name}' cannot be loaded: {exc}", field=SEAMS[seam]) from None
+        return point.load()()
+    except Exception as exc:
+        told = one_line(exc, [place for _, place in _places(exc, {_package(point.module)})])
+        raise ConfigError(f"plug-in '{name}' cannot be loaded: {told}", field=SEAMS[seam]) from exc
+
+
+def fault_of_plugin(exc: BaseException) -> str:
+    """Line that names the plug-in in whose code an exception arose, and the place; empty if in none's."""
+    others = [
+        (f"{SEAMS[seam]} '{name}'", point)
+        for seam in SEAMS
+        for name, point in _found(seam).items()
+        if name not in built_in_names(seam)
+    ]
+    passed = _places(exc, {_package(point.module) for _, point in others})
+    if not passed:
+        return ""
+    frame, place = passed[-1]
+    theirs = [one for one in others if _package(one[1].module) == _package(_module_of(frame))]
+    classes = {type(frame.f_locals.get("self")) for frame, _ in passed}
+    values = {f"{one.__module__}:{one.__qualname__}" for one in classes}
+    names = [title for title, point in theirs if point.value in values] or [title for title, _ in theirs]
+    return f"plug-in {', '.join(names)} failed: {one_line(exc, [place])}"
+
+
+def _places(exc: BaseException, packages: Collection[str]) -> list[tuple[FrameType, FrameSummary]]:
+    """Where an exception passed through the code of some packages, the innermost last."""
+    frames = [frame for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    places = zip(frames, traceback.extract_tb(exc.__traceback__), strict=True)
+    return [(frame, place) for frame, place in places if _package(_module_of(frame)) in packages]
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def source_files(seam: str, name: str) -> list[Path]:
     """Files of the package that a plug-in comes from; the single file if it is no package."""
     module = sys.modules[type(plugin(seam, name)).__module__]
-    top = sys.modules[module.__name__.partition(".")[0]]
+    top = sys.modules[_package(module.__name__)]
     if hasattr(top, "__path__"):
         return sorted(file for folder in top.__path__ for file in Path(folder).rglob("*.py"))
     return [Path(str(module.__file__))]

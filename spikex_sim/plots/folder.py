@@ -15,6 +15,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
+from spikex_sim.core.hints import closest_path
 from spikex_sim.plots import layers, machines, spikes, sweeps
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
@@ -90,7 +91,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         trace = load_trace(path)
         return [Drawing("raster", lambda: spikes.spike_rows(trace, tws), spikes.raster, str(path))]
     if not path.is_dir():
-        raise FigureError("no such folder", where=str(path))
+        raise FigureError(f"no such folder{closest_path(path, folders=True)}", where=str(path))
     found: list[Drawing] = []
     if (path / RESULTS).is_file():
         found += _of_run(path)

@@ -111,6 +111,10 @@ FIELDS = (
         "numba": "version of Numba, which compiles the kernels",
         "spikex_sim": "same as `version`",
         "simpy": "version of SimPy, which the event engine uses",
+        "commit": "commit of the program, with `-dirty` where its checkout was changed; `unknown` without "
+                  "a checkout, unless the installer noted it",
+        "source_sha256": "hash of the program's sources, presets and energy tables, the same wherever "
+                         "these are",
     }),
     Field("timestamp", "text", "",
           "when the run ended, UTC; the only key that differs between equal runs on one machine", places=TOP),

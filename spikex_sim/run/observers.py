@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.hints import closest
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.spec.workload import Layer
 
@@ -75,5 +76,7 @@ def check_layers(names: Sequence[str], layers: Sequence[Layer]) -> None:
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"no conv or linear layer {name!r:.60}; there are {', '.join(known):.200}", where="--layers"
+                f"no conv or linear layer {name!r:.60}; there are {', '.join(known):.200}"
+                f"{closest(name, known)}",
+                where="--layers",
             )

@@ -15,6 +15,7 @@ from spikex_sim.core.counts import READ, WRITE
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap, frozen, frozen_array, plain
+from spikex_sim.core.origin import origin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import joules
 from spikex_sim.costs.energy import EnergyModel
@@ -171,7 +172,7 @@ class Results(ABC):
     layers, samples : tuple
         Costs of each layer, over all samples, and of each sample, over all layers.
     versions : mapping
-        Of this package and of what it computed with.
+        Of this package and of what it computed with; of saved results also commit and hash of the sources.
     timestamp : str
         When the run ended, UTC.
     """
@@ -285,7 +286,7 @@ class RunResult(Results):
         return {
             "schema": SCHEMA,
             "version": self.versions["spikex_sim"],
-            "versions": plain(self.versions),
+            "versions": plain(self.versions) | origin(),
             "timestamp": self.timestamp,
             "arch": self.arch.name,
             "engine": self.engine,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.hints import closest
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, checked, parse_json
 from spikex_sim.trace.npyheader import human_bytes, shown
@@ -178,8 +178,7 @@ def load_trained(path_or_name: str | Path) -> TrainedNetwork:
     if path.suffix.lower() != ".npz":
         names = shipped_names()
         if str(path_or_name) not in names:
-            close = get_close_matches(str(path_or_name)[:60], names, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = closest(path_or_name, names)
             known = f"one of {', '.join(names)}, or " if names else ""
             raise TraceError(
                 f"is no trained network: give {known}an .npz file{hint}", where=shown(path_or_name, 400)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import closest, closest_path, meant
 from spikex_sim.core.registry import plugin, plugin_names
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.validation import validated
@@ -249,10 +249,8 @@ def _read_file(arch: str, presets: list[str]) -> str:
     path = Path(arch)
     try:
         if not path.is_file():
-            close = difflib.get_close_matches(arch, presets, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             raise ConfigError(
-                f"no such preset ({', '.join(presets)}) and no such file{hint}",
+                f"no such preset ({', '.join(presets)}) and no such file{closest_path(arch, presets)}",
                 where=f"arch {shortened(arch)}",
             )
         if path.stat().st_size > MAX_YAML_BYTES:
@@ -316,9 +314,8 @@ def _check_keys(
         message += "" if key in stated else " (inherited)"
         if not readers:
             known, leaf = list(_values(options())), key.rsplit(".", 1)[-1]
-            close = difflib.get_close_matches(key, known, 1)
-            close += [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-            message = f"unknown configuration key{f'; did you mean {close[0]}?' if close else ''}"
+            same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+            message = f"unknown configuration key{closest(key, known) or meant(same)}"
         raise ConfigError(message, where=where, field=key)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import closest, closest_path
 from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml
 from spikex_sim.spec.validation import MAX_SHOWN, validated
 from spikex_sim.spec.workload import Layer, Neuron
@@ -138,8 +138,11 @@ class Network(BaseModel):
                 return self.model_copy(
                     update={"name": f"{self.name}-{name}", "layers": (layer,), "sources": {}}
                 )
-        names = ", ".join(layer.name for layer in self.layers)
-        raise ConfigError(f"has no layer '{name}'; there are {names}", where=f"network {self.name}")
+        names = [layer.name for layer in self.layers]
+        raise ConfigError(
+            f"has no layer '{name}'; there are {', '.join(names)}{closest(name, names)}",
+            where=f"network {self.name}",
+        )
 
 
 def _taken_out(layers: list[Any], key: str, read: Callable[[Any, str], Any]) -> dict[str, Any]:
@@ -209,8 +212,7 @@ def _why_not(name: str, index: int, layers: Sequence[Layer]) -> str:
     names = [layer.name for layer in layers]
     if name in names[index:]:
         return f"{_shown(name)} does not come before it in the list"
-    close = difflib.get_close_matches(name[:MAX_SHOWN], [INPUT, *names[:index]], 1)
-    return f"there is no layer {_shown(name)}{f'; did you mean {close[0]}?' if close else ''}"
+    return f"there is no layer {_shown(name)}{closest(name, [INPUT, *names[:index]])}"
 
 
 def _check_fit(layers: Sequence[Layer], index: int, taken: tuple[int, ...]) -> None:
@@ -268,10 +270,9 @@ def load_network(name: str | Path) -> Network:
         path = Path(name)
         try:
             if not path.is_file():
-                close = difflib.get_close_matches(str(name), presets, 1)
-                hint = f"; did you mean {close[0]}?" if close else ""
                 raise ConfigError(
-                    f"no such preset ({', '.join(presets)}) and no such file{hint}", where=f"network {name}"
+                    f"no such preset ({', '.join(presets)}) and no such file{closest_path(name, presets)}",
+                    where=f"network {name}",
                 )
             if path.stat().st_size > MAX_YAML_BYTES:
                 raise ConfigError("is too large for a network description", where=str(name))

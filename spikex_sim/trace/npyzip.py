@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
+from spikex_sim.core.hints import closest_path
 from spikex_sim.trace.npyheader import NpyError, NpyHeader, human_bytes, read_exactly, read_header, shown
 
 MAX_DIRECTORY_BYTES = 16 << 20
@@ -72,7 +73,7 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
         with path.open("rb") as handle:
             yield handle
     except FileNotFoundError:
-        raise TraceError("no such file", where=where) from None
+        raise TraceError(f"no such file{closest_path(path)}", where=where) from None
     except OSError as exc:
         raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
     except ValueError as exc:

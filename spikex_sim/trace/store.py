@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
+from spikex_sim.core.hints import closest
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
 from spikex_sim.trace.npyheader import human_bytes, shown
@@ -185,8 +185,7 @@ def declared_parts(
         match = _KEY.fullmatch(key)
         if not match or match[2] not in parts:
             known = [f"{index}/{part}" for index in range(8) for part in parts]
-            close = get_close_matches(key[:40], [*known, *besides], 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = closest(key[:40], [*known, *besides])
             raise TraceError(f"unknown key{hint}", where=container.where, field=shown(key))
         index, part = int(match[1]), match[2]
         declared = container.declared(key)

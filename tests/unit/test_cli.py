@@ -223,11 +223,17 @@ EFFECTS = {
     ("run", "--accesses"): ("run t.npz", "--accesses o/a.csv"),
     ("run", "--access-levels"): ("run t.npz --accesses o/a.csv", "--access-levels dram,glb"),
     ("run", "--layers"): ("run t.npz --accesses o/a.csv", "--layers last"),
+    ("run", "--sort"): ("run t.npz", "--sort -cycles"),
+    ("run", "--top"): ("run t.npz", "--top 1"),
+    ("run", "--fields"): ("run t.npz", "--fields cycles,mode"),
     ("run", "--show-config"): ("run t.npz", "--show-config"),
     ("compare", "--arch"): ("compare t.npz --tws 2", "--arch arch.yaml,spikex"),
     ("compare", "--tws"): ("compare t.npz --arch spikex", "--tws 2"),
     ("compare", "--set"): ("compare t.npz --tws 2", "--set array.rows=4"),
     ("compare", "--engine"): ("compare t.npz --tws 2 --out o", "--engine event"),
+    ("compare", "--sort"): ("compare t.npz --tws 2", "--sort -cycles"),
+    ("compare", "--top"): ("compare t.npz --tws 2", "--top 1"),
+    ("compare", "--fields"): ("compare t.npz --tws 2", "--fields edp_js"),
     ("compare", "--out"): ("compare t.npz --tws 2", "--out o"),
     ("sweep", "--grid"): ("sweep t.npz --out o", "--grid tws=2,3 --grid array.rows=4,8"),
     ("sweep", "--arch"): ("sweep t.npz --out o", "--arch spikex,arch.yaml"),
@@ -235,6 +241,9 @@ EFFECTS = {
     ("sweep", "--engine"): ("sweep t.npz --out o", "--engine event"),
     ("sweep", "--spec"): ("sweep t.npz --out o", "--spec study.yaml"),
     ("sweep", "--tws"): ("sweep t.npz --out o", "--tws 7"),
+    ("sweep", "--sort"): ("sweep t.npz --out o --grid tws=2,7", "--sort=-tws"),
+    ("sweep", "--top"): ("sweep t.npz --out o --grid tws=2,7", "--top 1"),
+    ("sweep", "--fields"): ("sweep t.npz --out o", "--fields edp_js"),
     ("sweep", "--pareto"): ("sweep t.npz --out o", "--pareto"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
     ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
@@ -377,7 +386,7 @@ def test_every_option_of_every_command_is_tried() -> None:
         (name, option.opts[0])
         for name, one in _commands().items()
         for option in one.params
-        if option.param_type_name == "option" and option.opts[0] != "--help"
+        if option.param_type_name == "option" and "--help" not in option.opts
     }
     assert there == set(EFFECTS) | ELSEWHERE
 
@@ -414,7 +423,8 @@ def test_every_option_has_an_effect(
 
 @pytest.mark.parametrize("name", ["", "trace", "energy", *_commands()])
 def test_help_lists_every_option_and_has_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    shown = succeed(capsys, *name.split(), "--help")
+    shown = succeed(capsys, *name.split(), "-h")
+    assert shown == succeed(capsys, *name.split(), "--help")
     assert max(len(line) for line in shown.lines) <= 80
     for owner, option in EFFECTS:
         if owner == name:

@@ -9,6 +9,7 @@ import pytest
 
 import spikex_sim as sx
 from command import is_mistake, process, spikex, succeed
+from spikex_sim.core.origin import pip_install
 
 NET = '''
 import torch
@@ -158,7 +159,7 @@ class TestWithPyTorch:
     @pytest.mark.parametrize(
         ("function", "words"),
         [
-            ("pair", "Sequential: 0 (Linear): has no neurons right after it: 1 (ReLU) comes between"),
+            ("pair", "Sequential: 1 (ReLU): takes what 0 gives and is no neuron that is known"),
             ("fails", ": fails(): RuntimeError: no luck"),
             ("leaves", ": leaves(): SystemExit: 3"),
             ("nothing", "net.py:nothing: returned a NoneType; (model, inputs)"),
@@ -198,7 +199,7 @@ def test_without_pytorch(here: Path) -> None:
     Path("torch.py").write_text("raise ImportError('not here')\n")
     Path("plain.py").write_text("def build():\n    return 1, 2\n")
     outcome = process("trace", "record", "plain.py:build", "--out", "x.npz")
-    is_mistake(outcome, "recording needs PyTorch: pip install 'spikex_sim[frameworks]'")
+    is_mistake(outcome, f"recording needs PyTorch: {pip_install('frameworks')}")
 
 
 def test_help_says_that_code_is_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,6 +225,16 @@ class TestCommand:
         succeed(capsys, *line)
         assert json.loads(Path("o/evaluate.json").read_text()) == again
 
+    def test_it_says_why_so_few_are_right(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        shown = " ".join(succeed(capsys, "evaluate", "nmnist", "--limit", "2").out.split())
+        assert "learned from recordings and were asked about emulated samples" in shown
+        assert "--data FILE takes recordings" in shown
+        card = {"data": "emulated digits"}
+        save_trained(replace(network("has", (2, 3)), card=card), "emulated.npz")
+        shown = " ".join(succeed(capsys, "evaluate", "emulated.npz", "--data", "six.npz").out.split())
+        assert "learned from emulated samples and were asked about recordings" in shown
+        assert "badly" not in succeed(capsys, "evaluate", "has.npz", "--data", "six.npz").out
+
     @pytest.mark.parametrize(
         ("line", "word"),
         [

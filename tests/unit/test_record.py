@@ -269,7 +269,7 @@ def test_a_described_module(key: Any) -> None:
     trace = sx.record(model, spikes, neurons=key)
     model.mine.u = model.last.u = 0.0
     with pytest.raises(
-        sx.TraceError, match=r"^Own: conv \(Conv2d\): has no neurons right after it: mine \(Mine\)"
+        sx.TraceError, match=r"^Own: mine \(Mine\): takes what conv gives and is no neuron that is known"
     ):
         sx.record(model, spikes)
     model.mine.u = model.last.u = 0.0

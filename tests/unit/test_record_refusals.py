@@ -33,6 +33,25 @@ def norse(**more: Any) -> Any:
     return package.LIFBoxCell(parameters)
 
 
+class Own(nn.Module):
+    """Spikes, and nobody said how."""
+
+    def forward(self, current: Any) -> Any:
+        return (current > 0.1).float()
+
+
+class OfParts(nn.Module):
+    """The same, made of other modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Hardtanh()
+        self.spike = Own()
+
+    def forward(self, current: Any) -> Any:
+        return self.spike(self.inner(current - 0.05))
+
+
 def conv() -> Any:
     return nn.Conv2d(2, 4, 3)
 
@@ -46,6 +65,22 @@ REFUSED = {
     ),
     "same": (lambda: sequential(nn.Conv2d(2, 4, 2, padding="same")), "pads one side more"),
     "relu": (lambda: sequential(conv(), nn.ReLU()), "1 (ReLU) comes between"),
+    "own before a pool": (
+        lambda: sequential(conv(), Own(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1)),
+        "1 (Own): takes what 0 gives and is no neuron that is known; if it spikes, describe it (neurons, by "
+        "its class Own or its name), else leave 0 out (skip)",
+    ),
+    "own of parts": (
+        lambda: sequential(conv(), OfParts(), nn.AvgPool2d(2), nn.Conv2d(4, 4, 1)),
+        "1 (OfParts): takes what 0 gives",
+    ),
+    "own before a layer": (lambda: sequential(conv(), Own(), nn.Conv2d(4, 4, 1)), "1 (Own): takes what 0"),
+    "own before a norm": (lambda: sequential(conv(), Own(), nn.BatchNorm2d(4)), "1 (Own): takes what 0"),
+    "own at the end": (lambda: nn.Sequential(conv(), leaky(), nn.Conv2d(4, 4, 1), Own()), "3 (Own): takes"),
+    "own in a block": (
+        lambda: sequential(nn.Sequential(conv(), OfParts(), nn.MaxPool2d(2)), nn.Conv2d(4, 4, 1)),
+        "0.1 (OfParts): takes what 0.0 gives",
+    ),
     "transposed": (lambda: sequential(nn.ConvTranspose2d(2, 4, 3)), "no Conv2d or Linear"),
     "pool of sums": (lambda: sequential(conv(), nn.MaxPool2d(2)), "1 (MaxPool2d): pools what 0 gives"),
     "no neurons": (lambda: sequential(conv(), nn.Conv2d(4, 4, 3)), "0 (Conv2d): has no neurons"),

@@ -416,7 +416,8 @@ class TestCommand:
             capsys, "reproduce", "fig12", "tables", "--out", tmp_path / "o", "--format", "svg,png"
         )
         assert files_under(tmp_path / "o") == [
-            "fig12.csv", "fig12.png", "fig12.svg", "scorecard.csv", "scorecard.md", "tables.csv",
+            "fig12.csv", "fig12.png", "fig12.svg", "reproduce.json", "scorecard.csv", "scorecard.md",
+            "tables.csv",
         ]  # fmt: skip
         assert "fig12-rf" in shown.out and "fig9" not in shown.out and "conv4" in shown.out
         with (tmp_path / "o" / "scorecard.csv").open(encoding="utf-8") as file:
@@ -426,12 +427,13 @@ class TestCommand:
             ratio = float(row["measured"]) / float(row["published"])
             assert float(row["ratio"]) == pytest.approx(ratio, rel=1e-3)
         assert {row["command"] for row in rows} == {"spikex-sim reproduce fig12"}
+        assert {(row["fitted"], row["data"]) for row in rows} == {("fitted", "generated spikes")}
 
     def test_logs_are_drawn(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "s.csv").write_text(LOG)
         log = f"nmnist={tmp_path / 's.csv'}"
         succeed(capsys, "reproduce", "fig7", "--log", log, "--out", tmp_path / "o", "--format", "svg")
-        assert files_under(tmp_path / "o") == ["fig7.csv", "fig7.svg"]
+        assert files_under(tmp_path / "o") == ["fig7.csv", "fig7.svg", "reproduce.json"]
         is_mistake_in = spikex(capsys, "reproduce", "fig8", "--log", log)
         assert is_mistake_in.code == 2 and "fig8: there is no log" in is_mistake_in.err
 

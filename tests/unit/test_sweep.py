@@ -15,6 +15,7 @@ import pytest
 import spikex_sim as sx
 from command import REPOSITORY, files_under, is_mistake, spikex, succeed
 from spikex_sim.cli.sweep import pace
+from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.sweeps import work
 from spikex_sim.explore.sweeps.grid import parse_axis, points
 from sweeping import a_layer
@@ -345,7 +346,7 @@ class TestPrinted:
         grid = ("--grid", f"array.rows={columns}", "--grid", f"array.cols={columns}")
         printed = succeed(capsys, "sweep", tmp_path / "t.npz", *grid, "--out", tmp_path / "out").out
         table = rows_of(tmp_path / "out")
-        assert len(table) == 64 and "of 64 points; here the 50 of least EDP" in printed
+        assert len(table) == 64 and "of 64 points; here the first 50 by edp_js" in printed
         found = [tuple(line.split()[1:3]) for line in printed.splitlines() if line.startswith("spikex ")]
         best = sorted(table, key=lambda row: float(row["edp_js"]))[:50]
         assert found[:50] == [(row["array.rows"], row["array.cols"]) for row in best]
@@ -371,7 +372,7 @@ class TestParquet:
     ) -> None:
         monkeypatch.setitem(sys.modules, missing, None)
         outcome = spikex(capsys, "sweep", "--parquet", "--out", tmp_path / "o")
-        is_mistake(outcome, "parquet", "pip install 'spikex_sim[parquet]'")
+        is_mistake(outcome, "parquet", pip_install("parquet"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 
 import spikex_sim as sx
 from command import is_mistake, process
+from spikex_sim.core.origin import pip_install
 from sweeping import Watched, a_layer
 
 with_dask = pytest.mark.skipif(
@@ -97,7 +98,7 @@ def test_no_scheduler(tmp_path: Path, address: str) -> None:
 def test_without_dask(tmp_path: Path) -> None:
     sx.save_trace(a_layer(), tmp_path / "t.npz")
     outcome = process("sweep", tmp_path / "t.npz", "--scheduler", "tcp://a:1", "--out", tmp_path / "o")
-    is_mistake(outcome, "--scheduler", "pip install 'spikex_sim[distributed]'")
+    is_mistake(outcome, "--scheduler", pip_install("distributed"))
 
 
 @pytest.mark.parametrize("address", ["", "  ", 5])

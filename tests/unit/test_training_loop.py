@@ -23,6 +23,7 @@ from test_training_losses import Cost, Model  # noqa: E402
 import spikex_sim as sx  # noqa: E402
 from command import REPOSITORY, environment, is_mistake, spikex, succeed  # noqa: E402
 from spikex_sim.core.errors import TraceError  # noqa: E402
+from spikex_sim.core.origin import pip_install  # noqa: E402
 from spikex_sim.papers.spikex.trained import read_log  # noqa: E402
 from spikex_sim.sources.trained import load_trained  # noqa: E402
 from spikex_sim.spec.networks import load_network  # noqa: E402
@@ -366,7 +367,7 @@ def test_without_torch_there_is_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spikex_sim.cli.train.find_spec", lambda _: None)
-    is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), "needs PyTorch: pip install 'spikex_sim[train]'")
+    is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), f"needs PyTorch: {pip_install('train')}")
 
 
 def test_a_checkpoint_belongs_to_all_that_a_run_is_made_of(

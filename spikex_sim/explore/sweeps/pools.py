@@ -20,7 +20,8 @@ from typing import Any
 
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.files import write_files
-from spikex_sim.explore.sweeps.work import Outcome, Point, one_line, run_elsewhere, run_point
+from spikex_sim.core.origin import pip_install
+from spikex_sim.explore.sweeps.work import Outcome, Point, run_elsewhere, run_point, told
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.run.simulate import as_traces
 from spikex_sim.trace.trace import Trace
@@ -103,7 +104,7 @@ def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], addre
         from distributed import as_completed
     except ImportError as exc:
         raise ConfigError(
-            f"needs Dask ({exc.name} is missing): pip install 'spikex_sim[distributed]'", where="--scheduler"
+            f"needs Dask ({exc.name} is missing): {pip_install('distributed')}", where="--scheduler"
         ) from None
     with _connected(address) as client:
         waiting = iter(points)
@@ -134,7 +135,7 @@ def _outcome(future: Any, address: str) -> Outcome:
         )
     key = future.key.removeprefix("spikex-")
     error = future.exception()
-    return Outcome(key, error=one_line(error)) if error is not None else future.result()
+    return Outcome(key, error=told(error)) if error is not None else future.result()
 
 
 def _sent(client: Any, samples: Sequence[Trace]) -> Any:
@@ -221,7 +222,7 @@ def _run(point: Point) -> Outcome:
     try:
         samples = _samples(point.source)
     except Exception as exc:
-        return Outcome(point.key, error=one_line(exc))
+        return Outcome(point.key, error=told(exc))
     return run_elsewhere(point, samples)
 
 

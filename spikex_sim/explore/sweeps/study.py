@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import closest_path
 from spikex_sim.explore.sweeps.grid import points
 from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml, preset_names, shortened
 from spikex_sim.spec.validation import validated
@@ -53,7 +54,7 @@ def load_study(path: str | Path) -> Study:
     path, where = Path(path), shortened(str(path))
     try:
         if not path.is_file():
-            raise ConfigError("no such file", where=where)
+            raise ConfigError(f"no such file{closest_path(path)}", where=where)
         if path.stat().st_size > MAX_YAML_BYTES:
             raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no sweep", where=where)
         text = path.read_text("utf-8")

@@ -12,6 +12,7 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.origin import origin, pip_install
 from spikex_sim.run.fields import SWEEP_CSV, cells_of, fields_in
 from spikex_sim.run.results import RunResult
 
@@ -22,6 +23,7 @@ COLUMNS = (
     *dict.fromkeys(column for one in fields_in(SWEEP_CSV) for column in one.columns()),
     "engine",
     "trace_sha256",
+    *("commit", "source_sha256"),
 )
 """What a sweep keeps of every run; of machines with other components also those' energy, leakage and area."""
 
@@ -60,6 +62,7 @@ def measures(result: RunResult) -> dict[str, Any]:
         **cells_of(result.totals, SWEEP_CSV),
         "engine": result.engine,
         "trace_sha256": result.trace["sha256"],
+        **origin(),
     }
 
 
@@ -125,7 +128,7 @@ def check_parquet() -> None:
         import pyarrow  # noqa: F401
     except ImportError as exc:
         raise ConfigError(
-            f"needs pandas and pyarrow ({exc.name} is missing): pip install 'spikex_sim[parquet]'",
+            f"needs pandas and pyarrow ({exc.name} is missing): {pip_install('parquet')}",
             field="parquet",
         ) from None
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from spikex_sim.accelerators.base import energy_model
-from spikex_sim.core.errors import InternalError, SpikexError
+from spikex_sim.core.faults import one_line
 from spikex_sim.core.registry import source_files
 from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
@@ -71,7 +69,7 @@ def run_point(point: Point, samples: Sequence[Trace]) -> Outcome:
     except Exception as exc:
         if isinstance(exc, SystemError) and not isinstance(exc.__cause__, Exception | None):
             raise exc.__cause__ from None  # Ctrl-C inside a compiled kernel
-        return Outcome(point.key, error=one_line(exc))
+        return Outcome(point.key, error=told(exc))
 
 
 def run_elsewhere(point: Point, samples: Sequence[Trace]) -> Outcome:
@@ -79,19 +77,15 @@ def run_elsewhere(point: Point, samples: Sequence[Trace]) -> Outcome:
     try:
         key = point_key(samples, point.arch, point.engine)
     except Exception as exc:
-        return Outcome(point.key, error=one_line(exc))
+        return Outcome(point.key, error=told(exc))
     if key != point.key:
         return Outcome(point.key, error="trace, energy table or sources are not those the sweep began with")
     return run_point(point, samples)
 
 
-def one_line(exc: BaseException) -> str:
-    """Describe an error in one line; what is not a user's mistake with its kind and place."""
-    text = " ".join(str(exc).split())
-    if not isinstance(exc, SpikexError | InternalError):
-        frames = traceback.extract_tb(exc.__traceback__)
-        place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        text = f"{type(exc).__name__}: {text}".removesuffix(": ") + place
+def told(exc: BaseException) -> str:
+    """Describe an error in one line that is not too long to be kept."""
+    text = one_line(exc)
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
 
 

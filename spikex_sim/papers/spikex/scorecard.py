@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spikex_sim.papers.spikex.measures import Tables, Trend, measured
+from spikex_sim.papers.spikex.measures import NETWORKS, Tables, Trend, measured
 from spikex_sim.papers.spikex.published import Published, published
-from spikex_sim.papers.spikex.setting import is_close
+from spikex_sim.papers.spikex.setting import FITTED, is_close
 from spikex_sim.sources.trained import shipped_names
 
+GENERATED = "generated spikes"
+"""Samples of the studies that take no others: drawn from a seed."""
 WAITING = "waits for hardware-aware training"
 _GLB = (
     "one sample has one position, so that a weight that comes from the GLB serves eight windows at most and "
@@ -60,11 +62,14 @@ class Line:
         Our number; None if its study was not run, or there is none yet.
     waits : bool
         Whether there is none because trained networks are lacking.
+    data : str
+        Samples that our number is of.
     """
 
     row: Published
     measured: float | None
     waits: bool = False
+    data: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -80,8 +85,14 @@ class Line:
 
     @property
     def command(self) -> str:
-        """What measures it."""
-        return f"spikex-sim reproduce {self.row.figure}"
+        """What measures it, on the same data."""
+        given = "recordings" in self.data
+        return f"spikex-sim reproduce {self.row.figure}{' --data NETWORK=FILE' if given else ''}"
+
+    @property
+    def fitted(self) -> str:
+        """Whether the setting of the presets was searched on rows of this figure, or without them."""
+        return "fitted" if self.row.figure in FITTED else "held out"
 
     @property
     def reason(self) -> str:
@@ -101,6 +112,8 @@ class Line:
             "measured": "" if self.measured is None else f"{self.measured:.6g}",
             "ratio": "" if self.ratio is None else f"{self.ratio:.4f}",
             "status": self.status,
+            "fitted": self.fitted,
+            "data": self.data,
             "command": self.command,
             "reason": self.reason,
         }
@@ -112,8 +125,15 @@ def scorecard(tables: Tables) -> list[Line]:
     for row in published():
         found = measured(row.id, tables)
         lacking = row.figure == "fig13" and ("fig13" in tables or not shipped_names())
-        lines.append(Line(row, found, waits=found is None and lacking))
+        lines.append(Line(row, found, found is None and lacking, "" if found is None else _data(row, tables)))
     return lines
+
+
+def _data(row: Published, tables: Tables) -> str:
+    """Samples that a row is of: those of its network, or of all."""
+    network = NETWORKS.get(row.id.rpartition("-")[2])
+    of_rows = [one for one in tables[row.figure] if network in (None, one.get("network"))]
+    return "; ".join(dict.fromkeys(str(one.get("data", GENERATED)) for one in of_rows))
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -127,12 +147,12 @@ def summary(lines: Sequence[Line]) -> str:
 def markdown(lines: Sequence[Line], trends: Sequence[Trend]) -> str:
     """Scorecard and trends as Markdown tables."""
     text = [
-        "| row | published | measured | ratio | | command |",
-        "|---|---|---|---|---|---|",
+        "| row | published | measured | ratio | | setting | data | command |",
+        "|---|---|---|---|---|---|---|---|",
         *(
             f"| `{line.row.id}`: {line.row.quantity}, {line.row.condition} ({line.row.source}) | "
             f"{line.row.value:g}{_unit(line.row)} | {_number(line.measured)} | {_number(line.ratio)} | "
-            f"{line.status} | `{line.command}` |"
+            f"{line.status} | {line.fitted} | {line.data} | `{line.command}` |"
             for line in lines
         ),
         "",

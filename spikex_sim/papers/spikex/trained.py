@@ -7,7 +7,7 @@ of an emulated event camera. A network without weights is shown untrained, and e
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -189,15 +189,15 @@ TRAINED_STUDIES: dict[str, Callable[[Machines, Progress, Material], Rows]] = {
 def _logged(figure: str, material: Material) -> Rows:
     """Rows of a figure from every log that has its columns."""
     rows: Rows = []
-    given = material.logs or tuple(_shipped_logs())
-    for network, path in given:
+    for network, path in logs_of(material):
         rows += read_log(path, figure, network)
     return rows
 
 
-def _shipped_logs() -> Iterator[tuple[str, Path]]:
+def logs_of(material: Material) -> tuple[tuple[str, Path], ...]:
+    """Logs of training, each with the network it is of: those given, else those that come along."""
     folder = Path(str(resources.files("spikex_sim") / "data" / "training"))
-    return (("", path) for path in sorted(folder.glob("*.csv")))
+    return material.logs or tuple(("", path) for path in sorted(folder.glob("*.csv")))
 
 
 def read_log(path: Path, figure: str, network: str = "") -> Rows:

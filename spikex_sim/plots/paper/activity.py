@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from spikex_sim.core.errors import FigureError
+from spikex_sim.core.hints import one_of
 from spikex_sim.plots.paper.common import by_text, needed, network_name, only, texts
 from spikex_sim.plots.style import MARKERS, Given, Style, leftmost, legend, note, panels, series_look, short
 from spikex_sim.plots.sweeps import fit_values
@@ -55,7 +56,7 @@ def paper_fig5(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     present = texts(rows, "variant")
     for name in present:
         if name not in VARIANTS:
-            raise FigureError(f"{name!r:.40} is none of {', '.join(VARIANTS)}", field="variant")
+            raise FigureError(one_of(name, VARIANTS), field="variant")
     sizes = sorted(set(numbers(rows, "tws")))
     if len(sizes) > len(MARKERS):
         raise FigureError(f"{len(sizes)} window sizes, more than {len(MARKERS)}", field="tws")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from spikex_sim.core.errors import FigureError
+from spikex_sim.core.hints import one_of
 from spikex_sim.plots.bars import bar_heights, patches, stack
 from spikex_sim.plots.paper.common import (
     SUFFIXES,
@@ -75,7 +76,7 @@ def paper_fig13(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
     present = texts(rows, "configuration")
     for name in present:
         if name not in CONFIGURATIONS:
-            raise FigureError(f"{name!r:.40} is none of {', '.join(CONFIGURATIONS)}", field="configuration")
+            raise FigureError(one_of(name, CONFIGURATIONS), field="configuration")
     names = [name for name in CONFIGURATIONS if name in present]
     layers = texts(rows, "layer")
     looks = {

@@ -87,7 +87,7 @@ class Binning:
             If an event lies outside the sensor, or a number makes no sense.
         """
         shape = _shape(self.timesteps, sensor, downscale)
-        check_events(events, sensor, "events")
+        check_events(events, sensor, events.where)
         step = self._steps(events)
         inside = step < self.timesteps
         spikes = np.zeros(shape, np.bool_)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.units import sides
 
 MAX_RECORDING_BYTES = 8 << 30
 """Most bytes of arrays read from one file of recordings."""
@@ -33,6 +34,8 @@ class Events:
         Time in µs, as stored: 0 is the start of the sample's recording, not its first event.
     label : int or None
         Class, where known.
+    where : str
+        File and sample, for messages.
     """
 
     x: NDArray[Any]
@@ -40,6 +43,7 @@ class Events:
     polarity: NDArray[Any]
     t_us: NDArray[Any]
     label: int | None = None
+    where: str = "events"
 
     def __len__(self) -> int:
         return len(self.x)
@@ -105,7 +109,8 @@ class Recordings:
             )
         part = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
         label = None if self.labels is None else int(self.labels[index])
-        return Events(self.x[part], self.y[part], self.polarity[part], self.t_us[part], label)
+        where = self.source if len(self) == 1 else f"{self.source}: sample {index}"
+        return Events(self.x[part], self.y[part], self.polarity[part], self.t_us[part], label, where)
 
     def read_only(self) -> Recordings:
         """Protect the arrays of events against being written; the same object."""
@@ -150,7 +155,7 @@ def _concatenated(parts: list[Events]) -> Events:
     )
 
 
-def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
+def check_events(events: Events, sensor: tuple[int, int], where: str, advice: str = "") -> None:
     """Raise :class:`TraceError` unless events are lists of one length that lie on the sensor after time 0.
 
     Parameters
@@ -161,6 +166,8 @@ def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
         Rows and columns.
     where : str
         File named in messages.
+    advice : str
+        What to do about an event that is not on the sensor, for messages.
     """
     bounds = {"x": (events.x, sensor[1]), "y": (events.y, sensor[0]), "p": (events.polarity, 2)}
     for key, (values, bound) in {**bounds, "t": (events.t_us, 1 << 63)}.items():
@@ -169,10 +176,13 @@ def check_events(events: Events, sensor: tuple[int, int], where: str) -> None:
             raise TraceError(f"must be a list of {len(events)} integers", where=where, field=key)
         if not array.size:
             continue
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= bound:
-            wrong = low if low < 0 else high
-            raise TraceError(f"must be 0 to {bound - 1}, not {wrong}", where=where, field=key)
+        if int(array.min()) < 0 or int(array.max()) >= bound:
+            at = int(np.argmax((array < 0) | (array >= bound)))
+            message = f"must be 0 to {bound - 1}, not {int(array[at])}: event {at}"
+            if key in ("x", "y"):
+                message += f" is at x {int(events.x[at])}, y {int(events.y[at])}, off the sensor of "
+                message += f"{sides(sensor)} (rows x columns){advice and '; '}{advice}"
+            raise TraceError(message, where=where, field=key)
 
 
 def check_rising(t_us: NDArray[Any], where: str) -> None:

@@ -99,7 +99,9 @@ class Chain:
         if self._open is None or seen.taken != self._sums:
             if self._open is None and not self.layers:
                 return  # before the first layer recorded
-            raise self._error(seen, "is not right after a convolution, into which it could be folded")
+            raise self._undeclared() or self._error(
+                seen, "is not right after a convolution, into which it could be folded"
+            )
         module = seen.module
         if module.running_mean is None or module.running_var is None:
             raise self._error(seen, "keeps no running statistics, so that it depends on the batch")
@@ -179,7 +181,7 @@ class Chain:
     def _passes_by(self, seen: Seen) -> bool:
         """Whether a pooling layer is before the first layer recorded, not of spikes, and so not recorded."""
         if self._open is not None:
-            raise self._error(
+            raise self._undeclared() or self._error(
                 seen, f"pools what {self._open[0].name} gives, which are no spikes; pool after the neurons"
             )
         if self._pool is not None:
@@ -201,17 +203,30 @@ class Chain:
         self.inputs[index] = seen.packed
 
     def _unfinished(self, seen: Seen) -> TraceError:
-        between = self._between(self._sums)
-        return self._error(
+        return self._undeclared() or self._error(
             seen,
-            f"has no neurons right after it{between}; describe a spiking module of your own (neurons), or "
-            f"leave {seen.name} out (skip)",
+            "has no neurons right after it; describe a spiking module of your own (neurons), or leave "
+            f"{seen.name} out (skip)",
+        )
+
+    def _undeclared(self) -> TraceError | None:
+        """Error that names the module that took weighted sums and is no neuron; None without one."""
+        if self._open is None or (found := self._taking(self._sums)) is None:
+            return None
+        name, kind = self._open[0].name, type(found.module).__name__
+        return self._error(
+            found,
+            f"takes what {name} gives and is no neuron that is known; if it spikes, describe it (neurons, by "
+            f"its class {kind} or its name), else leave {name} out (skip)",
         )
 
     def _between(self, given: list[bytes]) -> str:
         """What is known of a module that takes some values and changes them."""
-        found = next((other for other in self._others if given and other.taken == given), None)
+        found = self._taking(given)
         return "" if found is None else f": {found.title} comes between"
+
+    def _taking(self, given: list[bytes]) -> Seen | None:
+        return next((other for other in self._others if given and other.taken == given), None)
 
     def _error(self, seen: Seen, message: str) -> TraceError:
         return TraceError(message, where=self.where, field=seen.title)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.origin import pip_install
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.chain import Chain
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described, dynamics_of
@@ -121,7 +122,7 @@ def _import_torch() -> Any:
     try:
         return import_module("torch")
     except ImportError:
-        raise TraceError("recording needs PyTorch: pip install 'spikex_sim[frameworks]'") from None
+        raise TraceError(f"recording needs PyTorch: {pip_install('frameworks')}") from None
 
 
 def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:
@@ -146,7 +147,7 @@ def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:
 
 
 def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[str]) -> list[Seen]:
-    """Modules to look at; none inside a neuron or inside one that is left out."""
+    """Modules to look at, also those of modules; none inside a neuron or inside one that is left out."""
     names = {path for path, _ in model.named_modules()}
     for path in [*skip, *(key for key in neurons if isinstance(key, str))]:
         if path not in names:
@@ -165,8 +166,8 @@ def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[
         except TraceError as exc:
             raise TraceError(str(exc), field=f"{title} ({type(module).__name__})") from None
         role: Role = "neuron" if dynamics is not None else _role(torch.nn, module)
-        if role == "other" and any(True for _ in module.children()):
-            continue
+        if not path and role == "other":
+            continue  # the model itself
         if role != "other":
             closed.add(path)
         found.append(Seen(title, role, module, dynamics))

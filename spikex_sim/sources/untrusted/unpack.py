@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.origin import pip_install
 from spikex_sim.trace.npyheader import human_bytes
 
 RATIO = 255
@@ -42,7 +43,7 @@ def unpacked(data: bytes, method: str, where: str, field: str) -> bytearray:
         unpack = {"LZ4": _lz4, "ZSTD": _zstd}[method]()
     except ImportError:
         raise TraceError(
-            f"is packed with {method}, which needs another package: pip install 'spikex_sim[aedat4]'",
+            f"is packed with {method}, which needs another package: {pip_install('aedat4')}",
             where=where,
         ) from None
     found = unpack(data, limit)

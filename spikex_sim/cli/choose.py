@@ -1,0 +1,108 @@
+"""Which rows and fields of a table are printed, and in which order: --sort, --top and --fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from spikex_sim.cli.options import split_names
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.hints import closest
+
+Row = Mapping[str, Any]
+Sort = Annotated[
+    str | None,
+    typer.Option("--sort", help="Print rows by this field, ascending; -FIELD: descending.", metavar="FIELD"),
+]
+Top = Annotated[int | None, typer.Option("--top", min=1, help="Print the first N rows only.", metavar="N")]
+Fields = Annotated[
+    str | None, typer.Option("--fields", help="Print these columns of the CSV instead.", metavar="F1,F2,...")
+]
+
+
+class Columns(NamedTuple):
+    """Columns of a table before it is made: those known, and whether a machine may have another one."""
+
+    known: Sequence[str]
+    also: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is printed of the rows of a table.
+
+    Attributes
+    ----------
+    sort : str
+        Field to sort by; empty for the order as it is.
+    descending : bool
+        Whether from the largest on.
+    top : int or None
+        How many rows; all where it is None.
+    fields : tuple of str
+        Columns, in this order; the table's usual ones where there are none.
+    """
+
+    sort: str = ""
+    descending: bool = False
+    top: int | None = None
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, sort: str | None, top: int | None, fields: str | None, columns: Columns) -> Choice:
+        """Make a choice of the options as given.
+
+        Raises
+        ------
+        ConfigError
+            If a field is no column.
+        """
+        names = () if fields is None else tuple(dict.fromkeys(split_names(fields, "--fields")))
+        by = (sort or "").removeprefix("-")
+        if sort is not None and not by:
+            raise ConfigError("names nothing", where="--sort")
+        made = cls(by, (sort or "").startswith("-"), top, names)
+        made._check(columns.known, columns.also)
+        return made
+
+    def _check(self, known: Collection[str], also: Callable[[str], bool] = lambda _: False) -> None:
+        for option, names in (("--fields", self.fields), ("--sort", (self.sort,) if self.sort else ())):
+            for name in names:
+                if name not in known and not also(name):
+                    raise ConfigError(f"{name!r:.60} is no column here{closest(name, known)}", where=option)
+
+    def __bool__(self) -> bool:
+        return self != Choice()
+
+    def of_rows(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows that are printed, in order; those that lack the field to sort by come last.
+
+        Raises
+        ------
+        ConfigError
+            If a field that a machine may have is one that none has.
+        """
+        self._check(list(dict.fromkeys(name for row in rows for name in row)))
+        if self.sort:
+            there = [row for row in rows if row.get(self.sort) is not None]
+            lacking = [row for row in rows if row.get(self.sort) is None]
+            there.sort(key=lambda row: _rank(row[self.sort]), reverse=self.descending)
+            rows = [*there, *lacking]
+        return rows[: self.top]
+
+
+def cell(value: Any) -> str:
+    """Write any value of a CSV for a reader: whole numbers in full, others with four digits."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Order of values of one column: numbers, then texts."""
+    return isinstance(value, str), value
