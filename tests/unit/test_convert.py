@@ -187,7 +187,7 @@ def test_nothing_is_left_where_one_file_is_damaged(capsys: pytest.CaptureFixture
         ("rec --out out --sample 0", ("--sample: is for one file", "rec is a folder")),
         ("rec --out out --samples all", ("--samples: is for one file",)),
         ("rec --out out.npz", ("out.npz: is the name of a trace",)),
-        ("rec --out net.yaml", ("net.yaml: is a file; name a folder",)),
+        ("rec --out net.yaml", ("net.yaml: is read by this command",)),
         ("rec --out net.yaml/out", ("net.yaml",)),
         ("rec --out out --split valid", ("--split: must be one of train, test, all, not valid",)),
         ("rec --out out --limit 0", ("--limit",)),
@@ -229,6 +229,6 @@ def test_coordinates_off_the_sensor_name_the_file(capsys: pytest.CaptureFixture[
     is_mistake(
         spikex(capsys, *MANY), f"rec/Train/3/1.bin: {event}; --sensor ROWSxCOLUMNS says how large it is"
     )
-    with pytest.raises(sx.TraceError, match=re.escape(place)):
+    with pytest.raises(sx.TraceError, match=re.escape(event)):
         load_samples("rec", (2, SIDE, SIDE), STEPS, split="train").spikes(0)
     succeed(capsys, *MANY, "--sensor", "12x12")
