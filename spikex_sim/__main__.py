@@ -10,26 +10,42 @@ import sys
 import traceback
 from typing import Any
 
+from spikex_sim.cli.process import Output, Terminated, end_as_after_ctrl_c, fill_descriptors
+
 EXIT_MISTAKE = 2
 EXIT_FAULT = 70
 """Of an internal error, as in BSD's ``sysexits.h``."""
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""Added to a signal's number, as shells do; Ctrl-C is signal 2."""
 GC_THRESHOLD = 200_000
 TRACEBACK = "SPIKEX_SIM_TRACEBACK"
 """Environment variable that, set to anything, has the traceback of every mistake printed before its line."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code.
+
+    Files are written even where standard output is closed, full or not read; that is said at the end.
+    """
+    output: Any = Output(sys.stdout)
+    before, sys.stdout = sys.stdout, output
+    message = ""
     try:
         from spikex_sim.cli.app import command
 
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
-        sys.stdout.flush()
-    except (Exception, KeyboardInterrupt) as exc:
+        output.flush()
+    except (Exception, KeyboardInterrupt, Terminated) as exc:
         if os.environ.get(TRACEBACK):
             traceback.print_exception(exc)
         message, code = _explain(exc)
+    finally:
+        sys.stdout = before
+    if output.failure is not None and not code:
+        code = EXIT_MISTAKE
+        if not isinstance(output.failure, BrokenPipeError):
+            message = f"spikex-sim: cannot write to standard output: {output.failure.strerror}\n"
+    with contextlib.suppress(OSError):
         sys.stderr.write(message)
     return code if isinstance(code, int) else 0
 
@@ -40,19 +56,22 @@ def _explain(exc: BaseException) -> tuple[str, int]:
 
     from spikex_sim.core.errors import InternalError, SpikexError
     from spikex_sim.core.registry import fault_of_plugin
+    from spikex_sim.core.text import harmless
 
     # typer carries its own click, whose exceptions it does not re-export
     usage_error: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     if type(exc).__name__ == "NoArgsIsHelpError":
         return f"{exc}\n", EXIT_MISTAKE
-    text = "interrupted" if isinstance(exc, KeyboardInterrupt | typer.Abort) else ""
-    if isinstance(exc, SystemError) and isinstance(exc.__cause__, KeyboardInterrupt):
-        text = "interrupted"  # inside a compiled kernel
-    if text:
-        return f"spikex-sim: {text}\n", EXIT_INTERRUPTED
+    if isinstance(exc, SystemError) and isinstance(exc.__cause__, KeyboardInterrupt | Terminated):
+        exc = exc.__cause__  # inside a compiled kernel
+    if isinstance(exc, Terminated):
+        return "spikex-sim: terminated\n", EXIT_SIGNAL + exc.number
+    if isinstance(exc, KeyboardInterrupt | typer.Abort):
+        return "spikex-sim: interrupted\n", EXIT_SIGNAL + 2
+    code = EXIT_MISTAKE
     if isinstance(exc, InternalError):
-        return f"spikex-sim: {exc}\n", EXIT_FAULT
-    if isinstance(exc, SpikexError):
+        text, code = str(exc), EXIT_FAULT
+    elif isinstance(exc, SpikexError):
         text = str(exc)
     elif isinstance(exc, usage_error):
         text = " ".join(str(exc.format_message()).split())
@@ -61,25 +80,21 @@ def _explain(exc: BaseException) -> tuple[str, int]:
     elif fault := fault_of_plugin(exc):
         text = f"{fault}; {TRACEBACK}=1 shows the traceback"
     elif isinstance(exc, OSError):
-        broken = _output_is_broken()
-        if isinstance(exc, BrokenPipeError):
-            return "", EXIT_MISTAKE
-        what = "standard output" if broken else exc.filename or "a temporary file"
-        text = f"cannot write to {what}: {exc.strerror or exc}"
+        what = exc.filename or "a temporary file"
+        text = f"{what}: {exc.strerror or exc}"
+    elif _module_of(exc).startswith("numba."):
+        text = f"numba: {exc}; mind the environment variables NUMBA_..."
     else:
         raise exc
-    return f"spikex-sim: {text}\n", EXIT_MISTAKE
+    return harmless(f"spikex-sim: {text}") + "\n", code
 
 
-def _output_is_broken() -> bool:
-    """Whether standard output is; then what is still buffered goes nowhere, lest Python complain about it."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+def _module_of(exc: BaseException) -> str:
+    """Module that raised."""
+    at = exc.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return str(at.tb_frame.f_globals.get("__name__", "")) if at is not None else ""
 
 
 def entry() -> int:
@@ -89,6 +104,9 @@ def entry() -> int:
     Python does by default, and once more on the way out, takes a third of a short run's time.
     """
     gc.set_threshold(GC_THRESHOLD)
+    os.environ.pop("MPLBACKEND", None)  # of windows: here figures are files
+    fill_descriptors()
+    end_as_after_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without µ shows ? instead

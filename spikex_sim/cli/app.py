@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,10 +32,13 @@ from spikex_sim.cli.options import (
     TracePath,
     Tws,
     default_trace,
+    echo,
     parse_settings,
     split_names,
     wrote,
 )
+from spikex_sim.cli.overlap import keep_inputs
+from spikex_sim.core.memory import VARIABLE
 from spikex_sim.spec.load import describe_keys, load_accelerator
 
 if TYPE_CHECKING:
@@ -68,17 +72,27 @@ app.command("list")(listing.list_names)
 
 def command() -> Any:
     """Return the command line as an object to call."""
-    return typer.main.get_command(app)
+    built = typer.main.get_command(app)
+    keep_inputs(built)
+    return built
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    max_memory_gb: Annotated[
+        float | None,
+        typer.Option(
+            "--max-memory-gb", help="Memory that may be taken; default: all that is free.", metavar="GB"
+        ),
+    ] = None,
 ) -> None:
+    if max_memory_gb is not None:
+        os.environ[VARIABLE] = str(max_memory_gb)
     if version:
         from importlib.metadata import version as version_of
 
-        typer.echo(f"spikex_sim {version_of('spikex_sim')}")
+        echo(f"spikex_sim {version_of('spikex_sim')}")
         raise typer.Exit
 
 

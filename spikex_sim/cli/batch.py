@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from spikex_sim.cli.making import attached, say_thresholds
+from spikex_sim.cli.options import echo
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.progress import Progress
 
@@ -101,7 +100,7 @@ class Summary:
         show.put(made)
         for what, count in self.tally.items():
             if count:
-                typer.echo(f"{what} in the files: {count:,}")
+                echo(f"{what} in the files: {count:,}")
 
 
 def convert_many(
@@ -153,7 +152,7 @@ def convert_many(
             raise ConfigError(f"holds no recording{part}", where=str(path))
     summary.show()
     say_thresholds(first)
-    typer.echo(f"wrote {out} ({summary.total.recordings:,} traces, T={conversion.binning.timesteps})")
+    echo(f"wrote {out} ({summary.total.recordings:,} traces, T={conversion.binning.timesteps})")
 
 
 def in_turn(files: list[RecordingFile]) -> list[RecordingFile]:
@@ -169,7 +168,7 @@ def in_turn(files: list[RecordingFile]) -> list[RecordingFile]:
 def _trace(
     one: Chosen, binned: BinnedEvents, conversion: Conversion, first: Trace | None, progress: Progress
 ) -> Trace:
-    from spikex_sim.trace.npyzip import shown
+    from spikex_sim.trace.npyheader import shown
 
     step = conversion.binning.step(one.recordings.sample(one.index))
     name = shown(one.name, 100)

@@ -18,7 +18,7 @@ from spikex_sim.cli.making import (
     save,
     save_attached,
 )
-from spikex_sim.cli.options import writable_file
+from spikex_sim.cli.options import echo, writable_file
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.units import sides
 
@@ -225,7 +225,7 @@ def _silent_trace(weights: str) -> Trace:
 
 
 def _is_folder(path: Path) -> bool:
-    from spikex_sim.trace.npyzip import shown
+    from spikex_sim.trace.npyheader import shown
 
     try:
         return path.is_dir()
@@ -267,10 +267,10 @@ def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> 
         source += f"; layers and weights of {like.name}"
         save_trace(like.with_input(binned.spikes, name, source, events.label), out)
         rate = 100 * binned.spikes.mean()
-        typer.echo("\n".join(account))
-        typer.echo(f"wrote {out} (T={conversion.binning.timesteps}, input rate {rate:.4g} %)")
+        echo("\n".join(account))
+        echo(f"wrote {out} (T={conversion.binning.timesteps}, input rate {rate:.4g} %)")
         return
-    typer.echo("\n".join(account))
+    echo("\n".join(account))
     save_attached(
         binned.spikes,
         network,
@@ -297,9 +297,9 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
     kept = len(recorded.layers) - len(made.left_out)
     for layer in recorded.layers[:kept]:
         if layer.all_ones:
-            typer.echo(f"{layer.name}: all ones, as where an analog image was recorded")
+            echo(f"{layer.name}: all ones, as where an analog image was recorded")
     for layer in made.left_out:
-        typer.echo(
+        echo(
             f"{layer.name}: left out, recorded for {layer.timesteps} time point(s), the others for "
             f"{made.trace.timesteps}"
         )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.core.text import harmless
 
 app = typer.Typer(help="The energy table and its sources.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -55,17 +56,17 @@ def show_table(
         made.add_row(f"{row.capacity_bytes:,}", str(row.width_bits), *(f"{number:.4g}" for number in numbers))
     show.put(made)
     for origin in sorted({f"{row.source}: {row.derivation}" for row in memories}):
-        show.console.print(origin, "", markup=False)
+        show.say(f"{escape(origin)}\n")
     logic = RichTable("component", "bits", "pJ", "per", "source", box=None, pad_edge=False)
     for operation in loaded.rows():
         if isinstance(operation, OperationRow):
             origin = f"{operation.source}; {operation.derivation}" if sources else operation.source
             logic.add_row(
-                operation.component,
+                harmless(operation.component),
                 str(operation.width_bits),
                 f"{operation.energy_pj:.4g}",
-                operation.unit.removeprefix("pJ per "),
-                escape(origin),
+                harmless(operation.unit.removeprefix("pJ per ")),
+                escape(harmless(origin)),
             )
     show.console.print("[bold]Logic, registers and DRAM[/]")
     show.console.print(logic)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spikex_sim.cli.options import echo
 from spikex_sim.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def save(trace: Trace, out: Path) -> None:
     rates = [f"{trace.layers[at].name} {100 * busy.rate:.4g}" for at, busy in activities(trace).items()]
     samples = f"{trace.samples} samples, " if trace.batched else ""
     weights = f"weights of {len(trace.weights)}" if trace.weights else "no weights"
-    typer.echo(f"input rates, %: {', '.join(rates)}")
-    typer.echo(f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, {weights})")
+    echo(f"input rates, %: {', '.join(rates)}")
+    echo(f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, {weights})")
 
 
 def save_attached(
@@ -78,7 +79,7 @@ def save_attached(
         trace = attached(spikes, network, name, source, label, activity, seed, progress)
     save_trace(trace, out)
     say_thresholds(trace)
-    typer.echo(f"wrote {out} (T={trace.timesteps}, input rate {100 * spikes.mean():.4g} %)")
+    echo(f"wrote {out} (T={trace.timesteps}, input rate {100 * spikes.mean():.4g} %)")
 
 
 def attached(
@@ -111,4 +112,4 @@ def say_thresholds(trace: Trace) -> None:
     thresholds = ", ".join(
         f"{layer.name} {layer.neuron.threshold:g}" for layer in trace.layers if layer.neuron is not None
     )
-    typer.echo(f"thresholds: {thresholds}")
+    echo(f"thresholds: {thresholds}")

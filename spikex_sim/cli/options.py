@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.text import harmless
 from spikex_sim.spec.load import parse_yaml, preset_names
 
 
@@ -87,10 +88,15 @@ def default_trace(path: Path | None) -> Path:
     return path if path is not None else default_trace_path()
 
 
+def echo(text: str) -> None:
+    """Print lines as they are, but for what a terminal would act on."""
+    typer.echo(harmless(text))
+
+
 def wrote(paths: list[Path]) -> None:
     """Say which files were written."""
     if paths:
-        typer.echo("wrote " + ", ".join(str(path) for path in paths))
+        echo("wrote " + ", ".join(str(path) for path in paths))
 
 
 def writable_file(path: Path) -> None:

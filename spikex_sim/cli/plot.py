@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spikex_sim.cli.options import Out, completing, split_names, wrote
+from spikex_sim.cli.options import Out, completing, echo, split_names, wrote
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 
@@ -82,4 +82,4 @@ def plot(
     wrote(write_files(out or (path if path.is_dir() else path.parent) / "figures", contents))
     for drawing in drawings:
         if drawing.lacks and not wanted:
-            typer.echo(f"left out {drawing.name}: {drawing.lacks}")
+            echo(f"left out {drawing.name}: {drawing.lacks}")

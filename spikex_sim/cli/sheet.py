@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from spikex_sim.core.text import harmless
+
 GAP = 2
 LONGEST_LABEL = 14
 LONGEST_KEY = 40
@@ -43,7 +45,7 @@ class Sheet:
 
     def add_row(self, *cells: str) -> None:
         """Add a row, one text a column."""
-        self.rows.append(cells)
+        self.rows.append(tuple(map(harmless, cells)))
 
     def print_to(self, console: Console) -> None:
         """Print, in as many tables as the console's width asks for.
@@ -51,7 +53,7 @@ class Sheet:
         Names that leave no room for the widest column are columns like others, and rows have numbers.
         """
         if self.title:
-            console.print(Text(self.title, style="bold"))
+            console.print(Text(harmless(self.title), style="bold"))
         rows, labels, left = [self.headings, *self.rows], self.labels, self.labels
         if self._names_fill(console.width):
             rows = [("#", *self.headings), *((str(at), *row) for at, row in enumerate(self.rows, 1))]
@@ -66,7 +68,7 @@ class Sheet:
                 ]
                 console.print(Text((" " * GAP).join(cells).rstrip()), soft_wrap=True)
             if part[-1] == len(widths) - 1 and self.caption:
-                console.print(Text(self.caption))
+                console.print(Text(harmless(self.caption)))
             console.print()
 
     def _names_fill(self, room: int) -> bool:

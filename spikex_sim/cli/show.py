@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.table import Table
 from spikex_sim.cli.choose import Choice, cell
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.progress import Progress, silent
+from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run.results import LayerResult, RunResult, Totals
@@ -30,8 +32,11 @@ NARROWEST_MEANING = 24
 """Columns that the meaning of a key needs beside it."""
 SWEEP_ROWS = 50
 """Rows of a sweep that are printed."""
-console = Console(highlight=False, soft_wrap=False, emoji=False)
-errors = Console(stderr=True, highlight=False, emoji=False)
+_COLUMNS = os.environ.get("COLUMNS", "")
+_WIDTH = 80 if _COLUMNS and not _COLUMNS.strip("0") else None
+"""Of a terminal that says it has no columns; others are asked."""
+console = Console(highlight=False, soft_wrap=False, emoji=False, width=_WIDTH)
+errors = Console(stderr=True, highlight=False, emoji=False, width=_WIDTH)
 
 
 def bar_of(*columns: ProgressColumn, auto_refresh: bool = True) -> Bar:
@@ -56,15 +61,22 @@ def progress_bar(what: str) -> Iterator[Progress]:
         task = bar.add_task(what, total=None)
 
         def report(doing: str, done: int, total: int) -> None:
-            bar.update(task, description=doing, completed=done, total=total)
+            bar.update(task, description=harmless(doing), completed=done, total=total)
 
         yield report
+
+
+class _Harmless(logging.Formatter):
+    """Notices may name files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return harmless(super().format(record))
 
 
 def log_to_terminal() -> None:
     """Let the package's notices (kernels being compiled) reach standard error as plain lines."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("spikex-sim: %(message)s"))
+    handler.setFormatter(_Harmless("spikex-sim: %(message)s"))
     logger = logging.getLogger("spikex_sim")
     logger.handlers[:] = [handler]
     logger.propagate = False
@@ -88,7 +100,7 @@ def percent(part: float, whole: float) -> str:
 
 def say(text: str) -> None:
     """Print a line of text, wrapped by the terminal rather than here."""
-    console.print(text, soft_wrap=True)
+    console.print(harmless(text), soft_wrap=True)
 
 
 def count(number: int) -> str:
@@ -284,7 +296,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
     made.add_column("unit", no_wrap=True, max_width=12)
     made.add_column("meaning")
     for row in rows:
-        made.add_row(*(escape(cell) for cell in row))
+        made.add_row(*(escape(harmless(cell)) for cell in row))
     console.print(made)
 
 

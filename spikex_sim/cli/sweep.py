@@ -23,6 +23,7 @@ from spikex_sim.cli.options import (
 )
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.progress import Progress, silent
+from spikex_sim.core.text import harmless
 from spikex_sim.spec.load import preset_names
 
 REDRAW_SECONDS = 0.1
@@ -178,7 +179,7 @@ def _sweep_bar() -> Iterator[Progress]:
             if not start:
                 start, stored = now, done
             text = pace(done - stored, total - done, now - start)
-            bar.update(task, description=what, completed=done, total=total, pace=text)
+            bar.update(task, description=harmless(what), completed=done, total=total, pace=text)
             if now - drawn > REDRAW_SECONDS or done == total:
                 drawn = now
                 bar.refresh()

@@ -14,7 +14,7 @@ from typing import Any
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 
 
 def call_function(target: str) -> Any:

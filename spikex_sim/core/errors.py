@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spikex_sim.core.text import harmless
+
 
 class SpikexError(Exception):
     """Base of every error that the user can mend; the command line prints it and exits with 2.
@@ -18,7 +20,7 @@ class SpikexError(Exception):
 
     def __init__(self, message: str, *, where: str = "", field: str = "") -> None:
         parts = (" ".join(part.split()) for part in (where, field, message))
-        super().__init__(": ".join(part for part in parts if part))
+        super().__init__(harmless(": ".join(part for part in parts if part)))
 
 
 class ConfigError(SpikexError):

@@ -6,10 +6,12 @@ import csv
 import gzip
 import io
 import os
+import platform
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -70,8 +72,9 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as exc:
         raise OutputError(f"cannot be written: {exc.strerror}", where=where) from None
     writable_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = _hidden(target.parent)
     try:
+        _sweep(target.parent)
         temporary.mkdir()
         yield temporary
         if target.exists():
@@ -96,8 +99,9 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = Path(path)
     # In the same folder, because a rename is atomic only within a file system.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = _hidden(target.parent)
     try:
+        _sweep(target.parent)
         if target.is_dir():
             raise OutputError("cannot be written: a folder of that name is in the way", where=str(path))
         with temporary.open("xb") as file:
@@ -109,6 +113,33 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _hidden(folder: Path) -> Path:
+    """Name of a temporary that tells whose it is: this machine's, this process's."""
+    return folder / f".spikex-{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes of this machine left in a folder when they were killed."""
+    for left in folder.glob(f".spikex-{escape(platform.node())}-*.tmp"):
+        owner = left.name.removesuffix(".tmp").split("-")[-2]
+        if owner.isdecimal() and not _runs(int(owner)):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def onto_disk(file: IO[bytes]) -> None:

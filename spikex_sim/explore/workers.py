@@ -73,6 +73,9 @@ def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
         os._exit(1)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     threading.Thread(target=watch, daemon=True).start()
     if begin is not None:
         begin(*given)

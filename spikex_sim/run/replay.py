@@ -12,6 +12,7 @@ import numpy as np
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
@@ -199,9 +200,12 @@ class LayerRunner:
         assert layer.neuron is not None
         widths = widths_of(layer.neuron.datapath, self.arch)
         scheduler = plugin("accelerators", self.arch.scheduler)
+        size = scheduler.window_size(tws, timesteps, self.arch)
+        needed = _working_bytes(stage, values, timesteps, size, self.arch)
+        check_memory(needed, f"layer {layer.name} at TWS {size}", where=flow.trace.where)
         inputs: Any = Activations(values.ravel())
         if not self.is_ann:
-            inputs = window_spikes(values, timesteps, scheduler.window_size(tws, timesteps, self.arch))
+            inputs = window_spikes(values, timesteps, size)
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
         handover = flow.handover(index, self.arch)
         check_layer(schedule, layer, inputs, self.arch)
@@ -310,6 +314,22 @@ class LayerRunner:
             "pes": self.arch.array.rows * self.arch.array.cols,
             "clock_hz": float(self.arch.clock_hz),
         }
+
+
+def _working_bytes(stage: Stage, values: Signal, timesteps: int, tws: int, arch: Accelerator) -> float:
+    """Memory that scheduling and executing a layer takes at most, steps aside: bytes per item were measured.
+
+    The number of steps has a limit of its own (:data:`spikex_sim.schedules.steps.MAX_STEPS`).
+    """
+    layer = stage.layer
+    positions, windows = layer.out_height * layer.out_width, -(-timesteps // tws)
+    inputs, units = prod(layer.input_shape), float(positions) * windows
+    streamed = units / arch.array.cols * prod(layer.weight_shape[1:])
+    spikes = count_spikes(values) if arch.input_bits == 1 else inputs
+    outputs = 0.0
+    if stage.weight is not None:
+        outputs = positions * layer.out_channels * (5.0 + 2 * ((timesteps + 7) // 8))
+    return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + outputs
 
 
 def _sha256(outputs: list[Signal | None]) -> str | None:

@@ -14,7 +14,8 @@ from spikex_sim.sources.events.binning import MAX_FRAME_BYTES
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES
 from spikex_sim.spec.workload import MAX_SIZE
 from spikex_sim.trace.meta import MAX_LAYERS
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_npz, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import NpyZip, open_npz
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 MAX_NAME_BYTES = 4096

@@ -16,7 +16,7 @@ from spikex_sim.sources.layer_activity import RecordedLayer, RecordedLayers
 from spikex_sim.sources.synth import MAX_SPIKES, at_most_once, bernoulli, seed_of_stream
 from spikex_sim.spec.networks import Network
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
 

@@ -26,7 +26,8 @@ from spikex_sim.sources.synth import (
     pool_or,
     seed_of_stream,
 )
-from spikex_sim.trace.npyzip import open_npz, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import open_npz
 from spikex_sim.trace.store import SUFFIXES, load_trace, load_traces
 from spikex_sim.trace.trace import Trace
 

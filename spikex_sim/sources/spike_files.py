@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.npyheader import NpyError, human_bytes, read_header, shown
+from spikex_sim.trace.npyzip import open_regular
 from spikex_sim.trace.store import load_trace
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS
 
@@ -46,12 +50,7 @@ def load_spikes(path: str | Path) -> Spikes:
         trace = load_trace(path)
         return Spikes(trace.inputs[0], trace.timesteps, trace.batched, trace.label)
     where = shown(path, 400)
-    with open_regular(path, MAX_SPIKES_BYTES):
-        pass
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, OverflowError, TypeError) as exc:
-        raise TraceError(f"truncated, damaged or no plain array: {shown(exc)}", where=where) from None
+    array = _mapped(path, where)
     if array.ndim not in (2, 3, 4, 5) or 0 in array.shape:
         raise TraceError(f"has shape {list(array.shape)}; [C, H, W, T] or [N, T] is wanted", where=where)
     batched = array.ndim in (3, 5)
@@ -61,3 +60,25 @@ def load_spikes(path: str | Path) -> Spikes:
         raise TraceError("spikes are 0 or 1", where=where)
     packed = np.packbits(array != 0, axis=-1)
     return Spikes(packed if batched else packed[None], array.shape[-1], batched)
+
+
+def _mapped(path: Path, where: str) -> NDArray[Any]:
+    """Map an array into memory, after checking that the file holds what it declares."""
+    with open_regular(path, MAX_SPIKES_BYTES) as file:
+        try:
+            header = read_header(file)
+        except NpyError as exc:
+            raise TraceError(str(exc), where=where) from None
+        except (EOFError, UnicodeDecodeError) as exc:
+            raise TraceError(f"truncated or damaged: {shown(exc)}", where=where) from None
+        found = os.fstat(file.fileno()).st_size - header.offset
+        if found != header.nbytes:
+            raise TraceError(
+                f"declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but holds "
+                f"{human_bytes(found)}",
+                where=where,
+            )
+        order: Literal["F", "C"] = "F" if header.fortran else "C"
+        if not header.nbytes:
+            return np.empty(header.shape, header.dtype, order)
+        return np.memmap(file, header.dtype, "r", header.offset, header.shape, order)

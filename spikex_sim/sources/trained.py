@@ -18,7 +18,8 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.hints import closest
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, checked, parse_json
-from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, save_npz, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import PLAIN, NpyZip, open_npz, save_npz
 from spikex_sim.trace.store import declared_parts, read_parts
 from spikex_sim.trace.trace import (
     MAX_TIMESTEPS,

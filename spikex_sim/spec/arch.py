@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 ValueT = TypeVar("ValueT")
 
 
+LARGEST_TILE = 1 << 32
+"""Most positions or windows of a tile; no layer has as many."""
+
+
 def knob(default: Any, meaning: str, unit: str = "", **limits: Any) -> Any:
     """Declare a configuration key with its default, meaning and unit (shown by ``--show-config``)."""
     return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **limits)
@@ -183,9 +187,9 @@ class SizedMapping(Mapping):
 
     @field_validator("positions", "windows")
     @classmethod
-    def _at_least_one(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 1:
-            raise ValueError("must be at least 1 or auto")
+    def _is_bounded(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 1 <= value <= LARGEST_TILE:
+            raise ValueError(f"must be 1 to {LARGEST_TILE:,}, or auto")
         return value
 
 

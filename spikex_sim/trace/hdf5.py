@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.hdf5_heap import read_strings
-from spikex_sim.trace.npyzip import MAX_AXES, RATIO, SLACK_BYTES, Declared, human_bytes, shown
+from spikex_sim.trace.npyheader import MAX_AXES, Declared, human_bytes, shown
+from spikex_sim.trace.npyzip import RATIO, SLACK_BYTES
 
 MAX_CHUNK_BYTES = 64 << 20
 """Largest HDF5 chunk accepted; the library holds whole chunks in memory."""

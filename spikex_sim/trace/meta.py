@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from spikex_sim.core.errors import TraceError
 from spikex_sim.spec.validation import validated
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS
 
 MAX_META_CHARS = 4 << 20

@@ -6,11 +6,9 @@ the size in the zip directory, and what so many compressed bytes can possibly ho
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import io
 import lzma
-import re
 import stat
 import struct
 import sys
@@ -18,8 +16,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,13 +25,10 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
 from spikex_sim.core.hints import closest_path
+from spikex_sim.trace.npyheader import NpyError, NpyHeader, human_bytes, read_exactly, read_header, shown
 
 MAX_DIRECTORY_BYTES = 16 << 20
 """Largest zip directory accepted; 100 000 members fit, no trace or recording has as many."""
-MAX_HEADER_BYTES = 4096
-"""Longest ``.npy`` header accepted; numpy writes 118 bytes for a plain array."""
-MAX_AXES = 32
-"""Most axes of an array that every numpy version can hold."""
 MAX_LZMA_WINDOW_BYTES = 64 << 20
 """Largest LZMA dictionary accepted, the one of ``xz -9``; a decoder allocates it at once."""
 RATIO = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: 1032, zipfile.ZIP_LZMA: 8192}
@@ -47,29 +40,10 @@ PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 _METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate", zipfile.ZIP_LZMA: "lzma"}
 _CHUNK_BYTES = {zipfile.ZIP_STORED: 1 << 20, zipfile.ZIP_DEFLATED: 1 << 16, zipfile.ZIP_LZMA: 1 << 12}
-_PLAIN_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,8})")
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, NotImplementedError, RuntimeError,
     ValueError, OverflowError, LookupError,
 )  # fmt: skip
-
-
-def shown(text: object, limit: int = 120) -> str:
-    """Text of unknown origin as it may stand in a one-line message: printable and short."""
-    line = str(text)
-    if not line.isprintable():
-        line = ascii(line)[1:-1]
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
-
-
-def human_bytes(count: int) -> str:
-    """Size in the largest binary unit that keeps the number at least 1, e.g. ``1.5 GiB``."""
-    value, unit = float(min(count, 1 << 100)), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.4g} {unit}"
 
 
 @contextmanager
@@ -104,43 +78,6 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
         raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
     except ValueError as exc:
         raise TraceError(f"cannot be read: {exc}", where=where) from None
-
-
-@dataclass(frozen=True)
-class Declared:
-    """Type and shape that a file declares for an array, checked before the array is read."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the data, exact whatever the size."""
-        return prod(self.shape) * self.dtype.itemsize
-
-    def room(self, where: str, key: str) -> NDArray[np.uint8]:
-        """Memory for the data; :class:`TraceError` if there is not so much."""
-        try:
-            return np.empty(self.nbytes, np.uint8)
-        except MemoryError:
-            message = f"{human_bytes(self.nbytes)} do not fit in memory"
-            raise TraceError(message, where=where, field=shown(key)) from None
-
-
-@dataclass(frozen=True)
-class NpyHeader(Declared):
-    """What a ``.npy`` member declares about itself.
-
-    Attributes
-    ----------
-    fortran : bool
-        Whether the first axis varies fastest.
-    offset : int
-        Bytes before the data.
-    """
-
-    fortran: bool
-    offset: int
 
 
 @contextmanager
@@ -206,8 +143,11 @@ class NpyZip:
         if key not in self._headers:
             info = self._members[key]
             self._check_member(key, info)
-            with self._guard(key), self._zip.open(info) as member:
-                header = self._parse_header(key, member)
+            try:
+                with self._guard(key), self._zip.open(info) as member:
+                    header = read_header(member)
+            except NpyError as exc:
+                raise self._error(str(exc), key) from None
             size = header.offset + header.nbytes
             if size != info.file_size:
                 raise self._error(
@@ -225,7 +165,7 @@ class NpyZip:
         target = data.data
         chunk = _CHUNK_BYTES[info.compress_type]
         with self._guard(key), self._zip.open(info) as member:
-            _read_exactly(member, header.offset)
+            read_exactly(member, header.offset)
             filled = 0
             while filled < header.nbytes:
                 piece = member.read(min(chunk, header.nbytes - filled))
@@ -280,36 +220,6 @@ class NpyZip:
         self._handle.seek(name + extra, io.SEEK_CUR)
         window: int = struct.unpack("<2xHBL", self._handle.read(9))[2]
         return window
-
-    def _parse_header(self, key: str, member: IO[bytes]) -> NpyHeader:
-        prefix = _read_exactly(member, 8)
-        if prefix[:6] != b"\x93NUMPY":
-            raise self._error("is not a .npy array", key)
-        if prefix[6:] not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
-            raise self._error(f"has .npy version {prefix[6]}.{prefix[7]}; 1.0 to 3.0 are known", key)
-        width = 2 if prefix[6] == 1 else 4
-        length = int.from_bytes(_read_exactly(member, width), "little")
-        if length > MAX_HEADER_BYTES:
-            raise self._error(f"has a .npy header of {length} bytes; {MAX_HEADER_BYTES} are enough", key)
-        text = _read_exactly(member, length).decode("utf-8" if prefix[6] == 3 else "latin-1")
-        try:
-            header = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            raise self._error("has a damaged .npy header", key) from None
-        if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
-            raise self._error("has a damaged .npy header", key)
-        shape, fortran = header["shape"], header["fortran_order"]
-        if not _is_shape(shape) or not isinstance(fortran, bool):
-            raise self._error("has a damaged .npy header", key)
-        return NpyHeader(self._plain_dtype(header["descr"], key), shape, fortran, 8 + width + length)
-
-    def _plain_dtype(self, descr: object, key: str) -> np.dtype[Any]:
-        if isinstance(descr, str) and "O" in descr:
-            raise self._error("holds pickled Python objects, which are never loaded; save plain arrays", key)
-        if not isinstance(descr, str) or not _PLAIN_DTYPE.fullmatch(descr):
-            raise self._error(f"has the type {shown(descr, 40)}; plain numbers and text are read", key)
-        with self._guard(key):
-            return np.dtype(descr)
 
     @contextmanager
     def _guard(self, key: str) -> Iterator[None]:
@@ -390,21 +300,3 @@ def _what_it_is(start: bytes) -> str:
         if start.startswith(magic):
             return message
     return "is not an .npz (a zip of .npy arrays)"
-
-
-def _is_shape(shape: object) -> bool:
-    return (
-        isinstance(shape, tuple)
-        and len(shape) <= MAX_AXES
-        and all(type(length) is int and 0 <= length < 1 << 62 for length in shape)
-    )
-
-
-def _read_exactly(member: IO[bytes], count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        piece = member.read(count - len(data))
-        if not piece:
-            raise EOFError("ends early")
-        data += piece
-    return bytes(data)

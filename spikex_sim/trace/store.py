@@ -17,7 +17,8 @@ from spikex_sim.core.files import new_file
 from spikex_sim.core.hints import closest
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
-from spikex_sim.trace.npyzip import PLAIN, NpyZip, human_bytes, open_npz, open_regular, save_npz, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import PLAIN, NpyZip, open_npz, open_regular, save_npz
 from spikex_sim.trace.trace import Trace, check_chain, check_declared
 
 if TYPE_CHECKING:

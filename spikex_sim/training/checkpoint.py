@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import writable_folder
 from spikex_sim.trace.meta import parse_json
-from spikex_sim.trace.npyzip import PLAIN, open_npz, save_npz, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import PLAIN, open_npz, save_npz
 
 CHECKPOINT = "checkpoint.npz"
 FORMAT = "spikex-checkpoint"

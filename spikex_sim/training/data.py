@@ -20,7 +20,8 @@ from spikex_sim.sources.samples import (
     load_samples,
 )
 from spikex_sim.sources.synth import generator
-from spikex_sim.trace.npyzip import save_npz, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import save_npz
 from spikex_sim.training.samples import Augmentation, Chosen, PackedSpikeData, SpikeData, SpikeEvents
 
 

@@ -124,8 +124,8 @@ class TestTables:
         def larger(*args: Any, **kwargs: Any) -> RunResult:
             return enlarged(simulate(*args, **kwargs), 300_000)
 
-        monkeypatch.setattr("spikex_sim.run.simulate.simulate", larger)
-        monkeypatch.setattr("spikex_sim.explore.sweeps.work.simulate", larger)
+        for module in ("explore.comparison", "explore.sweeps.work", "run.simulate"):
+            monkeypatch.setattr(f"spikex_sim.{module}.simulate", larger)
         shown = succeed(capsys, *line.format("t.npz").split())
         assert_tables_fit(shown, ("source ", "output spikes", f"trace-{LONG}"))
 

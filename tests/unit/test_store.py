@@ -13,7 +13,8 @@ import pytest
 from helpers import Member, npy_bytes, zip_bytes
 from spikex_sim.core.errors import OutputError, TraceError
 from spikex_sim.trace import npyzip, store
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import NpyZip
 from spikex_sim.trace.store import load_trace, load_traces, save_trace
 from spikex_sim.trace.trace import content_sha256
 from trace_files import (

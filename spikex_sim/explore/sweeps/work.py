@@ -67,8 +67,8 @@ def run_point(point: Point, samples: Sequence[Trace]) -> Outcome:
     try:
         return Outcome(point.key, measures(simulate(samples, point.arch, engine=point.engine)))
     except Exception as exc:
-        if isinstance(exc, SystemError) and isinstance(exc.__cause__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None  # inside a compiled kernel
+        if isinstance(exc, SystemError) and not isinstance(exc.__cause__, Exception | None):
+            raise exc.__cause__ from None  # Ctrl-C inside a compiled kernel
         return Outcome(point.key, error=told(exc))
 
 

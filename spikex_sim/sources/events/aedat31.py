@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import Events, Gathered, Recordings
 from spikex_sim.sources.events.spans import from_clock
-from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_AEDAT31_BYTES = 2 << 30
 """Largest file accepted; those of DVS128 Gesture have about 40 MiB."""

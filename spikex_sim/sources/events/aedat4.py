@@ -16,7 +16,8 @@ from spikex_sim.sources.events.events import MAX_SIDE, Events, Gathered, Recordi
 from spikex_sim.sources.events.spans import from_clock
 from spikex_sim.sources.untrusted.flatbuffer import Table
 from spikex_sim.sources.untrusted.unpack import unpacked
-from spikex_sim.trace.npyzip import human_bytes, open_regular, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_AEDAT4_BYTES = 2 << 30
 """Largest file accepted."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import MAX_SIDE, Events, check_events
-from spikex_sim.trace.npyzip import human_bytes
+from spikex_sim.trace.npyheader import human_bytes
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 MAX_FRAME_BYTES = 4 << 30

@@ -10,7 +10,8 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import SPLITS
 from spikex_sim.sources.events.formats import SUFFIXES
 from spikex_sim.sources.events.nmnist_bin import folder_number
-from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_FILES = 1_000_000
 """Most files of recordings accepted in one folder; N-MNIST has 70 000."""

@@ -20,7 +20,8 @@ from spikex_sim.sources.events.events import (
     check_events,
 )
 from spikex_sim.sources.events.nmnist_bin import load_nmnist_bin
-from spikex_sim.trace.npyzip import NpyZip, human_bytes, open_npz, open_regular, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import NpyZip, open_npz, open_regular
 
 SUFFIXES = (".npz", ".bin", ".aedat", ".aedat4")
 """Endings of the files that a folder of recordings is searched for."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import MAX_SIDE, Events, Recordings, check_events, check_rising
-from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_BIN_BYTES = 256 << 20
 """Largest file accepted; the largest of N-Caltech101 has about 3 MiB."""

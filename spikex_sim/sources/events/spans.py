@@ -11,7 +11,8 @@ import numpy as np
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import MAX_SIDE, Events, Recordings, check_events, check_rising
-from spikex_sim.trace.npyzip import open_regular, shown
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_CSV_BYTES = 1 << 20
 """Largest file of spans accepted; those of DVS128 Gesture have about 300 bytes."""

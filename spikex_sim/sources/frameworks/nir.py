@@ -21,7 +21,7 @@ from spikex_sim.sources.frameworks.dynamics import Dynamics
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
 from spikex_sim.sources.frameworks.synapse import Numbers, Synapse, pool_layer
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
 

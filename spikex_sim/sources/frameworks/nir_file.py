@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.hdf5 import Hdf5Arrays, open_hdf5
-from spikex_sim.trace.npyzip import human_bytes, open_regular, shown
+from spikex_sim.trace.npyheader import human_bytes, shown
+from spikex_sim.trace.npyzip import open_regular
 
 MAX_GRAPH_BYTES = 4 << 30
 """Most bytes of one file, and of all arrays in it."""

@@ -18,7 +18,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.chain import Chain
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described, dynamics_of
 from spikex_sim.sources.frameworks.seen import Horizon, Role, Seen
-from spikex_sim.trace.npyzip import shown
+from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS, Trace
 
 Call = Literal["step", "sequence"]

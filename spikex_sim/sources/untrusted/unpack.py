@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.origin import pip_install
-from spikex_sim.trace.npyzip import human_bytes
+from spikex_sim.trace.npyheader import human_bytes
 
 RATIO = 255
 """Most that a packed byte may stand for: what LZ4 can reach; events pack about 3 to 1."""

@@ -1,0 +1,137 @@
+"""What takes much memory is refused by its number before it is taken, and the estimate is not too small."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spikex_sim as sx
+from command import environment, is_mistake, process
+from spikex_sim.core import memory
+from spikex_sim.core.memory import ALWAYS_BYTES, check_memory, limit_bytes
+
+PEAK = """
+import sys
+import numpy as np
+import spikex_sim as sx
+from spikex_sim.run import replay
+
+arch, tws, channels, outs, kernel, side, timesteps, rate = sys.argv[1:]
+channels, outs, kernel, side, timesteps = map(int, (channels, outs, kernel, side, timesteps))
+layer = {"name": "c", "kind": "conv", "in_channels": channels, "out_channels": outs, "kernel": kernel,
+         "padding": kernel // 2, "neuron": {"threshold": 100, "leak_shift": 3}}
+rng = np.random.default_rng(0)
+weight = rng.integers(-9, 9, (outs, channels, kernel, kernel)).astype(np.int8)
+
+def trace(side):
+    spikes = rng.random((channels, side, side, timesteps)) < float(rate)
+    return sx.Trace.from_arrays([layer | {"in_height": side, "in_width": side}], spikes, weights=[weight])
+
+def status(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+options = {} if tws == "-" else {"tws": int(tws)}
+whole = trace(side)
+sx.simulate(trace(kernel), arch, **options)
+estimates = []
+estimate = replay._working_bytes
+replay._working_bytes = lambda *given: estimates.append(estimate(*given)) or estimates[-1]
+open("/proc/self/clear_refs", "w").write("5")
+before = status("VmRSS")
+steps = sx.simulate(whole, arch, **options).layers[0].steps
+print(status("VmHWM") - before, round(max(estimates)), steps)
+"""
+SHAPES = [
+    "spikex 4 4 16 3 64 100 0.05", "spikex 1 4 16 3 48 100 0.5", "spikex 1 1 1 1 700 1 1",
+    "spikex 1 1 1 1 6 60000 1", "ptb 4 64 64 3 24 20 0.2", "ptb-stsap 2 16 16 3 32 40 0.1",
+    "systolic-os - 16 16 3 32 40 0.1", "systolic-ws - 1 64 3 64 20 0.1", "systolic-is - 16 16 3 24 20 0.1",
+    "sata - 16 64 3 32 40 0.1", "spikex 1 1 2000 1 64 4 1", "spinalflow - 8 32 3 64 1 0.2",
+]  # fmt: skip
+BYTES_A_STEP = 320
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a while")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_peak_is_within_the_estimate(shape: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *shape.split()], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    peak, estimate, steps = map(int, done.stdout.split())
+    assert peak <= estimate + BYTES_A_STEP * steps + (8 << 20)
+
+
+def padded(folder: Path, padding: int) -> Path:
+    layer: dict[str, Any] = {
+        "name": "c", "kind": "conv", "in_channels": 1, "out_channels": 1, "kernel": 1, "in_height": 1,
+        "in_width": 1, "padding": padding, "neuron": {"threshold": 1, "leak_shift": 3},
+    }  # fmt: skip
+    weight = np.ones((1, 1, 1, 1), np.int8)
+    path = folder / "small.npz"
+    sx.save_trace(sx.Trace.from_arrays([layer], np.ones((1, 1, 1, 1), bool), weights=[weight]), path)
+    return path
+
+
+@pytest.mark.parametrize("line", ["run {} --tws 1", "compare {} --tws 1", "sweep {} --grid tws=1 --out o"])
+def test_a_small_file_that_needs_much_is_refused_by_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = padded(tmp_path, 30_000)
+    refused = process(*line.format(path).split(), env=environment(SPIKEX_MAX_MEMORY_GB="2.5"))
+    assert refused.code == 2 and "Traceback" not in refused.err
+    message = refused.err if "compare" not in line else refused.err + refused.out
+    for word in (
+        "layer c at TWS 1",
+        "GB of memory",
+        "2.5 GB that SPIKEX_MAX_MEMORY_GB allows",
+        "--max-memory-gb",
+    ):
+        assert word in " ".join(message.split()), message
+
+
+def test_the_option_decides(tmp_path: Path) -> None:
+    path = padded(tmp_path, 900)  # 3.2 million positions: half a GB
+    said = is_mistake(process("--max-memory-gb", "0.3", "run", path, "--tws", "1"), "small.npz", "GB")
+    allowed = said.split("--max-memory-gb ")[1].split("`")[0]
+    assert process("--max-memory-gb", allowed, "run", path, "--tws", "1").code == 0
+
+
+@pytest.mark.parametrize("bad", ["x", "-1", "0", "nan", "inf", "\x1b"])
+def test_a_limit_that_is_none(tmp_path: Path, bad: str) -> None:
+    path = padded(tmp_path, 900)
+    is_mistake(process("run", path, "--tws", 1, env=environment(SPIKEX_MAX_MEMORY_GB=bad)), memory.VARIABLE)
+
+
+class TestLimit:
+    @pytest.fixture(autouse=True)
+    def unsaid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(memory.VARIABLE, raising=False)
+
+    def test_what_is_free(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+        monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+        monkeypatch.setattr(memory, "_left_of_process", lambda: float("inf"))
+        assert limit_bytes() == (float("inf"), True)
+        (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    1000000 kB\n")
+        assert limit_bytes() == (1_024_000_000, True)
+        (tmp_path / "memory.max").write_text("max\n")
+        (tmp_path / "memory.current").write_text("100\n")
+        assert limit_bytes() == (1_024_000_000, True)
+        (tmp_path / "memory.max").write_text("600000000\n")
+        assert limit_bytes() == (599_999_900, True)
+        check_memory(599_999_900, "all of it")
+        with pytest.raises(sx.TraceError, match=r"^a\.npz: it takes some 0\.6 GB of memory, more"):
+            check_memory(599_999_901, "it", where="a.npz")
+
+    def test_little_is_never_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(memory.VARIABLE, "1e-9")
+        check_memory(ALWAYS_BYTES, "little")
+        with pytest.raises(sx.TraceError):
+            check_memory(ALWAYS_BYTES + 1, "more")
