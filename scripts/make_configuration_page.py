@@ -9,7 +9,7 @@ from pages import keep_in_step
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.core.registry import plugin_names
+from spikex_sim.core.registry import built_in_names
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import describe_keys, options_of
 
@@ -25,7 +25,7 @@ def tables() -> str:
     common = list(describe_keys(Accelerator()))
     known = {key: default for key, _, default in common}
     parts = [table(common)]
-    for name in plugin_names("accelerators"):
+    for name in built_in_names("accelerators"):
         own = [item for item in describe_keys(options_of(name)()) if item[2] != known.get(item[0], NOT_THERE)]
         if own:
             parts.append(f"### {name}\n\n{table(own)}")

@@ -226,9 +226,8 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], line: str, words: tuple[st
 def test_coordinates_off_the_sensor_name_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("rec/Train/3/1.bin").write_bytes(nmnist_bytes([(1, 5, 0, 3), (6, 2, 0, 5)]))
     event = "x: must be 0 to 5, not 6: event 1 is at x 6, y 2, off the sensor of 6x6 (rows x columns)"
-    is_mistake(
-        spikex(capsys, *MANY), f"rec/Train/3/1.bin: {event}; --sensor ROWSxCOLUMNS says how large it is"
-    )
-    with pytest.raises(sx.TraceError, match=re.escape(event)):
+    place = f"rec/Train/3/1.bin: {event}"
+    is_mistake(spikex(capsys, *MANY), f"{place}; --sensor ROWSxCOLUMNS says how large it is")
+    with pytest.raises(sx.TraceError, match=re.escape(place)):
         load_samples("rec", (2, SIDE, SIDE), STEPS, split="train").spikes(0)
     succeed(capsys, *MANY, "--sensor", "12x12")

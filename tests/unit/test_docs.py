@@ -25,7 +25,7 @@ from spikex_sim.__main__ import main
 from spikex_sim.cli import show
 from spikex_sim.cli.app import command
 from spikex_sim.core.counts import LEVELS, TENSORS
-from spikex_sim.core.registry import SEAMS, plugin, plugin_names
+from spikex_sim.core.registry import SEAMS, built_in_names, plugin, plugin_names
 from spikex_sim.explore.sweeps.grid import points
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.explore.sweeps.study import load_study
@@ -213,7 +213,7 @@ def test_tables_of_configuration_keys_are_up_to_date() -> None:
     )
     common, *parts = section(page, "Keys").split("\n### ")
     machines = {part.split("\n")[0]: part for part in parts}
-    for name in plugin_names("accelerators"):
+    for name in built_in_names("accelerators"):
         lines = (common + machines.get(name, "")).splitlines()
         rows = {cells(line)[0]: cells(line)[1] for line in lines if line.startswith("| `")}
         keys = {key: default for key, _, default in describe_keys(options_of(name)())}
@@ -228,7 +228,7 @@ def test_presets_plugins_and_networks_are_named() -> None:
     extending = read("extending.md")
     for seam in SEAMS:
         row = next(line for line in extending.splitlines() if line.startswith(f"| `spikex_sim.{seam}`"))
-        assert set(plugin_names(seam)) <= set(re.findall(r"`([^`]+)`", row))
+        assert set(built_in_names(seam)) <= set(re.findall(r"`([^`]+)`", row))
     for network in network_names():
         assert f"`{network}`" in read("traces.md")
 
