@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spikex_sim.explore.comparison import Comparison, compare
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.explore.evaluation import Evaluation, evaluate
+    from spikex_sim.explore.explanation import Explanation, explain
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
     from spikex_sim.explore.tws_search import TwsSearch, search_tws
@@ -51,6 +52,7 @@ _HOMES = {
     "Dynamics": "sources.frameworks.dynamics",
     "EnergyTableError": "core.errors",
     "Evaluation": "explore.evaluation",
+    "Explanation": "explore.explanation",
     "FigureError": "core.errors",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
@@ -72,6 +74,7 @@ _HOMES = {
     "compare": "explore.comparison",
     "dynamic_timesteps": "explore.dynamic",
     "evaluate": "explore.evaluation",
+    "explain": "explore.explanation",
     "load_accelerator": "spec.load",
     "load_results": "run.saved",
     "load_trace": "trace.store",
@@ -94,6 +97,7 @@ __all__ = [
     "Dynamics",
     "EnergyTableError",
     "Evaluation",
+    "Explanation",
     "FigureError",
     "InternalError",
     "Layer",
@@ -115,6 +119,7 @@ __all__ = [
     "compare",
     "dynamic_timesteps",
     "evaluate",
+    "explain",
     "load_accelerator",
     "load_results",
     "load_trace",

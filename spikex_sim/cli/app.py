@@ -103,6 +103,10 @@ def run(
         str | None,
         typer.Option("--access-levels", help="Levels in --accesses; default: dram.", metavar="dram,glb"),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what bounds the layers, and try the keys that could help."),
+    ] = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
@@ -132,6 +136,13 @@ def run(
     files = result.save(out) if out is not None else []
     files += wanted.write(observed, result)
     show.show_run(result)
+    if explain:
+        from spikex_sim.cli.explanation import show_explanation
+        from spikex_sim.explore.explanation import explanation_of
+
+        with show.progress_bar("trying") as progress:
+            found = explanation_of(traces, result, progress=progress)
+        show_explanation(found)
     wrote(files)
 
 

@@ -16,6 +16,7 @@ from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
+from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
 
@@ -100,7 +101,8 @@ def show_run(result: RunResult) -> None:
     }
     say(
         f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
-        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
+        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine, "
+        f"{datapath_of(result)}\n"
     )
     tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
     put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
@@ -123,6 +125,24 @@ def show_run(result: RunResult) -> None:
                 f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
                 "the recorded ones were used[/]"
             )
+    warn(result)
+    say_float(result)
+
+
+def warn(result: RunResult, machine: str = "") -> None:
+    """Say what is fetched from DRAM again and again, and what would hold it."""
+    start = f"{machine}: " if machine else ""
+    for one in moved_again(result, "glb"):
+        say(f"[yellow]{escape(start + sentence(one))}[/]")
+
+
+def say_float(result: RunResult) -> None:
+    """Say that layers are in float32, and how they get int8 weights."""
+    if "float32" in datapath_of(result):
+        say(
+            "[yellow]float32: every weight takes 32 bits; spikex-sim trace convert TRACE --int8 --out FILE "
+            "makes int8 of it[/]"
+        )
 
 
 def _times_estimate(totals: Totals) -> str:

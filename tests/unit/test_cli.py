@@ -103,7 +103,7 @@ class TestRun:
     ) -> None:
         shown = succeed(capsys, "run", "t.npz", "--tws", 5, "--out", "out")
         result = sx.simulate("t.npz", tws=5)
-        assert shown.lines[0] == "small (T=20) on spikex: 8x8 PEs, 500 MHz, fast engine"
+        assert shown.lines[0] == "small (T=20) on spikex: 8x8 PEs, 500 MHz, fast engine, int8"
         rows = [line.split() for line in shown.lines]
         for layer in result.layers:
             start = [layer.name, layer.mode, "5", f"{layer.cycles:,}"]
@@ -126,7 +126,7 @@ class TestRun:
 
     def test_arrays_are_rows_by_columns(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run", "t.npz", "--set", "array.rows=4", "--set", "array.cols=6")
-        assert shown.lines[0] == "small (T=20) on spikex: 4x6 PEs, 500 MHz, fast engine"
+        assert shown.lines[0] == "small (T=20) on spikex: 4x6 PEs, 500 MHz, fast engine, int8"
 
     def test_without_a_trace_the_packaged_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run")
@@ -215,6 +215,7 @@ MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
+    ("run", "--explain"): ("run t.npz", "--explain"),
     ("run", "--tws"): ("run t.npz", "--tws 2"),
     ("run", "--set"): ("run t.npz", "--set array.rows=4 --set array.cols=2"),
     ("run", "--engine"): ("run t.npz", "--engine event"),

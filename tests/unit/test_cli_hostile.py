@@ -140,7 +140,7 @@ class TestTables:
     ) -> None:  # fmt: skip
         monkeypatch.chdir(tmp_path)
         shown = succeed(capsys, *line.split())
-        headings = ("nmnist-digit (T=30); ratios to nnn", "layer ", "accelerator ")
+        headings = ("nmnist-digit (T=30, int8); ratios to nnn", "layer ", "accelerator ")
         assert_tables_fit(shown, headings if "nnn" in line else ())
         assert "433,756" in shown.out or not line.startswith("compare")
 

@@ -178,7 +178,7 @@ def test_glossary_has_every_printed_column(
     np.savez(tmp_path / "events.npz", x=zero, y=zero, p=zero, t=zero, offsets=np.array([0, 1]))
     convert = ["trace", "convert", str(tmp_path / "events.npz"), "--samples", "all", "--timesteps", "2"]
     assert main([*convert, "--out", str(tmp_path / "traces")]) == 0
-    assert main(["run", path]) == 0
+    assert main(["run", path, "--explain"]) == 0
     assert main(["compare", path, "--arch", "spikex,spikex-lop"]) == 0
     assert main(["sweep", path, "--grid", "tws=4", "--out", str(tmp_path)]) == 0
     assert main(["dynamic", path]) == 0
@@ -241,6 +241,7 @@ def test_presets_plugins_and_networks_are_named() -> None:
     [
         "concepts.md",
         "configuration.md",
+        "explain.md",
         "extending.md",
         "figures.md",
         "studies.md",
