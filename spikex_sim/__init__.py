@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.explore.evaluation import Evaluation, evaluate
     from spikex_sim.explore.explanation import Explanation, explain
+    from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
     from spikex_sim.explore.tws_search import TwsSearch, search_tws
@@ -59,6 +60,7 @@ _HOMES = {
     "LayerResult": "run.results",
     "Neuron": "spec.workload",
     "OutputError": "core.errors",
+    "Quantization": "explore.quantization",
     "ResultsError": "core.errors",
     "RunResult": "run.results",
     "SavedResults": "run.saved",
@@ -80,6 +82,7 @@ _HOMES = {
     "load_trace": "trace.store",
     "load_traces": "trace.store",
     "pareto_front": "explore.sweeps.table",
+    "quantize": "explore.quantization",
     "record": "sources.frameworks.record",
     "save_trace": "trace.store",
     "search_tws": "explore.tws_search",
@@ -104,6 +107,7 @@ __all__ = [
     "LayerResult",
     "Neuron",
     "OutputError",
+    "Quantization",
     "ResultsError",
     "RunResult",
     "SavedResults",
@@ -125,6 +129,7 @@ __all__ = [
     "load_trace",
     "load_traces",
     "pareto_front",
+    "quantize",
     "record",
     "save_trace",
     "search_tws",

@@ -52,6 +52,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a trace, recordings, a network, an architecture and an energy table."""
     monkeypatch.chdir(tmp_path)
     sx.save_trace(TRACE, "t.npz")
+    neuron = {"threshold": 9.0, "leak": 0.875, "datapath": "float"}
+    layer = TRACE.layers[0].model_dump() | {"neuron": neuron}
+    weight = TRACE.weights[0].astype(np.float32)
+    sx.save_trace(sx.Trace.from_arrays([layer], TRACE.spikes(0), weights=[weight]), "f.npz")
     sx.save_trace(replace(TRACE, label=2), "l.npz")
     rng = np.random.default_rng(3)
     events = {key: rng.integers(0, 6, 300).astype(np.uint8) for key in "xy"}
@@ -308,6 +312,7 @@ EFFECTS = {
     ("trace convert", "--step-ms"): (CONVERT, "--step-ms 0.5"),
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
     ("trace convert", "--seed"): (CONVERT, "--seed 3"),
+    ("trace convert", "--int8"): (CONVERT, "trace convert f.npz --int8 --out o/x.npz"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
@@ -327,7 +332,10 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
-    *(("trace record", option) for option in ("--call", "--skip", "--nearest", "--closed-loop", "--out")),
+    *(
+        ("trace record", option)
+        for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
+    ),
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
