@@ -45,7 +45,7 @@ def show_comparison(found: Comparison) -> None:
             name = escape(result.arch.name)
             show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
     for result in results:
-        show.warn(result, result.arch.name)
+        show.warn(result, short(result.arch.name))
     show.say_float(first)
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.explore.explanation import Explanation, Trial
@@ -17,10 +15,10 @@ def show_explanation(found: Explanation) -> None:
     show.put(_busy_table(found.result))
     for one in found.again:
         if one.held.level == "lbuf":
-            show.say(escape(sentence(one)))
-    show.say("\n[bold]Tried: change of cycles, energy, EDP[/]")
+            show.note(sentence(one))
+    show.note("\nTried: change of cycles, energy, EDP", "bold")
     for trial in found.trials:
-        show.say(escape(_trial_line(trial, found.result)))
+        show.note(_trial_line(trial, found.result), "")
 
 
 def _busy_table(result: RunResult) -> Sheet:

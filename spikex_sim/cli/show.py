@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
 from spikex_sim.core.progress import Progress, silent
@@ -87,6 +88,11 @@ def say(text: str) -> None:
     console.print(text, soft_wrap=True)
 
 
+def note(text: str, style: str = "yellow") -> None:
+    """Print a sentence, wrapped between its words."""
+    console.print(Text(text, style=style))
+
+
 def count(number: int) -> str:
     """Write a count in full up to a million, in millions beyond."""
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
@@ -133,15 +139,15 @@ def warn(result: RunResult, machine: str = "") -> None:
     """Say what is fetched from DRAM again and again, and what would hold it."""
     start = f"{machine}: " if machine else ""
     for one in moved_again(result, "glb"):
-        say(f"[yellow]{escape(start + sentence(one))}[/]")
+        note(start + sentence(one))
 
 
 def say_float(result: RunResult) -> None:
     """Say that layers are in float32, and how they get int8 weights."""
     if "float32" in datapath_of(result):
-        say(
-            "[yellow]float32: every weight takes 32 bits; spikex-sim trace convert TRACE --int8 --out FILE "
-            "makes int8 of it[/]"
+        note(
+            "float32: every weight takes 32 bits; spikex-sim trace convert TRACE --int8 --out FILE makes "
+            "int8 of it"
         )
 
 

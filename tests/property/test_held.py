@@ -126,6 +126,7 @@ def recounted(timed: TimedLayer) -> Iterator[tuple[str, int]]:
     yield "array", int(program.array_cycles.sum())
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("machine", MACHINES)
 @examples(40)
 @given(data=st.data())

@@ -99,7 +99,8 @@ def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
 
 LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3",
          "compare {} --arch spikex,ptb,sata,systolic-os,systolic-ws,systolic-is,ann",
-         "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o"]  # fmt: skip
+         "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o",
+         "run {} --explain --arch systolic-os"]  # fmt: skip
 
 
 class TestTables:
