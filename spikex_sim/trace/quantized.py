@@ -35,6 +35,10 @@ class QuantizedLayer:
         Of the layer.
     step : float
         What one weight step is: float weights are whole multiples of it, but for rounding.
+    threshold : int
+        Firing threshold in weight steps.
+    threshold_before : float
+        What it was.
     leak, leak_before : float
         Factor by which potentials leak, ``1 - 2 ** -leak_shift``, and what it was.
     """
@@ -73,7 +77,7 @@ def quantized(trace: Trace) -> tuple[Trace, tuple[QuantizedLayer, ...]]:
             biases[one.index] = np.clip(steps, -LARGEST_BIAS, LARGEST_BIAS).astype(np.int32)
     made = replace(
         trace, layers=tuple(layers), weights=weights, biases=biases, file_sha256="",
-        name=f"{trace.name}-int8", source=f"{trace.source}; float layers quantized to int8",
+        name=f"{trace.name[:195]}-int8", source=f"{trace.source[:1900]}; float layers quantized to int8",
     )  # fmt: skip
     return made, tuple(one for one, _ in found)
 

@@ -149,7 +149,7 @@ def test_busy_cycles_are_those_of_the_steps(machine: str, data: st.DataObject) -
     )
 
 
-def test_a_workload_is_drawn_that_misses() -> None:
+def test_a_layer_made_by_hand() -> None:
     """The bits of a layer made by hand: 6x6 taps, 16 channels, 8 rows, float32; half a share is 16,588 B."""
     neuron = {"threshold": 1.0, "leak": 0.9, "datapath": "float"}
     layer = {"name": "c", "kind": "conv", "in_channels": 16, "out_channels": 32, "kernel": 6, "stride": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from itertools import pairwise
 from math import floor
 from pathlib import Path
@@ -177,6 +178,12 @@ class TestRefusals:
     def test_no_weights(self) -> None:
         with pytest.raises(sx.TraceError, match="layer fc1 has no weights to quantize"):
             sx.quantize(sx.Trace.from_arrays(described()[:1], np.ones((12, 4), bool)))
+
+
+def test_long_names_and_sources_can_be_saved(tmp_path: Path) -> None:
+    made, _ = quantized(replace(drawn(), name="n" * 200, source="s" * 2000, file_sha256=""))
+    sx.save_trace(made, tmp_path / "t.npz")
+    assert sx.load_trace(tmp_path / "t.npz").name.endswith("n-int8")
 
 
 class TestCommands:
