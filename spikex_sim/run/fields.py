@@ -275,7 +275,8 @@ FIELDS = (
     Field("held", "any", "bits", "what buffers hold between uses, or would hold if it fitted: `level`, "
           "`tensor`, `need_bits` at a time for nothing to be moved in twice, `room_bits` of its share (of "
           "one half), `once_bits` of the whole layer, `moved_bits` that are moved in, "
-          "`growth_bits` that larger tiles may need on top", places=(LAYERS,)),
+          "`growth_bits` that larger tiles may need on top; empty with `mapping.tile: layer`",
+          places=(LAYERS,)),
     Field("layer", "text", "", "name of the layer", places=ACCESS),
     Field("level", "text", "", "`dram`, `glb`, `lbuf` or `rf`", places=ACCESS),
     Field("tensor", "text", "", "`ifmap`, `filter`, `ofmap`, `psum` or `tag`", places=ACCESS),

@@ -70,24 +70,25 @@ def _held(
     arch: Accelerator,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if arch.mapping.tile == "layer":
+        return ()
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
     layer = schedule.geometry.taps * schedule.out_channels * widths.weight
     state = {"potentials": needs.potentials, "psums": needs.psums}
     beyond = sum(bits for name, bits in state.items() if getattr(residency, name) in ("glb", "dram"))
     moved = {way: program.total(way, "psum") for way in ("fetch", "load")}
     filters, ifmap = needs.group_filter, needs.layer_ifmap
-    in_glb = (
+    found = [
         Held("glb", "filter", filters, glb.half_bits("filter"), layer, program.total("fetch", "filter")),
         Held("glb", "ifmap", ifmap, glb.half_bits("ifmap"), ifmap, program.total("fetch", "ifmap")),
         Held("glb", "psum", beyond, glb.part_bits("psum"), 0, moved["fetch"]),
-    )
-    if not lbuf.bytes:
-        return in_glb
-    psums = Held("lbuf", "psum", sum(state.values()), lbuf.part_bits("psum"), 0, moved["load"])
-    if residency.glb_filter != "group":
-        return (*in_glb, psums)
-    loaded = program.total("load", "filter")
-    return (*in_glb, psums, Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer, loaded))
+    ]
+    if lbuf.bytes:
+        found.append(Held("lbuf", "psum", sum(state.values()), lbuf.part_bits("psum"), 0, moved["load"]))
+    if lbuf.bytes and residency.glb_filter == "group":
+        loaded = program.total("load", "filter")
+        found.append(Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer, loaded))
+    return tuple(one for one in found if one.need_bits)
 
 
 @dataclass(frozen=True)

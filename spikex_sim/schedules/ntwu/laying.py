@@ -94,6 +94,8 @@ def _held(
     arch: NtwuOptions,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if schedule.shape.fits_all:
+        return ()
     glb, lbuf, groups = arch.memory.glb, arch.memory.lbuf, schedule.groups
     filters = blocks.filters_in_all * channel_filter_bits
     layer_filters = filters // groups.sizes[0] * groups.out_channels

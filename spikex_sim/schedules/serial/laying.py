@@ -86,6 +86,8 @@ def _held(
     arch: Accelerator,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if arch.mapping.tile == "layer":
+        return ()
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
     channel = schedule.geometry.taps * widths.weight
     group, layer = channel * max(schedule.groups), channel * sum(schedule.groups)
