@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from spikex_sim.explore.comparison import Comparison, compare
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.explore.evaluation import Evaluation, evaluate
+    from spikex_sim.explore.explanation import Explanation, explain
+    from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
     from spikex_sim.explore.tws_search import TwsSearch, search_tws
@@ -51,12 +53,14 @@ _HOMES = {
     "Dynamics": "sources.frameworks.dynamics",
     "EnergyTableError": "core.errors",
     "Evaluation": "explore.evaluation",
+    "Explanation": "explore.explanation",
     "FigureError": "core.errors",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
     "LayerResult": "run.results",
     "Neuron": "spec.workload",
     "OutputError": "core.errors",
+    "Quantization": "explore.quantization",
     "ResultsError": "core.errors",
     "RunResult": "run.results",
     "SavedResults": "run.saved",
@@ -72,11 +76,13 @@ _HOMES = {
     "compare": "explore.comparison",
     "dynamic_timesteps": "explore.dynamic",
     "evaluate": "explore.evaluation",
+    "explain": "explore.explanation",
     "load_accelerator": "spec.load",
     "load_results": "run.saved",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
     "pareto_front": "explore.sweeps.table",
+    "quantize": "explore.quantization",
     "record": "sources.frameworks.record",
     "save_trace": "trace.store",
     "search_tws": "explore.tws_search",
@@ -94,12 +100,14 @@ __all__ = [
     "Dynamics",
     "EnergyTableError",
     "Evaluation",
+    "Explanation",
     "FigureError",
     "InternalError",
     "Layer",
     "LayerResult",
     "Neuron",
     "OutputError",
+    "Quantization",
     "ResultsError",
     "RunResult",
     "SavedResults",
@@ -115,11 +123,13 @@ __all__ = [
     "compare",
     "dynamic_timesteps",
     "evaluate",
+    "explain",
     "load_accelerator",
     "load_results",
     "load_trace",
     "load_traces",
     "pareto_front",
+    "quantize",
     "record",
     "save_trace",
     "search_tws",

@@ -124,6 +124,10 @@ def run(
     sort: Sort = None,
     top: Top = None,
     fields: Fields = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say what bounds the layers, and try the keys that could help."),
+    ] = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
@@ -160,6 +164,13 @@ def run(
         show_layers(result, choice)
     else:
         show.show_run(result)
+    if explain:
+        from spikex_sim.cli.explanation import show_explanation
+        from spikex_sim.explore.explanation import explanation_of
+
+        with show.progress_bar("trying") as progress:
+            found = explanation_of(traces, result, progress=progress)
+        show_explanation(found)
     wrote(files)
 
 

@@ -13,6 +13,7 @@ from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.sweeps.table import measures
+from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 
 Costs = LayerResult | Totals
@@ -29,7 +30,8 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
     results, refused, first = found.results, found.refused, found.baseline
     first_ran = found.outcomes[0][1] is first
     show.say(
-        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}); "
+        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}, "
+        f"{datapath_of(first)}); "
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
     if choice:
@@ -44,6 +46,9 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
         if table != usual:
             name = escape(result.arch.name)
             show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
+    for result in results:
+        show.warn(result, short(result.arch.name))
+    show.say_float(first)
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
     show.say(_verdict(results))

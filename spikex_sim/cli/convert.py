@@ -19,6 +19,7 @@ from spikex_sim.cli.making import (
     save_attached,
 )
 from spikex_sim.cli.options import echo, writable_file
+from spikex_sim.cli.quantization import quantize_into
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.units import sides
 
@@ -82,7 +83,7 @@ def convert(
     recordings_path: Annotated[
         Path,
         typer.Argument(
-            help="Recordings (.npz, .bin, .aedat, .aedat4), a folder of them, or recorded layers (.npz)."
+            help="Recordings (.npz, .bin, .aedat, .aedat4), a folder of them, recorded layers, or a trace."
         ),
     ],
     out: Annotated[
@@ -143,6 +144,9 @@ def convert(
         bool,
         typer.Option("--at-most-once", help="Keep each neuron's first spike alone; recorded layers only."),
     ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Put a trace's float layers on the integer datapath; traces only.")
+    ] = False,
 ) -> None:
     """Turn recordings of an event camera into traces; every event is accounted for.
 
@@ -156,6 +160,9 @@ def convert(
     Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
     weights; --network is then needed and says what the layers are.
 
+    With --int8 a trace with float layers (.npz, .h5) gets int8 weights; how far its spikes and
+    predictions are off is said layer by layer.
+
     Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out mine
     """
     from spikex_sim.sources.events.binning import Binning
@@ -163,6 +170,16 @@ def convert(
     from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_trace
 
+    if int8:
+        for_recordings = {
+            "--sample": sample, "--samples": samples, "--split": split, "--limit": limit,
+            "--network": network, "--like": like, "--weights": weights, "--sensor": sensor,
+            "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
+            "--activity": activity, "--seed": seed, "--at-most-once": at_most_once or None,
+        }  # fmt: skip
+        _refuse(for_recordings, "is for recordings; --int8 takes a trace as it is")
+        quantize_into(load_trace(recordings_path), out)
+        return
     folder = _is_folder(recordings_path)
     _refuse_together((like, "--like"), (network, "--network"))
     _refuse_together((weights, "--weights"), (network, "--network"))

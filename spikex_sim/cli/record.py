@@ -10,6 +10,7 @@ import typer
 
 from spikex_sim.cli.making import OutFile, save
 from spikex_sim.cli.options import split_names, writable_file
+from spikex_sim.cli.quantization import quantize_into
 from spikex_sim.core.errors import ConfigError
 
 
@@ -31,6 +32,9 @@ def record(
     ] = False,
     closed_loop: Annotated[
         bool, typer.Option("--closed-loop", help="Keep the first layer's input alone.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Put float layers on the integer datapath: int8 weights.")
     ] = False,
 ) -> None:
     """Run a PyTorch network on spikes and record it. THIS RUNS THE CODE YOU NAME.
@@ -58,7 +62,10 @@ def record(
             trace = record_model(**arguments, progress=progress)
         except TypeError as exc:
             raise ConfigError(f"returned what spikex_sim.record does not take: {exc}", where=target) from exc
-    save(trace, out)
+    if int8:
+        quantize_into(trace, out)
+    else:
+        save(trace, out)
 
 
 def nir(

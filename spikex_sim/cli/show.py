@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from spikex_sim.cli.choose import Choice, cell
 from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
@@ -21,6 +22,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
+from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
 
@@ -103,6 +105,11 @@ def say(text: str) -> None:
     console.print(harmless(text), soft_wrap=True)
 
 
+def note(text: str, style: str = "yellow") -> None:
+    """Print a sentence, wrapped between its words."""
+    console.print(Text(text, style=style))
+
+
 def count(number: int) -> str:
     """Write a count in full up to a million, in millions beyond."""
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
@@ -117,7 +124,8 @@ def show_run(result: RunResult) -> None:
     }
     say(
         f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
-        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine\n"
+        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine, "
+        f"{datapath_of(result)}\n"
     )
     tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
     put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
@@ -140,6 +148,24 @@ def show_run(result: RunResult) -> None:
                 f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
                 "the recorded ones were used[/]"
             )
+    warn(result)
+    say_float(result)
+
+
+def warn(result: RunResult, machine: str = "") -> None:
+    """Say what is fetched from DRAM again and again, and what would hold it."""
+    start = f"{machine}: " if machine else ""
+    for one in moved_again(result, "glb"):
+        note(start + sentence(one))
+
+
+def say_float(result: RunResult) -> None:
+    """Say that layers are in float32, and how they get int8 weights."""
+    if "float32" in datapath_of(result):
+        note(
+            "float32: every weight takes 32 bits; spikex-sim trace convert TRACE --int8 --out FILE makes "
+            "int8 of it"
+        )
 
 
 def _times_estimate(totals: Totals) -> str:

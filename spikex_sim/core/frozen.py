@@ -76,7 +76,9 @@ def frozen_array(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def plain(value: Any) -> Any:
-    """Mappings as dicts and sequences as lists, however deep: what JSON has."""
+    """Mappings and named tuples as dicts and sequences as lists, however deep: what JSON has."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

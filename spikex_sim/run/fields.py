@@ -150,6 +150,8 @@ FIELDS = (
     Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),
     Field("mode", "text", "", "`temporal` or `spatial`; null for PTB and pooling", places=LAYER,
           optional=True),
+    Field("datapath", "text", "", "`int` (int8 weights) or `float` (float32); null for pooling",
+          places=(LAYERS,), optional=True),
     Field("cycles", "count", "cycles", "duration; layers run one after the other",
           "`compute_cycles` + stalls"),
     Field("compute_cycles", "count", "cycles", "array busy: integration, update, skew", "Σ over tiles"),
@@ -158,6 +160,15 @@ FIELDS = (
         "glb": "waits for a load from the GLB",
         "lbuf": "steps held up by the LBUF's array-side ports",
         "drain": "waits for outputs to leave, also at the layer's end",
+    }),
+    Field("busy", "count", "cycles", "cycles that a resource needs by itself, at its own width",
+          places=JSON, parts={
+        "array": "the PE array: `compute_cycles`",
+        "dram": "the DRAM channel, fetches and writes",
+        "glb_dram": "the GLB's port to DRAM, for the same bits",
+        "glb_array": "the GLB's port to the LBUF; to the array where there is no LBUF",
+        "lbuf_glb": "the LBUF's port to the GLB, for the same bits",
+        "lbuf_array": "the LBUF's ports to the array; reads and writes at once count once",
     }),
     Field("batches", "count", "", "batches issued, over all row groups"),
     Field("ntwus", "count", "", "NTWUs active by their tag, one per neuron and window; PTB issues more",
@@ -265,6 +276,11 @@ FIELDS = (
         "lbuf_filter": "weights into the LBUF `per group` or `per step`",
         "lbuf_ifmap": "spikes into the LBUF, always `per step`",
     }),
+    Field("held", "any", "bits", "what buffers hold between uses, or would hold if it fitted: `level`, "
+          "`tensor`, `need_bits` at a time for nothing to be moved in twice, `room_bits` of its share (of "
+          "one half), `once_bits` of the whole layer, `moved_bits` that are moved in, "
+          "`growth_bits` that larger tiles may need on top; empty with `mapping.tile: layer`",
+          places=(LAYERS,)),
     Field("layer", "text", "", "name of the layer", places=ACCESS),
     Field("level", "text", "", "`dram`, `glb`, `lbuf` or `rf`", places=ACCESS),
     Field("tensor", "text", "", "`ifmap`, `filter`, `ofmap`, `psum` or `tag`", places=ACCESS),

@@ -23,8 +23,10 @@ from spikex_sim.run.tally import sum_if_known, sum_of
 from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, check_layer, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.held import merged
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
+from spikex_sim.timing.busy import busy_of, idle
 from spikex_sim.timing.durations import durations_of, undisturbed
 from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
 from spikex_sim.trace.fold import maxpool_packed
@@ -239,8 +241,10 @@ class LayerRunner:
             energy=cost.energy,
             estimate_pj=self._estimate(layer, cost, flow.trace.timesteps),
             steps=len(cost.layout.program),
+            busy=busy_of(cost.layout.program, self.arch, waits=cost.layout.waits),
+            held=cost.layout.held,
             mapping=cost.layout.mapping,
-            **self._common(flow, values),
+            **self._common(flow, layer, values),
         )
 
     def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
@@ -300,13 +304,16 @@ class LayerRunner:
             energy=self.energies.energy(Counts(), 0),
             estimate_pj=0.0,
             steps=0,
+            busy=idle(),
+            held=(),
             mapping={},
-            **self._common(flow, values),
+            **self._common(flow, layer, values),
         )
 
-    def _common(self, flow: Flow, values: Signal | None) -> dict[str, Any]:
+    def _common(self, flow: Flow, layer: Layer, values: Signal | None) -> dict[str, Any]:
         outputs = flow.computed
         return {
+            "datapath": None if layer.is_pool or layer.neuron is None else layer.neuron.datapath,
             "input_spikes": None if self.is_ann else _spike_count(values),
             "output_spikes": None if self.is_ann else _spike_count(outputs),
             "output_sha256": _sha256([outputs]),
@@ -365,6 +372,7 @@ def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> Laye
         first,
         mode=common([run.mode for run in runs]),
         **sum_of(runs),
+        held=merged(run.held for run in runs),
         mapping={key: common([run.mapping[key] for run in runs]) for key in first.mapping},
         input_spikes=total("input_spikes"),
         output_spikes=total("output_spikes"),

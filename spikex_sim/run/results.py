@@ -21,6 +21,7 @@ from spikex_sim.core.units import joules
 from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, TOTALS, cells_of, entry
 from spikex_sim.run.tally import Costs, sum_if_known, sum_of
+from spikex_sim.schedules.held import Held
 from spikex_sim.spec.arch import Accelerator
 
 SCHEMA = 2
@@ -39,6 +40,10 @@ class LayerResult(Costs):
         Window size, time points; None for pooling.
     mode : str or None
         ``temporal`` or ``spatial``; None where the accelerator has none or the samples differ.
+    datapath : {"int", "float"} or None
+        Of its neurons; None for pooling.
+    held : tuple of Held
+        What buffers hold between uses, or would hold if it fitted.
     mapping : mapping
         Loop order, tile sizes and residency.
     input_spikes : int or None
@@ -55,6 +60,8 @@ class LayerResult(Costs):
     kind: str
     tws: int | None
     mode: str | None
+    datapath: str | None
+    held: tuple[Held, ...]
     mapping: Mapping[str, Any]
     input_spikes: int | None
     output_spikes: int | None

@@ -35,6 +35,8 @@ class Costs:
         PEs of the array.
     clock_hz : float
         Clock frequency.
+    busy : mapping of str to int
+        Cycles that each resource needs by itself, :data:`spikex_sim.timing.busy.RESOURCES`.
     estimate_pj : float or None
         Energy by the estimate that papers print, FLOPs x time points x (1 - sparsity) x E_AC (Bhattacharjee
         et al., "Are SNNs truly energy-efficient?", Table II); None where the input spikes are not known.
@@ -54,6 +56,7 @@ class Costs:
     steps: int
     pes: int
     clock_hz: float
+    busy: Mapping[str, int]
     estimate_pj: float | None
 
     def __post_init__(self) -> None:
@@ -183,6 +186,7 @@ def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
         "steps": sum(part.steps for part in parts),
         "pes": parts[0].pes,
         "clock_hz": parts[0].clock_hz,
+        "busy": FrozenMap({name: sum(part.busy[name] for part in parts) for name in parts[0].busy}),
         "estimate_pj": sum_if_known(part.estimate_pj for part in parts),
     }
 

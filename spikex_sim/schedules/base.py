@@ -6,9 +6,7 @@ A kind of schedule is a class of its own in a room of its own; nothing about it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from math import ceil
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +16,7 @@ from spikex_sim.core.counts import Accesses, Operations
 from spikex_sim.core.errors import ConfigError, ScheduleError
 from spikex_sim.core.geometry import Geometry, geometry_of
 from spikex_sim.core.jit import kernel
+from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.steps import Program
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer, Neuron
@@ -172,6 +171,8 @@ class Layout:
         Whether the outputs stay in the GLB for the next layer.
     waits : bool
         Whether the array waits for memory.
+    held : tuple of Held
+        What buffers hold between uses, or would hold if it fitted.
     """
 
     program: Program
@@ -182,6 +183,7 @@ class Layout:
     mapping: dict[str, Any]
     output_kept: bool = False
     waits: bool = True
+    held: tuple[Held, ...] = ()
 
     @property
     def compute_cycles(self) -> int:
@@ -306,14 +308,13 @@ def too_small(level: Literal["glb", "lbuf"] | str, tensor: str, arch: Accelerato
             where=arch.name,
             field=f"memory.glb.separate.{name}",
         )
-    share = getattr(buffer.partition, tensor)
-    if share == 0:
+    least = buffer.least_bytes(tensor, need_bits)
+    if least is None:
         return ConfigError(
             f"is 0, but {what} need {need_bits} bits there; give it a share",
             where=arch.name,
             field=f"memory.{level}.partition.{tensor}",
         )
-    least = ceil(need_bits * (1 if tensor == "psum" else 2) / (8 * Fraction(str(share))))
     return ConfigError(
         f"{buffer.bytes} B is too small: {what} need {need_bits} bits in the {tensor} part; "
         f"the smallest that works is {least} B",

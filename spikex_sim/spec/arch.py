@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -101,6 +102,11 @@ class _Buffer(_Spec):
     def half_bits(self, tensor: str) -> int:
         """Bits of one half of a double-buffered part, rounded down (Section 5)."""
         return half_bits(self.bytes, getattr(self.partition, tensor))
+
+    def least_bytes(self, tensor: str, need_bits: int) -> int | None:
+        """Smallest capacity whose part holds so many bits; None of a part with no share."""
+        share = Fraction(str(getattr(self.partition, tensor)))
+        return ceil(need_bits * halves(tensor) / (8 * share)) if share else None
 
 
 class Glb(_Buffer):
@@ -293,6 +299,11 @@ class ZeroGating(_Spec):
     def gates_zeros(self, *, by_nature: bool) -> bool:
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating
+
+
+def halves(tensor: str) -> int:
+    """Parts of a share of which one holds what is in use: 2 where it is double-buffered."""
+    return 1 if tensor == "psum" else 2
 
 
 @lru_cache(maxsize=1024)

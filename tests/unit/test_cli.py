@@ -52,6 +52,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a trace, recordings, a network, an architecture and an energy table."""
     monkeypatch.chdir(tmp_path)
     sx.save_trace(TRACE, "t.npz")
+    neuron = {"threshold": 9.0, "leak": 0.875, "datapath": "float"}
+    layer = TRACE.layers[0].model_dump() | {"neuron": neuron}
+    weight = TRACE.weights[0].astype(np.float32)
+    sx.save_trace(sx.Trace.from_arrays([layer], TRACE.spikes(0), weights=[weight]), "f.npz")
     sx.save_trace(replace(TRACE, label=2), "l.npz")
     rng = np.random.default_rng(3)
     events = {key: rng.integers(0, 6, 300).astype(np.uint8) for key in "xy"}
@@ -103,7 +107,7 @@ class TestRun:
     ) -> None:
         shown = succeed(capsys, "run", "t.npz", "--tws", 5, "--out", "out")
         result = sx.simulate("t.npz", tws=5)
-        assert shown.lines[0] == "small (T=20) on spikex: 8x8 PEs, 500 MHz, fast engine"
+        assert shown.lines[0] == "small (T=20) on spikex: 8x8 PEs, 500 MHz, fast engine, int8"
         rows = [line.split() for line in shown.lines]
         for layer in result.layers:
             start = [layer.name, layer.mode, "5", f"{layer.cycles:,}"]
@@ -126,7 +130,7 @@ class TestRun:
 
     def test_arrays_are_rows_by_columns(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run", "t.npz", "--set", "array.rows=4", "--set", "array.cols=6")
-        assert shown.lines[0] == "small (T=20) on spikex: 4x6 PEs, 500 MHz, fast engine"
+        assert shown.lines[0] == "small (T=20) on spikex: 4x6 PEs, 500 MHz, fast engine, int8"
 
     def test_without_a_trace_the_packaged_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "run")
@@ -215,6 +219,7 @@ MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
+    ("run", "--explain"): ("run t.npz", "--explain"),
     ("run", "--tws"): ("run t.npz", "--tws 2"),
     ("run", "--set"): ("run t.npz", "--set array.rows=4 --set array.cols=2"),
     ("run", "--engine"): ("run t.npz", "--engine event"),
@@ -316,6 +321,7 @@ EFFECTS = {
     ("trace convert", "--step-ms"): (CONVERT, "--step-ms 0.5"),
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
     ("trace convert", "--seed"): (CONVERT, "--seed 3"),
+    ("trace convert", "--int8"): (CONVERT, "trace convert f.npz --int8 --out o/x.npz"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
@@ -335,7 +341,10 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
-    *(("trace record", option) for option in ("--call", "--skip", "--nearest", "--closed-loop", "--out")),
+    *(
+        ("trace record", option)
+        for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
+    ),
     ("sweep", "--jobs"),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),

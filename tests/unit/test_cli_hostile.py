@@ -99,7 +99,8 @@ def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
 
 LINES = ["run {}", "compare {} --arch spikex,ptb --tws 3", "trace show {} --tws 3",
          "compare {} --arch spikex,ptb,sata,systolic-os,systolic-ws,systolic-is,ann",
-         "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o"]  # fmt: skip
+         "sweep {} --grid tws=2,3 --grid array.rows=4,8 --arch spikex,ptb-stsap --out o",
+         "run {} --explain --arch systolic-os"]  # fmt: skip
 
 
 class TestTables:
@@ -140,7 +141,7 @@ class TestTables:
     ) -> None:  # fmt: skip
         monkeypatch.chdir(tmp_path)
         shown = succeed(capsys, *line.split())
-        headings = ("nmnist-digit (T=30); ratios to nnn", "layer ", "accelerator ")
+        headings = ("nmnist-digit (T=30, int8); ratios to nnn", "layer ", "accelerator ")
         assert_tables_fit(shown, headings if "nnn" in line else ())
         assert "433,756" in shown.out or not line.startswith("compare")
 

@@ -38,7 +38,7 @@ class TestAll:
     def test_ratios_are_to_the_first(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "compare", "t.npz", "--arch", "ptb, spikex", "--tws", 3, "--out", "out")
         ptb, other = (sx.simulate("t.npz", arch, tws=3).totals for arch in ("ptb", "spikex"))
-        assert shown.lines[0] == "small (T=13); ratios to ptb"
+        assert shown.lines[0] == "small (T=13, int8); ratios to ptb"
         total = [f"{ptb.cycles:,}", f"{other.cycles:,}", f"{other.cycles / ptb.cycles:.3f}"]
         assert table(shown.lines, "Cycles")["total"] == total
         assert table(shown.lines, "Totals")["spikex"][-1] == f"{other.edp_js / ptb.edp_js:.3f}"
@@ -117,7 +117,7 @@ class TestRefused:
         shown = succeed(capsys, *line)
         (reason,) = (text for text in shown.lines if text.startswith(self.REASON))
         assert "spike more than once" in reason
-        assert shown.lines[0] == "small (T=13); ratios to spikex"
+        assert shown.lines[0] == "small (T=13, int8); ratios to spikex"
         assert "output spikes of all layers: identical for all accelerators" in shown.lines
         for title in ("Totals", "Energy by component", "Estimate: FLOPs x T x rate x E_AC"):
             rows = table(shown.lines, title)
@@ -127,7 +127,7 @@ class TestRefused:
 
     def test_the_first(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "compare", "t.npz", "--arch", "spinalflow,ptb,spikex")
-        assert shown.lines[0] == "small (T=13); ratios to ptb, the first that can take this trace"
+        assert shown.lines[0] == "small (T=13, int8); ratios to ptb, the first that can take this trace"
         assert table(shown.lines, "Totals")["ptb"][-1] == "1.000"
 
     def test_all(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

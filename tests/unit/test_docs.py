@@ -178,7 +178,12 @@ def test_glossary_has_every_printed_column(
     np.savez(tmp_path / "events.npz", x=zero, y=zero, p=zero, t=zero, offsets=np.array([0, 1]))
     convert = ["trace", "convert", str(tmp_path / "events.npz"), "--samples", "all", "--timesteps", "2"]
     assert main([*convert, "--out", str(tmp_path / "traces")]) == 0
-    assert main(["run", path]) == 0
+    assert main(["run", path, "--explain"]) == 0
+    neuron = {"threshold": 1.0, "leak": 0.5, "datapath": "float"}
+    fc = {"name": "fc", "kind": "linear", "in_channels": 2, "out_channels": 2, "neuron": neuron}
+    wide = Trace.from_arrays([fc], np.ones((2, 4), bool), weights=[np.ones((2, 2), np.float32)])
+    save_trace(wide, tmp_path / "wide.npz")
+    assert main(["trace", "convert", str(tmp_path / "wide.npz"), "--int8", "--out", f"{tmp_path}/8.npz"]) == 0
     assert main(["compare", path, "--arch", "spikex,spikex-lop"]) == 0
     assert main(["sweep", path, "--grid", "tws=4", "--out", str(tmp_path)]) == 0
     assert main(["dynamic", path]) == 0
@@ -241,6 +246,7 @@ def test_presets_plugins_and_networks_are_named() -> None:
     [
         "concepts.md",
         "configuration.md",
+        "explain.md",
         "extending.md",
         "figures.md",
         "studies.md",

@@ -5,13 +5,17 @@ import dataclasses
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.costs import table as table_module
 from spikex_sim.costs.rows import OPERATION_COLUMNS, SRAM_COLUMNS, OperationRow, SramRow
 from spikex_sim.costs.table import EnergyTable
+from spikex_sim.data import default_trace_path
+from spikex_sim.run.simulate import simulate
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "energy"
 
@@ -310,6 +314,20 @@ def test_a_table_can_come_from_a_folder(tmp_path):
     assert dataclasses.asdict(table.rows()[0])["capacity_bytes"] == 1024
     assert table.dram_pj_per_bit("LPDDR4") == 0.5
     assert table.logic("add", 8).provenance == "add x 8 bit: made up; by hand"
+
+
+def test_cycles_alone_of_a_memory_that_no_row_is_for(tmp_path):
+    """A refusal says that a row of 0 pJ would do; then it does, and the source says so."""
+    with pytest.raises(EnergyTableError, match="a row of your own, of 0 pJ where cycles alone are wanted"):
+        simulate(default_trace_path(), overrides={"memory.glb.bytes": 4 << 20})
+    for file in Path(table_module.__file__).with_name("tables").glob("*.csv"):
+        shutil.copy(file, tmp_path)
+    with (tmp_path / "sram.csv").open("a", encoding="utf-8") as file:
+        file.write("sram,hp,32,4194304,64,350,0,0,0,0,0,pJ per access,not known,cycles alone\n")
+    keys = {"memory.glb.bytes": 4 << 20, "energy.table": str(tmp_path)}
+    result = simulate(default_trace_path(), overrides=keys)
+    assert result.totals.energy_pj_by["glb"] == 0 and result.totals.cycles > 0
+    assert "not known; cycles alone" in result.energy_model.provenance["glb"]
 
 
 def test_a_table_is_read_once_until_it_changes(tmp_path):

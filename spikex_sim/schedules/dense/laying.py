@@ -22,6 +22,7 @@ from spikex_sim.schedules.dense.residency import (
     chunk_length,
     needs_of,
 )
+from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.steps import Column, PerStep, Program, Steps, check_number
 from spikex_sim.spec.arch import Accelerator
 
@@ -60,7 +61,34 @@ def lay_out(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Layou
         additions=additions,
         mapping=_describe(schedule, residency, chunk),
         waits=schedule.waits,
+        held=_held(schedule, needs, residency, widths, program, arch),
     )
+
+
+def _held(
+    schedule: DenseSchedule, needs: Needs, residency: DenseResidency, widths: Widths, program: Program,
+    arch: Accelerator,
+) -> tuple[Held, ...]:  # fmt: skip
+    """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if arch.mapping.tile == "layer":
+        return ()
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    layer = schedule.geometry.taps * schedule.out_channels * widths.weight
+    state = {"potentials": needs.potentials, "psums": needs.psums}
+    beyond = sum(bits for name, bits in state.items() if getattr(residency, name) in ("glb", "dram"))
+    moved = {way: program.total(way, "psum") for way in ("fetch", "load")}
+    filters, ifmap = needs.group_filter, needs.layer_ifmap
+    found = [
+        Held("glb", "filter", filters, glb.half_bits("filter"), layer, program.total("fetch", "filter")),
+        Held("glb", "ifmap", ifmap, glb.half_bits("ifmap"), ifmap, program.total("fetch", "ifmap")),
+        Held("glb", "psum", beyond, glb.part_bits("psum"), 0, moved["fetch"]),
+    ]
+    if lbuf.bytes:
+        found.append(Held("lbuf", "psum", sum(state.values()), lbuf.part_bits("psum"), 0, moved["load"]))
+    if lbuf.bytes and residency.glb_filter == "group":
+        loaded = program.total("load", "filter")
+        found.append(Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer, loaded))
+    return tuple(one for one in found if one.need_bits)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.counts import AccessLog, Operations
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import Handover, Layout, Widths, too_small
+from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.ntwu.chunks import (
     BATCH,
     FILTER_TAPS,
@@ -84,7 +85,31 @@ def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover:
         additions=schedule.groups.out_channels * int(schedule.surveyed.spikes.sum()),
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
+        held=_held(schedule, blocks, channel_filter_bits, residency, program, arch),
     )
+
+
+def _held(
+    schedule: NtwuSchedule, blocks: Blocks, channel_filter_bits: int, residency: Residency, program: Program,
+    arch: NtwuOptions,
+) -> tuple[Held, ...]:  # fmt: skip
+    """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if schedule.shape.fits_all:
+        return ()
+    glb, lbuf, groups = arch.memory.glb, arch.memory.lbuf, schedule.groups
+    filters = blocks.filters_in_all * channel_filter_bits
+    layer_filters = filters // groups.sizes[0] * groups.out_channels
+    spmbs = blocks.words_in_all * (schedule.tws + 1)
+    merged = (blocks.words_if_merged - blocks.words_in_all) * (schedule.tws + 1)
+    fetched_filters, loaded_filters = (program.total(way, "filter") for way in ("fetch", "load"))
+    fetched_spmbs = program.total("fetch", "ifmap") + program.total("fetch", "tag")
+    in_glb = (
+        Held("glb", "filter", filters, glb.half_bits("filter"), layer_filters, fetched_filters),
+        Held("glb", "ifmap", spmbs, glb.half_bits("ifmap"), spmbs, fetched_spmbs, merged),
+    )
+    if residency.glb_filter != "group":
+        return in_glb
+    return (*in_glb, Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer_filters, loaded_filters))
 
 
 def _check_room(schedule: NtwuSchedule, blocks: Blocks, widths: Widths, arch: NtwuOptions) -> None:

@@ -47,6 +47,11 @@ class Blocks:
         return int(self.tile_words.sum())
 
     @cached_property
+    def words_if_merged(self) -> int:
+        """Words of the tiles if each needed all SP-MBs that any of them needs."""
+        return int(np.count_nonzero(self.spmb.any(axis=0)) * self.words.sum())
+
+    @cached_property
     def tile_filters(self) -> NDArray[np.int64]:
         """Channels whose filters each tile needs."""
         filters: NDArray[np.int64] = self.filters.sum(axis=1)

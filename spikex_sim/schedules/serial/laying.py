@@ -9,6 +9,7 @@ import numpy as np
 
 from spikex_sim.core.counts import AccessLog, Operations
 from spikex_sim.schedules.base import Layout, Widths, need_lbuf, too_small
+from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.serial.fields import row_spikes
 from spikex_sim.schedules.steps import PerStep, Program, Steps, check_number
 from spikex_sim.spec.arch import Accelerator
@@ -76,7 +77,29 @@ def lay_out(schedule: SerialSchedule, widths: Widths, arch: Accelerator) -> Layo
             "lbuf_filter": f"per {residency.lbuf_filter}",
             "lbuf_ifmap": "per step",
         },
+        held=_held(schedule, widths, layer_bits, residency, program, arch),
     )
+
+
+def _held(
+    schedule: SerialSchedule, widths: Widths, layer_bits: int, residency: SerialResidency, program: Program,
+    arch: Accelerator,
+) -> tuple[Held, ...]:  # fmt: skip
+    """What :func:`_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
+    if arch.mapping.tile == "layer":
+        return ()
+    glb, lbuf = arch.memory.glb, arch.memory.lbuf
+    channel = schedule.geometry.taps * widths.weight
+    group, layer = channel * max(schedule.groups), channel * sum(schedule.groups)
+    fetched, loaded = program.total("fetch", "filter"), program.total("load", "filter")
+    ifmap = program.total("fetch", "ifmap")
+    in_glb = (
+        Held("glb", "filter", group, glb.half_bits("filter"), layer, fetched),
+        Held("glb", "ifmap", layer_bits, glb.half_bits("ifmap"), layer_bits, ifmap),
+    )
+    if residency.glb_filter != "group":
+        return in_glb
+    return (*in_glb, Held("lbuf", "filter", group, lbuf.half_bits("filter"), layer, loaded))
 
 
 def _bits_for(values: int) -> int:
