@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from spikex_sim.cli.making import save
-from spikex_sim.cli.options import writable_file
+from spikex_sim.cli.options import echo, writable_file
 from spikex_sim.cli.sheet import short
 
 if TYPE_CHECKING:
@@ -46,10 +44,10 @@ def _show(found: Quantization) -> None:
     made.caption = "step: float weight of one weight step, in which V_th is; %: of the spikes in either"
     show.put(made)
     if found.kept:
-        typer.echo(f"recorded inputs that stay float32's: {', '.join(found.kept)}")
+        echo(f"recorded inputs that stay float32's: {', '.join(found.kept)}")
     if found.labels:
         right, same = _right(found, found.predicted), _agreeing(found)
-        typer.echo(
+        echo(
             f"accuracy {right} of {len(found.labels)}, was {_right(found, found.predicted_before)}; "
             f"{same} predictions stay"
         )

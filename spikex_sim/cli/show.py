@@ -107,7 +107,7 @@ def say(text: str) -> None:
 
 def note(text: str, style: str = "yellow") -> None:
     """Print a sentence, wrapped between its words."""
-    console.print(Text(text, style=style))
+    console.print(Text(harmless(text), style=style))
 
 
 def count(number: int) -> str:

@@ -74,7 +74,7 @@ def _mapped(path: Path, where: str) -> NDArray[Any]:
         found = os.fstat(file.fileno()).st_size - header.offset
         if found != header.nbytes:
             raise TraceError(
-                f"declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but holds "
+                f"truncated or damaged: declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but holds "
                 f"{human_bytes(found)}",
                 where=where,
             )

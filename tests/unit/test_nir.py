@@ -409,7 +409,7 @@ class TestSpikes:
             (np.zeros(4), "has shape [4]"),
             (np.zeros((2, 0)), "has shape [2, 0]"),
             (np.array([["a", "b"]]), "spikes are 0 or 1"),
-            (np.array([[None, 1]], object), "no plain array"),
+            (np.array([[None, 1]], object), "never loaded; save plain arrays"),
         ],
     )
     def test_wrong_arrays(self, array: np.ndarray, words: str, tmp_path: Path) -> None:
