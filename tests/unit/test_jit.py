@@ -26,7 +26,7 @@ from command import environment, process
 from spikex_sim.core import jit
 from spikex_sim.run.simulate import prepare
 
-MODULES = ("core/errors.py", "core/files.py", "core/jit.py", "run/warmup.py")
+MODULES = ("core/errors.py", "core/text.py", "core/files.py", "core/jit.py", "run/warmup.py")
 PARTS = {
     "constants.py": "STEP = 1\n",
     "inner.py": """
