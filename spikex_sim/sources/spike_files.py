@@ -73,10 +73,9 @@ def _mapped(path: Path, where: str) -> NDArray[Any]:
             raise TraceError(f"truncated or damaged: {shown(exc)}", where=where) from None
         found = os.fstat(file.fileno()).st_size - header.offset
         if found != header.nbytes:
+            declared = f"{header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}"
             raise TraceError(
-                f"truncated or damaged: declares {header.dtype} {list(header.shape)}, {human_bytes(header.nbytes)}, but holds "
-                f"{human_bytes(found)}",
-                where=where,
+                f"truncated or damaged: declares {declared}, but holds {human_bytes(found)}", where=where
             )
         order: Literal["F", "C"] = "F" if header.fortran else "C"
         if not header.nbytes:
