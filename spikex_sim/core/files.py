@@ -19,15 +19,31 @@ from typing import IO, Any
 from spikex_sim.core.errors import OutputError
 
 LINES_AT_A_TIME = 4096
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
 
 
-def csv_text(rows: list[dict[str, Any]]) -> str:
-    """Format rows with the same keys as CSV."""
+def csv_text(rows: list[dict[str, Any]], *, safe: bool = False) -> str:
+    """Format rows with the same keys as CSV.
+
+    Parameters
+    ----------
+    rows : list of dict
+        A row each.
+    safe : bool
+        Put an apostrophe before text that a spreadsheet would compute, as names of layers may be.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
+    if safe:
+        rows = [{key: _inert(value) for key, value in row.items()} for row in rows]
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def check_writable(folder: str | os.PathLike[str]) -> None:
