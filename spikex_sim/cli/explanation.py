@@ -12,6 +12,7 @@ from spikex_sim.run.tally import Costs
 
 def show_explanation(found: Explanation) -> None:
     """Print how busy everything is, what is loaded again and again, and what was tried."""
+    show.say("")
     show.put(_busy_table(found.result))
     for one in found.again:
         if one.held.level == "lbuf":
