@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spikex_sim.cli import (
     energy,
@@ -38,8 +39,19 @@ from spikex_sim.spec.load import describe_keys, load_accelerator
 if TYPE_CHECKING:
     from spikex_sim.spec.arch import Accelerator
 
+
+class TwoWords(TyperGroup):
+    """Commands of two words, such as ``sweep export``, beside one of the first word alone."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first words name; a file of the second's name is ``./export``."""
+        both = " ".join(args[:2])
+        return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
+
+
 app = typer.Typer(
     name="spikex-sim",
+    cls=TwoWords,
     help="Replay spike traces through systolic-array accelerators, cycle by cycle.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,6 +64,8 @@ app.add_typer(energy.app, name="energy")
 trace.app.command()(record.record)
 trace.app.command()(record.nir)
 app.command()(sweep.sweep)
+app.command("sweep export")(sweep.export)
+app.command("sweep merge")(sweep.merge)
 app.command()(plot.plot)
 app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)

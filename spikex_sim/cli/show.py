@@ -278,7 +278,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
 
 
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
-    """Print a sweep, a row a point, or of a long one the best; an asterisk marks the best of a column."""
+    """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
     scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
@@ -293,11 +293,17 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
         ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
         ("edp_js", lambda value: f"{value:.3g}"),
     )
-    best = {name: min(row[name] for row in rows) for name, _ in measures}
+    best: dict[tuple[str, str], float] = {}
+    for row in rows:
+        for name, _ in measures:
+            best[row["trace"], name] = min(row[name], best.get((row["trace"], name), row[name]))
     many = len(rows) > SWEEP_ROWS
     shown = sorted(rows, key=lambda row: row["edp_js"])[:SWEEP_ROWS] if many else rows
     for row in shown:
-        cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
+        cells = [
+            form(row[name]) + ("*" if row[name] == best[row["trace"], name] else " ")
+            for name, form in measures
+        ]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
@@ -305,7 +311,7 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
             f"{100 * row['utilization']:.1f}",
             stalled,
         )
-    made.caption = "* smallest of its column"
+    made.caption = "* smallest of its column" + (" and trace" if "trace" in names else "")
     if many:
         made.caption += f" of {len(rows)} points; here the {SWEEP_ROWS} of least EDP, sweep.csv has all"
     put(made)

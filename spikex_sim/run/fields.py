@@ -81,10 +81,11 @@ class Field:
     def admits(self, value: Any) -> bool:
         """Whether a value is of the field's kind."""
         if self.parts is None:
-            return self._is_cell(value)
-        return isinstance(value, Mapping) and all(map(self._is_cell, _leaves(value)))
+            return self.admits_cell(value)
+        return isinstance(value, Mapping) and all(map(self.admits_cell, _leaves(value)))
 
-    def _is_cell(self, value: Any) -> bool:
+    def admits_cell(self, value: Any) -> bool:
+        """Whether a value is of the field's kind; of a mapping, one of its values."""
         if value is None or isinstance(value, bool):
             return self.kind == "any" or (value is None and self.optional)
         whole = isinstance(value, int)

@@ -81,6 +81,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         weights = {0: TRACE.weights[0], 1: TRACE.weights[1]}
         trained = TrainedNetwork(f"net-{variant}", "net", variant, 20, TRACE.layers, weights, tws=tws)
         save_trained(trained, f"{variant}.npz")
+    sx.sweep("t.npz", {"tws": [2, 3]}, out="stored")
     conv_alone = TrainedNetwork("conv", "net", "base", 20, TRACE.layers[:1], {0: TRACE.weights[0]})
     save_trained(conv_alone, "conv.npz")
     nodes = {
@@ -236,6 +237,9 @@ EFFECTS = {
     ("sweep", "--spec"): ("sweep t.npz --out o", "--spec study.yaml"),
     ("sweep", "--tws"): ("sweep t.npz --out o", "--tws 7"),
     ("sweep", "--pareto"): ("sweep t.npz --out o", "--pareto"),
+    ("sweep", "--shard"): ("sweep t.npz --grid tws=2,3 --out o", "--shard 1/2"),
+    ("sweep export", "--out"): ("sweep export stored", "--out o/all.csv"),
+    ("sweep merge", "--out"): ("sweep merge stored --out o/x", "--out o/y"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
     ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
     ("dynamic", "--thresholds"): ("dynamic l.npz", "--thresholds 0,0.95"),
