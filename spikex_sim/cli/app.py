@@ -25,15 +25,19 @@ from spikex_sim.cli.options import (
     Arch,
     Archs,
     Engine,
+    Jobs,
     Out,
     Settings,
     TracePath,
     Tws,
     default_trace,
+    forget,
     parse_settings,
     split_names,
+    unfinished,
     wrote,
 )
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.spec.load import describe_keys, load_accelerator
 
 if TYPE_CHECKING:
@@ -99,6 +103,7 @@ def run(
     tws: Tws = None,
     settings: Settings = None,
     engine: Engine = "fast",
+    jobs: Jobs = 1,
     out: Out = None,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Write timeline.json to --out, for ui.perfetto.dev.")
@@ -121,7 +126,10 @@ def run(
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
 ) -> None:
-    """Replay one trace through one accelerator.
+    """Replay one trace, or the recordings of a folder, through one accelerator.
+
+    Of several recordings it shows totals, and the mean and standard deviation of one. With --out they are
+    kept as they are done: after an interruption, the same command goes on.
 
     Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
     """
@@ -135,15 +143,26 @@ def run(
     show.log_to_terminal()
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
     from spikex_sim.core.files import check_writable
-    from spikex_sim.run.simulate import as_traces, simulate
+    from spikex_sim.explore.many import replay_one
+    from spikex_sim.run.simulate import simulate
+    from spikex_sim.trace.together import as_traces
 
     if out is not None:
         check_writable(out)
     traces = as_traces(default_trace(trace_path))
     observed = wanted.observed(traces[0].layers)
-    with show.progress_bar("reading") as progress:
-        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
+    if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
+        with sweep.counting_bar() as progress:
+            result = replay_one(
+                traces, accelerator, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
+            )
+    else:
+        if jobs != 1:
+            raise ConfigError("--timeline and --accesses follow a run in one process", field="--jobs")
+        with show.progress_bar("reading") as progress:
+            result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out) if out is not None else []
+    forget(unfinished(out))
     files += wanted.write(observed, result)
     show.show_run(result)
     wrote(files)
@@ -156,6 +175,7 @@ def compare(
     tws: Tws = None,
     settings: Settings = None,
     engine: Engine = "fast",
+    jobs: Jobs = 1,
     out: Out = None,
 ) -> None:
     """Replay the same trace through several accelerators, side by side.
@@ -177,14 +197,17 @@ def compare(
     if out is not None:
         check_writable(out)
     trace = default_trace(trace_path)
-    with show.progress_bar("reading") as progress:
-        found = run_all(trace, accelerators, engine=engine, progress=progress)
+    with sweep.counting_bar() as progress:
+        found = run_all(
+            trace, accelerators, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
+        )
     show_comparison(found)
     if out is not None:
         for position, (name, result) in enumerate(found.outcomes):
             if not isinstance(result, str):
                 folder = re.sub(r"[^\w.+-]", "_", name)
                 wrote(result.save(out / f"{position}-{folder}"))
+        forget(unfinished(out))
 
 
 def _show_config(accelerator: Accelerator) -> None:

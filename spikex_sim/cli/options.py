@@ -25,6 +25,7 @@ Settings = Annotated[
     typer.Option("--set", help="Change a configuration key, e.g. array.rows=16.", metavar="KEY=VALUE"),
 ]
 Engine = Annotated[str, typer.Option("--engine", help="Memory engine.", metavar="fast|event")]
+Jobs = Annotated[int, typer.Option("--jobs", help="Processes on this machine.", metavar="N")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the result files.", metavar="DIR")]
 
 
@@ -48,6 +49,17 @@ def default_trace(path: Path | None) -> Path:
     if path == Path():  # what an empty text becomes
         raise ConfigError("names no file; leave it out for the packaged trace", field="TRACE")
     return path if path is not None else default_trace_path()
+
+
+def unfinished(out: Path | None) -> Path | None:
+    """File in a folder of results that samples are kept in until the run is finished."""
+    return None if out is None else out / "samples.sqlite"
+
+
+def forget(kept: Path | None) -> None:
+    """Remove the samples of a run whose results are written."""
+    if kept is not None:
+        kept.unlink(missing_ok=True)
 
 
 def wrote(paths: list[Path]) -> None:

@@ -104,6 +104,13 @@ def show_run(result: RunResult) -> None:
     )
     tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
     put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
+    if len(result.samples) > 1:
+        say(
+            f"a sample, mean ± standard deviation: latency {spread(result, 'seconds')}, "
+            f"EDP {spread(result, 'edp_js')}\n"
+            f"energy {spread(result, 'energy_pj')}, without DRAM {spread(result, 'energy_on_chip_pj')}\n\n"
+            f"totals of {len(result.samples):,} samples, one after the other:"
+        )
     say(
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
         f"EDP {totals.edp_js:.4g} Js\n"
@@ -123,6 +130,27 @@ def show_run(result: RunResult) -> None:
                 f"{layer.mismatched_spikes:,} spikes from what its predecessor produced; "
                 "the recorded ones were used[/]"
             )
+
+
+FORMS: Mapping[str, Callable[[float], str]] = {
+    "cycles": lambda value: f"{value:,.0f}",
+    "seconds": lambda value: with_prefix(value, "s"),
+    "energy_pj": joules,
+    "energy_on_chip_pj": joules,
+    "edp_js": lambda value: f"{value:.4g} Js",
+}
+"""How a figure that has a mean and a standard deviation is written."""
+
+
+def spread(result: RunResult, quantity: str) -> str:
+    """Mean of a figure over the samples, and its standard deviation if there are several."""
+    form, sd = FORMS[quantity], result.sd[quantity]
+    return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
+
+
+def total_name(samples: int) -> str:
+    """What a row of sums is called."""
+    return "total" if samples == 1 else f"total of {samples:,}"
 
 
 def _times_estimate(totals: Totals) -> str:
@@ -147,7 +175,7 @@ def _time_table(result: RunResult) -> Sheet:
                  "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain", left=2)  # fmt: skip
     for layer in _layers(result):
         made.add_row(short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
-    made.add_row("total", "", "", *_time_cells(result.totals))
+    made.add_row(total_name(len(result.samples)), "", "", *_time_cells(result.totals))
     return made
 
 
@@ -163,7 +191,7 @@ def _work_table(result: RunResult) -> Sheet:
         spikes = (layer.input_spikes, layer.output_spikes)
         shown = ["" if number is None else count(number) for number in spikes]
         made.add_row(short(layer.name), *_work_cells(layer), *shown)
-    made.add_row("total", *_work_cells(result.totals), "", "")
+    made.add_row(total_name(len(result.samples)), *_work_cells(result.totals), "", "")
     return made
 
 
@@ -186,7 +214,7 @@ def _energy_table(result: RunResult) -> Sheet:
 
     for layer in _layers(result):
         made.add_row(short(layer.name), *energy_cells(layer, names, result.arch, form))
-    made.add_row("total", *energy_cells(result.totals, names, result.arch, form))
+    made.add_row(total_name(len(result.samples)), *energy_cells(result.totals, names, result.arch, form))
     return made
 
 
@@ -277,9 +305,15 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
     console.print(made)
 
 
+def mean_of(row: Mapping[str, Any], quantity: str, form: Callable[[float], str]) -> str:
+    """Mean of a figure over a point's samples, and its standard deviation if there are several."""
+    sd = row[f"sd_{quantity}"]
+    return form(row[f"mean_{quantity}"]) + ("" if sd is None else f" ± {form(sd)}")
+
+
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
-    scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
+    scale, unit = (1e6, "µJ") if max(row["mean_energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
     made = table(
@@ -288,7 +322,7 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
         left=len(names),
     )
     measures: tuple[tuple[str, Callable[[float], str]], ...] = (
-        ("cycles", lambda value: f"{value:,}"),
+        ("cycles", lambda value: f"{value:,.0f}"),
         ("energy_pj", lambda value: f"{value / scale:,.2f}"),
         ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
         ("edp_js", lambda value: f"{value:.3g}"),
@@ -296,12 +330,13 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     best: dict[tuple[str, str], float] = {}
     for row in rows:
         for name, _ in measures:
-            best[row["trace"], name] = min(row[name], best.get((row["trace"], name), row[name]))
+            mean = row[f"mean_{name}"]
+            best[row["trace"], name] = min(mean, best.get((row["trace"], name), mean))
     many = len(rows) > SWEEP_ROWS
-    shown = sorted(rows, key=lambda row: row["edp_js"])[:SWEEP_ROWS] if many else rows
+    shown = sorted(rows, key=lambda row: row["mean_edp_js"])[:SWEEP_ROWS] if many else rows
     for row in shown:
         cells = [
-            form(row[name]) + ("*" if row[name] == best[row["trace"], name] else " ")
+            mean_of(row, name, form) + ("*" if row[f"mean_{name}"] == best[row["trace"], name] else " ")
             for name, form in measures
         ]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
@@ -312,6 +347,8 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
             stalled,
         )
     made.caption = "* smallest of its column" + (" and trace" if "trace" in names else "")
+    if any(row["samples"] > 1 for row in rows):
+        made.caption = f"of several samples mean ± standard deviation; sweep.csv has totals\n{made.caption}"
     if many:
         made.caption += f" of {len(rows)} points; here the {SWEEP_ROWS} of least EDP, sweep.csv has all"
     put(made)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from spikex_sim.cli.options import (
+    Jobs,
     Settings,
     Tws,
     default_trace,
@@ -49,7 +50,7 @@ def sweep(
     engine: Annotated[
         str | None, typer.Option("--engine", help="Memory engine; default: fast.", metavar="fast|event")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Processes on this machine.", metavar="N")] = 1,
+    jobs: Jobs = 1,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", help="Run on this Dask cluster instead.", metavar="ADDRESS"),
@@ -93,7 +94,7 @@ def sweep(
     from spikex_sim.explore.sweeps.runner import count_stored
     from spikex_sim.explore.sweeps.runner import sweep as run_sweep
 
-    with _sweep_bar() as progress:
+    with counting_bar() as progress:
         table = run_sweep(
             traces,
             axes,
@@ -209,17 +210,17 @@ def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     for row in pareto_front(rows):
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
-            with_prefix(row["seconds"], "s"),
-            joules(row["energy_pj"]),
-            joules(row["energy_on_chip_pj"]),
-            f"{row['edp_js']:.3g}",
+            show.mean_of(row, "seconds", lambda value: with_prefix(value, "s")),
+            show.mean_of(row, "energy_pj", joules),
+            show.mean_of(row, "energy_on_chip_pj", joules),
+            show.mean_of(row, "edp_js", lambda value: f"{value:.3g}"),
         )
     show.put(made)
 
 
 @contextmanager
-def _sweep_bar() -> Iterator[Progress]:
-    """Show points done, points a second and the time left on standard error where that is a terminal."""
+def counting_bar() -> Iterator[Progress]:
+    """Show what is done, how much of it a second and the time left on standard error, if a terminal."""
     if not sys.stderr.isatty():
         yield silent
         return

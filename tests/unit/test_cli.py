@@ -331,7 +331,7 @@ ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
     *(("trace record", option) for option in ("--call", "--skip", "--nearest", "--closed-loop", "--out")),
-    ("sweep", "--jobs"),
+    *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),

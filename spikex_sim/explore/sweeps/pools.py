@@ -22,7 +22,7 @@ from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.files import write_files
 from spikex_sim.explore.sweeps.work import Outcome, Point, one_line, run_elsewhere, run_point
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
-from spikex_sim.run.simulate import as_traces
+from spikex_sim.trace.together import as_traces
 from spikex_sim.trace.trace import Trace
 
 log = logging.getLogger("spikex_sim")

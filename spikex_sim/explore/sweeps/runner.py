@@ -26,17 +26,17 @@ from spikex_sim.explore.sweeps.table import (
     write_table,
 )
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
-from spikex_sim.run.simulate import as_traces, check_runnable, describe, prepare
+from spikex_sim.explore.workers import check_jobs
+from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.together import as_traces, describe
 from spikex_sim.trace.trace import Trace
 
 log = logging.getLogger("spikex_sim")
 
 TraceLike = Trace | str | Path
 ArchLike = str | Path | Accelerator
-MAX_JOBS = 256
-"""Most processes of one sweep."""
 STORE = "sweep.sqlite"
 
 
@@ -296,8 +296,7 @@ def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[
 
 
 def _check_places(jobs: int, scheduler: str | None) -> None:
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MAX_JOBS:
-        raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
+    check_jobs(jobs)
     if scheduler is None:
         return
     if not isinstance(scheduler, str) or not scheduler.strip():

@@ -160,9 +160,13 @@ class SweepStore:
         if self._is_row(row):
             whole: Row = row
             return whole
+        self.discard(key)
+        return None
+
+    def discard(self, key: str) -> None:
+        """Take out a row that is damaged."""
         self.damaged += 1
         self._execute("DELETE FROM points WHERE key = ?", key)
-        return None
 
     def plan(self, points: Sequence[tuple[str, Labels]]) -> None:
         """Note the points of a sweep, key and own columns, in grid order; once, however often it is run."""

@@ -13,13 +13,15 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.run.fields import SWEEP_CSV, cells_of, fields_in
+from spikex_sim.run.fields import SPREAD_CSV, SWEEP_CSV, cells_of, fields_in
 from spikex_sim.run.results import RunResult
 
 Row = Mapping[str, Any]
 """Column to value."""
 COLUMNS = (
     "layer_tws",
+    "samples",
+    *(column for one in fields_in(SPREAD_CSV) for column in one.columns()),
     *dict.fromkeys(column for one in fields_in(SWEEP_CSV) for column in one.columns()),
     "engine",
     "trace_sha256",
@@ -58,6 +60,8 @@ def measures(result: RunResult) -> dict[str, Any]:
     """Take from a run what a sweep keeps of it."""
     return {
         "layer_tws": "/".join(str(layer.tws) for layer in result.layers if layer.tws),
+        "samples": result.trace["samples"],
+        **cells_of(result, SPREAD_CSV),
         **cells_of(result.totals, SWEEP_CSV),
         "engine": result.engine,
         "trace_sha256": result.trace["sha256"],
@@ -72,7 +76,9 @@ def is_measured(found: Any) -> bool:
 
 
 def _is_cell(column: str, value: Any) -> bool:
-    for one in fields_in(SWEEP_CSV):
+    if column == "samples":
+        return type(value) is int and 0 < value <= MOST
+    for one in (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV)):
         if one.has_column(column):
             return one.admits_cell(value) and (not isinstance(value, int | float) or 0 <= value <= MOST)
     return column in COLUMNS and isinstance(value, str)

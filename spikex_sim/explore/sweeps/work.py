@@ -17,6 +17,7 @@ from spikex_sim.core.registry import source_files
 from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.together import identities
 from spikex_sim.trace.trace import Trace
 
 MAX_ERROR = 500
@@ -100,7 +101,7 @@ def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
     content = {
         "config": arch.model_dump(mode="json"),
         "energies": _energies(arch),
-        "traces": [(one.name, one.sha256) for one in samples],
+        "traces": identities(samples),
         "engine": engine,
         "version": versions()["spikex_sim"],
         "code": _code_sha256(arch.scheduler, arch.get("dispatch", default=""), engine),
