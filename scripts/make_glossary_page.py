@@ -14,6 +14,8 @@ from spikex_sim.run.fields import (
     LAYERS,
     LAYERS_CSV,
     RUN,
+    SAMPLES,
+    SPREAD_CSV,
     SWEEP_CSV,
     TOTALS,
     Field,
@@ -28,6 +30,7 @@ POINT = (
     ("grid keys", "as in [configuration](configuration.md)",
      "one column for each key of the grid, with its value"),
     ("`layer_tws`", "time points", "window size of each layer, separated by `/`"),
+    ("`samples`", "", "number of samples, `trace.samples`"),
 )  # fmt: skip
 """Columns of a point before those of its run."""
 ORIGIN = (
@@ -46,6 +49,7 @@ def tables() -> dict[str, str]:
     everywhere = [one for one in FIELDS if {LAYERS, TOTALS} <= set(one.places)]
     totals = [one for one in fields_in(TOTALS) if LAYERS not in one.places]
     layers = [one for one in fields_in(LAYERS) if TOTALS not in one.places]
+    samples = [one for one in fields_in(SAMPLES) if TOTALS not in one.places]
     whole = ("key", "unit", "meaning", "formula")
     flat = ("column", "unit", "in results.json, or meaning")
     return {
@@ -53,14 +57,20 @@ def tables() -> dict[str, str]:
         "everywhere": _table(whole, _keys(everywhere)),
         TOTALS: _table(whole, _keys(totals)),
         LAYERS: _table(whole[:3], [row[:3] for row in _keys(layers)]),
+        SAMPLES: _table(whole[:3], [row[:3] for row in _keys(samples)]),
         LAYERS_CSV: _table(flat, _columns(LAYERS_CSV)),
         ACCESSES_CSV: _table(
             ("column", "unit", "meaning"), [row[:3] for row in _keys(fields_in(ACCESSES_CSV))]
         ),
         SWEEP_CSV: _table(
-            ("column", "unit", "in `totals`, or meaning"), [*POINT, *_columns(SWEEP_CSV), *ORIGIN]
+            ("column", "unit", "in `totals`, or meaning"), [*POINT, *_spread(), *_columns(SWEEP_CSV), *ORIGIN]
         ),
     }
+
+
+def _spread() -> list[Row]:
+    """Columns of means and standard deviations."""
+    return [(column, unit, f"{path} of a run") for column, unit, path in _columns(SPREAD_CSV)]
 
 
 def rewritten(page: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spikex_sim.cli import (
     energy,
@@ -27,25 +28,40 @@ from spikex_sim.cli.options import (
     Arch,
     Archs,
     Engine,
+    Jobs,
     Out,
     Settings,
     TracePath,
     Tws,
     default_trace,
     echo,
+    forget,
     parse_settings,
     split_names,
+    unfinished,
     wrote,
 )
 from spikex_sim.cli.overlap import keep_inputs
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.memory import VARIABLE
 from spikex_sim.spec.load import describe_keys, load_accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.spec.arch import Accelerator
 
+
+class TwoWords(TyperGroup):
+    """Commands of two words, such as ``sweep export``, beside one of the first word alone."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first words name; a file of the second's name is ``./export``."""
+        both = " ".join(args[:2])
+        return super().resolve_command(ctx, [both, *args[2:]] if both in self.commands else args)
+
+
 app = typer.Typer(
     name="spikex-sim",
+    cls=TwoWords,
     help="Replay spike traces through systolic-array accelerators, cycle by cycle.",
     no_args_is_help=True,
     add_completion=True,
@@ -59,6 +75,8 @@ app.add_typer(energy.app, name="energy")
 trace.app.command()(record.record)
 trace.app.command()(record.nir)
 app.command()(sweep.sweep)
+app.command("sweep export")(sweep.export)
+app.command("sweep merge")(sweep.merge)
 app.command()(plot.plot)
 app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
@@ -103,6 +121,7 @@ def run(
     tws: Tws = None,
     settings: Settings = None,
     engine: Engine = "fast",
+    jobs: Jobs = 1,
     out: Out = None,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Write timeline.json to --out, for ui.perfetto.dev.")
@@ -132,7 +151,10 @@ def run(
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
 ) -> None:
-    """Replay one trace through one accelerator.
+    """Replay one trace, or the recordings of a folder, through one accelerator.
+
+    Of several recordings it shows totals, and the mean and standard deviation of one. With --out they are
+    kept as they are done: after an interruption, the same command goes on.
 
     --sort, --top and --fields print one table, of the columns of layers.csv, in place of the usual ones.
 
@@ -150,15 +172,26 @@ def run(
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
     choice = Choice.of(sort, top, fields, layer_columns())
     from spikex_sim.core.files import check_writable
-    from spikex_sim.run.simulate import as_traces, simulate
+    from spikex_sim.explore.many import replay_one
+    from spikex_sim.run.simulate import simulate
+    from spikex_sim.trace.together import as_traces
 
     if out is not None:
         check_writable(out)
     traces = as_traces(default_trace(trace_path))
     observed = wanted.observed(traces[0].layers)
-    with show.progress_bar("reading") as progress:
-        result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
+    if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
+        with sweep.counting_bar() as progress:
+            result = replay_one(
+                traces, accelerator, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
+            )
+    else:
+        if jobs != 1:
+            raise ConfigError("--timeline and --accesses follow a run in one process", field="--jobs")
+        with show.progress_bar("reading") as progress:
+            result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out) if out is not None else []
+    forget(unfinished(out))
     files += wanted.write(observed, result)
     if choice:
         show_layers(result, choice)
@@ -184,6 +217,7 @@ def compare(
     sort: Sort = None,
     top: Top = None,
     fields: Fields = None,
+    jobs: Jobs = 1,
     out: Out = None,
 ) -> None:
     """Replay the same trace through several accelerators, side by side.
@@ -207,14 +241,17 @@ def compare(
     if out is not None:
         check_writable(out)
     trace = default_trace(trace_path)
-    with show.progress_bar("reading") as progress:
-        found = run_all(trace, accelerators, engine=engine, progress=progress)
+    with sweep.counting_bar() as progress:
+        found = run_all(
+            trace, accelerators, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
+        )
     show_comparison(found, choice)
     if out is not None:
         for position, (name, result) in enumerate(found.outcomes):
             if not isinstance(result, str):
                 folder = re.sub(r"[^\w.+-]", "_", name)
                 wrote(result.save(out / f"{position}-{folder}"))
+        forget(unfinished(out))
 
 
 def _show_config(accelerator: Accelerator) -> None:

@@ -30,7 +30,7 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
     results, refused, first = found.results, found.refused, found.baseline
     first_ran = found.outcomes[0][1] is first
     show.say(
-        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}, "
+        f"[bold]{escape(first.trace['name'])}[/] (T={first.trace['timesteps']}{_samples(first)}, "
         f"{datapath_of(first)}); "
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
@@ -65,7 +65,12 @@ def _show_side_by_side(results: Sequence[RunResult], refused: Refused) -> None:
         _component_table(results, refused),
         _estimate_table(results, refused),
         _edp_table(results, refused),
+        *([_spread_table(results, refused)] if len(results[0].samples) > 1 else []),
     )
+
+
+def _samples(result: RunResult) -> str:
+    return f", {len(result.samples):,} samples" if len(result.samples) > 1 else ""
 
 
 def _verdict(results: Sequence[RunResult]) -> str:
@@ -87,7 +92,7 @@ def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Cost
     for index, layer in enumerate(results[0].layers):
         if layer.cycles:
             yield layer.name, [result.layers[index] for result in results]
-    yield "total", [result.totals for result in results]
+    yield show.total_name(len(results[0].samples)), [result.totals for result in results]
 
 
 def _window_table(results: Sequence[RunResult]) -> Sheet:
@@ -173,7 +178,19 @@ def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
         ]
 
     headings = ("latency", "ratio", "energy", "ratio", "EDP, Js", "ratio")
-    return _machine_table("Totals", headings, results, refused, cells)
+    samples = len(results[0].samples)
+    title = "Totals" if samples == 1 else f"Totals of {samples:,} samples, one after the other"
+    return _machine_table(title, headings, results, refused, cells)
+
+
+def _spread_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    quantities = ("cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
+
+    def cells(result: RunResult) -> list[str]:
+        return [show.spread(result, quantity) for quantity in quantities]
+
+    headings = ("cycles", "latency", "energy", "no DRAM", "EDP")
+    return _machine_table("A sample: mean ± standard deviation", headings, results, refused, cells)
 
 
 def _ratio(value: float, base: float) -> str:

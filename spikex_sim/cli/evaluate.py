@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikex_sim.cli.options import Archs, Engine, Out, Settings, parse_settings, split_names, wrote
+from spikex_sim.cli.options import Archs, Engine, Jobs, Out, Settings, parse_settings, split_names, wrote
 
 if TYPE_CHECKING:
     from spikex_sim.explore.evaluation import Evaluation
@@ -51,6 +51,7 @@ def evaluate(
     ] = None,
     settings: Settings = None,
     engine: Engine = "fast",
+    jobs: Jobs = 1,
     out: Out = None,
 ) -> None:
     """Accuracy and cost of a trained network on accelerators.
@@ -67,6 +68,7 @@ def evaluate(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
+    from spikex_sim.cli.sweep import counting_bar
     from spikex_sim.core.files import check_writable, write_files
     from spikex_sim.explore.evaluation import evaluate as run
     from spikex_sim.explore.trained_inputs import as_network, as_samples
@@ -79,10 +81,13 @@ def evaluate(
     samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
     found = []
     for accelerator in accelerators:
-        with show.progress_bar(accelerator.name) as progress:
+        with counting_bar() as progress:
             found.append(
-                run(trained, samples, accelerator, tws=overrides.get("tws"), engine=engine, progress=progress)
-            )
+                run(
+                    trained, samples, accelerator, tws=overrides.get("tws"), engine=engine, jobs=jobs,
+                    progress=progress,
+                )
+            )  # fmt: skip
     _show(trained, samples, found)
     if out is not None:
         import json

@@ -12,6 +12,7 @@ from spikex_sim.cli.evaluate import Data, Part, SampleStep
 from spikex_sim.cli.options import (
     Arch,
     Engine,
+    Jobs,
     Out,
     Settings,
     parse_numbers,
@@ -105,6 +106,7 @@ def search_tws(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the random search.")] = 0,
     engine: Engine = "fast",
+    jobs: Jobs = 1,
     out: Out = None,
 ) -> None:
     """Search each layer's window size: exhaustively, and at random with as many simulations.
@@ -120,15 +122,17 @@ def search_tws(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
+    from spikex_sim.cli.sweep import counting_bar
     from spikex_sim.core.files import check_writable, csv_text, write_files
     from spikex_sim.explore.tws_search import search_tws as search
 
     if out is not None:
         check_writable(out)
-    with show.progress_bar("searching") as progress:
+    with counting_bar() as progress:
         made = search(
             network, data, arch, sizes, variant=variant, split=split, step_ms=step_ms, limit=limit,
-            given=beside, overrides=overrides, seed=seed, engine=engine, progress=progress,
+            given=beside, overrides=overrides, seed=seed, engine=engine, jobs=jobs,
+            progress=progress,
         )  # fmt: skip
     show.say(f"[bold]{made.name}[/] on [bold]{made.arch.name}[/]: {made.source}\n")
     _show_search(made)

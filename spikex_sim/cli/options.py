@@ -63,6 +63,7 @@ Engine = Annotated[
         "--engine", help="Memory engine.", metavar="fast|event", autocompletion=completing(_engines)
     ),
 ]
+Jobs = Annotated[int, typer.Option("--jobs", help="Processes on this machine.", metavar="N")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the result files.", metavar="DIR")]
 
 
@@ -91,6 +92,17 @@ def default_trace(path: Path | None) -> Path:
 def echo(text: str) -> None:
     """Print lines as they are, but for what a terminal would act on."""
     typer.echo(harmless(text))
+
+
+def unfinished(out: Path | None) -> Path | None:
+    """File in a folder of results that samples are kept in until the run is finished."""
+    return None if out is None else out / "samples.sqlite"
+
+
+def forget(kept: Path | None) -> None:
+    """Remove the samples of a run whose results are written."""
+    if kept is not None:
+        kept.unlink(missing_ok=True)
 
 
 def wrote(paths: list[Path]) -> None:

@@ -129,6 +129,13 @@ def show_run(result: RunResult) -> None:
     )
     tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
     put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
+    if len(result.samples) > 1:
+        say(
+            f"a sample, mean ± standard deviation: latency {spread(result, 'seconds')}, "
+            f"EDP {spread(result, 'edp_js')}\n"
+            f"energy {spread(result, 'energy_pj')}, without DRAM {spread(result, 'energy_on_chip_pj')}\n\n"
+            f"totals of {len(result.samples):,} samples, one after the other:"
+        )
     say(
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
         f"EDP {totals.edp_js:.4g} Js\n"
@@ -168,6 +175,27 @@ def say_float(result: RunResult) -> None:
         )
 
 
+FORMS: Mapping[str, Callable[[float], str]] = {
+    "cycles": lambda value: f"{value:,.0f}",
+    "seconds": lambda value: with_prefix(value, "s"),
+    "energy_pj": joules,
+    "energy_on_chip_pj": joules,
+    "edp_js": lambda value: f"{value:.4g} Js",
+}
+"""How a figure that has a mean and a standard deviation is written."""
+
+
+def spread(result: RunResult, quantity: str) -> str:
+    """Mean of a figure over the samples, and its standard deviation if there are several."""
+    form, sd = FORMS[quantity], result.sd[quantity]
+    return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
+
+
+def total_name(samples: int) -> str:
+    """What a row of sums is called."""
+    return "total" if samples == 1 else f"total of {samples:,}"
+
+
 def _times_estimate(totals: Totals) -> str:
     if totals.estimate_factor is None:
         return ""
@@ -190,7 +218,7 @@ def _time_table(result: RunResult) -> Sheet:
                  "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain", left=2)  # fmt: skip
     for layer in _layers(result):
         made.add_row(short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
-    made.add_row("total", "", "", *_time_cells(result.totals))
+    made.add_row(total_name(len(result.samples)), "", "", *_time_cells(result.totals))
     return made
 
 
@@ -206,7 +234,7 @@ def _work_table(result: RunResult) -> Sheet:
         spikes = (layer.input_spikes, layer.output_spikes)
         shown = ["" if number is None else count(number) for number in spikes]
         made.add_row(short(layer.name), *_work_cells(layer), *shown)
-    made.add_row("total", *_work_cells(result.totals), "", "")
+    made.add_row(total_name(len(result.samples)), *_work_cells(result.totals), "", "")
     return made
 
 
@@ -229,7 +257,7 @@ def _energy_table(result: RunResult) -> Sheet:
 
     for layer in _layers(result):
         made.add_row(short(layer.name), *energy_cells(layer, names, result.arch, form))
-    made.add_row("total", *energy_cells(result.totals, names, result.arch, form))
+    made.add_row(total_name(len(result.samples)), *energy_cells(result.totals, names, result.arch, form))
     return made
 
 
@@ -338,13 +366,19 @@ def show_chosen(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[s
     put(made)
 
 
+def mean_of(row: Mapping[str, Any], quantity: str, form: Callable[[float], str]) -> str:
+    """Mean of a figure over a point's samples, and its standard deviation if there are several."""
+    sd = row[f"sd_{quantity}"]
+    return form(row[f"mean_{quantity}"]) + ("" if sd is None else f" ± {form(sd)}")
+
+
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choice) -> None:
-    """Print a sweep, a row a point, or of a long one the best; an asterisk marks the best of a column."""
+    """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
     if choice.fields:
         names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
         show_chosen("Sweep", rows, [*names, "arch", *keys], choice)
         return
-    scale, unit = (1e6, "µJ") if max(row["energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
+    scale, unit = (1e6, "µJ") if max(row["mean_energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
     names += ["arch", *keys]
     made = table(
@@ -353,17 +387,24 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choic
         left=len(names),
     )
     measures: tuple[tuple[str, Callable[[float], str]], ...] = (
-        ("cycles", lambda value: f"{value:,}"),
+        ("cycles", lambda value: f"{value:,.0f}"),
         ("energy_pj", lambda value: f"{value / scale:,.2f}"),
         ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
         ("edp_js", lambda value: f"{value:.3g}"),
     )
-    best = {name: min(row[name] for row in rows) for name, _ in measures}
+    best: dict[tuple[str, str], float] = {}
+    for row in rows:
+        for name, _ in measures:
+            mean = row[f"mean_{name}"]
+            best[row["trace"], name] = min(mean, best.get((row["trace"], name), mean))
     if not choice and len(rows) > SWEEP_ROWS:
-        choice = Choice("edp_js", top=SWEEP_ROWS)
+        choice = Choice("mean_edp_js", top=SWEEP_ROWS)
     shown = choice.of_rows(rows)
     for row in shown:
-        cells = [form(row[name]) + ("*" if row[name] == best[name] else " ") for name, form in measures]
+        cells = [
+            mean_of(row, name, form) + ("*" if row[f"mean_{name}"] == best[row["trace"], name] else " ")
+            for name, form in measures
+        ]
         stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
@@ -371,7 +412,9 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choic
             f"{100 * row['utilization']:.1f}",
             stalled,
         )
-    made.caption = "* smallest of its column"
+    made.caption = "* smallest of its column" + (" and trace" if "trace" in names else "")
+    if any(row["samples"] > 1 for row in rows):
+        made.caption = f"of several samples mean ± standard deviation; sweep.csv has totals\n{made.caption}"
     if len(shown) < len(rows):
         by = f" by {'-' * choice.descending}{choice.sort}" if choice.sort else ""
         made.caption += f" of {len(rows)} points; here the first {len(shown)}{by}, sweep.csv has all"

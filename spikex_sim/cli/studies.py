@@ -54,8 +54,8 @@ def dynamic(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.dynamic import dynamic_timesteps
-    from spikex_sim.run.simulate import as_traces, describe
     from spikex_sim.spec.load import load_accelerator
+    from spikex_sim.trace.together import as_traces, describe
 
     if out is not None:
         check_writable(out)
@@ -98,7 +98,7 @@ def ann(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.ann import against_ann
-    from spikex_sim.run.simulate import as_traces, describe
+    from spikex_sim.trace.together import as_traces, describe
 
     if out is not None:
         check_writable(out)

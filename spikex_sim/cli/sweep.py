@@ -1,7 +1,8 @@
-"""Command that replays traces through every combination of configuration values: sweep."""
+"""Commands that replay traces through combinations of configuration values: sweep, its export and merge."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +14,15 @@ import typer
 
 from spikex_sim.cli.choose import Choice, Columns, Fields, Sort, Top
 from spikex_sim.cli.options import (
+    Jobs,
     Settings,
     Tws,
     completing,
     default_trace,
+    echo,
     parse_settings,
     split_names,
+    writable_file,
     wrote,
 )
 from spikex_sim.core.errors import ConfigError, SpikexError
@@ -54,7 +58,7 @@ def sweep(
     engine: Annotated[
         str | None, typer.Option("--engine", help="Memory engine; default: fast.", metavar="fast|event")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Processes on this machine.", metavar="N")] = 1,
+    jobs: Jobs = 1,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", help="Run on this Dask cluster instead.", metavar="ADDRESS"),
@@ -62,6 +66,10 @@ def sweep(
     sort: Sort = None,
     top: Top = None,
     fields: Fields = None,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", help="Run the i-th of n parts alone; see sweep merge.", metavar="I/N"),
+    ] = None,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Print the Pareto front of latency and energy.")
     ] = False,
@@ -94,10 +102,12 @@ def sweep(
     traces = [default_trace(path) for path in trace_paths or map(Path, study.traces)] or [default_trace(None)]
     keys = [*axes, *(key for axis in study.zip for key in axis)]
     choice = Choice.of(sort, top, fields, sweep_columns(keys))
+    part = _parsed_shard(shard)
     check_writable(out)
+    from spikex_sim.explore.sweeps.runner import count_stored
     from spikex_sim.explore.sweeps.runner import sweep as run_sweep
 
-    with _sweep_bar() as progress:
+    with counting_bar() as progress:
         table = run_sweep(
             traces,
             axes,
@@ -107,6 +117,7 @@ def sweep(
             overrides=overrides,
             jobs=jobs,
             scheduler=scheduler,
+            shard=part,
             out=out,
             parquet=parquet,
             progress=progress,
@@ -114,8 +125,13 @@ def sweep(
     finished = [row for row in table if not row["error"]]
     if finished:
         show.show_sweep(finished, keys, choice)
-    if finished and pareto:
-        _show_front(finished, keys)
+        if pareto:
+            _show_front(finished, keys)
+    if (stored := count_stored(out)) > len(table):
+        show.say(
+            f"sweep.csv holds the {len(table)} points of this call{_of_shard(part)}, the store {stored}: "
+            "spikex-sim sweep export writes them all"
+        )
     wrote([out / "sweep.csv", *([out / "sweep.parquet"] if parquet else []), out / "sweep.sqlite"])
     failed = [row for row in table if row["error"]]
     if failed:
@@ -131,6 +147,69 @@ def sweep_columns(keys: Sequence[str]) -> Columns:
     from spikex_sim.explore.sweeps.table import COLUMNS, is_measure
 
     return Columns(["trace", "arch", *keys, *COLUMNS], is_measure)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of a sweep.", metavar="DIR")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV file; default: DIR/export.csv.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Write all that a folder's store has as one table, of whatever sweeps it is.
+
+    Sweep after sweep, each in grid order; points that are not finished have their error.
+
+    Example: spikex-sim sweep export results/sweep --out all.csv
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.core.files import csv_text, write_files
+    from spikex_sim.explore.sweeps.runner import export as export_store
+
+    show.log_to_terminal()
+    target = out or folder / "export.csv"
+    table = export_store(folder)
+    writable_file(target)
+    _say_points(table)
+    wrote(write_files(target.parent, {target.name: csv_text([dict(row) for row in table])}))
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of shards.", metavar="DIR...")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the store and the table.", metavar="DIR")],
+) -> None:
+    """Put the stores of several sweeps, such as shards, into one.
+
+    The table of all shards of a sweep is that of the whole.
+
+    Example: spikex-sim sweep merge part1 part2 --out whole
+    """
+    from spikex_sim.cli import show
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.sweeps.runner import STORE
+    from spikex_sim.explore.sweeps.runner import merge as merge_stores
+
+    show.log_to_terminal()
+    check_writable(out)
+    _say_points(merge_stores(folders, out))
+    wrote([out / "sweep.csv", out / STORE])
+
+
+def _say_points(table: Sequence[Mapping[str, Any]]) -> None:
+    unfinished = sum(bool(row["error"]) for row in table)
+    echo(f"{len(table)} points" + (f", {unfinished} of them not finished" if unfinished else ""))
+
+
+def _parsed_shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"wants I/N, the I-th of N parts from 1, not {text!r:.60}", field="--shard")
+    return int(found[1]), int(found[2])
+
+
+def _of_shard(part: tuple[int, int]) -> str:
+    return "" if part == (1, 1) else f", shard {part[0]} of {part[1]}"
 
 
 def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
@@ -150,17 +229,17 @@ def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     for row in pareto_front(rows):
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
-            with_prefix(row["seconds"], "s"),
-            joules(row["energy_pj"]),
-            joules(row["energy_on_chip_pj"]),
-            f"{row['edp_js']:.3g}",
+            show.mean_of(row, "seconds", lambda value: with_prefix(value, "s")),
+            show.mean_of(row, "energy_pj", joules),
+            show.mean_of(row, "energy_on_chip_pj", joules),
+            show.mean_of(row, "edp_js", lambda value: f"{value:.3g}"),
         )
     show.put(made)
 
 
 @contextmanager
-def _sweep_bar() -> Iterator[Progress]:
-    """Show points done, points a second and the time left on standard error where that is a terminal."""
+def counting_bar() -> Iterator[Progress]:
+    """Show what is done, how much of it a second and the time left on standard error, if a terminal."""
     if not sys.stderr.isatty():
         yield silent
         return

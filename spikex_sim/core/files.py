@@ -164,15 +164,26 @@ def onto_disk(file: IO[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def write_files(folder: str | os.PathLike[str], contents: Mapping[str, str | bytes]) -> list[Path]:
+def write_files(
+    folder: str | os.PathLike[str], contents: Mapping[str, str | bytes | Iterator[str]]
+) -> list[Path]:
     """Write several files; each appears whole or not at all, and none before all are written."""
     path = writable_folder(folder)
     with ExitStack() as stack:
         for name, content in contents.items():
             file = stack.enter_context(new_file(path / name))
-            file.write(content if isinstance(content, bytes) else content.encode())
+            parts = iter([content]) if isinstance(content, str) else content
+            if isinstance(parts, bytes):
+                file.write(parts)
+            else:
+                _write_parts(file, parts)
             onto_disk(file)
     return [path / name for name in contents]
+
+
+def _write_parts(file: Any, parts: Iterator[str]) -> None:
+    while text := "".join(islice(parts, LINES_AT_A_TIME)):
+        file.write(text.encode())
 
 
 def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
@@ -187,6 +198,5 @@ def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> Path:
         file: Any = raw
         if target.suffix == ".gz":
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=raw, mtime=0))
-        while part := "".join(islice(waiting, LINES_AT_A_TIME)):
-            file.write(part.encode())
+        _write_parts(file, waiting)
     return target

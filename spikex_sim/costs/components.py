@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from spikex_sim.core.counts import ADD, COMPARE, LEVELS, MULTIPLY, READ, TENSORS, UPDATE, WRITE, Counter, alu
-from spikex_sim.core.errors import EnergyTableError
+from spikex_sim.core.errors import ConfigError, EnergyTableError
 from spikex_sim.costs.energy import Component
 from spikex_sim.costs.table import EnergyTable, SramEnergy
 from spikex_sim.spec.arch import Accelerator
@@ -96,7 +96,7 @@ def _dram(rows: _Rows) -> Component:
     try:
         found = rows.table.dram(dram.kind)
     except EnergyTableError as exc:
-        raise EnergyTableError(str(exc), where=rows.arch.name, field="memory.dram.kind") from None
+        raise ConfigError(str(exc), where=rows.arch.name, field="memory.dram.kind") from None
     share = {"stream": 1.0, "resident": 0.0, "amortised": 1.0 / dram.samples}[dram.weights]
     per_bit = dict.fromkeys(TENSORS, (found.energy_pj, found.energy_pj))
     per_bit["filter"] = (share * found.energy_pj, share * found.energy_pj)

@@ -11,9 +11,10 @@ from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
 from spikex_sim.run.results import Totals
-from spikex_sim.run.simulate import as_traces, check_runnable, simulate
+from spikex_sim.run.simulate import check_runnable, simulate
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.together import as_traces
 
 Measure = Literal["energy", "energy_on_chip", "latency", "edp"]
 

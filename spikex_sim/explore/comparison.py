@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.core.progress import Progress
+from spikex_sim.core.progress import Progress, silent
+from spikex_sim.explore.many import replay_all
 from spikex_sim.explore.prefix import ArchLike, TraceLike
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.simulate import as_traces, simulate
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.together import as_traces
 
 ARCHS = ("spikex", "ptb")
 """What is compared by default."""
@@ -63,6 +65,8 @@ def compare(
     tws: int | str | Sequence[int] | None = None,
     engine: str = "fast",
     overrides: Mapping[str, Any] | None = None,
+    jobs: int = 1,
+    resume: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Replay the same trace through several accelerators.
@@ -73,8 +77,15 @@ def compare(
         One trace, or samples of one network.
     archs : sequence of str, Path or Accelerator
         Accelerators; ratios are to the first that can take the trace.
-    tws, engine, overrides, progress
+    tws, engine, overrides
         As of :func:`spikex_sim.simulate`, for all accelerators alike.
+    jobs : int
+        Processes, which share out accelerators and samples; a search of window sizes (``tws: auto``) is in
+        one of them.
+    resume : str or Path, optional
+        File that samples are kept in as they are done; what is there is not replayed again.
+    progress : callable, optional
+        Told how many samples are done, of all accelerators.
 
     Returns
     -------
@@ -92,12 +103,15 @@ def compare(
     keys = dict(overrides or {}) | ({} if tws is None else {"tws": tws})
     traces = as_traces(trace)
     accelerators = [load_accelerator(one, keys) for one in given]
-    outcomes: list[tuple[str, RunResult | str]] = []
-    for one in accelerators:
-        try:
-            outcomes.append((one.name, simulate(traces, one, engine=engine, progress=progress)))
-        except UnsupportedError as exc:
-            outcomes.append((one.name, str(exc).removeprefix(f"{one.name}: ")))
+    found = replay_all(
+        traces, accelerators, engine=engine, jobs=jobs, resume=resume, progress=progress or silent
+    )
+    outcomes: list[tuple[str, RunResult | str]] = [
+        (one.name, str(result).removeprefix(f"{one.name}: "))
+        if isinstance(result, UnsupportedError)
+        else (one.name, result)
+        for one, result in zip(accelerators, found, strict=True)
+    ]
     if all(isinstance(outcome, str) for _, outcome in outcomes):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in outcomes)
         raise UnsupportedError(f"no accelerator can take this trace: {reasons}")

@@ -15,8 +15,9 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.simulate import as_traces, check_runnable
+from spikex_sim.run.simulate import check_runnable
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.together import as_traces
 from spikex_sim.trace.trace import Trace
 
 THRESHOLDS = (0.0, 0.1, 0.3, 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
@@ -12,15 +13,18 @@ import numpy as np
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.explore.dynamic import class_counts
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
+from spikex_sim.explore.workers import check_jobs, in_order
+from spikex_sim.run.merging import class_spikes
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
-from spikex_sim.run.simulate import prepare, simulate
+from spikex_sim.run.simulate import prepare, simulate, versions
+from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.trace import Trace
 
 BATCH = 16
 """Samples that are replayed at a time."""
@@ -130,6 +134,7 @@ def evaluate(
     tws: int | str | Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     engine: str = "fast",
+    jobs: int = 1,
     progress: Progress = silent,
 ) -> Evaluation:
     """Replay labelled samples through a trained network.
@@ -159,6 +164,8 @@ def evaluate(
         Dotted configuration key to value.
     engine : {"fast", "event"}
         Memory engine.
+    jobs : int
+        Processes that share out the samples.
     progress : callable, optional
         Told about the samples as they are done.
 
@@ -167,6 +174,7 @@ def evaluate(
     SpikexError
         If samples and network do not fit each other, or the configuration is wrong.
     """
+    check_jobs(jobs)
     trained = as_network(network, variant)
     samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
     accelerator = spiking(arch, tws, overrides)
@@ -185,24 +193,39 @@ def evaluate(
             )
     prepare()
     at_once = len(samples) if accelerator.get("tws", default=None) == "auto" else BATCH
+    starts = range(0, len(samples), at_once)
+    parts = [range(start, min(start + at_once, len(samples))) for start in starts]
+    waiting = (_batch(trained, samples, numbers) for numbers in parts)
     answers: list[EvaluatedSample] = []
-    batches: list[tuple[RunResult, _Densities]] = []
-    for start in range(0, len(samples), at_once):
-        numbers = range(start, min(start + at_once, len(samples)))
-        spikes = np.stack([samples.spikes(number) for number in numbers])
-        labels = tuple(samples.labels[number] for number in numbers)
-        seen = _Densities()
+    batches: list[_Batch] = []
+    with closing(in_order(_replayed, waiting, min(jobs, len(parts)), (accelerator, engine))) as arriving:
+        for numbers, batch in zip(parts, arriving, strict=True):
+            progress(trained.name, numbers.start, len(samples))
+            batches.append(batch)
+            answers += batch.answers
+    progress("done", len(samples), len(samples))
+    return Evaluation(accelerator, tuple(answers), _layers(batches, len(samples)), versions())
 
-        def told(what: str, done: int, total: int, start: int = start, size: int = len(numbers)) -> None:
-            progress(what, start + size * done // max(total, 1), len(samples))
 
-        result = simulate(
-            trained.trace(spikes, trained.name, labels, samples.source),
-            accelerator, engine=engine, observe=seen, progress=told,
-        )  # fmt: skip
-        batches.append((result, seen))
-        answers += _answers(result, labels, spikes.shape[-1])
-    return Evaluation(accelerator, tuple(answers), _layers(batches, len(samples)), batches[0][0].versions)
+@dataclass(frozen=True)
+class _Batch:
+    """Some samples: answers, layers added up, and how densely their inputs are filled."""
+
+    answers: list[EvaluatedSample]
+    layers: tuple[LayerResult, ...]
+    seen: _Densities
+
+
+def _batch(trained: TrainedNetwork, samples: LabelledSamples, numbers: range) -> Trace:
+    spikes = np.stack([samples.spikes(number) for number in numbers])
+    labels = tuple(samples.labels[number] for number in numbers)
+    return trained.trace(spikes, trained.name, labels, samples.source)
+
+
+def _replayed(trace: Trace, accelerator: Accelerator, engine: str) -> _Batch:
+    seen = _Densities()
+    result = simulate(trace, accelerator, engine=engine, observe=seen)
+    return _Batch(_answers(result), result.layers, seen)
 
 
 class _Densities:
@@ -226,31 +249,32 @@ def _classes(trained: TrainedNetwork) -> int:
     return trained.layers[trained.neuron_layers[-1]].out_channels
 
 
-def _answers(result: RunResult, labels: Sequence[int], timesteps: int) -> list[EvaluatedSample]:
+def _answers(result: RunResult) -> list[EvaluatedSample]:
     assert result.outputs is not None
-    outputs = [result.outputs[one : one + 1] for one in range(len(labels))]
-    counts = [class_counts(packed, timesteps)[-1] for packed in outputs]
-    return [
-        EvaluatedSample(
-            label=label,
-            predicted=int(spikes.argmax()),
-            spikes=tuple(spikes.tolist()),
-            cycles=totals.cycles,
-            seconds=totals.seconds,
-            energy_pj=totals.energy_pj,
-            energy_on_chip_pj=totals.energy_on_chip_pj,
-            edp_js=totals.edp_js,
-        )
-        for label, spikes, totals in zip(labels, counts, result.samples, strict=True)
-    ]
-
-
-def _layers(batches: Sequence[tuple[RunResult, _Densities]], samples: int) -> tuple[EvaluatedLayer, ...]:
     found = []
-    for index, first in enumerate(batches[0][0].layers):
+    for packed, totals in zip(result.outputs, result.samples, strict=True):
+        assert totals.label is not None and totals.prediction is not None
+        found.append(
+            EvaluatedSample(
+                label=totals.label,
+                predicted=totals.prediction,
+                spikes=tuple(class_spikes(packed).tolist()),
+                cycles=totals.cycles,
+                seconds=totals.seconds,
+                energy_pj=totals.energy_pj,
+                energy_on_chip_pj=totals.energy_on_chip_pj,
+                edp_js=totals.edp_js,
+            )
+        )
+    return found
+
+
+def _layers(batches: Sequence[_Batch], samples: int) -> tuple[EvaluatedLayer, ...]:
+    found = []
+    for index, first in enumerate(batches[0].layers):
         if first.tws is None:
             continue
-        parts: list[LayerResult] = [result.layers[index] for result, _ in batches]
+        parts = [batch.layers[index] for batch in batches]
         found.append(
             EvaluatedLayer(
                 layer=first.name,
@@ -259,8 +283,8 @@ def _layers(batches: Sequence[tuple[RunResult, _Densities]], samples: int) -> tu
                 seconds=sum(part.seconds for part in parts) / samples,
                 energy_pj=sum(part.energy_pj for part in parts) / samples,
                 energy_on_chip_pj=sum(part.energy_on_chip_pj for part in parts) / samples,
-                spike_density=sum(seen.spikes[index] for _, seen in batches) / samples,
-                window_density=sum(seen.windows[index] for _, seen in batches) / samples,
+                spike_density=sum(batch.seen.spikes[index] for batch in batches) / samples,
+                window_density=sum(batch.seen.windows[index] for batch in batches) / samples,
             )
         )
     return tuple(found)

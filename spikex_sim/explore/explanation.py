@@ -13,8 +13,9 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, TraceLike
 from spikex_sim.run.advice import NAMES, Again, Changes, bound_of, moved_again
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.simulate import as_traces, simulate
+from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.together import as_traces
 
 BUSY_SHARE = 0.25
 """Share of a run's cycles from which on a port is worth widening."""

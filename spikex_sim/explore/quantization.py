@@ -14,10 +14,11 @@ from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.explore.dynamic import class_counts
 from spikex_sim.explore.prefix import TraceLike
 from spikex_sim.run.replay import Flow, LayerRunner
-from spikex_sim.run.simulate import as_traces, prepare
+from spikex_sim.run.simulate import prepare
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.quantized import QuantizedLayer, quantized
+from spikex_sim.trace.together import as_traces
 from spikex_sim.trace.trace import Trace
 
 SAME = 1e-3
@@ -139,7 +140,8 @@ def _outputs(trace: Trace, differing: dict[int, int] | None = None) -> Iterator[
     stages = plan_stages(trace)
     flows = [Flow(stages, trace, sample) for sample in range(trace.samples)]
     for index in range(len(stages)):
-        runner.run_layer(index, flows, min(TWS, trace.timesteps), silent)
+        for flow in flows:
+            runner.run_layer(index, flow, min(TWS, trace.timesteps))
         if differing is not None and all(flow.mismatched is not None for flow in flows):
             differing[index] = sum(flow.mismatched or 0 for flow in flows)
         yield [flow.computed for flow in flows if flow.computed is not None]

@@ -10,6 +10,7 @@ costs also depend on whether the one before left its output there: fronts are th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -24,11 +25,13 @@ from spikex_sim.core.registry import plugin
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.prefix import ArchLike, TraceLike, spiking, window_sizes
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
+from spikex_sim.explore.workers import check_jobs, in_order
 from spikex_sim.run.replay import Flow, LayerRunner
-from spikex_sim.run.simulate import as_traces, check_runnable, prepare
+from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.plan import plan_stages
+from spikex_sim.trace.together import as_traces
 from spikex_sim.trace.trace import Trace
 
 LIMIT = 20
@@ -127,6 +130,8 @@ class TwsSpace:
         Dotted configuration key to value.
     engine : {"fast", "event"}
         Memory engine.
+    jobs : int
+        Processes that share out layers and window sizes.
     progress : callable, optional
         Told about the simulations as they are done.
 
@@ -153,8 +158,10 @@ class TwsSpace:
         *,
         overrides: Mapping[str, Any] | None = None,
         engine: str = "fast",
+        jobs: int = 1,
         progress: Progress = silent,
     ) -> None:
+        check_jobs(jobs)
         self.arch = spiking(arch, 1, overrides)
         self.engine, self.progress = engine, progress
         loaded = as_traces(traces)
@@ -169,6 +176,7 @@ class TwsSpace:
         self.layers = tuple(single.stage.layer.name for single, _ in self._layers)
         self.refused: dict[tuple[str, int], str] = {}
         sizes = window_sizes(choices, loaded[0].timesteps)
+        self._cost_all(sizes, jobs)
         self.sizes = tuple(self._allowed(place, sizes) for place in range(len(self._layers)))
 
     @property
@@ -278,15 +286,22 @@ class TwsSpace:
     def _numbered(self, number: int) -> tuple[int, ...]:
         return tuple(sizes[number // step % len(sizes)] for sizes, step in self._digits())
 
+    def _cost_all(self, sizes: Sequence[int], jobs: int) -> None:
+        """Simulate every layer at every size as if nothing was kept for it, which all searches begin with."""
+        tasks = [(place, tws) for place in range(len(self._layers)) for tws in sizes]
+        given = (self._layers, self.arch, self._nothing_kept, self.engine)
+        with closing(in_order(_cost_of, tasks, min(jobs, len(tasks)), given)) as arriving:
+            for place, tws in tasks:
+                self.progress(f"{self.layers[place]} TWS={tws}", place, len(self._layers))
+                cost = next(arriving)
+                if isinstance(cost, ConfigError):
+                    self.refused[self.layers[place], tws] = str(cost)
+                else:
+                    self._costs[place, tws, self._nothing_kept] = cost
+
     def _allowed(self, place: int, choices: Sequence[int]) -> tuple[int, ...]:
-        name, sizes = self.layers[place], []
-        for tws in choices:
-            try:
-                self._cost(place, tws, self._nothing_kept)
-            except ConfigError as exc:
-                self.refused[name, tws] = str(exc)
-            else:
-                sizes.append(tws)
+        name = self.layers[place]
+        sizes = [tws for tws in choices if (name, tws) not in self.refused]
         if not sizes:
             reason = self.refused[name, choices[-1]]
             raise ConfigError(f"{name} can have none of the window sizes: {reason}", where=self.arch.name)
@@ -295,13 +310,10 @@ class TwsSpace:
     def _cost(self, place: int, tws: int, kept: Kept) -> _Cost:
         if (place, tws, kept) not in self._costs:
             self.progress(f"{self.layers[place]} TWS={tws}", place, len(self._layers))
-            single, spikes = self._layers[place]
-            found = single.run(spikes, self.arch, tws, kept, self.engine)
-            self._costs[place, tws, kept] = _Cost(
-                sum(one.result.energy_pj for one in found),
-                sum(one.result.cycles for one in found),
-                tuple(one.output_kept for one in found),
-            )
+            cost = _cost_of((place, tws), self._layers, self.arch, kept, self.engine)
+            if isinstance(cost, ConfigError):
+                raise cost
+            self._costs[place, tws, kept] = cost
         return self._costs[place, tws, kept]
 
     def _found(self, method: str, best: _Partial, evaluations: int, architectures: int) -> Found:
@@ -310,6 +322,27 @@ class TwsSpace:
             method, best.tws, best.energy_pj, seconds, best.energy_pj / PJ_PER_J * seconds,
             evaluations, architectures,
         )  # fmt: skip
+
+
+def _cost_of(
+    task: tuple[int, int],
+    layers: Sequence[tuple[SingleLayer, Trace]],
+    arch: Accelerator,
+    kept: Kept,
+    engine: str,
+) -> _Cost | ConfigError:
+    """Cost of a layer at a window size, or why it cannot have it."""
+    place, tws = task
+    single, spikes = layers[place]
+    try:
+        found = single.run(spikes, arch, tws, kept, engine)
+    except ConfigError as exc:
+        return exc
+    return _Cost(
+        sum(one.result.energy_pj for one in found),
+        sum(one.result.cycles for one in found),
+        tuple(one.output_kept for one in found),
+    )
 
 
 def search_tws(
@@ -326,6 +359,7 @@ def search_tws(
     seed: int = 0,
     overrides: Mapping[str, Any] | None = None,
     engine: str = "fast",
+    jobs: int = 1,
     progress: Progress = silent,
 ) -> TwsSearch:
     """Search each layer's window size: exhaustively, at random with as many evaluations, and one for all.
@@ -344,6 +378,8 @@ def search_tws(
         Window sizes to set beside; by default those of a network of the variant ``has``.
     seed : int
         Of the random search.
+    jobs : int
+        Processes that share out layers and window sizes.
     overrides, engine, progress
         As of :func:`spikex_sim.simulate`.
 
@@ -362,7 +398,9 @@ def search_tws(
         if given is None and trained.variant == "has":
             given = trained.tws
     sizes = {*window_sizes(choices, trace.timesteps), *(given or ())}
-    space = TwsSpace(trace, arch, sorted(sizes), overrides=overrides, engine=engine, progress=progress)
+    space = TwsSpace(
+        trace, arch, sorted(sizes), overrides=overrides, engine=engine, jobs=jobs, progress=progress
+    )
     return TwsSearch(
         trace.name, space.arch, trace.source, space.samples, space.search(given, seed), space.refused
     )
@@ -394,7 +432,8 @@ def _apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer
                     ),
                 )
             )  # fmt: skip
-        runner.run_layer(index, flows, 1, silent)
+        for flow in flows:
+            runner.run_layer(index, flow, 1)
     return found
 
 

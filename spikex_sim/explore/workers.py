@@ -7,15 +7,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import ModuleType, TracebackType
 from typing import Any, Literal
 
+from spikex_sim.core.errors import ConfigError, SpikexError
+
+MAX_JOBS = 256
+"""Most processes at a time."""
 KILLED = "its process was killed; did it need too much memory?"
 """What can be said of work whose worker went away."""
+
+
+def check_jobs(jobs: Any) -> None:
+    """Raise :class:`ConfigError` unless it is a number of processes."""
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MAX_JOBS:
+        raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
 
 
 def can_fork() -> bool:
@@ -64,6 +76,55 @@ class Workers(ProcessPoolExecutor):
                 process.kill()
         self.shutdown(cancel_futures=True)
         return False
+
+
+def in_order(
+    work: Callable[..., Any], tasks: Iterable[Any], jobs: int, given: tuple[Any, ...] = ()
+) -> Generator[Any, None, None]:
+    """What work makes of each task, in the order of the tasks, in so many processes.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module; called with a task and ``given``.
+    tasks : iterable
+        Taken a few at a time, ahead of what is asked for.
+    jobs : int
+        Processes; 1 for this one.
+    given : tuple
+        The same for all tasks; handed to each process once.
+
+    Raises
+    ------
+    SpikexError
+        If a process is killed; and whatever ``work`` raises.
+    """
+    if jobs == 1:
+        yield from (work(task, *given) for task in tasks)
+        return
+    flying: deque[Future[Any]] = deque()
+    with Workers(jobs, forked=can_fork(), begin=_hold, given=given) as crew:
+        try:
+            for task in tasks:
+                flying.append(crew.submit(_work, work, task))
+                if len(flying) == 2 * jobs:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+        except BrokenProcessPool:
+            raise SpikexError(KILLED, where="--jobs") from None
+
+
+_held: list[Any] = []
+"""Of a worker process: what is the same for all tasks."""
+
+
+def _hold(*given: Any) -> None:
+    _held[:] = given
+
+
+def _work(work: Callable[..., Any], task: Any) -> Any:
+    return work(task, *_held)
 
 
 def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:

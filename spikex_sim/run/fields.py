@@ -13,14 +13,18 @@ from typing import Any, Literal
 
 from spikex_sim.core.frozen import FrozenMap
 
-RUN, LAYERS, TOTALS = "run", "layers", "totals"
-"""Places in `results.json`: the top level, `layers[]`, and `totals` and `samples[]` alike."""
+RUN, LAYERS, TOTALS, SAMPLES = "run", "layers", "totals", "samples"
+"""Places in `results.json`: the top level, `layers[]`, `totals` and `samples[]`."""
 LAYERS_CSV, ACCESSES_CSV, SWEEP_CSV = "layers.csv", "accesses.csv", "sweep.csv"
 """Tables."""
-JSON = (LAYERS, TOTALS)
+SPREAD_CSV = "spread of sweep.csv"
+"""Columns of `sweep.csv` that are of a run rather than of its totals."""
+SUMS = (TOTALS, SAMPLES)
+JSON = (LAYERS, *SUMS)
 LAYER = (LAYERS, LAYERS_CSV)
-ALL = (LAYERS, TOTALS, LAYERS_CSV, SWEEP_CSV)
-TOTAL = (TOTALS, SWEEP_CSV)
+ALL = (*JSON, LAYERS_CSV, SWEEP_CSV)
+TOTAL = (*SUMS, SWEEP_CSV)
+OUTCOME = (SAMPLES,)
 TOP = (RUN,)
 ACCESS = (ACCESSES_CSV,)
 
@@ -81,10 +85,11 @@ class Field:
     def admits(self, value: Any) -> bool:
         """Whether a value is of the field's kind."""
         if self.parts is None:
-            return self._is_cell(value)
-        return isinstance(value, Mapping) and all(map(self._is_cell, _leaves(value)))
+            return self.admits_cell(value)
+        return isinstance(value, Mapping) and all(map(self.admits_cell, _leaves(value)))
 
-    def _is_cell(self, value: Any) -> bool:
+    def admits_cell(self, value: Any) -> bool:
+        """Whether a value is of the field's kind; of a mapping, one of its values."""
         if value is None or isinstance(value, bool):
             return self.kind == "any" or (value is None and self.optional)
         whole = isinstance(value, int)
@@ -101,6 +106,15 @@ def _leaves(value: Any) -> Iterator[Any]:
     else:
         yield value
 
+
+SPREAD: Parts = {
+    "cycles": "mean of a sample's cycles",
+    "seconds": "of its latency",
+    "energy_pj": "of its energy",
+    "energy_on_chip_pj": "of its energy without DRAM",
+    "edp_js": "of its energy-delay product: the mean of products, not the product of means",
+}
+"""Figures of which a run has the mean and the standard deviation over its samples."""
 
 FIELDS = (
     Field("schema", "count", "", "version of this layout, now 2", places=TOP),
@@ -142,10 +156,20 @@ FIELDS = (
         "float_comparator": "of a comparison, float datapath",
         "float_leak": "of a leak (a multiplication), float datapath",
     }),
-    Field("totals", "any", "", "sums over layers and samples, keys below", places=TOP),
+    Field("totals", "any", "", "sums over layers and samples, one after the other, keys below", places=TOP),
     Field("layers", "any", "", "one entry a layer, pooling layers with zero costs, keys below", places=TOP),
-    Field("samples", "any", "", "one entry a sample with the keys of `totals`", places=TOP),
-    Field("name", "text", "", "as in the trace", places=LAYER),
+    Field("mean", "number", "", "mean over the samples", places=(*TOP, SPREAD_CSV), column="mean_{}",
+          parts=SPREAD),
+    Field("sd", "number", "", "standard deviation over the samples, with n - 1; null of a single one",
+          places=(*TOP, SPREAD_CSV), optional=True, column="sd_{}",
+          parts={key: f"standard deviation of `{key}`, with n - 1; null of one sample" for key in SPREAD}),
+    Field("samples", "any", "", "one entry a sample, the keys of `totals` and those below", places=TOP),
+    Field("name", "text", "", "as in the trace; of a sample that its trace has several of, with its number",
+          places=(*LAYER, *OUTCOME)),
+    Field("label", "number", "", "class, if the trace says so; else null", places=OUTCOME, optional=True),
+    Field("prediction", "count", "", "output channel of the last conv or linear layer with the most spikes, "
+          "the lowest of several; null where they are not computed: without weights, and in an ANN",
+          places=OUTCOME, optional=True),
     Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`", places=LAYER),
     Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),
     Field("mode", "text", "", "`temporal` or `spatial`; null for PTB and pooling", places=LAYER,
@@ -236,9 +260,9 @@ FIELDS = (
           optional=True),
     Field("estimate_factor", "number", "",
           "simulated over estimated energy; null without an estimate above 0", "`energy_pj` / `estimate_pj`",
-          (TOTALS,), optional=True),
+          SUMS, optional=True),
     Field("estimate_factor_on_chip", "number", "", "the same without DRAM",
-          "`energy_on_chip_pj` / `estimate_pj`", (TOTALS,), optional=True),
+          "`energy_on_chip_pj` / `estimate_pj`", SUMS, optional=True),
     Field("power_mw", "number", "mW", "mean dynamic power, DRAM included", "energy / time", TOTAL),
     Field("tops", "number", "1e12 / s", "additions that were done", "`accumulations` / `seconds`", TOTAL),
     Field("tops_dense", "number", "1e12 / s",

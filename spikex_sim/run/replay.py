@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +19,9 @@ from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
 from spikex_sim.run.results import LayerResult
-from spikex_sim.run.tally import sum_if_known, sum_of
 from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, check_layer, widths_of
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
-from spikex_sim.schedules.held import merged
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import busy_of, idle
@@ -43,8 +41,10 @@ Signal = PackedSpikes
 class Flow:
     """The spikes of one sample on their way through the network."""
 
-    def __init__(self, stages: Sequence[Stage], trace: Trace, sample: int) -> None:
+    def __init__(self, stages: Sequence[Stage], trace: Trace, sample: int, number: int = 0) -> None:
         self.stages, self.trace, self.sample = stages, trace, sample
+        self.number = number
+        """Of the sample in the run."""
         self.computed: Signal | None = None
         self.mismatched: int | None = None
         self.kept = False
@@ -138,57 +138,55 @@ class LayerRunner:
         """Whether layers pass activations on instead of spikes."""
         return self.arch.input_bits > 1
 
-    def run_layer(
-        self, index: int, flows: list[Flow], tws: int | Literal["auto"], progress: Progress
-    ) -> list[LayerResult]:
-        """Run one layer for every sample; their spikes, or activations, move on to the next."""
-        entered = [flow.enter(index, compare=not self.is_ann) for flow in flows]
-        if self.is_ann:
-            entered = [
-                self._activations(flow, index, packed) for flow, packed in zip(flows, entered, strict=True)
-            ]
-        if flows[0].stages[index].layer.is_pool:
-            return [self._pool(flow, index, values) for flow, values in zip(flows, entered, strict=True)]
+    def run_layer(self, index: int, flow: Flow, tws: int) -> LayerResult:
+        """Run one layer for a sample; its spikes, or activations, move on to the next."""
+        values = self._entered(flow, index)
+        if flow.stages[index].layer.is_pool:
+            return self._pool(flow, index, values)
+        assert values is not None
+        return self._integrate(flow, index, values, self._cost(flow, index, values, tws))
+
+    def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> int:
+        """Window size of the smallest EDP over all samples, ties to the smaller (Section 7).
+
+        Raises
+        ------
+        ConfigError
+            If the buffers are too small for all of them.
+        """
+        entered = [self._entered(flow, index) for flow in flows]
         known = [values for values in entered if values is not None]
-        costs: Iterable[LayerCost]
-        if tws == "auto":
-            costs = self._best_costs(flows, index, known, progress)
-        else:
-            costs = (self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True))
-        return [
-            self._integrate(flow, index, sample, values, cost)
-            for sample, (flow, values, cost) in enumerate(zip(flows, known, costs, strict=True))
-        ]
+        best: tuple[float, int] | None = None
+        refused: SpikexError | None = None
+        for tws in self._candidates(flows[0].trace.timesteps):
+            progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
+            energies, cycles = [], 0
+            try:
+                for flow, values in zip(flows, known, strict=True):
+                    cost = self._cost(flow, index, values, tws)
+                    energies.append(cost.energy.total_pj)
+                    cycles += cost.cycles
+            except ConfigError as exc:
+                refused = refused or exc
+                continue
+            edp = sum(energies) * cycles
+            if best is None or edp < best[0]:
+                best = edp, tws
+        if best is None:
+            assert refused is not None
+            raise refused
+        return best[1]
+
+    def _entered(self, flow: Flow, index: int) -> Signal | None:
+        """What enters a layer; in an ANN activations."""
+        entered = flow.enter(index, compare=not self.is_ann)
+        return self._activations(flow, index, entered) if self.is_ann else entered
 
     def _activations(self, flow: Flow, index: int, entered: Signal | None) -> Signal | None:
         """Activations that enter a layer: counts of recorded spikes, else what the predecessor gave."""
         if index not in flow.trace.inputs or entered is None:
             return entered
         return spike_counts(entered, self.arch.input_bits)
-
-    def _best_costs(
-        self, flows: list[Flow], index: int, known: list[Signal], progress: Progress
-    ) -> list[LayerCost]:
-        """Costs at the window size of the smallest EDP over all samples, ties to the smaller (Section 7)."""
-        best: tuple[float, list[LayerCost]] | None = None
-        refused: SpikexError | None = None
-        for tws in self._candidates(flows[0].trace.timesteps):
-            progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
-            try:
-                costs = [
-                    self._cost(flow, index, values, tws) for flow, values in zip(flows, known, strict=True)
-                ]
-            except ConfigError as exc:
-                refused = refused or exc
-                continue
-            edp = sum(cost.energy.total_pj for cost in costs) * sum(cost.cycles for cost in costs)
-            if best is None or edp < best[0]:
-                best = edp, costs
-            del costs  # a loser's arrays make room for the next one's
-        if best is None:
-            assert refused is not None
-            raise refused
-        return best[1]
 
     def _candidates(self, timesteps: int) -> list[int]:
         """Window sizes that make a difference on this accelerator."""
@@ -219,12 +217,12 @@ class LayerRunner:
         energy = self.energies.energy(counts, ends.cycles)
         return LayerCost(schedule, inputs, widths, layout, durations, ends, counts, energy)
 
-    def _integrate(self, flow: Flow, index: int, sample: int, values: Signal, cost: LayerCost) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
         flow.kept = cost.layout.output_kept
         if self.observe is not None:
-            self.observe(TimedLayer(layer, index, sample, self.arch, cost))
+            self.observe(TimedLayer(layer, index, flow.number, self.arch, cost))
         flow.computed = None
         if stage.weight is not None:
             flow.computed = self._outputs(stage, cost, flow.trace.timesteps)
@@ -316,7 +314,7 @@ class LayerRunner:
             "datapath": None if layer.is_pool or layer.neuron is None else layer.neuron.datapath,
             "input_spikes": None if self.is_ann else _spike_count(values),
             "output_spikes": None if self.is_ann else _spike_count(outputs),
-            "output_sha256": _sha256([outputs]),
+            "output_sha256": None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
             "mismatched_spikes": flow.mismatched,
             "pes": self.arch.array.rows * self.arch.array.cols,
             "clock_hz": float(self.arch.clock_hz),
@@ -339,43 +337,5 @@ def _working_bytes(stage: Stage, values: Signal, timesteps: int, tws: int, arch:
     return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + outputs
 
 
-def _sha256(outputs: list[Signal | None]) -> str | None:
-    """Lower-case hex digest of packed spikes; None where some are not known."""
-    digest = hashlib.sha256()
-    for packed in outputs:
-        if packed is None:
-            return None
-        digest.update(packed.tobytes())
-    return digest.hexdigest()
-
-
 def _spike_count(packed: PackedSpikes | None) -> int | None:
     return None if packed is None else count_spikes(packed)
-
-
-def merge_samples(runs: list[LayerResult], outputs: list[Signal | None]) -> LayerResult:
-    """Sum a layer over samples; what differs between them and cannot be summed becomes None.
-
-    The hash is over the outputs of all samples one after the other, as with a leading sample axis.
-    """
-    first = runs[0]
-    if len(runs) == 1:
-        return first
-
-    def common(values: list[Any]) -> Any:
-        return values[0] if all(value == values[0] for value in values) else None
-
-    def total(name: str) -> int | None:
-        return sum_if_known(getattr(run, name) for run in runs)
-
-    return replace(
-        first,
-        mode=common([run.mode for run in runs]),
-        **sum_of(runs),
-        held=merged(run.held for run in runs),
-        mapping={key: common([run.mapping[key] for run in runs]) for key in first.mapping},
-        input_spikes=total("input_spikes"),
-        output_spikes=total("output_spikes"),
-        output_sha256=_sha256(outputs),
-        mismatched_spikes=total("mismatched_spikes"),
-    )

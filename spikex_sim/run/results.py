@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from spikex_sim.core.counts import READ, WRITE
 from spikex_sim.core.files import csv_text, write_files
@@ -19,7 +20,7 @@ from spikex_sim.core.origin import origin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import joules
 from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, TOTALS, cells_of, entry
+from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, SAMPLES, SPREAD, TOTALS, cells_of, entry
 from spikex_sim.run.tally import Costs, sum_if_known, sum_of
 from spikex_sim.schedules.held import Held
 from spikex_sim.spec.arch import Accelerator
@@ -101,10 +102,10 @@ class Totals(Costs):
         object.__setattr__(self, "area_mm2_by", FrozenMap(self.area_mm2_by))
 
     @classmethod
-    def of(cls, layers: Sequence[LayerResult], area_mm2_by: Mapping[str, float]) -> Totals:
-        """Add layers up."""
+    def of(cls, layers: Sequence[LayerResult], area_mm2_by: Mapping[str, float], **more: Any) -> Self:
+        """Add layers up; ``more`` is what a class that derives from this one has besides."""
         fired = sum_if_known(layer.output_spikes for layer in layers if layer.tws is not None)
-        return cls(**sum_of(layers), output_spikes=fired, area_mm2_by=area_mm2_by)
+        return cls(**sum_of(layers), output_spikes=fired, area_mm2_by=area_mm2_by, **more)
 
     @property
     def estimate_factor(self) -> float | None:
@@ -146,6 +147,30 @@ class Totals(Costs):
         return _plain_entry(self, TOTALS)
 
 
+@dataclass(frozen=True)
+class SampleResult(Totals):
+    """Sums over the layers of one sample, and what came of it.
+
+    Attributes
+    ----------
+    name : str
+        As in the trace; of several samples in one trace with the sample's number.
+    label : int or None
+        Class, where the trace says so.
+    prediction : int or None
+        Output channel of the last conv or linear layer with the most spikes, the lowest of several; None
+        where its spikes are not computed: without weights, and in an ANN.
+    """
+
+    name: str
+    label: int | None
+    prediction: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in ``results.json``."""
+        return _plain_entry(self, SAMPLES)
+
+
 def _plain_entry(costs: Costs, place: str) -> dict[str, Any]:
     written: dict[str, Any] = plain(entry(costs, place))
     return written
@@ -153,6 +178,28 @@ def _plain_entry(costs: Costs, place: str) -> dict[str, Any]:
 
 def _cost_text(costs: Any) -> str:
     return f"{costs.cycles:,} cycles, {joules(costs.energy_pj)}"
+
+
+class _Entries(list[dict[str, Any]]):
+    """A list for the JSON encoder, which makes entries of samples when they are asked for."""
+
+    def __init__(self, samples: Sequence[SampleResult]) -> None:
+        super().__init__()
+        self._samples = samples
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (sample.to_dict() for sample in self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation of a sample (n - 1), None of a single value; by exactly rounded sums."""
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return mean, None
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 class Moved(NamedTuple):
@@ -176,7 +223,7 @@ class Results(ABC):
         Memory engine.
     trace : mapping
         Name, SHA-256, time points, samples and source of the trace.
-    layers, samples : tuple
+    layers, samples : sequence
         Costs of each layer, over all samples, and of each sample, over all layers.
     versions : mapping
         Of this package and of what it computed with; of saved results also commit and hash of the sources.
@@ -187,7 +234,7 @@ class Results(ABC):
     engine: str
     trace: Mapping[str, Any]
     layers: tuple[Any, ...]
-    samples: tuple[Any, ...]
+    samples: Sequence[Any]
     versions: Mapping[str, str]
     timestamp: str
 
@@ -240,8 +287,8 @@ class RunResult(Results):
         Name, SHA-256, time points, samples and source of the trace.
     layers : tuple of LayerResult
         In order.
-    samples : tuple of Totals
-        Totals of each sample.
+    samples : sequence of SampleResult
+        Totals of each sample, its class and its prediction.
     energy_model : EnergyModel
         Energies used, with their provenance.
     versions : mapping
@@ -257,7 +304,7 @@ class RunResult(Results):
     engine: str
     trace: Mapping[str, Any]
     layers: tuple[LayerResult, ...]
-    samples: tuple[Totals, ...]
+    samples: Sequence[SampleResult]
     energy_model: EnergyModel
     versions: Mapping[str, str]
     timestamp: str
@@ -288,8 +335,29 @@ class RunResult(Results):
         """Sums over all layers and samples."""
         return Totals.of(self.layers, self.energy_model.area_mm2_by)
 
+    @cached_property
+    def mean(self) -> Mapping[str, float]:
+        """Mean over the samples of cycles, seconds, energies and EDP."""
+        return FrozenMap({quantity: mean for quantity, (mean, _) in self._spread.items()})
+
+    @cached_property
+    def sd(self) -> Mapping[str, float | None]:
+        """Standard deviation of the same over the samples, with n - 1; None of a single one."""
+        return FrozenMap({quantity: sd for quantity, (_, sd) in self._spread.items()})
+
+    @cached_property
+    def _spread(self) -> dict[str, tuple[float, float | None]]:
+        found = [[getattr(one, quantity) for quantity in SPREAD] for one in self.samples]
+        return {
+            quantity: mean_and_sd(values)
+            for quantity, values in zip(SPREAD, zip(*found, strict=True), strict=True)
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json``."""
+        return self._content([sample.to_dict() for sample in self.samples])
+
+    def _content(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "version": self.versions["spikex_sim"],
@@ -302,8 +370,15 @@ class RunResult(Results):
             "energy_sources": plain(self.energy_model.provenance),
             "totals": self.totals.to_dict(),
             "layers": [layer.to_dict() for layer in self.layers],
-            "samples": [sample.to_dict() for sample in self.samples],
+            "mean": plain(self.mean),
+            "sd": plain(self.sd),
+            "samples": samples,
         }
+
+    def _json(self) -> Iterator[str]:
+        """Text of ``results.json`` as it is written: entries of samples are made one by one."""
+        yield from json.JSONEncoder(indent=1).iterencode(self._content(_Entries(self.samples)))
+        yield "\n"
 
     def access_rows(self) -> list[dict[str, Any]]:
         """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ."""
@@ -332,7 +407,7 @@ class RunResult(Results):
         return write_files(
             folder,
             {
-                "results.json": json.dumps(self.to_dict(), indent=1) + "\n",
+                "results.json": self._json(),
                 "layers.csv": csv_text(self.layer_rows()),
                 "accesses.csv": csv_text(self.access_rows()),
             },

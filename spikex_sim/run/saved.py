@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from spikex_sim.core.errors import ConfigError, ResultsError
 from spikex_sim.core.frozen import FrozenMap, frozen, plain
-from spikex_sim.run.fields import LAYERS, RUN, TOTALS, fields_in
+from spikex_sim.run.fields import LAYERS, RUN, SAMPLES, TOTALS, fields_in
 from spikex_sim.run.results import SCHEMA, Results
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import options_of
@@ -56,6 +56,18 @@ class SavedResults(Results):
     def totals(self) -> Record:
         """Sums over all layers and samples."""
         found: Record = self.content["totals"]
+        return found
+
+    @property
+    def mean(self) -> Record:
+        """Means over the samples."""
+        found: Record = self.content["mean"]
+        return found
+
+    @property
+    def sd(self) -> Record:
+        """Standard deviations over the samples."""
+        found: Record = self.content["sd"]
         return found
 
     @property
@@ -154,7 +166,7 @@ def _checked(content: Any, where: str) -> dict[str, Any]:
         if not isinstance(content[key], list) or not content[key]:
             raise ResultsError("must be a list, and not empty", where=where, field=key)
     _check_entry(content["totals"], TOTALS, where, "totals.")
-    for key, place in (("layers", LAYERS), ("samples", TOTALS)):
+    for key, place in (("layers", LAYERS), ("samples", SAMPLES)):
         for index, one in enumerate(content[key]):
             _check_entry(one, place, where, f"{key}.{index}.")
     return dict(content)

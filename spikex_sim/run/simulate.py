@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numba
 import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
-from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal, merge_samples
-from spikex_sim.run.results import RunResult, Totals
+from spikex_sim.run.merging import LayerSum, PackedResults, SampleRun
+from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
+from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.plan import Stage, plan_stages
-from spikex_sim.trace.store import load_trace, load_traces
+from spikex_sim.trace.together import TraceFiles, as_traces, describe
 from spikex_sim.trace.trace import Trace
+
+UNIT = 16
+"""Samples that are replayed, handed to other processes and stored at a time."""
 
 
 def simulate(
@@ -93,31 +97,179 @@ def _simulate(
     observe: Observer | None = None,
 ) -> RunResult:
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
-    traces = as_traces(trace)
-    stages, window_sizes, runner = _prepared(traces, accelerator, engine, observe)
-    inputs = [(which, sample) for which, one in enumerate(traces) for sample in range(one.samples)]
-    flows = [Flow(stages[which], traces[which], sample) for which, sample in inputs]
-    layers, per_sample = [], []
-    last: list[Signal | None] = []
-    for index, stage in enumerate(stages[0]):
-        progress(stage.layer.name, index, len(stages[0]))
-        runs = runner.run_layer(index, flows, window_sizes[index], progress)
-        layers.append(merge_samples(runs, [flow.computed for flow in flows]))
-        per_sample.append(runs)
-        if not stage.layer.is_pool:
-            last = [flow.computed for flow in flows]
-    progress("done", len(stages[0]), len(stages[0]))
-    return RunResult(
-        arch=accelerator,
-        engine=engine,
-        trace=describe(traces),
-        layers=tuple(layers),
-        samples=tuple(Totals.of(runs, runner.energies.area_mm2_by) for runs in zip(*per_sample, strict=True)),
-        energy_model=runner.energies,
-        versions=versions(),
-        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
-        outputs=None if runner.is_ann else _stacked(last),
+    replay = Replay.of(as_traces(trace), accelerator, engine, observe)
+    layer_by_layer = replay.searches or replay.count == 1
+    runs = (
+        one for unit in replay.units() for one in replay.run(unit, progress if layer_by_layer else silent)
     )
+    return replay.result(runs if layer_by_layer else _told(runs, replay.count, progress))
+
+
+def _told(runs: Iterable[SampleRun], count: int, progress: Progress) -> Iterator[SampleRun]:
+    """Tell how many samples are done."""
+    for done, one in enumerate(runs):
+        progress(one.name, done, count)
+        yield one
+    progress("done", count, count)
+
+
+class Unit(NamedTuple):
+    """Samples that are replayed together: of so many traces, all samples or some.
+
+    Attributes
+    ----------
+    traces : range
+        Which traces.
+    samples : range or None
+        Of a single trace, which samples; None for all.
+    number : int
+        Of the first sample in the run; of traces that are not held, of the first trace.
+    """
+
+    traces: range
+    samples: range | None
+    number: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Samples of one network on one accelerator; units of them can be replayed anywhere and in any order.
+
+    Attributes
+    ----------
+    traces : sequence of Trace
+        Samples.
+    runner : LayerRunner
+        Configuration, memory engine and energies.
+    engine : str
+        Name of the memory engine.
+    window_sizes : list of int or "auto"
+        Of every layer; pooling has no use for its own.
+    """
+
+    traces: Sequence[Trace]
+    runner: LayerRunner
+    engine: str
+    window_sizes: list[int | Literal["auto"]]
+
+    @classmethod
+    def of(
+        cls, traces: Sequence[Trace], arch: Accelerator, engine: str, observe: Observer | None = None
+    ) -> Replay:
+        """Prepare a replay; raises what can be said against it before its first layer."""
+        known = traces[:1] if isinstance(traces, TraceFiles) else traces
+        stages = [_stages(one, arch) for one in known]
+        window_sizes = _window_sizes(arch, stages[0], known[0])
+        policy = arch.get("dispatch", default="")
+        if policy:
+            plugin("dispatch", policy)
+        runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
+        return cls(traces, runner, engine, window_sizes)
+
+    @property
+    def count(self) -> int:
+        """Number of samples; of traces that are not held, number of files."""
+        held = not isinstance(self.traces, TraceFiles)
+        return sum(one.samples for one in self.traces) if held else len(self.traces)
+
+    @property
+    def searches(self) -> bool:
+        """Whether a layer's window size follows from all samples together."""
+        layers = zip(self.window_sizes, self.traces[0].layers, strict=True)
+        return any(size == "auto" and not layer.is_pool for size, layer in layers)
+
+    def units(self) -> list[Unit]:
+        """All samples in order, some at a time; all at once where a window size follows from all."""
+        traces, found, number = self.traces, list[Unit](), 0
+        if self.searches:
+            return [Unit(range(len(traces)), None, 0)]
+        start = 0
+        while start < len(traces):
+            samples = 1 if isinstance(traces, TraceFiles) else traces[start].samples
+            stop = start + 1
+            if samples > 1:
+                parts = (range(at, min(at + UNIT, samples)) for at in range(0, samples, UNIT))
+                found += [Unit(range(start, stop), part, number + part.start) for part in parts]
+            else:
+                while stop < min(start + UNIT, len(traces)) and (
+                    isinstance(traces, TraceFiles) or traces[stop].samples == 1
+                ):
+                    stop += 1
+                found.append(Unit(range(start, stop), None, number))
+            number += samples if samples > 1 else stop - start
+            start = stop
+        return found
+
+    def run(self, unit: Unit, progress: Progress = silent) -> Iterator[SampleRun]:
+        """Replay the samples of a unit."""
+        flows: Iterable[Flow] = self._flows(unit)
+        if self.searches:
+            flows = list(flows)
+            yield from self._together(flows, progress)
+            return
+        for flow in flows:
+            yield from self._together([flow], progress)
+
+    def _together(self, flows: Sequence[Flow], progress: Progress) -> Iterator[SampleRun]:
+        """Replay samples layer by layer."""
+        layers: list[list[LayerResult]] = [[] for _ in flows]
+        outputs: list[list[Signal | None]] = [[] for _ in flows]
+        stages = flows[0].stages
+        for index, (stage, size) in enumerate(zip(stages, self.window_sizes, strict=True)):
+            progress(stage.layer.name, index, len(stages))
+            tws = size
+            if tws == "auto":
+                tws = 1 if stage.layer.is_pool else self.runner.best_tws(index, flows, progress)
+            for flow, done, left in zip(flows, layers, outputs, strict=True):
+                done.append(self.runner.run_layer(index, flow, tws))
+                left.append(flow.computed)
+        progress("done", len(stages), len(stages))
+        for flow, done, left in zip(flows, layers, outputs, strict=True):
+            yield SampleRun(*_name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
+
+    def _flows(self, unit: Unit) -> Iterator[Flow]:
+        number = unit.number
+        for which in unit.traces:
+            trace = self.traces[which]
+            stages = _stages(trace, self.runner.arch)
+            for sample in range(trace.samples) if unit.samples is None else unit.samples:
+                yield Flow(stages, trace, sample, number)
+                number += 1
+
+    def result(self, runs: Iterable[SampleRun]) -> RunResult:
+        """Add samples up, given in order; none is held."""
+        sums = [LayerSum() for _ in self.window_sizes]
+        answers: list[Signal | None] = []
+        areas, spiking = self.runner.energies.area_mm2_by, not self.runner.is_ann
+
+        def added() -> Iterator[SampleResult]:
+            for one in runs:
+                for layer_sum, layer, outputs in zip(sums, one.layers, one.outputs, strict=True):
+                    layer_sum.add(layer, outputs)
+                answers.append(one.answer if spiking else None)
+                yield one.result(areas, spiking=spiking)
+
+        samples = PackedResults(added())
+        return RunResult(
+            arch=self.runner.arch,
+            engine=self.engine,
+            trace=describe(self.traces, len(samples)),
+            layers=tuple(one.result() for one in sums),
+            samples=samples,
+            energy_model=self.runner.energies,
+            versions=versions(),
+            timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+            outputs=_stacked(answers),
+        )
+
+
+def _stages(trace: Trace, arch: Accelerator) -> list[Stage]:
+    return plan_stages(trace, fold=arch.input_bits == 1)
+
+
+def _name_and_label(trace: Trace, sample: int) -> tuple[str, int | None]:
+    name = f"{trace.name}-{sample}" if trace.samples > 1 else trace.name
+    return name, trace.label[sample] if isinstance(trace.label, tuple) else trace.label
 
 
 def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
@@ -132,20 +284,7 @@ def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
 
 def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:
     """Raise what can be said against a run before its first layer is laid over the buffers."""
-    _prepared(traces, accelerator, engine)
-
-
-def _prepared(
-    traces: Sequence[Trace], accelerator: Accelerator, engine: str, observe: Observer | None = None
-) -> tuple[list[list[Stage]], list[int | Literal["auto"]], LayerRunner]:
-    """Stages of every trace, window size of every stage, and what runs them."""
-    stages = [plan_stages(one, fold=accelerator.input_bits == 1) for one in traces]
-    window_sizes = _window_sizes(accelerator, stages[0], traces[0])
-    policy = accelerator.get("dispatch", default="")
-    if policy:
-        plugin("dispatch", policy)
-    runner = LayerRunner(accelerator, plugin("engines", engine), energy_model(accelerator), observe)
-    return stages, window_sizes, runner
+    Replay.of(traces, accelerator, engine)
 
 
 def prepare() -> None:
@@ -182,43 +321,6 @@ def _installed(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "unknown"
-
-
-def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> list[Trace]:
-    """Load what is still a path, and check that all are samples of one network."""
-    items = [trace] if isinstance(trace, Trace | str | Path) else trace
-    if not isinstance(items, Sequence) or not all(isinstance(one, Trace | str | Path) for one in items):
-        raise TraceError(f"a trace is a Trace, a path or a list of them, not {type(trace).__name__}")
-    traces = [loaded for one in items for loaded in _loaded(one)]
-    if not traces:
-        raise TraceError("no traces given")
-    for other in traces[1:]:
-        if other.layers != traces[0].layers or other.timesteps != traces[0].timesteps:
-            raise TraceError(
-                f"has other layers, neurons or time points than {traces[0].where}; samples share one network "
-                "(`trace convert --like` takes it from another trace)",
-                where=other.where,
-            )
-    return traces
-
-
-def _loaded(one: Trace | str | Path) -> list[Trace]:
-    if isinstance(one, Trace):
-        return [one]
-    return load_traces(one) if Path(one).is_dir() else [load_trace(one)]
-
-
-def describe(traces: Sequence[Trace]) -> dict[str, Any]:
-    """Name, hash and size of the samples of a run, as in ``results.json``."""
-    hashes = [one.sha256 for one in traces]
-    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return {
-        "name": traces[0].name if len(traces) == 1 else f"{traces[0].name} and {len(traces) - 1} more",
-        "sha256": whole,
-        "timesteps": traces[0].timesteps,
-        "samples": sum(one.samples for one in traces),
-        "source": traces[0].source,
-    }
 
 
 def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> list[int | Literal["auto"]]:

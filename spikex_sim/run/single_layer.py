@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spikex_sim.accelerators.base import energy_model
-from spikex_sim.core.progress import silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.results import LayerResult
@@ -75,7 +74,7 @@ class SingleLayer:
         for sample, held in enumerate(kept):
             flow = Flow(stages, spikes, sample)
             flow.kept = held
-            [result] = runner.run_layer(0, [flow], tws, silent)
+            result = runner.run_layer(0, flow, tws)
             found.append(SampleCost(result, flow.kept))
         return found
 

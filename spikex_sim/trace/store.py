@@ -75,10 +75,24 @@ def load_traces(path: str | Path) -> list[Trace]:
         Folder with ``*.npz``, ``*.h5`` or ``*.hdf5`` files; other and hidden files are passed over.
     """
     path = Path(path)
+    try:
+        folder = path.is_dir()
+    except OSError as exc:
+        raise TraceError(f"cannot be read: {exc.strerror or exc}", where=shown(path, 400)) from None
+    return [load_trace(file) for file in (trace_files(path) if folder else [path])]
+
+
+def trace_files(path: str | Path) -> list[Path]:
+    """Traces of a folder in the order of their names; other and hidden files are passed over.
+
+    Raises
+    ------
+    TraceError
+        If it cannot be read or holds none.
+    """
+    path = Path(path)
     where = shown(path, 400)
     try:
-        if not path.is_dir():
-            return [load_trace(path)]
         names = sorted(
             item.name
             for item in path.iterdir()
@@ -88,7 +102,13 @@ def load_traces(path: str | Path) -> list[Trace]:
         raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
     if not names:
         raise TraceError("holds no trace (*.npz, *.h5)", where=where)
-    return [load_trace(path / name) for name in names]
+    return [path / name for name in names]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a trace file, as :func:`load_trace` gives it, without reading the trace."""
+    with open_regular(path, _MAX_FILE_BYTES) as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def save_trace(trace: Trace, path: str | Path) -> None:

@@ -85,6 +85,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         weights = {0: TRACE.weights[0], 1: TRACE.weights[1]}
         trained = TrainedNetwork(f"net-{variant}", "net", variant, 20, TRACE.layers, weights, tws=tws)
         save_trained(trained, f"{variant}.npz")
+    sx.sweep("t.npz", {"tws": [2, 3]}, out="stored")
     conv_alone = TrainedNetwork("conv", "net", "base", 20, TRACE.layers[:1], {0: TRACE.weights[0]})
     save_trained(conv_alone, "conv.npz")
     nodes = {
@@ -250,6 +251,9 @@ EFFECTS = {
     ("sweep", "--top"): ("sweep t.npz --out o --grid tws=2,7", "--top 1"),
     ("sweep", "--fields"): ("sweep t.npz --out o", "--fields edp_js"),
     ("sweep", "--pareto"): ("sweep t.npz --out o", "--pareto"),
+    ("sweep", "--shard"): ("sweep t.npz --grid tws=2,3 --out o", "--shard 1/2"),
+    ("sweep export", "--out"): ("sweep export stored", "--out o/all.csv"),
+    ("sweep merge", "--out"): ("sweep merge stored --out o/x", "--out o/y"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
     ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
     ("dynamic", "--thresholds"): ("dynamic l.npz", "--thresholds 0,0.95"),
@@ -345,7 +349,7 @@ ELSEWHERE = {
         ("trace record", option)
         for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
     ),
-    ("sweep", "--jobs"),
+    *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),

@@ -143,7 +143,7 @@ class TestSaved:
             (lambda data: data["totals"]["energy_pj_by"].update(alu="1"), "totals.energy_pj_by"),
             (lambda data: data["totals"].update(stalls=3), "totals.stalls"),
             (lambda data: data["samples"][1]["accesses"]["glb"].update(filter=[]), "samples.1.accesses"),
-            (lambda data: data["samples"].append("x"), "samples.2.cycles: missing"),
+            (lambda data: data["samples"].append("x"), "samples.2.name: missing"),
             (lambda data: data.update(layers={}), "layers: must be a list"),
             (lambda data: data.update(samples=[]), "samples: must be a list"),
             (lambda data: data.update(config=3), "config"),

@@ -23,7 +23,7 @@ from spikex_sim.core.files import write_files
 from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.sweeps.work import Outcome, Point, run_elsewhere, run_point, told
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
-from spikex_sim.run.simulate import as_traces
+from spikex_sim.trace.together import as_traces
 from spikex_sim.trace.trace import Trace
 
 log = logging.getLogger("spikex_sim")

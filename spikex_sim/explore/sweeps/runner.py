@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, EnergyTableError, OutputError
 from spikex_sim.core.files import writable_folder
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.sweeps import pools
-from spikex_sim.explore.sweeps.grid import Axis, check_count, points
+from spikex_sim.explore.sweeps.grid import MAX_POINTS, Axis, check_count, points
 from spikex_sim.explore.sweeps.store import SweepStore
 from spikex_sim.explore.sweeps.table import (
-    COLUMNS,
     Row,
     SweepTable,
     check_parquet,
+    is_measured,
     labels_of,
     row_of,
+    table_of,
     write_table,
 )
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
-from spikex_sim.run.simulate import as_traces, check_runnable, describe, prepare
+from spikex_sim.explore.workers import check_jobs
+from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.together import as_traces, describe
 from spikex_sim.trace.trace import Trace
+
+log = logging.getLogger("spikex_sim")
 
 TraceLike = Trace | str | Path
 ArchLike = str | Path | Accelerator
-MAX_JOBS = 256
-"""Most processes of one sweep."""
+STORE = "sweep.sqlite"
 
 
 def sweep(
@@ -44,6 +50,7 @@ def sweep(
     overrides: Mapping[str, Any] | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
+    shard: tuple[int, int] = (1, 1),
     out: str | Path | None = None,
     parquet: bool = False,
     progress: Progress | None = None,
@@ -68,6 +75,8 @@ def sweep(
         Processes that run points at the same time on this machine.
     scheduler : str, optional
         Address of a running Dask scheduler, ``tcp://host:8786``, whose workers run the points instead.
+    shard : tuple of int
+        ``(i, n)`` runs every n-th point from the i-th alone; :func:`merge` puts shards together.
     out : str or Path, optional
         Folder for ``sweep.sqlite`` and ``sweep.csv``; points that the store already has are not run again.
     parquet : bool
@@ -80,33 +89,104 @@ def sweep(
     SweepTable
         One row a point, column to value, in grid order: trace, accelerator, the grid's keys, then cycles,
         seconds, energies and the rest, units in the names. ``error`` says why a point could not be run; it is
-        empty otherwise.
+        empty otherwise. Traces of one name are told apart by their files.
 
     Raises
     ------
     SpikexError
-        If any point's configuration is wrong, before anything is run; or if the store cannot be written.
+        If any point's configuration is wrong, before anything is run, or the energy table has nothing for all
+        of them; or if the store cannot be written.
     """
     traces: list[TraceLike] = _listed(trace, "trace", Trace | str | Path)
     archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
     _check_places(jobs, scheduler)
+    first, count = _checked_shard(shard)
     if parquet:
         check_parquet()
     configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
     loaded = [as_traces(item) for item in traces]
-    for samples in loaded:
-        for _, accelerator in configurations:
-            check_runnable(samples, accelerator, engine)
-    planned = list(_plan(loaded, configurations, engine))
+    _check_runnable(loaded, [accelerator for _, accelerator in configurations], engine)
+    names = _names(traces, [describe(samples) for samples in loaded])
+    planned = list(_plan(loaded, names, configurations, engine))
+    own = planned[first - 1 :: count]
     folder = None if out is None else writable_folder(out)
-    with SweepStore(folder and folder / "sweep.sqlite") as store:
-        errors = _run(planned, traces, loaded, store, jobs, scheduler, progress or silent)
-        table = SweepTable.of([row_of(labels, *_found(store, point, errors)) for labels, point in planned])
+    with SweepStore(folder and folder / STORE, is_measured) as store:
+        store.plan([(point.key, labels) for labels, point in planned])
+        errors = _run(own, traces, loaded, store, jobs, scheduler, progress or silent)
+        table = SweepTable.of([row_of(labels, *_found(store, point, errors)) for labels, point in own])
     if folder is not None:
         write_table(folder, table, parquet=parquet)
     return table
+
+
+def export(folder: str | Path) -> SweepTable:
+    """All points of the sweeps that a folder's store has, sweep after sweep, each in grid order.
+
+    Returns
+    -------
+    SweepTable
+        As of :func:`sweep`, with the keys of all sweeps; ``error`` also says what was not run yet.
+
+    Raises
+    ------
+    OutputError
+        If there is no store, or it cannot be used.
+    """
+    with _existing(folder) as store:
+        return _all_of(store)
+
+
+def count_stored(folder: str | Path) -> int:
+    """How many points :func:`export` gives."""
+    with _existing(folder) as store:
+        return store.count()
+
+
+def merge(folders: Sequence[str | Path], out: str | Path) -> SweepTable:
+    """Put the stores of several folders, such as those of shards, into one, and write its table.
+
+    Returns
+    -------
+    SweepTable
+        As of :func:`export`; of all shards of a sweep the same as of the whole.
+
+    Raises
+    ------
+    OutputError
+        If a store is missing or cannot be used, or ``out`` cannot be written.
+    """
+    for folder in folders:
+        _existing(folder).__exit__(None, None, None)  # all are looked at before anything is written
+    target = writable_folder(out)
+    with SweepStore(target / STORE, is_measured) as store:
+        for folder in folders:
+            if Path(folder).resolve() != target.resolve():
+                with _existing(folder) as other:
+                    store.merge(other)
+                    _say_damaged(other)
+        table = _all_of(store)
+    write_table(target, table, parquet=False)
+    return table
+
+
+def _existing(folder: str | Path) -> SweepStore:
+    path = Path(folder) / STORE
+    if not path.exists():
+        raise OutputError("there is no store of a sweep here", where=str(path))
+    return SweepStore(path, is_measured)
+
+
+def _all_of(store: SweepStore) -> SweepTable:
+    planned = store.planned()
+    _say_damaged(store)
+    return table_of([(one.labels, one.row, one.error) for one in planned])
+
+
+def _say_damaged(store: SweepStore) -> None:
+    if store.damaged:
+        log.warning("%s: damaged points were taken out, to be run again: %d", store.where, store.damaged)
 
 
 def _configurations(
@@ -119,14 +199,39 @@ def _configurations(
     return [(point, load_accelerator(one, {**overrides, **point})) for one in archs for point in values]
 
 
+def _check_runnable(
+    loaded: Sequence[Sequence[Trace]], accelerators: Sequence[Accelerator], engine: str
+) -> None:
+    """Raise what is wrong with the sweep; what the energy table lacks is a point's error, unless of all."""
+    lacking: list[EnergyTableError] = []
+    for samples in loaded:
+        for accelerator in accelerators:
+            try:
+                check_runnable(samples, accelerator, engine)
+            except EnergyTableError as exc:
+                lacking.append(exc)
+    if len(lacking) == len(loaded) * len(accelerators):
+        raise lacking[0]
+
+
+def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of traces; of others with the same one the file, of those made in memory also the place."""
+    names = [one["name"] for one in described]
+    often = Counter(name for name, _ in {(one["name"], one["sha256"]) for one in described})
+    return [
+        name if often[name] == 1 else f"{name} ({place})" if isinstance(trace, Trace) else str(trace)
+        for place, (trace, name) in enumerate(zip(traces, names, strict=True))
+    ]
+
+
 def _plan(
     loaded: Sequence[Sequence[Trace]],
+    names: Sequence[str],
     configurations: Sequence[tuple[Mapping[str, Any], Accelerator]],
     engine: str,
 ) -> Iterator[tuple[Row, Point]]:
     """Points in grid order, each with its own columns."""
-    for source, samples in enumerate(loaded):
-        name = describe(samples)["name"]
+    for source, (samples, name) in enumerate(zip(loaded, names, strict=True)):
         for values, accelerator in configurations:
             point = Point(point_key(samples, accelerator, engine), source, accelerator, engine)
             yield labels_of(name, accelerator.name, values), point
@@ -143,7 +248,8 @@ def _run(
 ) -> dict[str, str]:
     """Run what the store does not have; return the errors of points that failed."""
     labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
-    todo = {p.key: p for _, p in planned if store.find(p.key, set(COLUMNS)) is None}
+    todo = {p.key: p for _, p in planned if store.find(p.key) is None}
+    _say_damaged(store)
     done = len(labels) - len(todo)
     errors: dict[str, str] = {}
     progress("sweep", done, len(labels))
@@ -183,21 +289,27 @@ def _outcomes(
 
 
 def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:
-    row = store.find(point.key, set(COLUMNS))
+    row = store.find(point.key)
     if row is not None:
         return row, ""
     return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")
 
 
 def _check_places(jobs: int, scheduler: str | None) -> None:
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or not 1 <= jobs <= MAX_JOBS:
-        raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
+    check_jobs(jobs)
     if scheduler is None:
         return
     if not isinstance(scheduler, str) or not scheduler.strip():
         raise ConfigError("must be the address of a Dask scheduler, tcp://host:8786", field="scheduler")
     if jobs != 1:
         raise ConfigError("is for this machine; a cluster has the workers that it has", field="jobs")
+
+
+def _checked_shard(shard: Any) -> tuple[int, int]:
+    parts = shard if isinstance(shard, tuple) and len(shard) == 2 else (0, 0)
+    if not all(type(part) is int for part in parts) or not 1 <= parts[0] <= parts[1] <= MAX_POINTS:
+        raise ConfigError(f"must be i/n, the i-th of n parts from 1, not {shard!r:.60}", field="shard")
+    return parts[0], parts[1]
 
 
 def _listed(given: Any, what: str, kind: Any) -> list[Any]:

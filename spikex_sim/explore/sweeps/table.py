@@ -8,18 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spikex_sim.core.counts import MOST
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.origin import origin, pip_install
-from spikex_sim.run.fields import SWEEP_CSV, cells_of, fields_in
+from spikex_sim.run.fields import SPREAD_CSV, SWEEP_CSV, cells_of, fields_in
 from spikex_sim.run.results import RunResult
 
 Row = Mapping[str, Any]
 """Column to value."""
 COLUMNS = (
     "layer_tws",
+    "samples",
+    *(column for one in fields_in(SPREAD_CSV) for column in one.columns()),
     *dict.fromkeys(column for one in fields_in(SWEEP_CSV) for column in one.columns()),
     "engine",
     "trace_sha256",
@@ -59,11 +62,29 @@ def measures(result: RunResult) -> dict[str, Any]:
     """Take from a run what a sweep keeps of it."""
     return {
         "layer_tws": "/".join(str(layer.tws) for layer in result.layers if layer.tws),
+        "samples": result.trace["samples"],
+        **cells_of(result, SPREAD_CSV),
         **cells_of(result.totals, SWEEP_CSV),
         "engine": result.engine,
         "trace_sha256": result.trace["sha256"],
         **origin(),
     }
+
+
+def is_measured(found: Any) -> bool:
+    """Whether something is what :func:`measures` gives: all columns there, typed, finite, not negative."""
+    if not isinstance(found, dict) or not set(COLUMNS) <= set(found):
+        return False
+    return all(_is_cell(column, value) for column, value in found.items())
+
+
+def _is_cell(column: str, value: Any) -> bool:
+    if column == "samples":
+        return type(value) is int and 0 < value <= MOST
+    for one in (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV)):
+        if one.has_column(column):
+            return one.admits_cell(value) and (not isinstance(value, int | float) or 0 <= value <= MOST)
+    return column in COLUMNS and isinstance(value, str)
 
 
 def is_measure(column: str) -> bool:
@@ -74,6 +95,12 @@ def is_measure(column: str) -> bool:
 def row_of(labels: Mapping[str, Any], found: Mapping[str, Any] | None, error: str) -> dict[str, Any]:
     """Row of a point: its own columns, what was measured, and what went wrong, empty if nothing did."""
     return {**labels, **(found or dict.fromkeys(COLUMNS)), "error": error}
+
+
+def table_of(points: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None, str]]) -> SweepTable:
+    """Table of the points of several sweeps: columns, measures and error of each; keys of all come first."""
+    keys = dict.fromkeys(key for labels, _, _ in points for key in labels)
+    return SweepTable.of([row_of({**keys, **labels}, found, error) for labels, found, error in points])
 
 
 def labels_of(trace: str, arch: str, point: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,12 +160,12 @@ def check_parquet() -> None:
         ) from None
 
 
-def write_table(folder: str | Path, rows: Iterable[Row], *, parquet: bool) -> list[Path]:
+def write_table(folder: str | Path, rows: Iterable[Row], *, parquet: bool, name: str = "sweep") -> list[Path]:
     """Write ``sweep.csv``, and ``sweep.parquet`` if wanted; each appears whole or not at all."""
     cells = [dict(one) for one in rows]
-    contents: dict[str, str | bytes] = {"sweep.csv": csv_text(cells)}
+    contents: dict[str, str | bytes] = {f"{name}.csv": csv_text(cells)}
     if parquet:
-        contents["sweep.parquet"] = _parquet(cells)
+        contents[f"{name}.parquet"] = _parquet(cells)
     return write_files(folder, contents)
 
 

@@ -10,11 +10,13 @@ from functools import lru_cache
 from typing import Any
 
 from spikex_sim.accelerators.base import energy_model
+from spikex_sim.core.errors import EnergyTableError
 from spikex_sim.core.faults import one_line
 from spikex_sim.core.registry import source_files
 from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.trace.together import identities
 from spikex_sim.trace.trace import Trace
 
 MAX_ERROR = 500
@@ -93,13 +95,20 @@ def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
     content = {
         "config": arch.model_dump(mode="json"),
-        "energies": repr(energy_model(arch)),
-        "traces": [(one.name, one.sha256) for one in samples],
+        "energies": _energies(arch),
+        "traces": identities(samples),
         "engine": engine,
         "version": versions()["spikex_sim"],
         "code": _code_sha256(arch.scheduler, arch.get("dispatch", default=""), engine),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _energies(arch: Accelerator) -> str:
+    try:
+        return repr(energy_model(arch))
+    except EnergyTableError as exc:  # which the point has for its error
+        return str(exc)
 
 
 @lru_cache(maxsize=64)

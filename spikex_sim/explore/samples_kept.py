@@ -1,0 +1,173 @@
+"""Samples that were replayed, as a store keeps them: counts and outputs, checked when they are read back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import astuple
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from spikex_sim.core.counts import LEVELS, TENSORS, Counts, Operations, Stalls
+from spikex_sim.core.errors import InternalError, SpikexError
+from spikex_sim.core.frozen import FrozenMap, plain
+from spikex_sim.core.spikes import count_spikes, packed_length
+from spikex_sim.run.merging import Outputs, SampleRun
+from spikex_sim.run.results import LayerResult
+from spikex_sim.run.simulate import Replay
+from spikex_sim.schedules.held import Held
+from spikex_sim.spec.workload import Layer
+from spikex_sim.timing.busy import idle
+
+Item = dict[str, Any]
+
+
+def kept(run: SampleRun) -> Item:
+    """A sample as JSON has it; energies are not kept, since they follow from counts and cycles."""
+    layers = [_kept_layer(layer, out) for layer, out in zip(run.layers, run.outputs, strict=True)]
+    return {"name": run.name, "label": run.label, "layers": layers}
+
+
+def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
+    packed = None if outputs is None else base64.b64encode(zlib.compress(outputs.tobytes(), 1)).decode()
+    return {
+        "tws": layer.tws,
+        "mode": layer.mode,
+        "cycles": layer.cycles,
+        "compute_cycles": layer.compute_cycles,
+        "stalls": list(layer.stalls.values()),
+        "operations": list(astuple(layer.operations)),
+        "counts": [[*counter, number] for counter, number in layer.counts.items()],
+        "steps": layer.steps,
+        "busy": list(layer.busy.values()),
+        "held": [list(one) for one in layer.held],
+        "estimate_pj": layer.estimate_pj,
+        "input_spikes": layer.input_spikes,
+        "mismatched_spikes": layer.mismatched_spikes,
+        "mapping": plain(layer.mapping),
+        "outputs": packed,
+    }
+
+
+def unkept(items: Any, replay: Replay) -> list[SampleRun] | None:
+    """Samples of a replay as they were kept; None if anything about them cannot be."""
+    try:
+        return [_sample(item, replay) for item in _typed(items, list)]
+    except (_DamagedError, KeyError, TypeError, ValueError, SpikexError, InternalError):
+        return None
+
+
+class _DamagedError(Exception):
+    pass
+
+
+def _typed(value: Any, *kinds: type) -> Any:
+    if type(value) not in kinds:
+        raise _DamagedError
+    return value
+
+
+def _sample(item: Any, replay: Replay) -> SampleRun:
+    layers = replay.traces[0].layers
+    found = [
+        _layer(one, layer, replay) for one, layer in zip(_typed(item, dict)["layers"], layers, strict=True)
+    ]
+    return SampleRun(
+        _typed(item["name"], str),
+        _typed(item["label"], int, type(None)),
+        tuple(layer for layer, _ in found),
+        tuple(outputs for _, outputs in found),
+    )
+
+
+def _layer(item: Item, layer: Layer, replay: Replay) -> tuple[LayerResult, Outputs]:
+    runner = replay.runner
+    cycles = _typed(item["cycles"], int)
+    counts = Counts(
+        {(_text(a), _text(b), _text(c)): _typed(number, int) for a, b, c, number in item["counts"]}
+    )
+    outputs = _outputs(item["outputs"], layer, replay)
+    estimate = _typed(item["estimate_pj"], int, float, type(None))
+    if estimate is not None and not (isfinite(estimate) and estimate >= 0):
+        raise _DamagedError
+    result = LayerResult(
+        name=layer.name,
+        kind=layer.kind,
+        tws=_count(item["tws"]),
+        mode=_typed(item["mode"], str, type(None)),
+        cycles=cycles,
+        compute_cycles=_typed(item["compute_cycles"], int),
+        stalls=Stalls(*_whole(item["stalls"])),
+        operations=Operations(*_whole(item["operations"])),
+        counts=counts,
+        energy=runner.energies.energy(counts, cycles),
+        estimate_pj=estimate,
+        steps=_typed(item["steps"], int),
+        busy=FrozenMap(dict(zip(idle(), map(_at_least_0, item["busy"]), strict=True))),
+        held=tuple(_held(one) for one in _typed(item["held"], list)),
+        datapath=None if layer.neuron is None else layer.neuron.datapath,
+        mapping={
+            _text(key): _typed(value, str, int, type(None))
+            for key, value in _typed(item["mapping"], dict).items()
+        },
+        pes=runner.arch.array.rows * runner.arch.array.cols,
+        clock_hz=float(runner.arch.clock_hz),
+        input_spikes=_count(item["input_spikes"]),
+        output_spikes=None if runner.is_ann or outputs is None else count_spikes(outputs),
+        output_sha256=None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
+        mismatched_spikes=_count(item["mismatched_spikes"]),
+    )
+    if (result.tws is None) != layer.is_pool:
+        raise _DamagedError
+    return result, outputs
+
+
+def _held(item: Any) -> Held:
+    level, tensor, *bits = _typed(item, list)
+    if level not in LEVELS or tensor not in TENSORS or len(bits) != len(Held._fields) - 2:
+        raise _DamagedError
+    return Held(level, tensor, *map(_at_least_0, bits))
+
+
+def _outputs(text: Any, layer: Layer, replay: Replay) -> Outputs:
+    if text is None:
+        return None
+    shape = layer.output_shape
+    if not replay.runner.is_ann:
+        shape = (*shape, packed_length(replay.traces[0].timesteps))
+    try:
+        packed = base64.b64decode(_text(text), validate=True)
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(packed, prod(shape) + 1)
+    except (binascii.Error, zlib.error):
+        raise _DamagedError from None
+    if len(data) != prod(shape) or not unpacking.eof or unpacking.unused_data:
+        raise _DamagedError
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _text(value: Any) -> str:
+    text: str = _typed(value, str)
+    return text
+
+
+def _count(value: Any) -> int | None:
+    if value is not None and _typed(value, int) < 0:
+        raise _DamagedError
+    count: int | None = value
+    return count
+
+
+def _at_least_0(value: Any) -> int:
+    found = _count(_typed(value, int))
+    assert found is not None
+    return found
+
+
+def _whole(values: Sequence[Any]) -> list[int]:
+    return [_typed(value, int) for value in values]

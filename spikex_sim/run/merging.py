@@ -1,0 +1,191 @@
+"""Results of many samples as they come: added up at once, none of them held."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from operator import eq
+from typing import Any, overload
+
+import numpy as np
+
+from spikex_sim.core.counts import Counts, Operations, Stalls
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.costs.energy import Energy
+from spikex_sim.run.results import LayerResult, SampleResult
+from spikex_sim.schedules.held import Held, merged
+
+Outputs = PackedSpikes | None
+"""What left a layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampleRun:
+    """One sample that was replayed.
+
+    Attributes
+    ----------
+    name : str
+        As in the trace.
+    label : int or None
+        Class.
+    layers : tuple of LayerResult
+        What each layer cost.
+    outputs : tuple of uint8 array or None
+        What left each layer.
+    """
+
+    name: str
+    label: int | None
+    layers: tuple[LayerResult, ...]
+    outputs: tuple[Outputs, ...]
+
+    @property
+    def answer(self) -> Outputs:
+        """What left the last conv or linear layer."""
+        found = [out for out, layer in zip(self.outputs, self.layers, strict=True) if layer.tws is not None]
+        return found[-1] if found else None
+
+    def result(self, area_mm2_by: Any, *, spiking: bool) -> SampleResult:
+        """Totals of the sample, with name, class and prediction."""
+        answer = self.answer if spiking else None
+        predicted = None if answer is None else int(class_spikes(answer).argmax())
+        more = {"name": self.name, "label": self.label, "prediction": predicted}
+        return SampleResult.of(self.layers, area_mm2_by, **more)
+
+
+def class_spikes(packed: PackedSpikes) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Spikes of each class ``[classes]``: of each output channel over all its positions and time points.
+
+    The class that is predicted has the most, of several the lowest.
+    """
+    counts: np.ndarray[Any, np.dtype[np.int64]] = (
+        np.bitwise_count(packed).reshape(len(packed), -1).sum(axis=1, dtype=np.int64)
+    )
+    return counts
+
+
+class PackedResults(Sequence[SampleResult]):
+    """Results of samples, each packed and unpacked when it is asked for; equal to a tuple of them."""
+
+    def __init__(self, results: Iterable[SampleResult]) -> None:
+        pickled = (pickle.dumps(one, pickle.HIGHEST_PROTOCOL) for one in results)
+        self._packed = tuple(zlib.compress(one, 1) for one in pickled)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @overload
+    def __getitem__(self, place: int) -> SampleResult: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[SampleResult, ...]: ...
+    def __getitem__(self, place: int | slice) -> SampleResult | tuple[SampleResult, ...]:
+        if isinstance(place, slice):
+            return tuple(map(_unpacked, self._packed[place]))
+        return _unpacked(self._packed[place])
+
+    def __iter__(self) -> Iterator[SampleResult]:
+        return map(_unpacked, self._packed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as what it holds
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} SampleResults>"
+
+
+def _unpacked(packed: bytes) -> SampleResult:
+    found: SampleResult = pickle.loads(zlib.decompress(packed))
+    return found
+
+
+class LayerSum:
+    """One layer, added up over samples; what differs between them and cannot be summed becomes None.
+
+    The hash is over the outputs of all samples one after the other, as with a leading sample axis.
+    """
+
+    def __init__(self) -> None:
+        self._first: LayerResult | None = None
+        self._count = 0
+        self._mode: str | None = None
+        self._mapping: dict[str, Any] = {}
+        self._whole: dict[str, Any] = dict.fromkeys(("cycles", "compute_cycles", "steps"), 0)
+        self._known: dict[str, Any] = dict.fromkeys(("input_spikes", "output_spikes", "mismatched_spikes"), 0)
+        self._stalls, self._operations, self._counts = Stalls(), Operations(), Counts()
+        self._busy: Counter[str] = Counter()
+        self._held: tuple[Held, ...] = ()
+        self._energies: array[float] = array("d")  # one after the other: added up at the end, as of a list
+        self._estimates: list[float] | None = []
+        self._digest: Any = hashlib.sha256()
+
+    def add(self, run: LayerResult, outputs: Outputs) -> None:
+        """Add a sample."""
+        if self._first is None:
+            self._first, self._mapping, self._mode = run, dict(run.mapping), run.mode
+        self._count += 1
+        for name in self._whole:
+            self._whole[name] += getattr(run, name)
+        for name, sum_ in self._known.items():
+            more = getattr(run, name)
+            self._known[name] = None if sum_ is None or more is None else sum_ + more
+        if run.mode != self._mode:
+            self._mode = None
+        for key, value in self._mapping.items():
+            if run.mapping[key] != value:
+                self._mapping[key] = None
+        self._stalls += run.stalls
+        self._operations += run.operations
+        self._counts += run.counts
+        self._busy.update(run.busy)
+        self._held = merged((self._held, run.held))
+        self._energies.extend(_flat(run.energy))
+        if run.estimate_pj is None:
+            self._estimates = None
+        elif self._estimates is not None:
+            self._estimates.append(run.estimate_pj)
+        if outputs is None:
+            self._digest = None
+        elif self._digest is not None:
+            self._digest.update(np.ascontiguousarray(outputs))
+
+    def result(self) -> LayerResult:
+        """Sum of what was added; of a single sample what it was."""
+        assert self._first is not None
+        if self._count == 1:
+            return self._first
+        return replace(
+            self._first,
+            mode=self._mode,
+            **self._whole,
+            **self._known,
+            mapping=self._mapping,
+            stalls=self._stalls,
+            operations=self._operations,
+            counts=self._counts,
+            busy=FrozenMap({name: self._busy[name] for name in self._first.busy}),
+            held=self._held,
+            energy=self._energy(self._first.energy),
+            estimate_pj=None if self._estimates is None else sum(self._estimates),
+            output_sha256=None if self._digest is None else self._digest.hexdigest(),
+        )
+
+    def _energy(self, like: Energy) -> Energy:
+        width = len(self._energies) // self._count
+        sums = iter([sum(self._energies[place::width]) for place in range(width)])
+        parts = (like.components, like.uses, like.leakage)
+        components, uses, leakage = ({key: next(sums) for key in part} for part in parts)
+        return Energy(components, uses, leakage, next(sums))
+
+
+def _flat(energy: Energy) -> list[float]:
+    parts = (energy.components, energy.uses, energy.leakage)
+    return [*(pj for part in parts for pj in part.values()), energy.off_chip_pj]
