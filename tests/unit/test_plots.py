@@ -23,7 +23,8 @@ from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
 from spikex_sim.explore.sweeps.runner import sweep
-from spikex_sim.plots.folder import NAMES, drawings_of, read_rows
+from spikex_sim.plots.files import read_rows
+from spikex_sim.plots.folder import NAMES, drawings_of
 from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
@@ -403,15 +404,16 @@ def cut(file: str, old: str, new: str) -> Callable[[Path], object]:
         ("sweep", None, ["--figure", "firing-rate"], "cannot be drawn from .*: one trace only"),
         ("run", None, ["--format", "eps"], "--format: 'eps' is none of pdf, png, svg"),
         ("run", None, ["--columns", "3"], "columns: are 1 or 2, not 3"),
-        ("run", lambda f: (f / "layers.csv").unlink(), [], "layers.csv: cannot be read: No such file"),
+        ("run", lambda f: (f / "layers.csv").unlink(), [], "layers.csv: no such file"),
         ("run", lambda f: (f / "layers.csv").write_text(""), [], "layers.csv: has no rows"),
         ("run", lambda f: (f / "layers.csv").write_bytes(b"\xff\x00"), [], "layers.csv: cannot be read"),
         ("run", lambda f: (f / "accesses.csv").write_text("a,b\n1\n"), [], "line 2 has 1 cells"),
-        ("run", lambda f: (f / "results.json").write_text('{"a": '), [], "results.json: cannot be read"),
-        ("run", lambda f: (f / "results.json").write_text("[1]"), [], "results.json: is not the results"),
-        ("run", lambda f: (f / "results.json").write_text("{}"), [], "results.json: config: no such key"),
-        ("run", cut("layers.csv", "energy_rf_pj", "rf"), [], "layers.csv: energy_rf_pj: no such column"),
-        ("sweep", cut("sweep.csv", "energy_pj", "joules"), [], "sweep.csv: energy_pj: no such column"),
+        ("run", lambda f: (f / "results.json").write_text('{"a": '), [], "results.json: is not the results"),
+        ("run", lambda f: (f / "results.json").write_text("[1]"), [], "results.json: schema: must be"),
+        ("run", lambda f: (f / "accesses.csv").write_text("a,a\n1,1\n"), [], "a: there are two columns"),
+        ("run", cut("results.json", '"config"', '"conf"'), [], "results.json: config: missing"),
+        ("run", cut("layers.csv", "energy_rf_pj", "rf"), ["--figure", "energy-components"], "no such column"),
+        ("sweep", cut("sweep.csv", "seconds", "time"), ["--figure", "tws"], "seconds: no such column"),
         ("sweep", lambda f: (f / "sweep.csv").write_text("trace,arch\n"), [], "sweep.csv: has no rows"),
     ],
 )  # fmt: skip
