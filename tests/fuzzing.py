@@ -298,6 +298,14 @@ zip:
   - {array.cols: [2, 4], memory.glb.bytes: [16384, 32768]}
 """
 
+EVALUATION = b"""{"data": {"samples": 3}, "runs": [{"arch": "spikex", "accuracy": 0.5, "layers": [
+{"layer": "c", "energy_pj": 2.5, "seconds": 1e-3}, {"layer": "f", "energy_pj": 2.5, "seconds": 1e-3}]}]}
+"""
+SEARCH = b"""method,tws,edp_js
+exhaustive,4 2,1e-9
+random,8 2,2.5e-9
+"""
+
 TARGETS = {
     one.name: one
     for one in (
@@ -327,6 +335,8 @@ TARGETS = {
         Target("layers.csv", _run_beside, _figures("energy-components", "roofline"), reworded),
         Target("accesses.csv", _run_beside, _figures("energy-tensors"), reworded),
         Target("sweep.csv", _sweep_beside, _figures("pareto", "tws"), reworded),
+        Target("evaluate.json", _write(EVALUATION), _figures("evaluate"), reworded),
+        Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),
         Target("trained.npz", _trained, _reader("sources.trained", "load_trained"), inside),
         Target("saved.npz", _checkpoint, _load_checkpoint, inside),

@@ -1,4 +1,4 @@
-"""Command that draws figures of what run, compare, sweep and reproduce wrote: plot."""
+"""Command that draws figures of what other commands wrote: plot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def plot(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder that run, compare, sweep or reproduce wrote with --out; or a trace file.",
+            help="Folder that another command wrote with --out; or a trace file.",
             metavar="DIR",
         ),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -45,6 +46,10 @@ STUDY = dict.fromkeys(
         "chosen",
         "figure",
         "data",
+        "method",
+        "trace",
+        "engine",
+        "trace_sha256",
     ),
     "text",
 )
@@ -61,10 +66,8 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     """
     where = str(file)
     try:
-        with open_regular(file, MAX_BYTES, FigureError) as raw:
-            text = raw.read(MAX_BYTES).decode("utf-8")
-        table = list(csv.reader(io.StringIO(text, newline="")))
-    except (UnicodeDecodeError, csv.Error) as exc:
+        table = list(csv.reader(io.StringIO(_text(file), newline="")))
+    except csv.Error as exc:
         raise FigureError(f"cannot be read: {exc}", where=where) from None
     if len(table) < 2:
         raise FigureError("has no rows", where=where)
@@ -89,6 +92,34 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
                     field=name,
                 )
     return rows
+
+
+def read_evaluation(file: Path) -> list[dict[str, Any]]:
+    """Read an ``evaluate.json``, a row a machine and layer.
+
+    Raises
+    ------
+    FigureError
+        If it cannot be read, or is not one.
+    """
+    try:
+        content = json.loads(_text(file))
+        samples = content["data"]["samples"]
+        return [
+            {"run": run, "arch": one["arch"], "accuracy": one["accuracy"], "samples": samples, **layer}
+            for run, one in enumerate(content["runs"])
+            for layer in one["layers"]
+        ]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise FigureError(f"is not what evaluate writes; {_DAMAGED}", where=str(file)) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        with open_regular(file, MAX_BYTES, FigureError) as raw:
+            return raw.read(MAX_BYTES).decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise FigureError(f"cannot be read: {exc}", where=str(file)) from None
 
 
 _WRONG = object()

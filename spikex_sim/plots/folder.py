@@ -12,8 +12,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
-from spikex_sim.plots import layers, machines, spikes, sweeps
-from spikex_sim.plots.files import read_rows
+from spikex_sim.plots import layers, machines, spikes, studies, sweeps
+from spikex_sim.plots.files import read_evaluation, read_rows
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
@@ -21,9 +21,17 @@ from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV
 from spikex_sim.run.saved import FILE, SavedResults, load_results
 from spikex_sim.trace.store import SUFFIXES, load_trace
 
+STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
+    "evaluate": ("evaluate.json", studies.evaluation),
+    "ann": ("ann.csv", studies.against_ann),
+    "dynamic": ("dynamic.csv", studies.dynamic),
+    "search-tws": ("search.csv", studies.window_search),
+    **{name: (f"{name}.csv", draw) for name, draw in PAPER_FIGURES.items()},
+}
+"""File of every command's and paper's study, and what draws it."""
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "comparison", "tws",
-    "firing-rate", "array-size", "pareto", "raster", *PAPER_FIGURES,
+    "firing-rate", "array-size", "pareto", "raster", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
 
@@ -63,7 +71,7 @@ class Drawing:
 
 
 def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
-    """Figures that a folder of a run, of runs, of a sweep or of the paper's studies, or a trace permits.
+    """Figures that a folder of a run, of runs, of a sweep or of studies, or a trace permits.
 
     Parameters
     ----------
@@ -97,8 +105,8 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         found += _of_runs(path, sorted(children, key=_natural))
     if not found:
         raise FigureError(
-            f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor fig9.csv or "
-            "the like; run, compare, sweep and reproduce write them with --out",
+            f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor search.csv, "
+            "fig9.csv or the like; commands write them with --out",
             where=str(path),
         )
     return found
@@ -137,10 +145,11 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
 
 
 def _of_studies(path: Path) -> Iterator[Drawing]:
-    for name, draw in PAPER_FIGURES.items():
-        file = path / f"{name}.csv"
+    for name, (file_name, draw) in STUDIES.items():
+        file = path / file_name
         if file.is_file():
-            yield Drawing(name, partial(read_rows, file), draw, str(file))
+            read = read_rows if file.suffix == ".csv" else read_evaluation
+            yield Drawing(name, partial(read, file), draw, str(file))
 
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:

@@ -70,6 +70,13 @@ RUNS = [{"run": n, "seconds": 2.0 * k, "energy_pj": 4.0 * k, "energy_on_chip_pj"
         for n, k in (("x", 1), ("y", 3))]  # fmt: skip
 SPIKES = [{"neuron": 7, "times": [0, 5], "windows": [0, 1], "timesteps": 10, "tws": 4},
           {"neuron": 9, "times": [9], "windows": [2], "timesteps": 10, "tws": 4}]  # fmt: skip
+EVALUATED = [{"run": n, "arch": a, "accuracy": 0.95, "samples": 20, "layer": c, "seconds": s,
+              "energy_pj": 3 / s} for n, a in enumerate("xy") for s, c in ((1, "c"), (2, "f"))]  # fmt: skip
+ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.5, "latency_ratio": 0.5,
+        "edp_ratio": 2.0} for t in (None, 1, 2, 8)]  # fmt: skip
+DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj": 1e6 * t}
+           for h, t in ((0.0, 8.0), (0.5, 4.0), (0.9, 4.0))]  # fmt: skip
+SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
@@ -82,6 +89,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "array-size": (plots.against_array_size, SIZES),
     "pareto": (plots.pareto, SWEEP),
     "raster": (plots.raster, SPIKES),
+    "evaluate": (plots.evaluation, EVALUATED),
+    "ann": (plots.against_ann, ANN),
+    "dynamic": (plots.dynamic, DYNAMIC),
+    "search-tws": (plots.window_search, SEARCH),
 }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from test_plots import ACCESSES, CONFIG, SWEEP, layer, point
+from test_plots import ACCESSES, ANN, CONFIG, DYNAMIC, EVALUATED, SEARCH, SWEEP, layer, point
 
 from drawn_texts import drawn_texts, misplaced
 from spikex_sim import plots
+from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.layers import COMPONENTS
 from spikex_sim.plots.naming import name_points
@@ -150,3 +152,56 @@ def test_long_labels_of_a_legend_are_wrapped() -> None:
     assert not misplaced(figure)
     tops = [text.get_window_extent().y1 for text in figure.legends[0].get_texts()]
     assert all(one > other for one, other in pairwise(tops))
+
+
+# --- figures of commands ---------------------------------------------------------------------------
+
+
+def test_evaluation_is_by_layer_and_machine() -> None:
+    figure, (energy, latency) = plots.evaluation(EVALUATED)
+    assert [[bar.get_width() for bar in part] for part in energy.containers] == [[3, 1.5]] * 2
+    assert [[bar.get_width() for bar in part] for part in latency.containers] == [[1, 2]] * 2
+    assert [text.get_text() for text in energy.get_yticklabels()] == ["c", "f"]
+    assert figure.get_supxlabel() == "correct: 95 % of 20 samples" and legend_of(figure) == ["x", "y"]
+    with pytest.raises(FigureError, match="8 machines, more than 7"):
+        plots.evaluation([EVALUATED[0] | {"run": index} for index in range(8)])
+
+
+def test_ann_is_the_line_at_one() -> None:
+    _, ax = plots.against_ann(ANN)
+    *curves, ann = ax.lines
+    assert list(ann.get_ydata()) == [1, 1] and list(curves[0].get_xdata()) == [1, 2, 8]
+    assert list(curves[0].get_ydata()) == [0.125, 0.25, 1]
+    with pytest.raises(FigureError, match="there is no spiking network"):
+        plots.against_ann(ANN[:1])
+
+
+def test_dynamic_names_points_by_their_thresholds() -> None:
+    figure, (right, energy) = plots.dynamic(DYNAMIC)
+    assert list(right.lines[0].get_ydata()) == [40, 40, 80] and list(energy.lines[0].get_ydata()) == [4, 4, 8]
+    assert [text.get_text() for text in energy.texts] == ["0.5", "0.9", "0"]
+    assert not misplaced(figure)
+
+
+def test_search_shows_products_and_sizes() -> None:
+    _, (products, sizes) = plots.window_search(SEARCH)
+    np.testing.assert_allclose([bar.get_width() for bar in products.containers[0]], [1, 2])
+    assert [text.get_text() for text in sizes.texts] == ["4", "16", "1"] * 2
+    for wrong in ("4 x 1", "4 0 1", "4 16", ""):
+        with pytest.raises(FigureError, match="tws: must "):
+            plots.window_search([SEARCH[0], SEARCH[1] | {"tws": wrong}])
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("ann --timesteps 1,2", "ann"),
+        ("dynamic --thresholds 0,0.9", "dynamic"),
+        ("evaluate nmnist --limit 1", "evaluate"),
+        ("search-tws nmnist --limit 1 --tws 4,8", "search-tws"),
+    ],
+)
+def test_what_commands_write_is_drawn(tmp_path: Path, command: str, name: str) -> None:
+    assert main([*command.split(), "--out", str(tmp_path / "in")]) == 0
+    assert main(["plot", str(tmp_path / "in"), "--format", "svg", "--out", str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{name}.svg"]
