@@ -334,7 +334,7 @@ TARGETS = {
         Target("results.json", _run_beside, _load_results, reworded),
         Target("layers.csv", _run_beside, _figures("energy-components", "roofline"), reworded),
         Target("accesses.csv", _run_beside, _figures("energy-tensors"), reworded),
-        Target("sweep.csv", _sweep_beside, _figures("pareto", "tws"), reworded),
+        Target("sweep.csv", _sweep_beside, _figures("pareto", "tws", "array-size"), reworded),
         Target("evaluate.json", _write(EVALUATION), _figures("evaluate"), reworded),
         Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),

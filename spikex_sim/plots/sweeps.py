@@ -79,6 +79,8 @@ def against_tws(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         raise FigureError("no point has a window size of its own", field="tws")
     series = series_of(shown, apart=("tws",))
     sizes = sorted(set(numbers(shown, "tws")))
+    if not sizes[0]:
+        raise FigureError("must be above 0", field="tws")
 
     def finish(axis: Axes) -> None:
         axis.set_xscale("log", base=2)

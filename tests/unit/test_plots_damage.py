@@ -126,6 +126,13 @@ def test_numbers_too_far_out_to_be_drawn_are_refused() -> None:
             plots.pareto([{"trace": "t", "arch": "x", "seconds": wrong, "energy_pj": 1, "error": ""}])
 
 
+def test_a_window_size_is_above_zero() -> None:
+    with pytest.raises(FigureError, match="tws: must be above 0"):
+        plots.against_tws(
+            [{"trace": "t", "arch": "x", "tws": 0, "seconds": 1.0, "energy_pj": 1.0, "error": ""}]
+        )
+
+
 def test_one_figure_that_cannot_be_drawn_leaves_the_others(
     kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
