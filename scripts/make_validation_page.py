@@ -30,7 +30,7 @@ from spikex_sim.papers.spikex.measures import trends
 from spikex_sim.papers.spikex.scorecard import GENERATED, markdown, scorecard
 from spikex_sim.papers.spikex.setting import FITTED, PARAMETERS, of_preset
 from spikex_sim.papers.spikex.studies import STUDIES, Machines
-from spikex_sim.plots.folder import STUDY_TEXTS, read_rows
+from spikex_sim.plots.files import read_rows
 from spikex_sim.run.results import RunResult
 from spikex_sim.sources.open_loop import generated_trace
 from spikex_sim.spec.networks import load_network
@@ -376,7 +376,7 @@ def spikex_section() -> str:
     machines = Machines.of_presets()
     tables = {name: STUDIES[name](machines, silent) for name in ("fig9", "fig10", "fig11", "fig12")}
     if FIG13.is_file():
-        tables["fig13"] = [dict(row) for row in read_rows(FIG13, STUDY_TEXTS)]
+        tables["fig13"] = [dict(row) for row in read_rows(FIG13)]
     chosen = of_preset()
     text = SPIKEX + markdown(scorecard(tables), trends(tables)) + SETTING
     for parameter in PARAMETERS:

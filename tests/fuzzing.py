@@ -194,18 +194,29 @@ def _layers_npz(path: Path) -> None:
     )
 
 
-def _results(path: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        sx.simulate(small_trace(), tws=2).save(folder)
-        path.write_bytes(Path(folder, "results.json").read_bytes())
+def _run_beside(path: Path) -> None:
+    sx.simulate(small_trace(), tws=2).save(path.parent)
 
 
 def _load_results(path: Path) -> object:
-    folder = path.with_name("results")
-    folder.mkdir(exist_ok=True)
-    (folder / "results.json").write_bytes(path.read_bytes())
-    found = sx.load_results(folder)
-    return repr(found), list(found.layers), found.totals
+    found = sx.load_results(path.parent)
+    return repr(found), list(found.layers), found.totals, _figures("roofline")(path)
+
+
+def _sweep_beside(path: Path) -> None:
+    sx.sweep(small_trace(), {"tws": [1, 2], "array.rows": [2, 4]}, arch=["spikex", "ptb"], out=path.parent)
+
+
+def _figures(*names: str) -> Callable[[Path], object]:
+    """Draw some figures of the folder that a file lies in."""
+
+    def draw(path: Path) -> object:
+        from spikex_sim.plots.folder import drawings_of
+
+        found = drawings_of(path.parent)
+        return [one.draw(one.rows(), None, None) for one in found if one.name in names and not one.lacks]
+
+    return draw
 
 
 def _model(path: Path) -> None:
@@ -287,6 +298,14 @@ zip:
   - {array.cols: [2, 4], memory.glb.bytes: [16384, 32768]}
 """
 
+EVALUATION = b"""{"data": {"samples": 3}, "runs": [{"arch": "spikex", "accuracy": 0.5, "layers": [
+{"layer": "c", "energy_pj": 2.5, "seconds": 1e-3}, {"layer": "f", "energy_pj": 2.5, "seconds": 1e-3}]}]}
+"""
+SEARCH = b"""method,tws,edp_js
+exhaustive,4 2,1e-9
+random,8 2,2.5e-9
+"""
+
 TARGETS = {
     one.name: one
     for one in (
@@ -312,7 +331,12 @@ TARGETS = {
         ),
         Target("spans.csv", _spans, _reader("sources.events.spans", "load_spans"), reworded),
         Target("layers.npz", _layers_npz, _reader("sources.layer_activity", "load_recorded_layers"), inside),
-        Target("results.json", _results, _load_results, reworded),
+        Target("results.json", _run_beside, _load_results, reworded),
+        Target("layers.csv", _run_beside, _figures("energy-components", "roofline"), reworded),
+        Target("accesses.csv", _run_beside, _figures("energy-tensors"), reworded),
+        Target("sweep.csv", _sweep_beside, _figures("pareto", "tws", "array-size"), reworded),
+        Target("evaluate.json", _write(EVALUATION), _figures("evaluate"), reworded),
+        Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),
         Target("trained.npz", _trained, _reader("sources.trained", "load_trained"), inside),
         Target("saved.npz", _checkpoint, _load_checkpoint, inside),

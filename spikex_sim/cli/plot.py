@@ -1,16 +1,20 @@
-"""Command that draws figures of what run, compare, sweep and reproduce wrote: plot."""
+"""Command that draws figures of what other commands wrote: plot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikex_sim.cli.options import Out, completing, echo, split_names, wrote
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, FigureError
 from spikex_sim.core.hints import one_of
+
+if TYPE_CHECKING:
+    from spikex_sim.plots.folder import Drawing
+    from spikex_sim.plots.style import Style
 
 
 def _names() -> Iterable[str]:
@@ -23,7 +27,7 @@ def plot(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder that run, compare, sweep or reproduce wrote with --out; or a trace file.",
+            help="Folder that another command wrote with --out; or a trace file.",
             metavar="DIR",
         ),
     ],
@@ -47,7 +51,7 @@ def plot(
     ] = 4,
     out: Out = None,
 ) -> None:
-    """Draw every figure that a folder of results permits, sized for a paper.
+    """Draw every figure that a folder of results permits, sized for a paper; name those it does not.
 
     Runs nothing. Files go to DIR/figures, or to --out.
 
@@ -75,11 +79,28 @@ def plot(
         lacks = offered[name].lacks if name in offered else f"it permits {', '.join(offered)}"
         if lacks:
             raise ConfigError(f"cannot be drawn from {path}: {lacks}", where=f"--figure {name}")
-    contents: dict[str, bytes] = {}
-    for drawing in drawings:
-        if not drawing.lacks and drawing.name in (wanted or offered):
-            contents |= drawing.files(forms, style)
+    contents, left = _drawn([one for one in drawings if not wanted or one.name in wanted], forms, style)
+    for reason in left.values() if wanted else ():
+        raise reason
+    if not contents:
+        reasons = "; ".join(dict.fromkeys(map(str, left.values())))
+        raise FigureError(f"nothing can be drawn: {reasons}", where=str(path))
     wrote(write_files(out or (path if path.is_dir() else path.parent) / "figures", contents))
+    for name, reason in left.items():
+        echo(f"left out {name}: {reason}")
+
+
+def _drawn(
+    drawings: list[Drawing], forms: tuple[str, ...], style: Style
+) -> tuple[dict[str, bytes], dict[str, FigureError]]:
+    """Contents of files by name, and why what cannot be drawn cannot."""
+    contents: dict[str, bytes] = {}
+    left: dict[str, FigureError] = {}
     for drawing in drawings:
-        if drawing.lacks and not wanted:
-            echo(f"left out {drawing.name}: {drawing.lacks}")
+        try:
+            if drawing.lacks:
+                raise FigureError(drawing.lacks)
+            contents |= drawing.files(forms, style)
+        except FigureError as exc:
+            left[drawing.name] = exc
+    return contents, left

@@ -30,18 +30,22 @@ from spikex_sim.plots.paper import (
     tornado,
 )
 from spikex_sim.plots.spikes import raster, spike_rows
+from spikex_sim.plots.studies import against_ann, dynamic, evaluation, window_search
 from spikex_sim.plots.style import columns, file_bytes
 from spikex_sim.plots.sweeps import against_array_size, against_firing_rate, against_tws, pareto
 
 __all__ = [
     "PAPER_FIGURES",
+    "against_ann",
     "against_array_size",
     "against_firing_rate",
     "against_tws",
     "columns",
     "comparison",
+    "dynamic",
     "energy_by_component",
     "energy_by_tensor",
+    "evaluation",
     "file_bytes",
     "hardware_model",
     "paper_fig5",
@@ -60,4 +64,5 @@ __all__ = [
     "stalls",
     "tornado",
     "utilization",
+    "window_search",
 ]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,24 +13,28 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.plots import layers, machines, spikes, sweeps
+from spikex_sim.plots import layers, machines, spikes, studies, sweeps
+from spikex_sim.plots.files import read_evaluation, read_rows
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
+from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV
+from spikex_sim.run.saved import FILE, SavedResults, load_results
 from spikex_sim.trace.store import SUFFIXES, load_trace
 
-RESULTS, LAYERS, ACCESSES, SWEEP = "results.json", "layers.csv", "accesses.csv", "sweep.csv"
+STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
+    "evaluate": ("evaluate.json", studies.evaluation),
+    "ann": ("ann.csv", studies.against_ann),
+    "dynamic": ("dynamic.csv", studies.dynamic),
+    "search-tws": ("search.csv", studies.window_search),
+    **{name: (f"{name}.csv", draw) for name, draw in PAPER_FIGURES.items()},
+}
+"""File of every command's and paper's study, and what draws it."""
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "comparison", "tws",
-    "firing-rate", "array-size", "pareto", "raster", *PAPER_FIGURES,
+    "firing-rate", "array-size", "pareto", "raster", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
-TEXTS = frozenset({"name", "layer", "trace", "arch", "error"})
-"""Columns that are text, whatever they look like."""
-STUDY_TEXTS = frozenset(
-    {"network", "variant", "configuration", "layer", "arch", "parameter", "value", "chosen", "figure", "data"}
-)
-"""The same of the paper's studies, in which errors are numbers."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Drawing:
 
 
 def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
-    """Figures that a folder of a run, of runs, of a sweep or of the paper's studies, or a trace permits.
+    """Figures that a folder of a run, of runs, of a sweep or of studies, or a trace permits.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     ------
     FigureError
         If it is none of these, or if a file in it is missing or malformed.
+    ResultsError
+        If results are.
     TraceError
         If a trace file cannot be read.
     """
@@ -93,29 +96,29 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     if not path.is_dir():
         raise FigureError(f"no such folder{closest_path(path, folders=True)}", where=str(path))
     found: list[Drawing] = []
-    if (path / RESULTS).is_file():
+    if (path / FILE).is_file():
         found += _of_run(path)
-    if (path / SWEEP).is_file():
-        found += _of_sweep(path / SWEEP)
+    if (path / SWEEP_CSV).is_file():
+        found += _of_sweep(path / SWEEP_CSV)
     found += _of_studies(path)
-    children = [child for child in path.iterdir() if (child / RESULTS).is_file()]
+    children = [child for child in path.iterdir() if (child / FILE).is_file()]
     if children and not found:
         found += _of_runs(path, sorted(children, key=_natural))
     if not found:
         raise FigureError(
-            f"holds no results: neither {RESULTS} nor {SWEEP}, nor folders with {RESULTS}, nor fig9.csv or "
-            "the like; run, compare, sweep and reproduce write them with --out",
+            f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor search.csv, "
+            "fig9.csv or the like; commands write them with --out",
             where=str(path),
         )
     return found
 
 
 def _of_run(path: Path) -> Iterator[Drawing]:
-    rows, accesses = read_rows(path / LAYERS), read_rows(path / ACCESSES)
-    config = entry(read_results(path / RESULTS), "config", path)
-    place = str(path / LAYERS)
+    rows, accesses = read_rows(path / LAYERS_CSV), read_rows(path / ACCESSES_CSV)
+    config = load_results(path / FILE).content["config"]
+    place = str(path / LAYERS_CSV)
     yield Drawing("energy-components", lambda: rows, layers.energy_by_component, place)
-    yield Drawing("energy-tensors", lambda: accesses, layers.energy_by_tensor, str(path / ACCESSES))
+    yield Drawing("energy-tensors", lambda: accesses, layers.energy_by_tensor, str(path / ACCESSES_CSV))
     yield Drawing("stalls", lambda: rows, layers.stalls, place)
     yield Drawing("utilization", lambda: rows, layers.utilization, place)
     joined = str(path)
@@ -143,34 +146,35 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
 
 
 def _of_studies(path: Path) -> Iterator[Drawing]:
-    for name, draw in PAPER_FIGURES.items():
-        file = path / f"{name}.csv"
+    for name, (file_name, draw) in STUDIES.items():
+        file = path / file_name
         if file.is_file():
-            yield Drawing(name, partial(read_rows, file, STUDY_TEXTS), draw, str(file))
+            read = read_rows if file.suffix == ".csv" else read_evaluation
+            yield Drawing(name, partial(read, file), draw, str(file))
 
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
-    results = [read_results(folder / RESULTS) for folder in folders]
+    results = [load_results(folder / FILE) for folder in folders]
     names = _names(folders, results)
-    hashes = {entry(one, "trace.sha256", folder) for one, folder in zip(results, folders, strict=True)}
+    hashes = {one.trace["sha256"] for one in results}
     lacks = "" if len(hashes) == 1 else "the runs are of different traces"
     totals = [
-        {"run": name, **{column: entry(one, f"totals.{column}", folder) for column in machines.COMPARED}}
-        for name, one, folder in zip(names, results, folders, strict=True)
+        {"run": name, **{column: one.totals[column] for column in machines.COMPARED}}
+        for name, one in zip(names, results, strict=True)
     ]
     yield Drawing("comparison", lambda: totals, machines.comparison, str(path), lacks)
     rows = [
         {**row, "run": name}
         for name, folder in zip(names, folders, strict=True)
-        for row in read_rows(folder / LAYERS)
+        for row in read_rows(folder / LAYERS_CSV)
     ]
     yield Drawing("utilization", lambda: rows, layers.utilization, str(path), lacks)
 
 
-def _names(folders: list[Path], results: list[dict[str, Any]]) -> list[str]:
+def _names(folders: list[Path], results: list[SavedResults]) -> list[str]:
     """Name runs by accelerator, else by window size, else by folder: by what tells them apart."""
-    archs = [str(entry(one, "arch", folder)) for one, folder in zip(results, folders, strict=True)]
-    configs = [entry(one, "config", folder) for one, folder in zip(results, folders, strict=True)]
+    archs = [one.arch_name for one in results]
+    configs = [one.content["config"] for one in results]
     sizes = [f"TWS {config['tws']}" for config in configs if "tws" in config]
     for names in (archs, sizes):
         if len(set(names)) == len(folders):
@@ -182,67 +186,3 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key in which ``tws-4`` comes before ``tws-16``."""
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-
-
-def read_rows(file: Path, texts: frozenset[str] = TEXTS) -> list[dict[str, Any]]:
-    """Read a CSV file that a run or sweep wrote; numbers become numbers, empty cells None.
-
-    Raises
-    ------
-    FigureError
-        If it cannot be read, is not a table, or has no rows.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            table = list(csv.reader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise FigureError(f"cannot be read: {_reason(exc)}", where=str(file)) from None
-    if len(table) < 2:
-        raise FigureError("has no rows", where=str(file))
-    header, *cells = table
-    for index, line in enumerate(cells, 2):
-        if len(line) != len(header):
-            raise FigureError(
-                f"line {index} has {len(line)} cells, the header {len(header)}", where=str(file)
-            )
-    return [
-        {name: text if name in texts else _value(text) for name, text in zip(header, line, strict=True)}
-        for line in cells
-    ]
-
-
-def _value(text: str) -> Any:
-    if not text:
-        return None
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        return value if math.isfinite(value) else text
-    return text
-
-
-def read_results(file: Path) -> dict[str, Any]:
-    """Read a ``results.json``; :class:`FigureError` if it is not one."""
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
-        raise FigureError(f"cannot be read: {_reason(exc)}", where=str(file)) from None
-    if not isinstance(found, dict):
-        raise FigureError("is not the results of a run", where=str(file))
-    return found
-
-
-def _reason(exc: Exception) -> str:
-    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-
-
-def entry(results: dict[str, Any], key: str, folder: Path) -> Any:
-    """Value of a dotted key of a run's ``results.json``; :class:`FigureError` if it is not there."""
-    found: Any = results
-    for part in key.split("."):
-        if not isinstance(found, dict) or part not in found:
-            raise FigureError("no such key", where=str(folder / RESULTS), field=key)
-        found = found[part]
-    return found

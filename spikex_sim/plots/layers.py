@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.lines import Line2D
 
 from spikex_sim.core.counts import TENSORS
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
-from spikex_sim.plots.bars import bar_heights, patches, stack
+from spikex_sim.plots.bars import MOST_UPRIGHT, bar_heights, name_below, patches, stack
+from spikex_sim.plots.naming import name_points
 from spikex_sim.plots.style import (
     LONGEST_NAME,
     Given,
     Look,
     Style,
-    decades,
+    is_wide,
     legend,
+    logarithmic,
+    note,
     panels,
+    plain,
     series_look,
     short,
+    wrapped,
 )
 from spikex_sim.plots.table import (
     TOTAL,
@@ -60,9 +65,13 @@ STALLS = {
     "stall_drain_cycles": Look("drain", "#D55E00", "xxxx"),
 }
 MAX_NAMED = 7
-"""Most layers of a roofline that have a marker and a name each."""
-MAX_CELLS = 12
-"""Most columns of a heat map whose cells show their values."""
+"""Most layers of a roofline that have a marker each; of more, the points are numbered."""
+MAX_NUMBERED = 60
+"""Most points that are numbered; more are not named."""
+MAX_CELLS = {False: 12, True: 30}
+"""Most columns of a heat map whose cells show their values, in one and over two columns of a page."""
+UPRIGHT_IN = 1.9
+"""Height of bars that stand side by side, inches."""
 
 
 def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
@@ -123,12 +132,13 @@ def _energies(
     """Draw parts in pJ as stacked bars, a bar a layer, and below them one of the sums."""
     totals = {part: [sum(values)] for part, values in parts.items()}
     bars = bar_heights(len(names))
-    with panels(ax, style, height=bars + 1.15, count=2, ratios=[bars, 0.17]) as (figure, axes):
+    upright = is_wide(ax, style) and len(names) <= MOST_UPRIGHT
+    height, ratios = (UPRIGHT_IN, [7.0, 1.0]) if upright else (bars + 1.15, [bars, 0.17])
+    with panels(ax, style, height=height, count=2, ratios=ratios, beside=upright) as (figure, axes):
         for axis, labels, shown in ((axes[0], names, parts), (axes[1], [TOTAL], totals)):
             largest = max(map(sum, zip(*shown.values(), strict=True)))
             divisor, unit = scale([largest / PJ_PER_J], "J")
-            stack(axis, labels, shown, looks, divisor * PJ_PER_J)
-            axis.set_xlabel(f"{what} ({unit})")
+            stack(axis, labels, shown, looks, divisor * PJ_PER_J, f"{what} ({unit})", upright=upright)
         _name(figure, axes, ax is None, looks)
     return figure, (axes[0], axes[1])
 
@@ -149,11 +159,12 @@ def stalls(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     cycles = np.hstack([cycles, cycles.sum(axis=1, keepdims=True)])
     shares = dict(zip(STALLS, 100 * cycles / cycles.sum(axis=0), strict=True))
     names = [*(cell(row, "name") for row in shown), TOTAL]
-    with panels(ax, style, height=bar_heights(len(names)) + 0.55) as (figure, axes):
-        stack(axes[0], names, shares, STALLS, 1.0)
-        axes[0].set_xlim(0, 100)
-        axes[0].axhline(len(names) - 1.5, color="black", lw=0.6)
-        axes[0].set_xlabel("Share of cycles (%)")
+    upright = is_wide(ax, style) and len(names) <= MOST_UPRIGHT
+    height = UPRIGHT_IN if upright else bar_heights(len(names)) + 0.55
+    with panels(ax, style, height=height) as (figure, axes):
+        stack(axes[0], names, shares, STALLS, 1.0, "Share of cycles (%)", upright=upright)
+        axes[0].set(**{"ylim" if upright else "xlim": (0, 100)})
+        (axes[0].axvline if upright else axes[0].axhline)(len(names) - 1.5, color="black", lw=0.6)
         _name(figure, axes, ax is None, STALLS)
     return figure, axes[0]
 
@@ -199,34 +210,45 @@ def _swept_utilization(rows: Rows, ax: Given, style: Style) -> tuple[Figure, Axe
     }
     if not cells:
         raise FigureError("no point has a window size of its own", field="tws")
-    return _heat_map(cells, "PE use (%)", "Time window size (time points)", ax, style)
+    return _heat_map(cells, "PE use (%)", "Time window size (time points)", ax, style, _in_full)
+
+
+def _in_full(name: str) -> str:
+    return wrapped(plain(name), LONGEST_NAME + 12)
 
 
 def _heat_map(
-    cells: Mapping[tuple[str, str], float], title: str, across_label: str, ax: Given, style: Style
-) -> tuple[Figure, Axes]:
+    cells: Mapping[tuple[str, str], float], title: str, across_label: str, ax: Given, style: Style,
+    name: Callable[[str], str] = lambda name: short(name, LONGEST_NAME + 6),
+) -> tuple[Figure, Axes]:  # fmt: skip
+    """Draw shares by two names; over two columns of a page, the more names stand below."""
     down = list(dict.fromkeys(name for name, _ in cells))
     across = list(dict.fromkeys(name for _, name in cells))
     if across_label:
         across.sort(key=float)
     shares = np.array([[100 * cells.get((one, other), np.nan) for other in across] for one in down])
-    labels = [short(name) for name in across]
-    steep = sum(map(len, labels)) > 30
-    with panels(ax, style, height=bar_heights(len(down)) + (1.3 if steep else 0.8)) as (figure, axes):
+    rows, columns = list(map(name, down)), list(map(short, across))
+    down_label = ""
+    wide = is_wide(ax, style)
+    if wide and len(across) < len(down) <= MOST_UPRIGHT:
+        shares, rows, columns = shares.T, columns, rows
+        down_label, across_label = across_label, ""
+    lines = max(label.count("\n") + 1 for label in rows)
+    slant = 0.045 * max(map(len, columns)) if sum(map(len, columns)) > 30 else 0
+    with panels(ax, style, height=lines * bar_heights(len(rows)) + 0.8 + slant) as (figure, axes):
         axis = axes[0]
         mesh = axis.pcolormesh(np.ma.masked_invalid(shares), vmin=0, vmax=100, edgecolors="white", lw=0.4)
         axis.set_facecolor("#DDDDDD")
-        if len(across) <= MAX_CELLS:
+        if len(columns) <= MAX_CELLS[wide]:
             for (y, x), share in np.ndenumerate(shares):
                 if np.isfinite(share):
                     color = "white" if share < 55 else "black"
                     axis.text(x + 0.5, y + 0.5, f"{share:.0f}", ha="center", va="center", size=6, color=color)
-        axis.set_xticks(np.arange(len(across)) + 0.5, labels, rotation=35 if steep else 0,
-                        ha="right" if steep else "center", rotation_mode="anchor")  # fmt: skip
-        axis.set_yticks(np.arange(len(down)) + 0.5, [short(name, LONGEST_NAME + 6) for name in down])
-        axis.set_ylim(len(down), 0)
+        name_below(axis, np.arange(len(columns)) + 0.5, columns)
+        axis.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        axis.set_ylim(len(rows), 0)
         axis.tick_params(length=0)
-        axis.set_xlabel(across_label)
+        axis.set(xlabel=across_label, ylabel=down_label)
         bar = figure.colorbar(mesh, ax=axis, label=title, aspect=12, fraction=0.06, ticks=[0, 50, 100])
         bar.outline.set_linewidth(0.4)
     return figure, axis
@@ -291,31 +313,33 @@ def roofline(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
     x = np.array([row["accumulations"] / row["dram_bytes"] for row in shown])
     y = np.array([row["accumulations"] / row["seconds"] for row in shown])
     ridge = peak / bandwidth
-    left, right = decades(min(*x, ridge) / 2, max(*x, ridge) * 2)
+    left, right = min(*x, ridge) / 2, max(*x, ridge) * 2
+    low, high = min(*y, peak) / 2e9, 1.5 * max(*y, peak) / 1e9
     ends = np.array([left, ridge, right])
     with panels(ax, style, height=2.1) as (figure, axes):
         axis = axes[0]
         roof = axis.plot(ends, np.minimum(peak, bandwidth * ends) / 1e9, color="black", lw=1, marker="")[0]
         handles, labels = [roof], [f"roof ({bandwidth / 1e9:g} GB/s)"]
+        numbered = [str(index) for index in range(1, len(shown) + 1)] if len(shown) <= MAX_NUMBERED else []
         if len(shown) <= MAX_NAMED:
             for index, (row, at, per_s) in enumerate(zip(shown, x, y / 1e9, strict=True)):
                 handles += axis.plot([at], [per_s], **series_look(index) | {"linestyle": ""})
                 labels.append(short(row["name"]))
         else:
-            points = axis.scatter(
-                x, y / 1e9, s=14, c=np.arange(1, len(shown) + 1), edgecolors="black", lw=0.3
-            )
-            figure.colorbar(
-                points, ax=axis, label="Layer (in order)", aspect=25, fraction=0.05, ticks=[1, len(shown)]
-            )
-        axis.set_xscale("log")
-        axis.set_yscale("log")
+            axis.scatter(x, y / 1e9, s=9, c="#56B4E9", edgecolors="black", lw=0.3)
+            for name, row in zip(numbered, shown, strict=False):
+                handles.append(Line2D([], [], ls="", marker=""))
+                labels.append(f"{name}: {short(row['name'])}")
+        logarithmic(axis, "x", right / left)
+        logarithmic(axis, "y", high / low)
         axis.set_xlim(left, right)
-        axis.set_ylim(*decades(min(y) / 1e9, 1.1 * peak / 1e9))
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_ylim(low, high)
         axis.set_xlabel("Additions per DRAM byte (1/B)")
         axis.set_ylabel("Additions (10⁹/s)")
         axis.grid()
         legend(figure, axes, ax is None, handles, labels)
+        if MAX_NAMED < len(shown) <= MAX_NUMBERED:
+            name_points(figure, axis, numbered, list(zip(x, y / 1e9, strict=True)))
+        elif not numbered:
+            note(figure, axes, ax is None, f"{len(shown)} layers, too many to be named")
     return figure, axis

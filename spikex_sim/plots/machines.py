@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
-from spikex_sim.plots.style import FILLS, HATCHES, WIDE_IN, Given, Style, legend, panels, short
+from spikex_sim.plots.style import FILLS, HATCHES, WIDE_IN, Given, Style, legend, logarithmic, panels, short
 from spikex_sim.plots.table import Rows, cell, number
 
 COMPARED = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
@@ -46,6 +46,7 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
             raise FigureError("is 0 in the first run; nothing can be compared with it", field=column)
     ratios = np.array([[number(row, column) / first[column] for column in COMPARED] for row in rows])
     far = ratios.min() > 0 and ratios.max() / ratios.min() >= LOG_FROM
+    start = 1 if far else 0  # a logarithmic axis has no 0
     width = 0.84 / len(rows)
     places = np.arange(len(COMPARED))
     with panels(ax, style, height=2.1) as (figure, axes):
@@ -54,20 +55,22 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         steep = len(rows) > (4 if figure.get_figwidth() >= WIDE_IN else 3)
         for index, heights in enumerate(ratios):
             at = places + (index - (len(rows) - 1) / 2) * width
-            bars = axis.bar(at, heights, width, color=FILLS[index], hatch=HATCHES[index],
+            bars = axis.bar(at, heights - start, width, start, color=FILLS[index], hatch=HATCHES[index],
                             edgecolor="black", linewidth=0.4)  # fmt: skip
             handles.append(bars)
             shown = [f"{height:.3g}" for height in heights]
             axis.bar_label(bars, shown, padding=1.5, size=5.5, rotation=90 if steep else 0)
         low, high = ratios.min(), ratios.max()
         if far:
-            axis.set_yscale("log")
-            axis.set_ylim(10 ** np.floor(np.log10(low)), high * (6 if steep else 2.5))
+            room = (high / low) ** (0.3 if steep else 0.12)
+            logarithmic(axis, "y", high / low)
+            axis.set_ylim(low / room, high * room)
         else:
             axis.set_ylim(0, high * (1.25 if steep else 1.12))
         axis.axhline(1, color="black", lw=0.6, zorder=0)
         axis.set_xticks(places, list(COMPARED.values()))
         axis.tick_params(axis="x", length=0)
-        axis.set_ylabel(f"Relative to {short(cell(rows[0], 'run'))} (×)")
+        from_one = ", bars from 1" if far else ""
+        axis.set_ylabel(f"Relative to {short(cell(rows[0], 'run'))} (×{from_one})")
         legend(figure, axes, ax is None, handles, [short(cell(row, "run")) for row in rows])
     return figure, axis

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from spikex_sim.core.errors import FigureError
-from spikex_sim.core.tags import window_spikes
-from spikex_sim.plots.style import Given, Style, legend, panels
+from spikex_sim.plots.style import Given, Style, legend, note, panels
 from spikex_sim.plots.table import Row, Rows, cell, number
 from spikex_sim.trace.trace import Trace
 
 SHOWN = 40
 """Inputs that are drawn unless told otherwise."""
+MAX_MARKS = 25_000
+"""Most spikes, and most windows, that are drawn, about."""
 MAX_EDGES = 80
 """Most windows whose edges are drawn."""
 
@@ -39,7 +41,9 @@ def spike_rows(
     -------
     list of dict
         A row an input: its index ``neuron``; ``times`` of its spikes and ``windows`` with a set tag, lists;
-        ``timesteps``, ``tws``; how many inputs spike, ``spiking``, and there are, ``neurons``.
+        ``timesteps``, ``tws``; how many inputs spike, ``spiking``, and there are, ``neurons``. Where there
+        are more than some 25,000 of them, only every ``every_spike``-th spike and ``every_window``-th window
+        of an input is there.
 
     Raises
     ------
@@ -50,24 +54,38 @@ def spike_rows(
         raise FigureError(
             f"layer {layer}, sample {sample}, windows of {tws}: nothing recorded", where=trace.where
         )
-    windowed = window_spikes(trace.inputs[layer][sample], trace.timesteps, tws)
-    spiking = np.flatnonzero(windowed.stride_tags())
+    packed = trace.inputs[layer][sample]
+    inputs = packed.reshape(-1, packed.shape[-1])
+    spiking = np.flatnonzero(inputs.any(axis=1))
     if not len(spiking):
         raise FigureError("no input spikes", where=trace.where)
-    tags = windowed.window_tags()
     chosen = spiking[np.unique(np.linspace(0, len(spiking) - 1, shown).astype(int))]
-    return [
-        {
-            "neuron": int(neuron),
-            "times": windowed.times[windowed.starts[neuron] : windowed.starts[neuron + 1]].tolist(),
-            "windows": np.flatnonzero(tags[neuron]).tolist(),
-            "timesteps": trace.timesteps,
-            "tws": tws,
-            "spiking": len(spiking),
-            "neurons": len(tags),
-        }
-        for neuron in chosen
-    ]
+
+    def of(neuron: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        times = np.flatnonzero(np.unpackbits(inputs[neuron], count=trace.timesteps))
+        windows = times // tws
+        return times, windows[np.diff(windows, prepend=-1) > 0]
+
+    # Twice, an input at a time: all spikes of a long trace together take gigabytes.
+    counts = np.array([[len(found) for found in of(neuron)] for neuron in chosen])
+    every_spike, every_window = (-(-int(count) // MAX_MARKS) for count in counts.sum(axis=0))
+    rows: list[Row] = []
+    for neuron in chosen:
+        times, windows = of(neuron)
+        rows.append(
+            {
+                "neuron": int(neuron),
+                "times": times[::every_spike].tolist(),
+                "windows": windows[::every_window].tolist(),
+                "timesteps": trace.timesteps,
+                "tws": tws,
+                "spiking": len(spiking),
+                "neurons": len(inputs),
+                "every_spike": every_spike,
+                "every_window": every_window,
+            }
+        )
+    return rows
 
 
 def raster(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
@@ -116,8 +134,15 @@ def raster(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         axis.set_yticks(places, [str(cell(rows[place], "neuron")) for place in places])
         axis.set_xlabel("Time (time points)")
         axis.set_ylabel("Input neuron (index)")
+        note(figure, axes, ax is None, _left_out(rows[0]))
         legend(figure, axes, ax is None, [marks, active], ["spike", f"window of {tws:g} with tag 1"])
     return figure, axis
+
+
+def _left_out(row: Row) -> str:
+    parts = [(row.get(f"every_{what}", 1), what) for what in ("spike", "window")]
+    shown = [f"one {what} of {every:,}" for every, what in parts if every > 1]
+    return f"Too many to be told apart; of an input is drawn {' and '.join(shown)}" if shown else ""
 
 
 def _box(left: float, right: float, y: float) -> list[tuple[float, float]]:

@@ -17,6 +17,7 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from spikex_sim.core.errors import FigureError
 
@@ -28,6 +29,10 @@ WIDE_IN = 5.0
 """From this width on, two panels stand side by side."""
 LEGEND_ROW_IN = 0.135
 """Height of a line of a legend, inches."""
+MAX_ABOVE = 2
+"""Most lines of a legend above a panel that spans two columns of a page."""
+MAX_ASIDE = 22
+"""Most lines of a legend to the right of it that are one column."""
 LONGEST_NAME = 18
 """Characters of a layer's or machine's name that are shown."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -37,6 +42,8 @@ MAX_SERIES = len(MARKERS) * len(LINES)
 HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
 FILLS = ("#0072B2", "#56B4E9", "#F0E442", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 """Colours of bars, in an order in which neighbours differ in grey too."""
+FEW_DECADES = 1000
+"""Ratio up to which a logarithmic axis has labels between powers of ten."""
 NOTE_COLOR = "#555555"
 NOTE_SIZE = 5.5
 NOTE_ROW_IN = 0.12
@@ -85,6 +92,7 @@ def panels(
     count: int = 1,
     ratios: Sequence[float] | None = None,
     across: int = 1,
+    beside: bool = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:
     """Open axes to draw into, in style.
 
@@ -99,9 +107,12 @@ def panels(
     count : int
         Panels.
     ratios : sequence of float, optional
-        Heights of panels below each other; without, panels are equal, side by side where there is room.
+        Heights of panels below each other, or widths of panels ``beside`` each other; without, panels are
+        equal, side by side where there is room.
     across : int
         Panels that belong together: they share a row, and where there is room a column of a row of groups.
+    beside : bool
+        Whether ``ratios`` are widths.
     """
     with styled(style):
         if ax is not None:
@@ -113,28 +124,47 @@ def panels(
             yield figure, given
             return
         width = rcParams["figure.figsize"][0]
-        aside = ratios is None and width >= WIDE_IN
+        aside = beside or (ratios is None and width >= WIDE_IN)
         groups = count // across
         shape = (across, groups) if aside else (groups, across)
         figure = Figure(figsize=(width, height * (1 if ratios else shape[0])))
-        grid = figure.subplots(*shape, squeeze=False, height_ratios=ratios)
+        heights, widths = (None, ratios) if beside else (ratios, None)
+        grid = figure.subplots(*shape, squeeze=False, height_ratios=heights, width_ratios=widths)
         yield figure, list((grid.T if aside else grid).flat)
         figure.draw_without_rendering()  # ticks are made when drawn first: they shall have this style
+
+
+def is_wide(ax: Given, style: Style) -> bool:
+    """Whether a figure of its own spans two columns of a page, and is laid out for these."""
+    with styled(style):
+        return ax is None and rcParams["figure.figsize"][0] >= WIDE_IN
 
 
 def legend(
     figure: Figure, axes: Sequence[Axes], own: bool, handles: Sequence[Any], labels: Sequence[str]
 ) -> None:
-    """Name what is drawn: above a figure of its own, which grows, else inside the first axes given."""
+    """Name what is drawn: above a figure of its own, which grows, else inside the first axes given.
+
+    What would be high stands to the right of a panel that spans two columns of a page.
+    """
     if not own:
         axes[0].legend(handles, labels)
         return
-    letters = figure.get_figwidth() * 17
+    letters = int(figure.get_figwidth() * 17)
+    labels = [wrapped(label, letters - 7) for label in labels]
     for rows in range(1, len(labels) + 1):
         ncols = -(-len(labels) // rows)
-        if sum(max(map(len, column)) + 7 for column in np.array_split(labels, ncols)) <= letters:
+        columns = [[label.split("\n") for label in column] for column in np.array_split(labels, ncols)]
+        if sum(max(len(line) for label in column for line in label) + 7 for column in columns) <= letters:
             break
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * rows)
+    high = max(sum(map(len, column)) for column in columns)
+    if len(axes) == 1 and high > MAX_ABOVE and figure.get_figwidth() >= WIDE_IN:
+        lines = sum(label.count("\n") + 1 for label in labels)
+        ncols = 1 if lines <= MAX_ASIDE else 2
+        figure.set_figheight(max(figure.get_figheight(), LEGEND_ROW_IN * (lines / ncols + 2)))
+        figure.legend(handles, labels, loc="outside right upper", ncols=ncols)
+        return
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW_IN * high)
     figure.legend(handles, labels, loc="outside upper center", ncols=ncols)
 
 
@@ -185,6 +215,11 @@ def short(text: object, longest: int = LONGEST_NAME) -> str:
     return plain(name)
 
 
+def wrapped(text: str, longest: int) -> str:
+    """Text in as many lines as it needs: unlike :func:`short`, all of it."""
+    return "\n".join(textwrap.wrap(text, longest, break_on_hyphens=False)) or text
+
+
 @cache
 def _has_glyph(letter: str) -> bool:
     return get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)) != 0
@@ -193,6 +228,15 @@ def _has_glyph(letter: str) -> bool:
 def decades(low: float, high: float) -> tuple[float, float]:
     """Powers of ten around two positive values: limits of a logarithmic axis that has labels for certain."""
     return float(10 ** np.floor(np.log10(low))), float(10 ** np.ceil(np.log10(high)))
+
+
+def logarithmic(axis: Axes, side: str, ratio: float) -> None:
+    """Make the axis ``x`` or ``y`` logarithmic, with labels in between where it spans ``ratio`` only."""
+    axis.set(**{f"{side}scale": "log"})
+    scale = axis.xaxis if side == "x" else axis.yaxis
+    scale.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < FEW_DECADES else (1,)))
+    scale.set_major_formatter("{x:g}")
+    scale.set_minor_formatter(NullFormatter())
 
 
 def file_bytes(figure: Figure, form: str) -> bytes:

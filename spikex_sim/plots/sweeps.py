@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,18 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.sweeps.table import pareto_front
-from spikex_sim.plots.style import MAX_SERIES, Given, Style, decades, legend, panels, plain, series_look
+from spikex_sim.plots.naming import name_points
+from spikex_sim.plots.style import (
+    MAX_SERIES,
+    Given,
+    Style,
+    decades,
+    legend,
+    logarithmic,
+    panels,
+    plain,
+    series_look,
+)
 from spikex_sim.plots.table import (
     Row,
     Rows,
@@ -32,8 +44,10 @@ from spikex_sim.plots.table import (
 LOG_FROM = 20
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 SIZES = ("array.rows", "array.cols")
-MAX_NOTES = 8
-"""Most points of a front that are named."""
+LETTERS = "abcdefgh"
+"""Names of the points of a front, if there are not more."""
+CROWD = 100
+"""Points from which on they are small."""
 _TRACE = "which trace"
 _RING: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.5}
 
@@ -65,6 +79,8 @@ def against_tws(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         raise FigureError("no point has a window size of its own", field="tws")
     series = series_of(shown, apart=("tws",))
     sizes = sorted(set(numbers(shown, "tws")))
+    if not sizes[0]:
+        raise FigureError("must be above 0", field="tws")
 
     def finish(axis: Axes) -> None:
         axis.set_xscale("log", base=2)
@@ -202,8 +218,7 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     """
     shown = finished(rows)
     keys = brief(grid_keys(shown))
-    series = series_of(shown, apart=keys)
-    _check_count(series)
+    series = _kinds_of_points(shown, keys)
     seconds, unit_s = scale(numbers(shown, "seconds"), "s")
     pj, unit_j = scale((value / PJ_PER_J for value in numbers(shown, "energy_pj")), "J")
     pj *= PJ_PER_J
@@ -211,13 +226,14 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     for row in pareto_front([{**row, _TRACE: trace_of(row)} for row in shown], each=_TRACE):
         fronts.setdefault(row[_TRACE], []).append(row)
     named = next(iter(fronts.values())) if keys and len(fronts) == 1 else []
-    named = named if len(named) <= MAX_NOTES else []
+    named = named if len(named) <= len(LETTERS) else []
     with panels(ax, style, height=2.2) as (figure, axes):
         axis = axes[0]
         handles: list[Any] = []
         labels = [plain(name) for name in series]
+        crowd: dict[str, Any] = {"markersize": 2.5} if len(shown) > CROWD else {}
         for index, members in enumerate(series.values()):
-            look = series_look(index) | {"linestyle": ""}
+            look = series_look(index) | {"linestyle": ""} | crowd
             handles += axis.plot(*_places(members, seconds, pj), **look)
         for index, front in enumerate(fronts.values()):
             line = axis.step(
@@ -226,9 +242,7 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
             if index == 0:
                 handles += line
                 labels.append("front")
-        for letter, point in zip("abcdefgh", named, strict=False):
-            place = (number(point, "seconds") / seconds, number(point, "energy_pj") / pj)
-            axis.annotate(letter, place, (4, 4), textcoords="offset points")
+        for letter, point in zip(LETTERS, named, strict=False):
             handles.append(Line2D([], [], ls=""))
             labels.append(
                 plain(f"{letter}: {', '.join(f'{name} {point[key]}' for key, name in keys.items())}")
@@ -236,9 +250,39 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         axis.set_xlabel(f"Latency ({unit_s})")
         axis.set_ylabel(f"Energy ({unit_j})")
         axis.margins(0.1)
+        for side, values in zip("xy", _places(shown, seconds, pj), strict=True):
+            _spread(axis, side, values)
         axis.grid()
         legend(figure, axes, ax is None, handles, labels)
+        if named:
+            points = list(zip(*_places(named, seconds, pj), strict=True))
+            others = [*zip(*_places(shown, seconds, pj), strict=True), *_along(points)]
+            name_points(figure, axis, LETTERS[: len(named)], points, others)
     return figure, axis
+
+
+def _along(front: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Points on the steps between those of a front."""
+    for (x, y), (next_x, next_y) in pairwise(front):
+        yield from ((float(at), y) for at in np.linspace(x, next_x, 20))
+        yield from ((next_x, float(at)) for at in np.linspace(y, next_y, 20))
+
+
+def _kinds_of_points(rows: Rows, swept: Iterable[str]) -> dict[str, list[Row]]:
+    """Points by accelerator and trace; by less where there are more of these than can be told apart."""
+    for apart in (swept, (*swept, "trace")):
+        series = series_of(rows, apart)
+        if len(series) <= MAX_SERIES:
+            return series
+    return {"points": list(rows)}
+
+
+def _spread(axis: Axes, side: str, values: Iterable[float]) -> None:
+    """Make an axis logarithmic where points would crowd at its one end."""
+    found = list(values)
+    low, high = min(found), max(found)
+    if low > 0 and high / low >= LOG_FROM:
+        logarithmic(axis, side, high / low)
 
 
 def _places(rows: Rows, seconds: float, pj: float) -> tuple[Any, Any]:

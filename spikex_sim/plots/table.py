@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ Row = Mapping[str, Any]
 """Column to value."""
 Rows = Sequence[Row]
 TOTAL = "total"
+LEAST, MOST = 1e-60, 1e60
+"""Between these, products and ratios of what is drawn are finite."""
 LABELS = ("trace", "arch", "error")
 """Columns of a sweep that say which point it is, and why it failed."""
 
@@ -26,10 +27,15 @@ def cell(row: Row, column: str) -> Any:
 
 
 def number(row: Row, column: str) -> float:
-    """Value of a column as a number; :class:`FigureError` if it is not a finite one, 0 or more."""
+    """Value of a column as a number; :class:`FigureError` if it is not one, or cannot be drawn."""
     value = cell(row, column)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise FigureError(f"must be a number of 0 or more, not {str(value)!r:.40}", field=column)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not (value == 0 or LEAST <= value <= MOST)
+    ):
+        shown = "a larger one" if isinstance(value, int) and value > MOST else f"{str(value)!r:.40}"
+        raise FigureError(f"must be a number of 0 or more, {LEAST:g} to {MOST:g}, not {shown}", field=column)
     return value
 
 

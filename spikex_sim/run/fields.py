@@ -6,11 +6,12 @@ the attribute of its name of a :class:`spikex_sim.run.tally.Costs`, or of what i
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spikex_sim.core.counts import MOST
 from spikex_sim.core.frozen import FrozenMap
 
 RUN, LAYERS, TOTALS, SAMPLES = "run", "layers", "totals", "samples"
@@ -41,7 +42,7 @@ class Field:
     name : str
         Key in results, attribute, and column where ``column`` does not say.
     kind : {"count", "number", "text", "any"}
-        Whole number from 0, finite number, text; or whatever JSON holds.
+        Whole number from 0 that a counter holds, finite number from 0, text; or whatever JSON holds.
     unit, meaning, formula : str
         As in the glossary.
     places : tuple of str
@@ -92,10 +93,10 @@ class Field:
         """Whether a value is of the field's kind; of a mapping, one of its values."""
         if value is None or isinstance(value, bool):
             return self.kind == "any" or (value is None and self.optional)
-        whole = isinstance(value, int)
-        number = whole or (isinstance(value, float) and math.isfinite(value))
+        number = isinstance(value, int | float) and 0 <= value <= sys.float_info.max
         return {
-            "count": whole and value >= 0, "number": number, "text": isinstance(value, str), "any": True
+            "count": isinstance(value, int) and 0 <= value <= MOST, "number": number,
+            "text": isinstance(value, str), "any": True,
         }[self.kind]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from spikex_sim.run.results import SCHEMA, Results
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import options_of
 from spikex_sim.spec.validation import validated
+from spikex_sim.trace.npyzip import open_regular
 
 FILE = "results.json"
 MAX_BYTES = 1 << 28
@@ -135,12 +136,10 @@ def _built(content: dict[str, Any]) -> SavedResults:
 
 
 def _read(file: Path) -> Any:
+    with open_regular(file, MAX_BYTES, ResultsError) as raw:
+        text = raw.read(MAX_BYTES)
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ResultsError(f"larger than {MAX_BYTES} bytes", where=str(file))
-        return json.loads(file.read_text("utf-8"), parse_constant=_refuse)
-    except OSError as exc:
-        raise ResultsError(f"cannot be read: {exc.strerror}", where=str(file)) from None
+        return json.loads(text.decode("utf-8"), parse_constant=_refuse)
     except ValueError as exc:
         raise ResultsError(f"is not the results of a run: {exc}", where=str(file)) from None
 
@@ -159,9 +158,11 @@ def _checked(content: Any, where: str) -> dict[str, Any]:
             field="schema",
         )
     _check_entry(content, RUN, where, "")
-    for key in ("name", "sha256", "timesteps", "samples"):
+    for key, kind in (("name", str), ("sha256", str), ("timesteps", int), ("samples", int)):
         if key not in content["trace"]:
             raise ResultsError("missing", where=where, field=f"trace.{key}")
+        if type(found := content["trace"][key]) is not kind:
+            _refuse_entry(found, where, f"trace.{key}")
     for key in ("layers", "samples"):
         if not isinstance(content[key], list) or not content[key]:
             raise ResultsError("must be a list, and not empty", where=where, field=key)
@@ -177,6 +178,12 @@ def _check_entry(found: Any, place: str, where: str, prefix: str) -> None:
         if not isinstance(found, dict) or one.name not in found:
             raise ResultsError("missing", where=where, field=f"{prefix}{one.name}")
         if not one.admits(found[one.name]):
-            raise ResultsError(
-                f"is not what a run writes: {found[one.name]!r:.40}", where=where, field=f"{prefix}{one.name}"
-            )
+            _refuse_entry(found[one.name], where, f"{prefix}{one.name}")
+
+
+def _refuse_entry(found: Any, where: str, field: str) -> NoReturn:
+    raise ResultsError(
+        f"is not what a run writes: {found!r:.40}; the file is damaged: run it again",
+        where=where,
+        field=field,
+    )

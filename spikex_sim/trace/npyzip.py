@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.errors import TraceError
+from spikex_sim.core.errors import SpikexError, TraceError
 from spikex_sim.core.files import new_file
 from spikex_sim.core.hints import closest_path
 from spikex_sim.trace.npyheader import NpyError, NpyHeader, human_bytes, read_exactly, read_header, shown
@@ -47,8 +47,10 @@ _DAMAGED = (
 
 
 @contextmanager
-def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
-    """Open a regular file for reading; whatever the system refuses becomes a :class:`TraceError`.
+def open_regular(
+    path: Path, max_bytes: int, error: type[SpikexError] = TraceError
+) -> Iterator[io.BufferedReader]:
+    """Open a regular file for reading; whatever the system refuses becomes an ``error``.
 
     Parameters
     ----------
@@ -56,28 +58,30 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[io.BufferedReader]:
         File to read.
     max_bytes : int
         Refuse larger files.
+    error : type, optional
+        What is raised.
     """
     where = shown(path, 400)
     try:
         # Asked before opening, because opening a pipe waits for a writer.
         info = path.stat()
         if stat.S_ISDIR(info.st_mode):
-            raise TraceError("is a folder, give a file in it", where=where)
+            raise error("is a folder, give a file in it", where=where)
         if not stat.S_ISREG(info.st_mode):
-            raise TraceError("is not a regular file", where=where)
+            raise error("is not a regular file", where=where)
         if info.st_size > max_bytes:
-            raise TraceError(
+            raise error(
                 f"has {human_bytes(info.st_size)}, more than the {human_bytes(max_bytes)} that are read",
                 where=where,
             )
         with path.open("rb") as handle:
             yield handle
     except FileNotFoundError:
-        raise TraceError(f"no such file{closest_path(path)}", where=where) from None
+        raise error(f"no such file{closest_path(path)}", where=where) from None
     except OSError as exc:
-        raise TraceError(f"cannot be read: {exc.strerror or exc}", where=where) from None
+        raise error(f"cannot be read: {exc.strerror or exc}", where=where) from None
     except ValueError as exc:
-        raise TraceError(f"cannot be read: {exc}", where=where) from None
+        raise error(f"cannot be read: {exc}", where=where) from None
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
 from spikex_sim.explore.sweeps.runner import sweep
-from spikex_sim.plots.folder import NAMES, drawings_of, read_rows
+from spikex_sim.plots.files import read_rows
+from spikex_sim.plots.folder import NAMES, drawings_of
 from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
@@ -69,6 +70,13 @@ RUNS = [{"run": n, "seconds": 2.0 * k, "energy_pj": 4.0 * k, "energy_on_chip_pj"
         for n, k in (("x", 1), ("y", 3))]  # fmt: skip
 SPIKES = [{"neuron": 7, "times": [0, 5], "windows": [0, 1], "timesteps": 10, "tws": 4},
           {"neuron": 9, "times": [9], "windows": [2], "timesteps": 10, "tws": 4}]  # fmt: skip
+EVALUATED = [{"run": n, "arch": a, "accuracy": 0.95, "samples": 20, "layer": c, "seconds": s,
+              "energy_pj": 3 / s} for n, a in enumerate("xy") for s, c in ((1, "c"), (2, "f"))]  # fmt: skip
+ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.5, "latency_ratio": 0.5,
+        "edp_ratio": 2.0} for t in (None, 1, 2, 8)]  # fmt: skip
+DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj": 1e6 * t}
+           for h, t in ((0.0, 8.0), (0.5, 4.0), (0.9, 4.0))]  # fmt: skip
+SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
@@ -81,6 +89,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "array-size": (plots.against_array_size, SIZES),
     "pareto": (plots.pareto, SWEEP),
     "raster": (plots.raster, SPIKES),
+    "evaluate": (plots.evaluation, EVALUATED),
+    "ann": (plots.against_ann, ANN),
+    "dynamic": (plots.dynamic, DYNAMIC),
+    "search-tws": (plots.window_search, SEARCH),
 }
 
 
@@ -403,15 +415,16 @@ def cut(file: str, old: str, new: str) -> Callable[[Path], object]:
         ("sweep", None, ["--figure", "firing-rate"], "cannot be drawn from .*: one trace only"),
         ("run", None, ["--format", "eps"], "--format: 'eps' is none of pdf, png, svg"),
         ("run", None, ["--columns", "3"], "columns: are 1 or 2, not 3"),
-        ("run", lambda f: (f / "layers.csv").unlink(), [], "layers.csv: cannot be read: No such file"),
+        ("run", lambda f: (f / "layers.csv").unlink(), [], "layers.csv: no such file"),
         ("run", lambda f: (f / "layers.csv").write_text(""), [], "layers.csv: has no rows"),
         ("run", lambda f: (f / "layers.csv").write_bytes(b"\xff\x00"), [], "layers.csv: cannot be read"),
         ("run", lambda f: (f / "accesses.csv").write_text("a,b\n1\n"), [], "line 2 has 1 cells"),
-        ("run", lambda f: (f / "results.json").write_text('{"a": '), [], "results.json: cannot be read"),
-        ("run", lambda f: (f / "results.json").write_text("[1]"), [], "results.json: is not the results"),
-        ("run", lambda f: (f / "results.json").write_text("{}"), [], "results.json: config: no such key"),
-        ("run", cut("layers.csv", "energy_rf_pj", "rf"), [], "layers.csv: energy_rf_pj: no such column"),
-        ("sweep", cut("sweep.csv", "energy_pj", "joules"), [], "sweep.csv: energy_pj: no such column"),
+        ("run", lambda f: (f / "results.json").write_text('{"a": '), [], "results.json: is not the results"),
+        ("run", lambda f: (f / "results.json").write_text("[1]"), [], "results.json: schema: must be"),
+        ("run", lambda f: (f / "accesses.csv").write_text("a,a\n1,1\n"), [], "a: there are two columns"),
+        ("run", cut("results.json", '"config"', '"conf"'), [], "results.json: config: missing"),
+        ("run", cut("layers.csv", "energy_rf_pj", "rf"), ["--figure", "energy-components"], "no such column"),
+        ("sweep", cut("sweep.csv", "seconds", "time"), ["--figure", "tws"], "seconds: no such column"),
         ("sweep", lambda f: (f / "sweep.csv").write_text("trace,arch\n"), [], "sweep.csv: has no rows"),
     ],
 )  # fmt: skip

@@ -361,7 +361,8 @@ def test_command_draws_studies(studies: Path, tmp_path: Path, capsys: pytest.Cap
     assert {path.name for path in tmp_path.iterdir()} == {"fig9.pdf", "tornado.pdf"}
     shutil.copytree(studies, tmp_path / "wrong")
     (tmp_path / "wrong/fig9.csv").write_text("rate,tws\n0.1,4\n")
-    assert main(["plot", str(tmp_path / "wrong"), "--out", str(tmp_path / "out")]) == 2
+    wrong = ["plot", str(tmp_path / "wrong"), "--figure", "fig9", "--out", str(tmp_path / "out")]
+    assert main(wrong) == 2
     error = capsys.readouterr().err
     assert "fig9.csv: energy_pj: no such column" in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()

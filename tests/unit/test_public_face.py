@@ -188,13 +188,13 @@ class TestSaved:
             sx.load_results(file)
 
     def test_files_that_cannot_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        with pytest.raises(sx.ResultsError, match="No such file"):
+        with pytest.raises(sx.ResultsError, match="no such file"):
             sx.load_results(tmp_path)
         (tmp_path / "results.json").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(sx.ResultsError, match="not the results of a run"):
             sx.load_results(tmp_path)
         monkeypatch.setattr("spikex_sim.run.saved.MAX_BYTES", 2)
-        with pytest.raises(sx.ResultsError, match="larger than 2 bytes"):
+        with pytest.raises(sx.ResultsError, match="more than the 2 B"):
             sx.load_results(tmp_path)
 
     def test_a_configuration_of_another_version_is_no_reason_not_to_read(
