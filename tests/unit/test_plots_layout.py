@@ -40,7 +40,7 @@ def test_pareto_does_not_depend_on_the_number_of_lines(count: int) -> None:
     assert legend_of(figure)[0] == "points"
     assert len(ax.lines[0].get_xdata()) == 48 * 3
     assert not misplaced(figure)
-    swept = [point("x", 1 + n, 50 - n, **{"tws": n, "array.rows": n * n}) for n in range(48)]
+    swept = [point("x", 1 + n, 50 - n, **{"tws": 1 + n, "array.rows": n * n}) for n in range(48)]
     figure, ax = plots.pareto(swept)
     assert legend_of(figure) == ["x", "front"]
     with pytest.raises(FigureError, match="48 lines, more than 28"):
