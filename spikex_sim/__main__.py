@@ -25,7 +25,8 @@ TRACEBACK = "SPIKEX_SIM_TRACEBACK"
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    Files are written even where standard output is closed, full or not read; that is said at the end.
+    Files are written even where standard output is closed or full, which is said at the end, or where its
+    reader has seen enough.
     """
     output: Any = Output(sys.stdout)
     before, sys.stdout = sys.stdout, output
@@ -41,10 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         message, code = _explain(exc)
     finally:
         sys.stdout = before
-    if output.failure is not None and not code:
-        code = EXIT_MISTAKE
-        if not isinstance(output.failure, BrokenPipeError):
-            message = f"spikex-sim: cannot write to standard output: {output.failure.strerror}\n"
+    if output.failure is not None and not code and not isinstance(output.failure, BrokenPipeError):
+        message, code = (
+            f"spikex-sim: cannot write to standard output: {output.failure.strerror}\n",
+            EXIT_MISTAKE,
+        )
     with contextlib.suppress(OSError):
         sys.stderr.write(message)
     return code if isinstance(code, int) else 0

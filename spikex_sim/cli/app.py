@@ -30,6 +30,7 @@ from spikex_sim.cli.options import (
     Engine,
     Jobs,
     Out,
+    SafeCsv,
     Settings,
     TracePath,
     Tws,
@@ -147,6 +148,7 @@ def run(
         bool,
         typer.Option("--explain", help="Say what bounds the layers, and try the keys that could help."),
     ] = False,
+    safe_csv: SafeCsv = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration and exit.")
     ] = False,
@@ -190,7 +192,7 @@ def run(
             raise ConfigError("--timeline and --accesses follow a run in one process", field="--jobs")
         with show.progress_bar("reading") as progress:
             result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
-    files = result.save(out) if out is not None else []
+    files = result.save(out, safe_csv=safe_csv) if out is not None else []
     forget(unfinished(out))
     files += wanted.write(observed, result)
     if choice:
@@ -219,6 +221,7 @@ def compare(
     fields: Fields = None,
     jobs: Jobs = 1,
     out: Out = None,
+    safe_csv: SafeCsv = False,
 ) -> None:
     """Replay the same trace through several accelerators, side by side.
 
@@ -250,7 +253,7 @@ def compare(
         for position, (name, result) in enumerate(found.outcomes):
             if not isinstance(result, str):
                 folder = re.sub(r"[^\w.+-]", "_", name)
-                wrote(result.save(out / f"{position}-{folder}"))
+                wrote(result.save(out / f"{position}-{folder}", safe_csv=safe_csv))
         forget(unfinished(out))
 
 

@@ -67,6 +67,11 @@ Jobs = Annotated[int, typer.Option("--jobs", help="Processes on this machine.", 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the result files.", metavar="DIR")]
 
 
+SafeCsv = Annotated[
+    bool, typer.Option("--safe-csv", help="Begin names a spreadsheet would compute with an apostrophe.")
+]
+
+
 def parse_settings(settings: list[str] | None, tws: str | None) -> dict[str, Any]:
     """Turn ``--set KEY=VALUE`` and ``--tws`` into overrides."""
     overrides: dict[str, Any] = {}

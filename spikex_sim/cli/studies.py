@@ -12,6 +12,7 @@ from spikex_sim.cli.options import (
     Arch,
     Engine,
     Out,
+    SafeCsv,
     Settings,
     TracePath,
     Tws,
@@ -40,6 +41,7 @@ def dynamic(
     settings: Settings = None,
     engine: Engine = "fast",
     out: Out = None,
+    safe_csv: SafeCsv = False,
 ) -> None:
     """Stop each sample as soon as the entropy of its output is below a threshold.
 
@@ -65,7 +67,14 @@ def dynamic(
         rows = dynamic_timesteps(traces, accelerator, limits, engine=engine, progress=progress)
     trace = describe(traces)
     _show_dynamic(rows, trace, accelerator.name)
-    _write(out, "dynamic.csv", [{"arch": accelerator.name, **asdict(row)} for row in rows], trace, engine)
+    _write(
+        out,
+        "dynamic.csv",
+        [{"arch": accelerator.name, **asdict(row)} for row in rows],
+        trace,
+        engine,
+        safe_csv=safe_csv,
+    )
 
 
 def ann(
@@ -84,6 +93,7 @@ def ann(
     settings: Settings = None,
     engine: Engine = "fast",
     out: Out = None,
+    safe_csv: SafeCsv = False,
 ) -> None:
     """Compare an SNN, time point by time point, with the ANN of the same shape.
 
@@ -109,18 +119,25 @@ def ann(
         )  # fmt: skip
     trace = describe(traces)
     _show_ann(found, trace)
-    _write(out, "ann.csv", [asdict(row) for row in (found.ann, *found.snn)], trace, engine)
+    _write(out, "ann.csv", [asdict(row) for row in (found.ann, *found.snn)], trace, engine, safe_csv=safe_csv)
 
 
 def _write(
-    out: Path | None, name: str, rows: list[dict[str, Any]], trace: dict[str, Any], engine: str
+    out: Path | None,
+    name: str,
+    rows: list[dict[str, Any]],
+    trace: dict[str, Any],
+    engine: str,
+    *,
+    safe_csv: bool,
 ) -> None:
     from spikex_sim.core.files import csv_text, write_files
     from spikex_sim.core.origin import origin
 
     if out is not None:
         same = {"engine": engine, "trace_sha256": trace["sha256"], **origin()}
-        wrote(write_files(out, {name: csv_text([{"trace": trace["name"], **row, **same} for row in rows])}))
+        cells = [{"trace": trace["name"], **row, **same} for row in rows]
+        wrote(write_files(out, {name: csv_text(cells, safe=safe_csv)}))
 
 
 def _title(trace: dict[str, Any]) -> str:

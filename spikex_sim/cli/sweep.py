@@ -15,6 +15,7 @@ import typer
 from spikex_sim.cli.choose import Choice, Columns, Fields, Sort, Top
 from spikex_sim.cli.options import (
     Jobs,
+    SafeCsv,
     Settings,
     Tws,
     completing,
@@ -74,6 +75,7 @@ def sweep(
         bool, typer.Option("--pareto", help="Print the Pareto front of latency and energy.")
     ] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write sweep.parquet too.")] = False,
+    safe_csv: SafeCsv = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for the store and the table.")] = Path(
         "results/sweep"
     ),
@@ -120,6 +122,7 @@ def sweep(
             shard=part,
             out=out,
             parquet=parquet,
+            safe_csv=safe_csv,
             progress=progress,
         )
     finished = [row for row in table if not row["error"]]
@@ -154,6 +157,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", help="CSV file; default: DIR/export.csv.", metavar="FILE")
     ] = None,
+    safe_csv: SafeCsv = False,
 ) -> None:
     """Write all that a folder's store has as one table, of whatever sweeps it is.
 
@@ -170,7 +174,7 @@ def export(
     table = export_store(folder)
     writable_file(target)
     _say_points(table)
-    wrote(write_files(target.parent, {target.name: csv_text([dict(row) for row in table])}))
+    wrote(write_files(target.parent, {target.name: csv_text([dict(row) for row in table], safe=safe_csv)}))
 
 
 def merge(

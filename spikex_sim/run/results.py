@@ -396,8 +396,15 @@ class RunResult(Results):
             for level, tensor, read_bits, write_bits in layer.accesses.rows()
         ]
 
-    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def save(self, folder: str | os.PathLike[str], *, safe_csv: bool = False) -> list[Path]:
         """Write ``results.json``, ``layers.csv`` and ``accesses.csv``.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there.
+        safe_csv : bool
+            Begin names that a spreadsheet would compute with an apostrophe, in the CSV.
 
         Raises
         ------
@@ -408,7 +415,7 @@ class RunResult(Results):
             folder,
             {
                 "results.json": self._json(),
-                "layers.csv": csv_text(self.layer_rows()),
-                "accesses.csv": csv_text(self.access_rows()),
+                "layers.csv": csv_text(self.layer_rows(), safe=safe_csv),
+                "accesses.csv": csv_text(self.access_rows(), safe=safe_csv),
             },
         )

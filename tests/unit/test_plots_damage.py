@@ -151,7 +151,7 @@ def test_where_nothing_can_be_drawn_it_says_why(
 ) -> None:
     folder = shutil.copytree(kept / "sweep", tmp_path / "in")
     header, _, rows = (folder / "sweep.csv").read_text().partition("\n")
-    named = ["other" if name in ("utilization", "seconds") else name for name in header.split(",")]
+    named = [f"other_{name}" if name in ("utilization", "seconds") else name for name in header.split(",")]
     (folder / "sweep.csv").write_text(",".join(named) + "\n" + rows)
     assert main(["plot", str(folder)]) == 2
     error = capsys.readouterr().err

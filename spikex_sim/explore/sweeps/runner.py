@@ -53,6 +53,7 @@ def sweep(
     shard: tuple[int, int] = (1, 1),
     out: str | Path | None = None,
     parquet: bool = False,
+    safe_csv: bool = False,
     progress: Progress | None = None,
 ) -> SweepTable:
     """Replay traces through every combination of configuration values.
@@ -81,6 +82,8 @@ def sweep(
         Folder for ``sweep.sqlite`` and ``sweep.csv``; points that the store already has are not run again.
     parquet : bool
         Write ``sweep.parquet`` too; needs pandas and pyarrow.
+    safe_csv : bool
+        Begin names that a spreadsheet would compute with an apostrophe, in ``sweep.csv``.
     progress : callable, optional
         Told the last point, how many points are done, and of how many; first with those that the store has.
 
@@ -117,7 +120,7 @@ def sweep(
         errors = _run(own, traces, loaded, store, jobs, scheduler, progress or silent)
         table = SweepTable.of([row_of(labels, *_found(store, point, errors)) for labels, point in own])
     if folder is not None:
-        write_table(folder, table, parquet=parquet)
+        write_table(folder, table, parquet=parquet, safe_csv=safe_csv)
     return table
 
 

@@ -160,10 +160,12 @@ def check_parquet() -> None:
         ) from None
 
 
-def write_table(folder: str | Path, rows: Iterable[Row], *, parquet: bool, name: str = "sweep") -> list[Path]:
+def write_table(
+    folder: str | Path, rows: Iterable[Row], *, parquet: bool, name: str = "sweep", safe_csv: bool = False
+) -> list[Path]:
     """Write ``sweep.csv``, and ``sweep.parquet`` if wanted; each appears whole or not at all."""
     cells = [dict(one) for one in rows]
-    contents: dict[str, str | bytes] = {f"{name}.csv": csv_text(cells)}
+    contents: dict[str, str | bytes] = {f"{name}.csv": csv_text(cells, safe=safe_csv)}
     if parquet:
         contents[f"{name}.parquet"] = _parquet(cells)
     return write_files(folder, contents)
