@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from helpers import shared_data
-from naive_graph import digest, evaluate
+from naive_graph import Evaluated, digest, evaluate
+from naive_graph_cost import Machine, costs, dense_costs
 from naive_graph_trace import Trace, read
 
 NAMES = [
@@ -49,3 +50,24 @@ def test_outputs(name: str) -> None:
             found = {"sum": values.sum(), "min": values.min(), "max": values.max()}
             found |= {"constant": given.constant, "values_sha256": digest(given)}
         assert found | {"shape": list(given.values.shape[:3])} == wanted, node
+
+
+def counted(trace: Trace, evaluated: Evaluated, key: str) -> dict[str, Any]:
+    """What the oracle says for a key such as ``spikex tws=2 recompute`` or ``dense reuse``."""
+    machine, *options = key.split()
+    reuse = "recompute" not in options
+    if machine == "dense":
+        return dense_costs(trace, evaluated, reuse)
+    tws = int(options[0].removeprefix("tws="))
+    try:
+        return costs(trace, evaluated, Machine(machine, tws, reuse))
+    except ValueError as error:
+        return {"error": str(error)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_counts(name: str) -> None:
+    trace, known = case(name)
+    evaluated = evaluate(trace)
+    for key, wanted in known["counts"].items():
+        assert counted(trace, evaluated, key) == wanted, key
