@@ -44,8 +44,6 @@ def summed(synapses: list[Synapse], taps: list[list[Tap]], bias: Any, t: int, fl
     """``I[t]`` of one neuron (§1)."""
     total = FLOAT(0) if floating else 0
     for synapse, its_taps in zip(synapses, taps, strict=True):
-        if t < synapse.delay:  # nothing before the start
-            continue
         x = synapse.taken.at(t - synapse.delay)
         if not floating:
             total += addend_int(synapse, its_taps, x)

@@ -71,6 +71,12 @@ def driven(neuron: dict[str, Any], sums: list[Any], arrays: dict[str, Any] | Non
         ({"threshold": 32767, "fires": "at"}, [32767, 0], [1, 0]),
         # At the other end: v = -32768, so that 32768 leads to 0.
         ({"threshold": -1, "reset": "none"}, [-32768, -32768, 32767, 1], [0, 0, 0, 1]),
+        # i stays at 32767, so that it comes back to 0.
+        ({"threshold": 0, "leak_shift": 0, "current": {}}, [32767, 32767, -32767], [1, 1, 0]),
+        # What a reset leaves is 32767, not 32777: v = -11 is not above -10.
+        ({"threshold": -10, "reset": "subtract"}, [32767, -32778], [1, 0]),
+        # a stays at 32767, so that the bar stays at -1.
+        ({"threshold": -32768, "reset": "none", "adaptation": {"step": 32767}}, [0, 0, 0], [1, 1, 1]),
         # Halves: v = 1, 1.5, 0.75.
         (
             {"datapath": "float", "threshold": 1.25, "leak": 0.5, "reset": "none"},
@@ -158,6 +164,17 @@ def test_float_sums_run_from_synapse_to_synapse() -> None:
     # The addend of an analog synapse, 4 · (0.5 · 1), enters in its place.
     assert total(large, small, analog) == 2.0**24 + 2
     assert total(small, analog, large) == 2.0**24 + 4  # 3 rounds to the even 4
+
+
+def test_float_currents_are_summed_before_their_weight() -> None:
+    node, arrays = image(np.ones((1, 1, 3)), scale=0.1)
+    pool = {"from": "sum", "kind": "avgpool", "kernel": [1, 3], "weight": 0.9}
+    nodes = [node, currents([{"from": "img", "kind": "identity", "weight": 1.0}], 1, datapath="float"),
+             currents([pool], 1, "top", datapath="float")]  # fmt: skip
+    tenth, weight = np.float32(0.1), np.float32(0.9)
+    wanted = (tenth + tenth + tenth) * weight
+    assert wanted != tenth * weight + tenth * weight + tenth * weight
+    assert values_of(nodes, 1, arrays, "top") == [[[wanted]]]
 
 
 def test_values_that_do_not_fit_are_refused_by_node_and_sample() -> None:
@@ -277,3 +294,63 @@ def test_counts_of_a_constant_image(
     counts = costs(trace, evaluate(trace), Machine("spikex", 2, reuse))["out"]
     assert tuple(counts[key] for key in COUNTED) == wanted
     assert tuple(dense_costs(trace, evaluate(trace), reuse)["out"].values()) == dense
+
+
+def ntwus(nodes: list[dict[str, Any]], arrays: dict[str, Any]) -> int:
+    trace = network(nodes, 4, arrays)
+    count: int = costs(trace, evaluate(trace), Machine("spikex", 2))["out"]["ntwus"]
+    return count
+
+
+def test_what_is_active() -> None:
+    """Four positions, two windows: 8 where all are, 1 where one spike is seen."""
+    silent = np.zeros((1, 2, 2, 4), np.bool_)
+    one = silent.copy()
+    one[0, 0, 1, 3] = True
+    direct = [spiking_input(1, 2, 2), population([{"from": "in", "kind": "identity"}], 1)]
+    summed = [
+        spiking_input(1, 2, 2),
+        currents([{"from": "in", "kind": "identity"}], 1),
+        population([{"from": "sum", "kind": "identity"}], 1),
+    ]
+    assert [ntwus(direct, {"in/spikes": spikes}) for spikes in (silent, one)] == [0, 1]
+    assert [ntwus(direct, {"in/spikes": one, "out/bias": np.array([bias])}) for bias in (0, -1)] == [1, 8]
+    # Currents are active everywhere unless all are zero in the sample, analog values even then.
+    assert [ntwus(summed, {"in/spikes": spikes}) for spikes in (silent, one)] == [0, 8]
+    analog = {"name": "in", "kind": "input", "shape": [1, 2, 2], "values": {"bits": 8}}
+    assert ntwus([analog, *direct[1:]], {"in/values": np.zeros((1, 2, 2, 4), np.int32)}) == 8
+
+
+def test_constant_currents_of_currents_are_a_pass() -> None:
+    """One tap, one update and the skew of four columns; then four words and one update."""
+    node, arrays = image(np.ones((1, 2, 2)))
+    pool = {"from": "sum", "kind": "avgpool", "kernel": 2}
+    nodes = [node, currents([{"from": "img", "kind": "identity"}], 1), currents([pool], 1, "top")]
+    trace = network(nodes, 3, arrays)
+    counts = costs(trace, evaluate(trace), Machine("ptb", 3))
+    assert [counts[name]["batches"] for name in ("sum", "top")] == [4, 1]
+    assert [counts[name]["compute_cycles"] for name in ("sum", "top")] == [4 * (1 + 1), 4 + 1]
+    counts = costs(trace, evaluate(trace), Machine("spikex", 3))
+    assert [counts[name]["compute_cycles"] for name in ("sum", "top")] == [1 + 1 + 3, 4 + 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "bits"),
+    [
+        ([0, 0], 1),
+        ([0, 1], 1),
+        ([0, 4], 3),
+        ([-1, 0], 1),
+        ([-1, 1], 2),
+        ([-4, 3], 3),
+        ([-4, 4], 4),
+        ([-5, 0], 4),
+    ],
+)
+def test_bits_of_a_filter(values: list[int], bits: int) -> None:
+    node, arrays = image(np.array(values).reshape(1, 1, 2))
+    product = {"name": "out", "kind": "matmul", "a": "in", "b": "sum"}
+    nodes = [node, spiking_input(1, 1, 1), currents([{"from": "img", "kind": "identity"}], 1), product]
+    trace = network(nodes, 1, arrays | {"in/spikes": np.ones((1, 1, 1, 1), np.bool_)})
+    counts = costs(trace, evaluate(trace), Machine("spikex", 1))["out"]
+    assert (counts["stream"], counts["filter_bits"]) == ("a", bits)
