@@ -318,7 +318,11 @@ def test_what_is_active() -> None:
     # Currents are active everywhere unless all are zero in the sample, analog values even then.
     assert [ntwus(summed, {"in/spikes": spikes}) for spikes in (silent, one)] == [0, 8]
     analog = {"name": "in", "kind": "input", "shape": [1, 2, 2], "values": {"bits": 8}}
-    assert ntwus([analog, *direct[1:]], {"in/values": np.zeros((1, 2, 2, 4), np.int32)}) == 8
+    values = {"in/values": np.zeros((1, 2, 2, 4), np.int32)}
+    assert ntwus([analog, *direct[1:]], values) == 8
+    # So they are where a position sees nothing but padding: 16 positions of the padded map.
+    padded = population([{"from": "in", "kind": "avgpool", "padding": 1}], 1)
+    assert ntwus([analog, padded], values) == 32
 
 
 def test_constant_currents_of_currents_are_a_pass() -> None:
