@@ -242,7 +242,11 @@ class TestPoints:
         sx.save_trace(a_layer(2, "two"), folder / "v.npz")
         files = [folder / f"{name}.npz" for name in "tuv"]
         table = sx.sweep(files, {})
-        assert [row["trace"] for row in table] == [str(files[0]), str(files[1]), "two"]
+        assert [row["trace"] for row in table] == ["t.npz", "u.npz", "two"]
+        (folder / "below").mkdir()
+        sx.save_trace(a_layer(1), folder / "below/t.npz")
+        same = [files[0], folder / "below/t.npz"]
+        assert [row["trace"] for row in sx.sweep(same, {})] == list(map(str, same))
         made = sx.sweep([a_layer(), a_layer(1)], {})
         assert [row["trace"] for row in made] == ["one (0)", "one (1)"]
 

@@ -221,10 +221,17 @@ def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) 
     """Names of traces; of others with the same one the file, of those made in memory also the place."""
     names = [one["name"] for one in described]
     often = Counter(name for name, _ in {(one["name"], one["sha256"]) for one in described})
-    return [
-        name if often[name] == 1 else f"{name} ({place})" if isinstance(trace, Trace) else str(trace)
-        for place, (trace, name) in enumerate(zip(traces, names, strict=True))
-    ]
+    files = Counter(Path(trace).name for trace in traces if not isinstance(trace, Trace))
+
+    def told_apart(place: int, trace: TraceLike, name: str) -> str:
+        if often[name] == 1:
+            return name
+        if isinstance(trace, Trace):
+            return f"{name} ({place})"
+        file = Path(trace).name
+        return file if files[file] == 1 and file not in names else str(trace)
+
+    return [told_apart(*one) for one in zip(range(len(names)), traces, names, strict=True)]
 
 
 def _plan(
