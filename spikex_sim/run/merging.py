@@ -9,6 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from operator import eq
 from typing import Any, overload
 
@@ -21,6 +22,8 @@ from spikex_sim.costs.energy import Energy
 from spikex_sim.run.results import LayerResult, SampleResult
 from spikex_sim.schedules.held import Held, merged
 
+FEW = 16
+"""Results that are held as they are."""
 Outputs = PackedSpikes | None
 """What left a layer: packed spikes ``[..., ceil(T/8)]``; in an ANN a byte an activation."""
 
@@ -102,6 +105,13 @@ class PackedResults(Sequence[SampleResult]):
         return f"<{len(self)} SampleResults>"
 
 
+def sample_results(results: Iterable[SampleResult]) -> Sequence[SampleResult]:
+    """Results of samples, of many packed."""
+    coming = iter(results)
+    few = tuple(islice(coming, FEW))
+    return few if len(few) < FEW else PackedResults(chain(few, coming))
+
+
 def _unpacked(packed: bytes) -> SampleResult:
     found: SampleResult = pickle.loads(zlib.decompress(packed))
     return found
@@ -114,10 +124,22 @@ class LayerSum:
     """
 
     def __init__(self) -> None:
-        self._first: LayerResult | None = None
+        self._first: tuple[LayerResult, Outputs] | None = None
         self._count = 0
-        self._mode: str | None = None
-        self._mapping: dict[str, Any] = {}
+
+    def add(self, run: LayerResult, outputs: Outputs) -> None:
+        """Add a sample."""
+        if self._first is None:
+            self._first = run, outputs
+        elif self._count == 1:
+            self._begin(self._first[0])
+            self._more(*self._first)
+        self._count += 1
+        if self._count > 1:
+            self._more(run, outputs)
+
+    def _begin(self, first: LayerResult) -> None:
+        self._mode, self._mapping = first.mode, dict(first.mapping)
         self._whole: dict[str, Any] = dict.fromkeys(("cycles", "compute_cycles", "steps"), 0)
         self._known: dict[str, Any] = dict.fromkeys(("input_spikes", "output_spikes", "mismatched_spikes"), 0)
         self._stalls, self._operations, self._counts = Stalls(), Operations(), Counts()
@@ -127,11 +149,7 @@ class LayerSum:
         self._estimates: list[float] | None = []
         self._digest: Any = hashlib.sha256()
 
-    def add(self, run: LayerResult, outputs: Outputs) -> None:
-        """Add a sample."""
-        if self._first is None:
-            self._first, self._mapping, self._mode = run, dict(run.mapping), run.mode
-        self._count += 1
+    def _more(self, run: LayerResult, outputs: Outputs) -> None:
         for name in self._whole:
             self._whole[name] += getattr(run, name)
         for name, sum_ in self._known.items():
@@ -160,10 +178,11 @@ class LayerSum:
     def result(self) -> LayerResult:
         """Sum of what was added; of a single sample what it was."""
         assert self._first is not None
+        first = self._first[0]
         if self._count == 1:
-            return self._first
+            return first
         return replace(
-            self._first,
+            first,
             mode=self._mode,
             **self._whole,
             **self._known,
@@ -171,9 +190,9 @@ class LayerSum:
             stalls=self._stalls,
             operations=self._operations,
             counts=self._counts,
-            busy=FrozenMap({name: self._busy[name] for name in self._first.busy}),
+            busy=FrozenMap({name: self._busy[name] for name in first.busy}),
             held=self._held,
-            energy=self._energy(self._first.energy),
+            energy=self._energy(first.energy),
             estimate_pj=None if self._estimates is None else sum(self._estimates),
             output_sha256=None if self._digest is None else self._digest.hexdigest(),
         )

@@ -19,7 +19,7 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.run.merging import LayerSum, PackedResults, SampleRun
+from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
@@ -249,7 +249,7 @@ class Replay:
                 answers.append(one.answer if spiking else None)
                 yield one.result(areas, spiking=spiking)
 
-        samples = PackedResults(added())
+        samples = sample_results(added())
         return RunResult(
             arch=self.runner.arch,
             engine=self.engine,
