@@ -174,7 +174,6 @@ def run(
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
     choice = Choice.of(sort, top, fields, layer_columns())
     from spikex_sim.core.files import check_writable
-    from spikex_sim.explore.many import replay_one
     from spikex_sim.run.simulate import simulate
     from spikex_sim.trace.together import as_traces
 
@@ -183,6 +182,8 @@ def run(
     traces = as_traces(default_trace(trace_path))
     observed = wanted.observed(traces[0].layers)
     if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
+        from spikex_sim.explore.many import replay_one
+
         with sweep.counting_bar() as progress:
             result = replay_one(
                 traces, accelerator, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress

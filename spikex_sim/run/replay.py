@@ -138,16 +138,18 @@ class LayerRunner:
         """Whether layers pass activations on instead of spikes."""
         return self.arch.input_bits > 1
 
-    def run_layer(self, index: int, flow: Flow, tws: int) -> LayerResult:
-        """Run one layer for a sample; its spikes, or activations, move on to the next."""
+    def run_layer(self, index: int, flow: Flow, tws: int, known: LayerCost | None = None) -> LayerResult:
+        """Run one layer for a sample, whose cost may be known; its spikes, or activations, move on."""
         values = self._entered(flow, index)
         if flow.stages[index].layer.is_pool:
             return self._pool(flow, index, values)
         assert values is not None
-        return self._integrate(flow, index, values, self._cost(flow, index, values, tws))
+        return self._integrate(flow, index, values, known or self._cost(flow, index, values, tws))
 
-    def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> int:
+    def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> tuple[int, LayerCost | None]:
         """Window size of the smallest EDP over all samples, ties to the smaller (Section 7).
+
+        With it comes the cost of a single sample; those of several are not held.
 
         Raises
         ------
@@ -156,7 +158,7 @@ class LayerRunner:
         """
         entered = [self._entered(flow, index) for flow in flows]
         known = [values for values in entered if values is not None]
-        best: tuple[float, int] | None = None
+        best: tuple[float, int, LayerCost | None] | None = None
         refused: SpikexError | None = None
         for tws in self._candidates(flows[0].trace.timesteps):
             progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
@@ -171,11 +173,11 @@ class LayerRunner:
                 continue
             edp = sum(energies) * cycles
             if best is None or edp < best[0]:
-                best = edp, tws
+                best = edp, tws, cost if len(flows) == 1 else None
         if best is None:
             assert refused is not None
             raise refused
-        return best[1]
+        return best[1:]
 
     def _entered(self, flow: Flow, index: int) -> Signal | None:
         """What enters a layer; in an ANN activations."""

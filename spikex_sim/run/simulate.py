@@ -217,11 +217,12 @@ class Replay:
         stages = flows[0].stages
         for index, (stage, size) in enumerate(zip(stages, self.window_sizes, strict=True)):
             progress(stage.layer.name, index, len(stages))
-            tws = size
+            tws, cost = size, None
             if tws == "auto":
-                tws = 1 if stage.layer.is_pool else self.runner.best_tws(index, flows, progress)
+                searched = not stage.layer.is_pool
+                tws, cost = self.runner.best_tws(index, flows, progress) if searched else (1, None)
             for flow, done, left in zip(flows, layers, outputs, strict=True):
-                done.append(self.runner.run_layer(index, flow, tws))
+                done.append(self.runner.run_layer(index, flow, tws, cost))
                 left.append(flow.computed)
         progress("done", len(stages), len(stages))
         for flow, done, left in zip(flows, layers, outputs, strict=True):
