@@ -194,7 +194,8 @@ def run(
         with show.progress_bar("reading") as progress:
             result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
     files = result.save(out, safe_csv=safe_csv) if out is not None else []
-    forget(unfinished(out))
+    if len(result.samples) > 1:
+        forget(unfinished(out))
     files += wanted.write(observed, result)
     if choice:
         show_layers(result, choice)
@@ -255,7 +256,8 @@ def compare(
             if not isinstance(result, str):
                 folder = re.sub(r"[^\w.+-]", "_", name)
                 wrote(result.save(out / f"{position}-{folder}", safe_csv=safe_csv))
-        forget(unfinished(out))
+        if any(len(one.samples) > 1 for one in found.results):
+            forget(unfinished(out))
 
 
 def _show_config(accelerator: Accelerator) -> None:

@@ -139,8 +139,8 @@ def _hidden(folder: Path) -> Path:
 def _sweep(folder: Path) -> None:
     """Remove what processes of this machine left in a folder when they were killed."""
     for left in folder.glob(f".spikex-{escape(platform.node())}-*.tmp"):
-        owner = left.name.removesuffix(".tmp").split("-")[-2]
-        if owner.isdecimal() and not _runs(int(owner)):
+        machine, owner, _ = left.name.removesuffix(".tmp").rsplit("-", 2)
+        if machine == f".spikex-{platform.node()}" and owner.isdecimal() and not _runs(int(owner)):
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
             else:

@@ -80,13 +80,14 @@ def replay_all(
             replays.append(exc)
     tasks = [(n, unit) for n, one in enumerate(replays) if isinstance(one, Replay) for unit in one.units()]
     several = len(traces) > 1 or traces[0].samples > 1
-    path = None
+    path, made = None, False
     if resume is not None and several:
         path = writable_folder(Path(resume).parent) / Path(resume).name
+        made = not path.exists()
     with SweepStore(path, lambda row: isinstance(row, dict)) as store:
         many = _Many(traces, replays, tasks, store, keeps=path is not None, progress=progress)
         found = many.results(jobs)
-    if path is not None and all(isinstance(one, UnsupportedError) for one in found):
+    if path is not None and made and all(isinstance(one, UnsupportedError) for one in found):
         path.unlink(missing_ok=True)  # no result will take its place
         with suppress(OSError):
             path.parent.rmdir()
