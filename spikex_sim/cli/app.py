@@ -107,6 +107,8 @@ def _root(
     ] = None,
 ) -> None:
     if max_memory_gb is not None:
+        if not 0 < max_memory_gb < float("inf"):
+            raise ConfigError(f"{max_memory_gb:g} is not a number of GB above 0", where="--max-memory-gb")
         os.environ[VARIABLE] = str(max_memory_gb)
     if version:
         from importlib.metadata import version as version_of

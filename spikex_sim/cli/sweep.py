@@ -180,6 +180,7 @@ def export(
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Folders of shards.", metavar="DIR...")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the store and the table.", metavar="DIR")],
+    safe_csv: SafeCsv = False,
 ) -> None:
     """Put the stores of several sweeps, such as shards, into one.
 
@@ -194,7 +195,7 @@ def merge(
 
     show.log_to_terminal()
     check_writable(out)
-    _say_points(merge_stores(folders, out))
+    _say_points(merge_stores(folders, out, safe_csv=safe_csv))
     wrote([out / "sweep.csv", out / STORE])
 
 

@@ -33,11 +33,11 @@ def csv_text(rows: list[dict[str, Any]], *, safe: bool = False) -> str:
     safe : bool
         Put an apostrophe before text that a spreadsheet would compute, as names of layers may be.
     """
+    if safe:
+        rows = [{_inert(key): _inert(value) for key, value in row.items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    if safe:
-        rows = [{key: _inert(value) for key, value in row.items()} for row in rows]
     writer.writerows(rows)
     return text.getvalue()
 

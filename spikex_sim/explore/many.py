@@ -163,7 +163,7 @@ class _Many:
 
     def _from_store(self, task: Task, replay: Replay) -> list[SampleRun] | None:
         row = self.store.find(self.keys[task])
-        runs = None if row is None else unkept(row.get("samples"), replay)
+        runs = None if row is None else unkept(row.get("samples"), replay, task[1])
         if runs is None:
             log.warning("%s: damaged samples are replayed again", self.store.where)
             self.store.discard(self.keys[task])

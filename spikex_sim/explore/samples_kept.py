@@ -19,7 +19,7 @@ from spikex_sim.core.frozen import FrozenMap, plain
 from spikex_sim.core.spikes import count_spikes, packed_length
 from spikex_sim.run.merging import Outputs, SampleRun
 from spikex_sim.run.results import LayerResult
-from spikex_sim.run.simulate import Replay
+from spikex_sim.run.simulate import Replay, Unit, name_and_label
 from spikex_sim.schedules.held import Held
 from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import idle
@@ -30,7 +30,7 @@ Item = dict[str, Any]
 def kept(run: SampleRun) -> Item:
     """A sample as JSON has it; energies are not kept, since they follow from counts and cycles."""
     layers = [_kept_layer(layer, out) for layer, out in zip(run.layers, run.outputs, strict=True)]
-    return {"name": run.name, "label": run.label, "layers": layers}
+    return {"layers": layers}
 
 
 def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
@@ -54,10 +54,11 @@ def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
     }
 
 
-def unkept(items: Any, replay: Replay) -> list[SampleRun] | None:
-    """Samples of a replay as they were kept; None if anything about them cannot be."""
+def unkept(items: Any, replay: Replay, unit: Unit) -> list[SampleRun] | None:
+    """Samples of a unit of a replay as they were kept; None if anything about them cannot be."""
     try:
-        return [_sample(item, replay) for item in _typed(items, list)]
+        pairs = zip(_typed(items, list), replay.samples_of(unit), strict=True)
+        return [_sample(item, name_and_label(*sample), replay) for item, sample in pairs]
     except (_DamagedError, KeyError, TypeError, ValueError, SpikexError, InternalError):
         return None
 
@@ -72,17 +73,12 @@ def _typed(value: Any, *kinds: type) -> Any:
     return value
 
 
-def _sample(item: Any, replay: Replay) -> SampleRun:
+def _sample(item: Any, known: tuple[str, int | None], replay: Replay) -> SampleRun:
     layers = replay.traces[0].layers
     found = [
         _layer(one, layer, replay) for one, layer in zip(_typed(item, dict)["layers"], layers, strict=True)
     ]
-    return SampleRun(
-        _typed(item["name"], str),
-        _typed(item["label"], int, type(None)),
-        tuple(layer for layer, _ in found),
-        tuple(outputs for _, outputs in found),
-    )
+    return SampleRun(*known, tuple(layer for layer, _ in found), tuple(outputs for _, outputs in found))
 
 
 def _layer(item: Item, layer: Layer, replay: Replay) -> tuple[LayerResult, Outputs]:

@@ -128,7 +128,7 @@ def _of_run(path: Path) -> Iterator[Drawing]:
 def _of_sweep(file: Path) -> Iterator[Drawing]:
     rows = read_rows(file)
     place = str(file)
-    several = len({trace_of(row) for row in rows}) > 1
+    several = len({trace_of(row) for row in rows if not row.get("error")}) > 1
     sizes = {row.get("tws") for row in rows if isinstance(row.get("tws"), int)}
     sized = any(key in rows[0] for key in sweeps.SIZES)
     no_tws = "" if sizes else "tws was not swept"

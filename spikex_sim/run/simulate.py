@@ -99,16 +99,23 @@ def _simulate(
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
     replay = Replay.of(as_traces(trace), accelerator, engine, observe)
     layer_by_layer = replay.searches or replay.count == 1
-    runs = (
-        one for unit in replay.units() for one in replay.run(unit, progress if layer_by_layer else silent)
-    )
+    runs = _in_order(replay, progress if layer_by_layer else silent)
     return replay.result(runs if layer_by_layer else _told(runs, replay.count, progress))
+
+
+def _in_order(replay: Replay, progress: Progress) -> Iterator[SampleRun]:
+    """Replay all samples, numbered as they come."""
+    number = 0
+    for unit in replay.units():
+        for one in replay.run(unit, progress, first=number):
+            number += 1
+            yield one
 
 
 def _told(runs: Iterable[SampleRun], count: int, progress: Progress) -> Iterator[SampleRun]:
     """Tell how many samples are done."""
     for done, one in enumerate(runs):
-        progress(one.name, done, count)
+        progress(one.name, done, max(count, done + 1))
         yield one
     progress("done", count, count)
 
@@ -122,13 +129,10 @@ class Unit(NamedTuple):
         Which traces.
     samples : range or None
         Of a single trace, which samples; None for all.
-    number : int
-        Of the first sample in the run; of traces that are not held, of the first trace.
     """
 
     traces: range
     samples: range | None
-    number: int
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,10 @@ class Replay:
 
     @property
     def count(self) -> int:
-        """Number of samples; of traces that are not held, number of files."""
-        held = not isinstance(self.traces, TraceFiles)
-        return sum(one.samples for one in self.traces) if held else len(self.traces)
+        """Number of samples; of traces that are not held as if each had as many as the first."""
+        if isinstance(self.traces, TraceFiles):
+            return len(self.traces) * self.traces[0].samples
+        return sum(one.samples for one in self.traces)
 
     @property
     def searches(self) -> bool:
@@ -180,29 +185,35 @@ class Replay:
 
     def units(self) -> list[Unit]:
         """All samples in order, some at a time; all at once where a window size follows from all."""
-        traces, found, number = self.traces, list[Unit](), 0
+        traces, found = self.traces, list[Unit]()
         if self.searches:
-            return [Unit(range(len(traces)), None, 0)]
+            return [Unit(range(len(traces)), None)]
         start = 0
         while start < len(traces):
             samples = 1 if isinstance(traces, TraceFiles) else traces[start].samples
             stop = start + 1
             if samples > 1:
                 parts = (range(at, min(at + UNIT, samples)) for at in range(0, samples, UNIT))
-                found += [Unit(range(start, stop), part, number + part.start) for part in parts]
+                found += [Unit(range(start, stop), part) for part in parts]
             else:
                 while stop < min(start + UNIT, len(traces)) and (
                     isinstance(traces, TraceFiles) or traces[stop].samples == 1
                 ):
                     stop += 1
-                found.append(Unit(range(start, stop), None, number))
-            number += samples if samples > 1 else stop - start
+                found.append(Unit(range(start, stop), None))
             start = stop
         return found
 
-    def run(self, unit: Unit, progress: Progress = silent) -> Iterator[SampleRun]:
-        """Replay the samples of a unit."""
-        flows: Iterable[Flow] = self._flows(unit)
+    def samples_of(self, unit: Unit) -> Iterator[tuple[Trace, int]]:
+        """Samples of a unit: trace, and place in it."""
+        for which in unit.traces:
+            trace = self.traces[which]
+            for sample in range(trace.samples) if unit.samples is None else unit.samples:
+                yield trace, sample
+
+    def run(self, unit: Unit, progress: Progress = silent, first: int = 0) -> Iterator[SampleRun]:
+        """Replay the samples of a unit; observers see them numbered from the first."""
+        flows: Iterable[Flow] = self._flows(unit, first)
         if self.searches:
             flows = list(flows)
             yield from self._together(flows, progress)
@@ -226,16 +237,14 @@ class Replay:
                 left.append(flow.computed)
         progress("done", len(stages), len(stages))
         for flow, done, left in zip(flows, layers, outputs, strict=True):
-            yield SampleRun(*_name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
+            yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
 
-    def _flows(self, unit: Unit) -> Iterator[Flow]:
-        number = unit.number
-        for which in unit.traces:
-            trace = self.traces[which]
-            stages = _stages(trace, self.runner.arch)
-            for sample in range(trace.samples) if unit.samples is None else unit.samples:
-                yield Flow(stages, trace, sample, number)
-                number += 1
+    def _flows(self, unit: Unit, first: int) -> Iterator[Flow]:
+        known, stages = None, list[Stage]()
+        for number, (trace, sample) in enumerate(self.samples_of(unit), first):
+            if trace is not known:
+                known, stages = trace, _stages(trace, self.runner.arch)
+            yield Flow(stages, trace, sample, number)
 
     def result(self, runs: Iterable[SampleRun]) -> RunResult:
         """Add samples up, given in order; none is held."""
@@ -268,7 +277,8 @@ def _stages(trace: Trace, arch: Accelerator) -> list[Stage]:
     return plan_stages(trace, fold=arch.input_bits == 1)
 
 
-def _name_and_label(trace: Trace, sample: int) -> tuple[str, int | None]:
+def name_and_label(trace: Trace, sample: int) -> tuple[str, int | None]:
+    """Name and class of a sample."""
     name = f"{trace.name}-{sample}" if trace.samples > 1 else trace.name
     return name, trace.label[sample] if isinstance(trace.label, tuple) else trace.label
 

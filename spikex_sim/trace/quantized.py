@@ -114,7 +114,9 @@ def _step(trace: Trace, index: int, layer: Layer, neuron: Neuron) -> float:
         largest = float(np.abs(folded).max())
         steps -= overlap / 2 if overlap > 1 else 0  # as much may rounding add to a sum
     least = abs(float(neuron.threshold)) / LARGEST_THRESHOLD
-    if largest <= steps and not (weight % 1).any() and least <= 1:
+    bias = trace.biases.get(index)
+    sums_are_whole = not (weight % 1).any() and (bias is None or not (bias % 1).any())
+    if largest <= steps and sums_are_whole and neuron.leak in (0.0, 1.0) and least <= 1:
         return 1.0
     return max(largest / steps, least, float(np.finfo(np.float32).tiny))
 

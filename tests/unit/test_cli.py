@@ -350,7 +350,10 @@ ELSEWHERE = {
         for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
     ),
     *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
-    *((name, "--safe-csv") for name in ("run", "compare", "sweep", "sweep export", "dynamic", "ann")),
+    *(
+        (name, "--safe-csv")
+        for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann")
+    ),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),

@@ -398,9 +398,14 @@ class TestResumed:
             0: a_sample(2).weights[0]
         })]  # fmt: skip
         replay = Replay.of(traces, sx.load_accelerator(arch), "fast")
-        runs = [run for unit in replay.units() for run in replay.run(unit)]
-        again = unkept(json.loads(json.dumps([kept(run) for run in runs])), replay)
+        [unit] = replay.units()
+        runs = list(replay.run(unit))
+        items = json.loads(json.dumps([kept(run) for run in runs]))
+        again = unkept(items, replay, unit)
         assert again is not None
+        if not replay.searches:
+            assert unkept(items[:-1], replay, unit) is None and unkept([], replay, unit) is None
+            assert unkept([*items, items[0]], replay, unit) is None
         for one, two in zip(runs, again, strict=True):
             assert (one.name, one.label, one.layers) == (two.name, two.label, two.layers)
             for left, right in zip(one.outputs, two.outputs, strict=True):
@@ -408,3 +413,23 @@ class TestResumed:
                 if left is not None:
                     np.testing.assert_array_equal(left, right)
         assert figures(replay.result(runs)) == figures(replay.result(again))
+
+
+def test_samples_are_numbered_alike_whether_traces_are_held_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Else what follows single transfers takes one sample for another."""
+    (tmp_path / "f").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(UNIT + 2):
+        spikes = rng.random((3, 2, 6, 6, 12)) < 0.2
+        sx.save_trace(sx.Trace.from_arrays(LAYERS, spikes, weights=WEIGHTS), tmp_path / f"f/{number:02}.npz")
+    written = []
+    for name, most in (("held", 256), ("read", 1)):
+        monkeypatch.setattr(together, "MAX_HELD", most)
+        succeed(capsys, "run", tmp_path / "f", "--accesses", tmp_path / f"{name}.csv")
+        written.append((tmp_path / f"{name}.csv").read_text())
+    assert written[0] == written[1]
+    told: list[tuple[str, int, int]] = []
+    sx.simulate(tmp_path / "f", progress=lambda *step: told.append(step))
+    assert all(done <= total for _, done, total in told) and told[-1] == ("done", 54, 54)

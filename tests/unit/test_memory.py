@@ -109,6 +109,11 @@ def test_a_limit_that_is_none(tmp_path: Path, bad: str) -> None:
     is_mistake(process("run", path, "--tws", 1, env=environment(SPIKEX_MAX_MEMORY_GB=bad)), memory.VARIABLE)
 
 
+@pytest.mark.parametrize("bad", ["-1", "0", "nan", "inf"])
+def test_an_option_that_is_no_limit_is_refused_whatever_is_run(bad: str) -> None:
+    is_mistake(process("--max-memory-gb", bad, "list"), "--max-memory-gb", "GB above 0")
+
+
 class TestLimit:
     @pytest.fixture(autouse=True)
     def unsaid(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,3 +171,10 @@ def test_a_raster_draws_a_regular_part_of_very_many_spikes(monkeypatch: pytest.M
     assert figure.get_supxlabel().replace("\n", " ").endswith("one spike of 20 and one window of 5")
     figure, _ = plots.raster(plots.spike_rows(trace, 500, shown=1))
     assert figure.get_supxlabel().endswith("drawn one spike of 10")
+
+
+def test_a_point_that_failed_is_no_other_trace(tmp_path: Path) -> None:
+    table = sweep(small_trace(), {"tws": [2], "memory.glb.bytes": [55296, 100]}, out=tmp_path)
+    assert [bool(row["error"]) for row in table] == [False, True]
+    lacks = {drawing.name: drawing.lacks for drawing in drawings_of(tmp_path)}
+    assert lacks["firing-rate"] == "one trace only"

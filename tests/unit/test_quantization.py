@@ -157,6 +157,16 @@ class TestDrift:
         assert float_run.layers[0].output_sha256 == int_run.layers[0].output_sha256
         assert int_run.totals.energy_pj < float_run.totals.energy_pj
 
+    @pytest.mark.parametrize(("leak", "bias"), [(0.5, 0.0), (1.0, 0.4), (0.5, 0.4)])
+    def test_whole_weights_do_not_round_what_is_not_whole(self, leak: float, bias: float) -> None:
+        rng = np.random.default_rng(3)
+        weight = rng.choice([-1, 1, 1], (9, 12)).astype(np.float32)
+        biases = [np.full(9, bias, np.float32)]
+        layers = described(leak=leak, threshold=1.45)[:1]
+        trace = sx.Trace.from_arrays(layers, rng.random((12, 40)) < 0.2, weights=[weight], biases=biases)
+        found = sx.quantize(trace).drift[0]
+        assert found.layer.step < 0.01 and found.share < 0.1  # a step of 1: a third and more
+
     def test_recorded_inputs_that_are_computed_anyway_are_left_out(self) -> None:
         trace = drawn()
         recorded = {0: trace.spikes(0), 1: plain(trace)[0]}

@@ -278,3 +278,22 @@ def test_export_of_what_failed(folder: Path) -> None:
     sx.sweep(folder / "t.npz", {"weight_bits": [2, 8]}, out=folder / "o")
     table = export(folder / "o")
     assert "do not fit 2 bits" in table[0]["error"] and not table[1]["error"]
+
+
+class TestMergedDamage:
+    @pytest.mark.parametrize("labels", ["[1]", '{"trace": "\\ud800"}', '{"\\udfff": 1}', "1", "x"])
+    def test_a_damaged_source_leaves_the_target_as_it_is(
+        self, folder: Path, capsys: Capture, labels: str
+    ) -> None:
+        assert run(capsys, folder, out="good").code == 0
+        assert run(capsys, folder, tws="3").code == 0
+        change(folder, f"UPDATE planned SET labels = '{labels}'")
+        before = export(folder / "good")
+        is_mistake(spikex(capsys, "sweep", "merge", folder / "out", "--out", folder / "good"), "is damaged")
+        assert export(folder / "good") == before
+
+    def test_a_good_row_takes_the_place_of_a_damaged_one(self, folder: Path, capsys: Capture) -> None:
+        assert run(capsys, folder, out="good").code == 0
+        assert run(capsys, folder).code == 0
+        change(folder, "UPDATE points SET row = '5'")
+        assert merge([folder / "good"], folder / "out") == export(folder / "good")

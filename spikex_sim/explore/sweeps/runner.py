@@ -147,7 +147,7 @@ def count_stored(folder: str | Path) -> int:
         return store.count()
 
 
-def merge(folders: Sequence[str | Path], out: str | Path) -> SweepTable:
+def merge(folders: Sequence[str | Path], out: str | Path, *, safe_csv: bool = False) -> SweepTable:
     """Put the stores of several folders, such as those of shards, into one, and write its table.
 
     Returns
@@ -161,7 +161,8 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> SweepTable:
         If a store is missing or cannot be used, or ``out`` cannot be written.
     """
     for folder in folders:
-        _existing(folder).__exit__(None, None, None)  # all are looked at before anything is written
+        with _existing(folder) as store:
+            store.plans()  # all are looked at before anything is written
     target = writable_folder(out)
     with SweepStore(target / STORE, is_measured) as store:
         for folder in folders:
@@ -170,7 +171,7 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> SweepTable:
                     store.merge(other)
                     _say_damaged(other)
         table = _all_of(store)
-    write_table(target, table, parquet=False)
+    write_table(target, table, parquet=False, safe_csv=safe_csv)
     return table
 
 

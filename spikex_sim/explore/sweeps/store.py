@@ -182,11 +182,8 @@ class SweepStore:
     def planned(self) -> list[Planned]:
         """Points of all sweeps, in the order in which they were planned; each with the same columns once."""
         asked: dict[tuple[str, str], Labels] = {}
-        for key, text in self._execute("SELECT key, labels FROM planned ORDER BY rowid"):
-            labels = _parsed(text)
-            if not isinstance(key, str) or not _are_labels(labels):
-                raise OutputError(f"is damaged: {text!r:.60} names no point", where=self.where)
-            asked.setdefault((key, text), labels)
+        for _, _, key, text in self.plans():
+            asked.setdefault((key, text), _parsed(text))
         errors = dict(self._execute("SELECT key, error FROM attempts ORDER BY id"))
         found = []
         for (key, _), labels in asked.items():
@@ -195,13 +192,21 @@ class SweepStore:
             found.append(Planned(key, labels, row, "" if row is not None else left))
         return found
 
+    def plans(self) -> list[tuple[str, int, str, str]]:
+        """Sweep, position, key and columns of every planned point, checked."""
+        found = self._execute("SELECT sweep, position, key, labels FROM planned ORDER BY rowid")
+        for sweep, position, key, text in found:
+            kinds = (type(sweep), type(position), type(key), type(text))
+            if kinds != (str, int, str, str) or not _are_labels(_parsed(text)):
+                raise OutputError(f"is damaged: {text!r:.60} names no point", where=self.where)
+        return found
+
     def merge(self, other: SweepStore) -> None:
         """Take over what another store has."""
-        asked = other._execute("SELECT sweep, position, key, labels FROM planned ORDER BY rowid")
-        self._add_all("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", asked)
+        self._add_all("INSERT OR IGNORE INTO planned VALUES (?, ?, ?, ?)", other.plans())
         for key in [key for (key,) in other._execute("SELECT key FROM points ORDER BY rowid")]:
             row = other.find(key)
-            if row is not None and not self.has(key):
+            if row is not None and self.find(key) is None:
                 self.add(key, row)
         for key, error in other._execute("SELECT key, error FROM attempts WHERE error NOT NULL ORDER BY id"):
             self.add_failure(str(key), str(error))
@@ -293,7 +298,14 @@ def _parsed(text: Any) -> Any:
 
 
 def _are_labels(found: Any) -> bool:
-    return isinstance(found, dict) and all(
-        isinstance(value, int | str) or (isinstance(value, float) and math.isfinite(value))
+    if not isinstance(found, dict) or not all(map(_is_text, found)):
+        return False
+    return all(
+        isinstance(value, int) or _is_text(value) or (isinstance(value, float) and math.isfinite(value))
         for value in found.values()
     )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether something is text that a file can hold: no half of a character."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
