@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,3 +28,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         from spikex_sim.run.simulate import prepare
 
         prepare()
+
+
+@pytest.fixture
+def quiet_logger() -> Iterator[None]:
+    """Commands send the package's notices to standard error; undo that for the tests that follow."""
+    logger = logging.getLogger("spikex_sim")
+    handlers, propagate = list(logger.handlers), logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate

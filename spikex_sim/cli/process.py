@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -52,15 +53,16 @@ class Output:
         return self.failure is None and self._stream is not None and self._stream.isatty()
 
     def _try(self, method: str, *arguments: str) -> None:
-        if self.failure is not None:
+        stream = self._stream
+        if stream is None or self.failure is not None:
             return
         try:
-            getattr(self._stream, method)(*arguments)
+            getattr(stream, method)(*arguments)
         except OSError as exc:
             self.failure = exc
             # What is still buffered goes nowhere, lest Python complain about it.
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # type: ignore[union-attr]
+            with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

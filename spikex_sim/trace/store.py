@@ -55,6 +55,9 @@ def load_trace(path: str | Path) -> Trace:
         For anything wrong with the file, in one line that names it and the field.
     """
     path = Path(path)
+    if not path.suffix:
+        with open_regular(path, _MAX_FILE_BYTES):  # a folder that is not there, rather than an ending
+            pass
     if _suffix(path) == ".npz":
         with open_npz(path, _MAX_FILE_BYTES, PLAIN) as archive:
             return _read(archive, path.stem, archive.sha256)

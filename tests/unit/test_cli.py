@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import re
 import shlex
 from dataclasses import replace
@@ -38,13 +37,7 @@ TRACE = sx.Trace.from_arrays(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def quiet_logger() -> Any:
-    """Commands send the package's notices to standard error; undo that for the tests that follow."""
-    logger = logging.getLogger("spikex_sim")
-    handlers, propagate = list(logger.handlers), logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = handlers, propagate
+pytestmark = pytest.mark.usefixtures("quiet_logger")
 
 
 @pytest.fixture

@@ -21,14 +21,7 @@ from spikex_sim.cli import show
 from spikex_sim.core.text import harmless
 from trace_files import a_trace
 
-
-@pytest.fixture(autouse=True)
-def quiet_logger() -> Any:
-    """Commands send the package's notices to standard error; undo that for the tests that follow."""
-    logger = logging.getLogger("spikex_sim")
-    handlers, propagate = list(logger.handlers), logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = handlers, propagate
+pytestmark = pytest.mark.usefixtures("quiet_logger")
 
 
 @pytest.fixture
