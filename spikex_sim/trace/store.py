@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
-from spikex_sim.core.hints import closest
+from spikex_sim.core.hints import closest, closest_path
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
 from spikex_sim.trace.npyheader import human_bytes, shown
@@ -55,9 +56,6 @@ def load_trace(path: str | Path) -> Trace:
         For anything wrong with the file, in one line that names it and the field.
     """
     path = Path(path)
-    if not path.suffix:
-        with open_regular(path, _MAX_FILE_BYTES):  # a folder that is not there, rather than an ending
-            pass
     if _suffix(path) == ".npz":
         with open_npz(path, _MAX_FILE_BYTES, PLAIN) as archive:
             return _read(archive, path.stem, archive.sha256)
@@ -152,6 +150,8 @@ def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         what = f"has the ending '{shown(suffix, 20)}'" if suffix else "has no ending"
+        if not suffix and not os.path.lexists(path):  # a folder by a wrong name, perhaps
+            what = f"no such file or folder{closest_path(path, folders=True)}, and {what}"
         raise TraceError(f"{what}; a trace is an .npz or .h5 file", where=shown(path, 400))
     return suffix
 
