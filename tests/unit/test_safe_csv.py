@@ -74,7 +74,10 @@ def test_columns_may_have_odd_names() -> None:
     assert csv_text([{"=1+1": 2}], safe=True) == "'=1+1\n2\n"
 
 
-@given(st.lists(st.one_of(st.text(), st.integers(), st.floats(allow_nan=False)), min_size=1))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"))  # which csv does not quote
+
+
+@given(st.lists(st.one_of(TEXT, st.integers(), st.floats(allow_nan=False)), min_size=1))
 def test_no_cell_begins_like_a_formula_and_numbers_stay(values: list[str | int | float]) -> None:
     rows = [{"cell": value} for value in values]
     read = [csv.reader(io.StringIO(csv_text(rows, safe=safe), newline="")) for safe in (True, False)]
