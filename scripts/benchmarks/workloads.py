@@ -54,7 +54,7 @@ def without_weights(trace: Trace, **options: Any) -> Trace:
     inputs = {}
 
     def keep(timed: TimedLayer) -> None:
-        spikes = timed.cost.inputs
+        spikes = timed.cost.spikes
         assert isinstance(spikes, WindowedSpikes)
         bits = np.zeros((len(spikes.starts) - 1, trace.timesteps), bool)
         bits[np.repeat(np.arange(len(bits)), spikes.per_input()), spikes.times] = True

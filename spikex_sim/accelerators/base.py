@@ -12,9 +12,8 @@ from spikex_sim.costs.table import BUILT_IN
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:  # compiled kernels; configurations do without
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.base import Schedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 
 class Scheduler(Protocol):
@@ -64,28 +63,20 @@ class Scheduler(Protocol):
         """
         return usual_components(arch, self.lif_units(arch))
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,
-        arch: Any,
-    ) -> Schedule:
-        """Turn a layer and its input spikes into a schedule.
+    def schedule(self, task: Task, arch: Any) -> Schedule:
+        """Turn a task into a schedule.
 
         Parameters
         ----------
-        layer : Layer
-            Conv or linear layer.
-        spikes : WindowedSpikes
-            Its input, sorted by time window.
-        silence_is_free : bool
-            Whether a silent window may be skipped without changing an output (Section 1).
-        potential_bits : int
-            Width of one potential.
+        task : Task
+            A layer, or a part of one, and its input spikes sorted by time window.
         arch : Accelerator
             Array, buffers and knobs, of the class ``options``.
+
+        Raises
+        ------
+        UnsupportedError
+            If the machine cannot do it, naming what.
         """
 
 

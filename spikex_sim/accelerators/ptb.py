@@ -11,9 +11,8 @@ from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 
 class PtbOptions(NtwuOptions):
@@ -30,37 +29,18 @@ class ParallelTimeBatching(Scheduler):
 
     options = PtbOptions
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,
-        arch: PtbOptions,
-    ) -> NtwuSchedule:
+    def schedule(self, task: Task, arch: PtbOptions) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        from spikex_sim.core.geometry import geometry_of
-        from spikex_sim.core.tags import receptive_activity
-        from spikex_sim.schedules.base import RowGroups
         from spikex_sim.schedules.ntwu.packing import Runs
         from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
-        geometry = geometry_of(layer)
-        groups = RowGroups(arch.array.rows, layer.out_channels)
-        active = receptive_activity(geometry, spikes)
-        shape = choose_tiles(
-            geometry, spikes.windows, spikes.tws, groups.sizes[0], potential_bits, arch, fill_columns=True
-        )
-
         return NtwuSchedule.of(
-            geometry,
-            groups,
-            spikes,
-            shape,
-            Runs(np.ones_like(active), arch.array.cols, by_window=False),
+            task,
+            arch.array.rows,
+            choose_tiles(task, arch, fill_columns=True),
+            Runs(np.ones_like(task.active), arch.array.cols, by_window=False),
             mode=None,
-            active=active if silence_is_free else np.ones_like(active),
             stream=arch.stream,
             tailored=False,
             packs_taps=arch.stsap,

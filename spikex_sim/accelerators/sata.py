@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.schedules.dense.options import STATE, DenseOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
-    from spikex_sim.core.geometry import Geometry
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.dense.folds import Dataflow
     from spikex_sim.schedules.dense.schedule import DenseSchedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 TIMING = (
     "memory.dram.bandwidth_gb_s",
@@ -68,44 +67,47 @@ class Sata(Scheduler):
         """One for so many output channels, which lie along the columns."""
         return arch.array.rows * -(-arch.array.cols // arch.lif_sharing)
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,  # noqa: ARG002
-        arch: SataOptions,
-    ) -> DenseSchedule:
-        """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        from spikex_sim.core.geometry import geometry_of
+    def schedule(self, task: Task, arch: SataOptions) -> DenseSchedule:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`.
+
+        Raises
+        ------
+        UnsupportedError
+            For recurrence under tick-batch, which takes all time points of a tap together.
+        """
         from spikex_sim.schedules.dense.schedule import DenseSchedule
 
-        geometry = geometry_of(layer)
         batched, published = arch.dataflow == "tick_batch", arch.cycles_model == "published"
+        if batched and task.run_windows is not None:
+            raise UnsupportedError(
+                f"layer {task.name}: dataflow tick_batch takes all time points together and cannot do "
+                "recurrence; choose os or ws",
+                where=arch.name,
+                field="dataflow",
+            )
         dataflow: Dataflow = "ws" if arch.dataflow == "ws" else "os"
         keys: dict[str, Any] = {
-            "points": spikes.timesteps if batched else 1,
+            "points": task.inputs.timesteps if batched else 1,
             "zero_gating": arch.gates_zeros(by_nature=False),
             "keeps_filters": batched,
-            "silence_is_free": silence_is_free,
             "lif_sharing": 1 if published else arch.lif_sharing,
-            "walk_cycles": walk_cycles(geometry, layer.out_channels, arch) if batched and published else 0,
+            "walk_cycles": walk_cycles(task, arch) if batched and published else 0,
             "waits": not published,
         }
         return DenseSchedule.of(
-            geometry,
-            spikes,
-            layer.out_channels,
+            task,
             dataflow,
             (arch.array.rows, arch.array.cols),
-            positions_per_pass=geometry.positions,
+            positions_per_pass=task.positions,
             times_per_pass=1,
             **keys,
         )
 
 
-def walk_cycles(geometry: Geometry, out_channels: int, arch: SataOptions) -> int:
+def walk_cycles(task: Task, arch: SataOptions) -> int:
     """Cycles of SATA's published walk of the filters in weight-stationary order."""
-    rows, cols = arch.array.rows, arch.array.cols
-    folds = -(-geometry.taps // rows) * -(-out_channels // cols)
-    return (folds - 1) * (geometry.positions + 2 * rows + cols - 2) + min(geometry.taps, rows) - 1
+    rows, cols, taps = arch.array.rows, arch.array.cols, task.inputs.taps
+    if not taps:
+        return 0
+    folds = -(-taps // rows) * -(-task.out_channels // cols)
+    return (folds - 1) * (task.positions + 2 * rows + cols - 2) + min(taps, rows) - 1

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.registry import plugin
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 
 class SpikeXOptions(NtwuOptions):
@@ -30,46 +27,27 @@ class SpikeX(Scheduler):
 
     options = SpikeXOptions
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,
-        arch: SpikeXOptions,
-    ) -> NtwuSchedule:
+    def schedule(self, task: Task, arch: SpikeXOptions) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        from spikex_sim.core.geometry import geometry_of
-        from spikex_sim.core.tags import receptive_activity
-        from spikex_sim.schedules.base import RowGroups
         from spikex_sim.schedules.dispatch.agile import AgileDispatch
         from spikex_sim.schedules.ntwu.packing import Runs, TileView
         from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
-        geometry = geometry_of(layer)
-        groups = RowGroups(arch.array.rows, layer.out_channels)
-        active = receptive_activity(geometry, spikes)
-        if not silence_is_free:
-            active = np.ones_like(active)
+        active, cols = task.active, arch.array.cols
         policy: DispatchPolicy = plugin("dispatch", arch.dispatch)
-        mode = policy.mode(active, arch.array.cols)
-        shape = choose_tiles(
-            geometry,
-            spikes.windows,
-            spikes.tws,
-            groups.sizes[0],
-            potential_bits,
-            arch,
-            fill_columns=mode == "temporal",
-        )
+        mode = "spatial" if task.run_windows is not None else policy.mode(active, cols)
 
         def pack_tile(p0: int, p1: int, w0: int, w1: int) -> Packing:
-            tile = TileView(active[p0:p1, w0:w1], p0, w0, geometry, spikes)
-            return policy.pack(tile, arch.array.cols, mode)
+            return policy.pack(TileView(active[p0:p1, w0:w1], p0, w0, task.inputs), cols, mode)
 
         in_runs = type(policy).pack is AgileDispatch.pack
-        pack = Runs(active, arch.array.cols, by_window=mode != "temporal") if in_runs else pack_tile
         return NtwuSchedule.of(
-            geometry, groups, spikes, shape, pack, mode=mode, active=active, stream=arch.stream, tailored=True
+            task,
+            arch.array.rows,
+            choose_tiles(task, arch, fill_columns=mode == "temporal"),
+            Runs(active, cols, by_window=mode != "temporal") if in_runs else pack_tile,
+            mode=mode,
+            stream=arch.stream,
+            tailored=True,
         )

@@ -11,9 +11,8 @@ from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.serial.schedule import SerialSchedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 
 class SpinalFlow(Scheduler):
@@ -23,51 +22,57 @@ class SpinalFlow(Scheduler):
         """All time points."""
         return timesteps
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,  # noqa: ARG002
-        arch: Accelerator,
-    ) -> SerialSchedule:
+    def schedule(self, task: Task, arch: Accelerator) -> SerialSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`.
 
         Raises
         ------
         UnsupportedError
-            If an input spikes more than once.
+            If an input spikes more than once, or for anything but one synapse of spikes and simple neurons.
         """
-        from spikex_sim.core.geometry import geometry_of
-        from spikex_sim.schedules.base import widths_of
         from spikex_sim.schedules.serial.fields import field_spikes
         from spikex_sim.schedules.serial.schedule import SerialSchedule
 
+        odd = what_else(task)
+        if odd:
+            raise UnsupportedError(f"layer {task.name}: this machine cannot do {odd}", where=arch.name)
+        geometry, spikes = task.inputs.synapses[0].geometry, task.inputs.spikes[0]
         per_input = spikes.per_input()
         repeated = int((per_input > 1).sum())
         if repeated:
             raise UnsupportedError(
-                f"layer {layer.name}: {repeated:,} of {len(per_input):,} inputs spike more than once "
+                f"layer {task.name}: {repeated:,} of {len(per_input):,} inputs spike more than once "
                 f"({int(per_input.sum()):,} spikes in all); this machine takes one spike per neuron at most",
                 where=arch.name,
             )
-        geometry = geometry_of(layer)
         counts, points = field_spikes(geometry, spikes.times, spikes.starts, spikes.timesteps)
-        if not silence_is_free:
+        if not task.silence_is_free:
             points = np.full_like(points, spikes.timesteps)
-        assert layer.neuron is not None
-        weight_bits = widths_of(layer.neuron.datapath, arch).weight
         lanes = arch.array.rows * arch.array.cols
         width = lanes
         if arch.mapping.tile == "auto":
-            width = arch.memory.glb.half_bits("filter") // (geometry.taps * weight_bits)
+            width = arch.memory.glb.half_bits("filter") // (geometry.taps * task.widths.weight)
         width = min(lanes, max(1, width))
-        full, rest = divmod(layer.out_channels, width)
+        full, rest = divmod(task.out_channels, width)
         return SerialSchedule(
-            geometry=geometry,
-            spikes=spikes,
+            task=task,
             groups=(width,) * full + ((rest,) if rest else ()),
             lanes=lanes,
             taken=counts,
             updates=points,
         )
+
+
+def what_else(task: Task) -> str:
+    """What a task asks for besides one synapse of spikes and neurons with one potential; empty if nothing."""
+    asked = {
+        "several synapses": len(task.inputs.synapses) > 1,
+        "layers without taps": not task.inputs.synapses,
+        "synapses of own channels": task.has_own,
+        "analog inputs": any(not one.tagged for one in task.inputs.synapses),
+        "currents as inputs": task.words is not None,
+        "currents as outputs": task.states == 0,
+        "neurons with further states": task.states > 1,
+        "recurrence": task.run_windows is not None,
+    }
+    return ", ".join(name for name, is_so in asked.items() if is_so)

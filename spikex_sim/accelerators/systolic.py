@@ -13,9 +13,8 @@ from spikex_sim.schedules.dense.options import STATE, DenseOptions
 from spikex_sim.spec.arch import SizedMapping, knob
 
 if TYPE_CHECKING:
-    from spikex_sim.core.tags import WindowedSpikes
     from spikex_sim.schedules.dense.schedule import DenseSchedule
-    from spikex_sim.spec.workload import Layer
+    from spikex_sim.schedules.task import Task
 
 
 class SystolicOptions(DenseOptions):
@@ -43,29 +42,17 @@ class Systolic(Scheduler):
 
     options = SystolicOptions
 
-    def schedule(
-        self,
-        layer: Layer,
-        spikes: WindowedSpikes,
-        silence_is_free: bool,
-        potential_bits: int,  # noqa: ARG002
-        arch: SystolicOptions,
-    ) -> DenseSchedule:
+    def schedule(self, task: Task, arch: SystolicOptions) -> DenseSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
-        from spikex_sim.core.geometry import geometry_of
         from spikex_sim.schedules.dense.schedule import DenseSchedule
 
-        geometry = geometry_of(layer)
         cuts = arch.mapping
         whole = cuts.tile == "layer"
         return DenseSchedule.of(
-            geometry,
-            spikes,
-            layer.out_channels,
+            task,
             arch.dataflow,
             (arch.array.rows, arch.array.cols),
-            positions_per_pass=geometry.positions if whole or cuts.positions == "auto" else cuts.positions,
-            times_per_pass=spikes.timesteps if whole or cuts.windows == "auto" else cuts.windows,
+            positions_per_pass=task.positions if whole or cuts.positions == "auto" else cuts.positions,
+            times_per_pass=task.inputs.timesteps if whole or cuts.windows == "auto" else cuts.windows,
             zero_gating=arch.gates_zeros(by_nature=False),
-            silence_is_free=silence_is_free,
         )

@@ -160,6 +160,8 @@ class AccessLog:
 class Stalls(Mapping[str, int]):
     """Cycles in which the array waits (Section 5, Stalls); also a mapping from cause to cycles.
 
+    Only networks with recurrence have ``recurrence``: between runs, until outputs are there as inputs.
+
     Raises
     ------
     InternalError
@@ -170,20 +172,19 @@ class Stalls(Mapping[str, int]):
     glb: int = 0
     lbuf: int = 0
     drain: int = 0
+    recurrence: int = 0
 
     def __post_init__(self) -> None:
-        for cause, cycles in self.items():
-            checked(f"{cause} stall", cycles)
+        for cause in self.__dataclass_fields__:
+            checked(f"{cause} stall", self[cause])
 
     @property
     def total(self) -> int:
         """Sum of all stall cycles."""
-        return self.dram + self.glb + self.lbuf + self.drain
+        return self.dram + self.glb + self.lbuf + self.drain + self.recurrence
 
     def __add__(self, other: Stalls) -> Stalls:
-        return Stalls(
-            self.dram + other.dram, self.glb + other.glb, self.lbuf + other.lbuf, self.drain + other.drain
-        )
+        return Stalls(*(self[cause] + other[cause] for cause in self.__dataclass_fields__))
 
     def __getitem__(self, cause: str) -> int:
         if cause not in self.__dataclass_fields__:
@@ -191,10 +192,10 @@ class Stalls(Mapping[str, int]):
         return int(getattr(self, cause))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dataclass_fields__)
+        return (cause for cause in self.__dataclass_fields__ if cause != "recurrence" or self.recurrence)
 
     def __len__(self) -> int:
-        return len(self.__dataclass_fields__)
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)

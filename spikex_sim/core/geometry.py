@@ -11,7 +11,11 @@ from spikex_sim.core.jit import kernel
 
 
 class Geometry(NamedTuple):
-    """Sizes of a convolution as plain integers; a linear layer is a 1x1 one on a 1x1 map."""
+    """Sizes of a convolution as plain integers; a linear layer is a 1x1 one on a 1x1 map.
+
+    ``pad_h`` and ``pad_w`` are the silent rows above and columns to the left of the map; how many there are on
+    the other sides follows from the output.
+    """
 
     channels: int
     in_height: int
@@ -24,6 +28,13 @@ class Geometry(NamedTuple):
     pad_w: int
     out_height: int
     out_width: int
+    dilation_h: int = 1
+    dilation_w: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the input map."""
+        return self.in_height * self.in_width
 
     @property
     def positions(self) -> int:
@@ -109,26 +120,16 @@ def widest_batch(batch_columns: NDArray[np.int64]) -> int:
 
 
 @kernel
-def set_pixels(geometry: Geometry, size: int) -> NDArray[np.int64]:
-    """Pixels of one input channel in the receptive field of each set of ``size`` consecutive positions.
-
-    Pixels outside the map do not count; shared ones count once.
-
-    Returns
-    -------
-    int64 array ``[ceil(P / size)]``
-    """
-    height, width = geometry.in_height, geometry.in_width
+def places_of(geometry: Geometry) -> NDArray[np.int32]:
+    """Pixel of the input map under each tap of each output position ``[P, E_h * E_w]``; -1 outside the map."""
     positions = geometry.out_height * geometry.out_width
-    sets = (positions + size - 1) // size
-    seen = np.full(height * width, -1, np.int64)
-    pixels = np.zeros(sets, np.int64)
+    places = np.full((positions, geometry.kernel_h * geometry.kernel_w), -1, np.int32)
     for p in range(positions):
-        s = p // size
         y0, x0 = corner(geometry, p)
-        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, height)):
-            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, width)):
-                if seen[y * width + x] != s:
-                    seen[y * width + x] = s
-                    pixels[s] += 1
-    return pixels
+        for i in range(geometry.kernel_h):
+            y = y0 + i * geometry.dilation_h
+            for j in range(geometry.kernel_w):
+                x = x0 + j * geometry.dilation_w
+                if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
+                    places[p, i * geometry.kernel_w + j] = y * geometry.in_width + x
+    return places

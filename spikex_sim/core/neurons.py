@@ -6,7 +6,7 @@ functions are what runs without JIT; the overloads are the same rules, chosen by
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
@@ -30,6 +30,11 @@ def saturated(potential: Any, low: Any, high: Any) -> Any:
     return potential
 
 
+def shifted(value: Any, shift: Any) -> Any:
+    """Shift an integer right, arithmetically; a float passes."""
+    return value >> shift if isinstance(value, int | np.integer) else value
+
+
 @overload(leaked, inline="always")
 def _leaked(potential, leak):  # type: ignore[no-untyped-def]  # noqa: ARG001
     if isinstance(leak, types.Integer):
@@ -42,6 +47,13 @@ def _saturated(potential, low, high):  # type: ignore[no-untyped-def]  # noqa: A
     if isinstance(potential, types.Integer):
         return lambda potential, low, high: min(max(potential, low), high)
     return lambda potential, low, high: potential  # noqa: ARG005
+
+
+@overload(shifted, inline="always")
+def _shifted(value, shift):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    if isinstance(value, types.Integer):
+        return lambda value, shift: value >> shift
+    return lambda value, shift: value  # noqa: ARG005
 
 
 @kernel
@@ -107,6 +119,137 @@ def fire(
             potential[p + lane] = rests if fires else v
             fired[f + lane] = np.uint8(fired[f + lane] & others) | (bit if fires else np.uint8(0))
             sums[s + lane] = nothing
+
+
+class States(NamedTuple):
+    """State of a population, flat, as :func:`advance` changes it: arrays of no element where there is none."""
+
+    potential: NDArray[Any]
+    current: NDArray[Any]
+    adaptation: NDArray[Any]
+    spiked: NDArray[np.uint8]
+
+
+class Numbers(NamedTuple):
+    """Parameters of a population, one for each output channel ``[M]``."""
+
+    threshold: NDArray[Any]
+    leak: NDArray[Any]
+    current_leak: NDArray[Any]
+    adaptation_leak: NDArray[Any]
+    adaptation_step: NDArray[Any]
+
+
+class Rules(NamedTuple):
+    """What a population does, besides its numbers.
+
+    Attributes
+    ----------
+    limit : int or float32
+        ``2^(potential_bits - 1)``.
+    at : bool
+        A neuron fires at its threshold, not above alone.
+    reset : int
+        0: to zero, 1: by subtraction, 2: none.
+    late : bool
+        The reset comes a time point after the spike.
+    leaks, current_leaks, adaptation_leaks : bool
+        Whether the state leaks.
+    has_current, has_adaptation : bool
+        Whether there is the state.
+    """
+
+    limit: Any
+    at: bool
+    reset: int
+    late: bool
+    leaks: bool
+    current_leaks: bool
+    adaptation_leaks: bool
+    has_current: bool
+    has_adaptation: bool
+
+
+@kernel
+def advance(
+    states: States,
+    start: int,
+    sums: NDArray[Any],
+    stride: int,
+    bias: NDArray[Any],
+    numbers: Numbers,
+    rules: Rules,
+    first_point: int,
+    points: int,
+    fired: NDArray[np.uint8],
+) -> None:
+    """Do what :func:`fire` does, for every kind of neuron: those of one position, a number for each channel.
+
+    ``start``: first neuron; ``stride``: sums of a time point; see :func:`fire`.
+    """
+    number = states.potential.dtype.type
+    nothing, low, high = number(0), number(-rules.limit), number(rules.limit - 1)
+    lanes = len(bias)
+    for t in range(first_point, first_point + points):
+        bit = np.uint8(128 >> (t & 7))
+        s = (t - first_point) * stride
+        f = (t >> 3) * len(states.potential) + start
+        for lane in range(lanes):
+            n = start + lane
+            given = number(sums[s + lane] + bias[lane])
+            if rules.has_current:
+                kept = states.current[n]
+                if rules.current_leaks:
+                    kept = number(leaked(kept, numbers.current_leak[lane]))
+                given = number(saturated(number(kept + given), low, high))
+                states.current[n] = given
+            v = states.potential[n]
+            if rules.leaks:
+                v = number(leaked(v, numbers.leak[lane]))
+            v = number(saturated(number(v + given), low, high))
+            threshold = number(numbers.threshold[lane])
+            if rules.late and states.spiked[n] != 0:
+                if rules.reset == 0:
+                    v = nothing
+                elif rules.reset == 1:
+                    v = number(saturated(number(v - threshold), low, high))
+            bar = threshold
+            if rules.has_adaptation:
+                bar = number(threshold + states.adaptation[n])
+            fires = v > bar or (rules.at and v == bar)
+            rests = v
+            if fires and not rules.late:
+                if rules.reset == 0:
+                    rests = nothing
+                elif rules.reset == 1:
+                    rests = number(saturated(number(v - threshold), low, high))
+            states.potential[n] = rests
+            if rules.has_adaptation:
+                a = states.adaptation[n]
+                if rules.adaptation_leaks:
+                    a = number(leaked(a, numbers.adaptation_leak[lane]))
+                more = number(numbers.adaptation_step[lane]) if fires else nothing
+                states.adaptation[n] = number(saturated(number(a + more), low, high))
+            if rules.late:
+                states.spiked[n] = fires
+            fired[f + lane] = np.uint8(fired[f + lane] & ~bit) | (bit if fires else np.uint8(0))
+            sums[s + lane] = nothing
+
+
+@kernel
+def forget(states: States, start: int, numbers: Numbers, rules: Rules, points: int) -> None:
+    """Let the potentials of a position leak through time points without input, where silence is free."""
+    number = states.potential.dtype.type
+    if not rules.leaks:
+        return
+    for lane in range(len(numbers.threshold)):
+        u = states.potential[start + lane]
+        for _ in range(points):
+            after = number(leaked(u, numbers.leak[lane]))
+            if after == u:
+                break
+            u = after
+        states.potential[start + lane] = u
 
 
 @kernel

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.geometry import Geometry, corner
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 
@@ -126,98 +125,3 @@ def _index_spikes(
                         counts[pixel, window_of[t]] += 1
             starts[channel * pixels + pixel + 1] = end
     return times[:end], starts, tags, counts
-
-
-def receptive_activity(geometry: Geometry, spikes: WindowedSpikes) -> NDArray[np.bool_]:
-    """Which NTWUs are active: per output position and window, ``[P, N_TW]``.
-
-    The output channels at one position share their receptive field and hence this tag (Section 2).
-    """
-    active: NDArray[np.bool_] = _dilate(geometry, spikes.counts)
-    return active
-
-
-@kernel
-def _dilate(geometry: Geometry, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    positions = geometry.out_height * geometry.out_width
-    active = np.zeros((positions, counts.shape[1]), np.bool_)
-    for p in range(positions):
-        y0, x0 = corner(geometry, p)
-        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
-            for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
-                row = counts[y * geometry.in_width + x]
-                own = active[p]
-                for w in range(len(own)):
-                    own[w] |= row[w] > 0
-    return active
-
-
-def reach(geometry: Geometry, spikes: WindowedSpikes) -> int:
-    """Additions that the input asks for in each output channel: every spike for each output that sees it."""
-    return int(seen(geometry, spikes.counts))
-
-
-@kernel
-def seen(geometry: Geometry, counts: NDArray[np.int64]) -> int:
-    """Sum over all output positions of what lies in their field; ``counts``: ``[H * W, windows]``."""
-    rows, columns = np.zeros(geometry.in_height, np.int64), np.zeros(geometry.in_width, np.int64)
-    for out in range(geometry.out_height):
-        top = out * geometry.stride_h - geometry.pad_h
-        rows[max(0, top) : max(0, top + geometry.kernel_h)] += 1
-    for out in range(geometry.out_width):
-        left = out * geometry.stride_w - geometry.pad_w
-        columns[max(0, left) : max(0, left + geometry.kernel_w)] += 1
-    total = 0
-    for y in range(geometry.in_height):
-        for x in range(geometry.in_width):
-            met = rows[y] * columns[x]
-            for count in counts[y * geometry.in_width + x]:
-                total += count * met
-    return total
-
-
-@kernel
-def spmb_tags(
-    geometry: Geometry, tags: NDArray[np.uint8], counts: NDArray[np.int64], tiles: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Tags of the SP-MBs of every tile, and the receptive-field pixels a tile has in each channel.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        The convolution.
-    tags, counts
-        See :class:`WindowedSpikes`.
-    tiles : int64 array ``[tiles, 4]``
-        First and last-plus-one position, first and last-plus-one window.
-
-    Returns
-    -------
-    bool array ``[tiles, C]``, int64 array ``[tiles]``
-        Pixels are a union, not a bounding box, and lie inside the map.
-    """
-    area = geometry.in_height * geometry.in_width
-    active = np.zeros((tiles.shape[0], geometry.channels), np.bool_)
-    pixels = np.zeros(tiles.shape[0], np.int64)
-    seen = np.full(area, -1, np.int64)
-    members = np.empty(area, np.int64)
-    for tile in range(tiles.shape[0]):
-        count = 0
-        for p in range(tiles[tile, 0], tiles[tile, 1]):
-            y0, x0 = corner(geometry, p)
-            for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
-                for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
-                    pixel = y * geometry.in_width + x
-                    if seen[pixel] != tile:
-                        seen[pixel] = tile
-                        members[count] = pixel
-                        count += 1
-        pixels[tile] = count
-        own = active[tile]
-        for pixel in members[:count]:
-            for w in range(tiles[tile, 2], tiles[tile, 3]):
-                if counts[pixel, w] > 0:
-                    row = tags[pixel, w]
-                    for channel in range(len(row)):
-                        own[channel] |= row[channel] > 0
-    return active, pixels

@@ -236,7 +236,7 @@ class _Densities:
         self.windows: dict[int, float] = {}
 
     def __call__(self, timed: TimedLayer) -> None:
-        inputs = timed.cost.inputs
+        inputs = timed.cost.spikes
         assert isinstance(inputs, WindowedSpikes)
         neurons = len(inputs.starts) - 1
         spikes = len(inputs.times) / (neurons * inputs.timesteps)

@@ -13,10 +13,11 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.core.tags import receptive_activity, window_spikes
-from spikex_sim.schedules.base import RowGroups, Synapses
+from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.ntwu.packing import Runs, TileShape
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.networks import NETWORK_INPUT, Network
 from spikex_sim.spec.workload import Layer, Neuron
@@ -127,33 +128,33 @@ def _calibrate(
     rate: float,
 ) -> tuple[Neuron, PackedSpikes]:
     """Neuron with the smallest threshold whose firing rate does not exceed ``rate``, and what it emits."""
-    spikes = window_spikes(packed, timesteps, 1)
-    geometry = geometry_of(layer)
-    active = receptive_activity(geometry, spikes)
+    arch = Accelerator()
+    task = Task.of(
+        layer.name, geometry_of(layer), window_spikes(packed, timesteps, 1), layer.out_channels, arch,
+        datapath=neuron.datapath, silence_is_free=True,
+    )  # fmt: skip
     schedule = NtwuSchedule.of(
-        geometry,
-        RowGroups(1, layer.out_channels),
-        spikes,
-        TileShape(geometry.positions, spikes.windows, fits_all=True),
-        Runs(active, CALIBRATION_COLUMNS, by_window=True),
+        task,
+        1,
+        TileShape(task.positions, timesteps, fits_all=True),
+        Runs(task.active, CALIBRATION_COLUMNS, by_window=True),
         mode="spatial",
-        active=active,
         stream="tap",
         tailored=True,
     )
-    allowed = rate * layer.out_channels * geometry.positions * timesteps
-    potential_bits = Accelerator().potential_bits
+    allowed = rate * layer.out_channels * task.positions * timesteps
+    potential_bits = arch.potential_bits
     low, high = -1, (1 << (potential_bits - 1)) - 1
     best: PackedSpikes | None = None
     while high - low > 1:
         middle = (low + high) // 2
         candidate = neuron.model_copy(update={"threshold": middle})
-        fired, _ = schedule.execute(Synapses(weight, None, candidate, potential_bits))
+        fired = schedule.execute(Synapses.of(weight, None, candidate, potential_bits)).outputs
         if int(np.bitwise_count(fired).sum(dtype=np.int64)) <= allowed:
             high, best = middle, fired
         else:
             low = middle
     chosen = neuron.model_copy(update={"threshold": high})
     if best is None:
-        best, _ = schedule.execute(Synapses(weight, None, chosen, potential_bits))
+        best = schedule.execute(Synapses.of(weight, None, chosen, potential_bits)).outputs
     return chosen, best.reshape(*layer.output_shape, -1)

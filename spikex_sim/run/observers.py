@@ -51,13 +51,13 @@ class Observed:
 
     def __call__(self, timed: TimedLayer) -> None:
         """Take a layer of a sample."""
-        kept = self.names is None or timed.layer.name in self.names
-        self._seen[timed.sample, timed.index] = (timed.cost.cycles, timed.layer.name, timed if kept else None)
+        kept = self.names is None or timed.name in self.names
+        self._seen[timed.sample, timed.index] = (timed.cost.cycles, timed.name, timed if kept else None)
         for what, count in self.counts.items() if kept else ():
             self._lines[what] += count(timed)
             if self._lines[what] > MOST_LINES:
                 raise OutputError(
-                    f"more than {MOST_LINES:,} {what} by layer {timed.layer.name}; choose layers with "
+                    f"more than {MOST_LINES:,} {what} by layer {timed.name}; choose layers with "
                     "--layers, or replay fewer samples or time points",
                     where=timed.arch.name,
                 )

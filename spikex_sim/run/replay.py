@@ -12,6 +12,8 @@ import numpy as np
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
+from spikex_sim.core.field import Inputs, Synapse
+from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import plugin
@@ -19,14 +21,16 @@ from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
 from spikex_sim.run.results import LayerResult
-from spikex_sim.schedules.base import Handover, Layout, Schedule, Synapses, Widths, check_layer, widths_of
+from spikex_sim.schedules.base import Handover, Layout, Schedule, check_task
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import busy_of, idle
 from spikex_sim.timing.durations import durations_of, undisturbed
-from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
+from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls, ends_of
 from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.plan import Stage
 from spikex_sim.trace.trace import Trace
@@ -82,9 +86,8 @@ class Flow:
 class LayerCost:
     """Costs of one layer and sample at one window size."""
 
+    task: Task
     schedule: Schedule
-    inputs: WindowedSpikes | Activations
-    widths: Widths
     layout: Layout
     durations: Durations
     ends: Ends
@@ -96,6 +99,11 @@ class LayerCost:
         """Cycles of the layer."""
         return self.ends.cycles
 
+    @property
+    def spikes(self) -> WindowedSpikes:
+        """Input spikes of the first synapse."""
+        return self.task.inputs.spikes[0]
+
 
 @dataclass(frozen=True)
 class TimedLayer:
@@ -103,8 +111,8 @@ class TimedLayer:
 
     Attributes
     ----------
-    layer : Layer
-        The layer.
+    name : str
+        Of the layer, or of the part of one.
     index, sample : int
         Of the layer in the network, pooling included, and of the sample in the run.
     arch : Accelerator
@@ -113,7 +121,7 @@ class TimedLayer:
         Its schedule, steps, durations and ends.
     """
 
-    layer: Layer
+    name: str
     index: int
     sample: int
     arch: Accelerator
@@ -192,50 +200,67 @@ class LayerRunner:
 
     def _candidates(self, timesteps: int) -> list[int]:
         """Window sizes that make a difference on this accelerator."""
-        scheduler = plugin("accelerators", self.arch.scheduler)
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
-        return sorted({scheduler.window_size(tws, timesteps, self.arch) for tws in tried})
+        return sorted({self.window_size(tws, timesteps) for tws in tried})
 
     def _cost(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerCost:
         stage, timesteps = flow.stages[index], flow.trace.timesteps
         layer = stage.layer
         assert layer.neuron is not None
-        widths = widths_of(layer.neuron.datapath, self.arch)
-        scheduler = plugin("accelerators", self.arch.scheduler)
-        size = scheduler.window_size(tws, timesteps, self.arch)
+        datapath, geometry = layer.neuron.datapath, geometry_of(layer)
+        size = self.window_size(tws, timesteps)
         needed = _working_bytes(stage, values, timesteps, size, self.arch)
         check_memory(needed, f"layer {layer.name} at TWS {size}", where=flow.trace.where)
-        inputs: Any = Activations(values.ravel())
-        if not self.is_ann:
-            inputs = window_spikes(values, timesteps, size)
-        schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
-        handover = flow.handover(index, self.arch)
-        check_layer(schedule, layer, inputs, self.arch)
-        schedule.check(self.arch, stage.silence_is_free)
-        layout = schedule.lay_out(widths, self.arch, handover)
-        durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
-        ends = self.engine.run(durations)
-        counts = layout.accesses.counts + layout.operations.alu(layer.neuron.datapath)
+        if self.is_ann:
+            synapse = Synapse(geometry, bits=self.arch.input_bits)
+            pixels = values.reshape(geometry.channels, -1)
+            inputs: Inputs = Activations((synapse,), (), geometry.positions, 1, 1, (pixels,))
+            task = Task(
+                layer.name, inputs, layer.out_channels, widths_of(datapath, self.arch), True, datapath
+            )
+        else:
+            task = Task.of(
+                layer.name, geometry, window_spikes(values, timesteps, size), layer.out_channels, self.arch,
+                datapath=datapath, silence_is_free=stage.silence_is_free,
+            )  # fmt: skip
+        return self.cost(task, flow.handover(index, self.arch))
+
+    def window_size(self, tws: int, timesteps: int) -> int:
+        """Time points that the machine handles together."""
+        scheduler = plugin("accelerators", self.arch.scheduler)
+        size: int = scheduler.window_size(tws, timesteps, self.arch)
+        return size
+
+    def cost(self, task: Task, handover: Handover) -> LayerCost:
+        """Schedule a task, hold the schedule against it, and cost it."""
+        schedule = plugin("accelerators", self.arch.scheduler).schedule(task, self.arch)
+        check_task(schedule, task, self.arch)
+        schedule.check(self.arch)
+        layout = schedule.lay_out(self.arch, handover)
+        program = layout.program
+        durations = durations_of(program, self.arch) if layout.waits else undisturbed(program)
+        ends = ends_of(self.engine, durations, program.resumes)
+        counts = layout.accesses.counts + layout.operations.alu(task.datapath)
         energy = self.energies.energy(counts, ends.cycles)
-        return LayerCost(schedule, inputs, widths, layout, durations, ends, counts, energy)
+        return LayerCost(task, schedule, layout, durations, ends, counts, energy)
 
     def _integrate(self, flow: Flow, index: int, values: Signal, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
         flow.kept = cost.layout.output_kept
         if self.observe is not None:
-            self.observe(TimedLayer(layer, index, flow.number, self.arch, cost))
+            self.observe(TimedLayer(layer.name, index, flow.number, self.arch, cost))
         flow.computed = None
         if stage.weight is not None:
             flow.computed = self._outputs(stage, cost, flow.trace.timesteps)
         return LayerResult(
             name=layer.name,
             kind=layer.kind,
-            tws=cost.schedule.tws,
+            tws=cost.task.tws,
             mode=cost.schedule.mode,
             cycles=cost.cycles,
             compute_cycles=cost.layout.compute_cycles,
-            stalls=attribute_stalls(cost.durations, cost.ends),
+            stalls=attribute_stalls(cost.durations, cost.ends, cost.layout.program.resumes),
             operations=cost.layout.operations,
             counts=cost.counts,
             energy=cost.energy,
@@ -249,10 +274,10 @@ class LayerRunner:
 
     def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
         """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`Costs`); None in an ANN."""
-        if isinstance(cost.inputs, Activations):
+        if self.is_ann:
             return None
         assert layer.neuron is not None
-        density = len(cost.inputs.times) / (prod(layer.input_shape) * timesteps)
+        density = len(cost.spikes.times) / (prod(layer.input_shape) * timesteps)
         addition_pj = self.energies.price_pj("alu", alu(ADD, layer.neuron.datapath))
         return cost.layout.operations.dense_accumulations * density * addition_pj
 
@@ -268,14 +293,14 @@ class LayerRunner:
                 field="weight_bits",
             )
         outputs: Signal
-        synapses = Synapses(weight, stage.bias, layer.neuron, arch.potential_bits)
+        synapses = Synapses.of(weight, stage.bias, layer.neuron, arch.potential_bits)
         if isinstance(cost.schedule, DenseSchedule) and self.is_ann:
             sums, additions = cost.schedule.multiply(synapses)
             if stage.bias is not None:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
             outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
         else:
-            packed, additions = cost.schedule.execute(synapses)
+            packed, additions, _ = cost.schedule.execute(synapses)
             outputs = packed.reshape(*layer.output_shape, -1)
         if additions != cost.layout.additions:
             raise InternalError(

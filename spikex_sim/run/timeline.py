@@ -70,7 +70,7 @@ def slices_of(timed: TimedLayer) -> list[Slices]:
             ]
     compute_start = ends.compute - durations.compute
     found.append(Slices(ARRAY, "compute", number, compute_start, compute_start + durations.array))
-    waits, free = waits_of(durations, ends), np.concatenate([[0], ends.compute])
+    waits, free = waits_of(durations, ends, program.resumes), np.concatenate([[0], ends.compute])
     of_step = np.minimum(np.arange(len(free)), len(program) - 1)
     for cause, wait in zip(CAUSES, waits, strict=True):
         if cause == "lbuf":
@@ -142,7 +142,7 @@ def _events(placed: Placed, timed: TimedLayer, samples: int) -> Iterator[str]:
     if placed.cycles:
         yield _event(
             ph="X", pid=1, tid=LAYERS, ts=placed.start, dur=placed.cycles, cat="layer", name=title,
-            args={"tws": timed.cost.schedule.tws, "mode": timed.cost.schedule.mode},
+            args={"tws": timed.cost.task.tws, "mode": timed.cost.schedule.mode},
         )  # fmt: skip
     places = timed.cost.schedule.places(timed.cost.layout.program)
     labels = [json.dumps(f"{title} {place} step {step}")[1:] for step, place in enumerate(places)]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from spikex_sim.core.counts import READ, TENSORS, WRITE, name_of
 from spikex_sim.core.errors import ConfigError, InternalError, UnsupportedError
-from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.schedules.steps import PerStep
@@ -85,15 +83,16 @@ def _check(found: list[Transfers], timed: TimedLayer, levels: Sequence[str]) -> 
     for level in levels:
         for tensor in TENSORS:
             counted = timed.cost.layout.accesses[level][tensor]
+            apart = timed.cost.layout.apart[level][tensor]
             for direction in DIRECTIONS:
                 listed = sum(
                     int(one.bits.sum())
                     for one in found
                     if (one.level, one.tensor, one.direction) == (level, tensor, direction)
                 )
-                if listed != counted[direction]:
+                if listed + apart[direction] != counted[direction]:
                     raise InternalError(
-                        f"{name_of((level, direction, tensor))} in layer {timed.layer.name} is "
+                        f"{name_of((level, direction, tensor))} in layer {timed.name} is "
                         f"{counted[direction]}, but {listed} are listed"
                     )
 
@@ -174,18 +173,22 @@ def _rows(start: int, found: Sequence[Transfers], addresses: Sequence[PerStep]) 
 
 def regions_of(timed: TimedLayer, found: Sequence[Transfers]) -> dict[str, int]:
     """Bits of a layer's regions: what each tensor has, or more where a single transfer is longer."""
-    layer, widths, inputs = timed.layer, timed.cost.widths, timed.cost.inputs
-    windows, points = (
-        (inputs.windows, inputs.windows * inputs.tws) if isinstance(inputs, WindowedSpikes) else (1, 1)
-    )
-    word = timed.arch.input_bits * points
-    pixels, neurons = prod(layer.input_shape), prod(layer.output_shape)
+    task = timed.cost.task
+    inputs, widths = task.inputs, task.widths
+    points = inputs.windows * inputs.tws
+    neurons, filters = task.out_channels * task.positions, dict[int, int]()
+    ifmap = tags = 0
+    for one in inputs.synapses:
+        geometry = one.geometry
+        filters[one.filters] = task.out_channels * (1 if one.own else geometry.taps)
+        ifmap += geometry.pixels * geometry.channels * one.bits * points
+        tags += geometry.pixels * geometry.channels * one.tagged * inputs.windows
     sizes = {
-        "filter": prod(layer.weight_shape) * widths.weight,
-        "ifmap": pixels * word,
-        "ifmap tags": pixels * windows,
-        "ofmap": neurons * word,
-        "ofmap tags": neurons * windows,
+        "filter": sum(filters.values()) * widths.weight,
+        "ifmap": ifmap,
+        "ifmap tags": tags,
+        "ofmap": neurons * timed.arch.input_bits * points,
+        "ofmap tags": neurons * inputs.windows,
         "psum": neurons * max(widths.psum, widths.potential),
     }
     for part in found:

@@ -5,7 +5,7 @@ A kind of schedule is a class of its own in a room of its own; nothing about it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -14,33 +14,11 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Accesses, Operations
 from spikex_sim.core.errors import ConfigError, ScheduleError
-from spikex_sim.core.geometry import Geometry, geometry_of
-from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.steps import Program
+from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.workload import Layer, Neuron
-
-INT32_MAX = np.iinfo(np.int32).max
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Bits of one value of each kind in a layer's datapath."""
-
-    weight: int
-    psum: int
-    potential: int
-
-
-FLOAT_WIDTHS = Widths(weight=32, psum=32, potential=32)
-
-
-def widths_of(datapath: str, arch: Accelerator) -> Widths:
-    """Widths of a datapath: configured for ``int``, 32 bits throughout for ``float``."""
-    if datapath == "float":
-        return FLOAT_WIDTHS
-    return Widths(arch.weight_bits, arch.psum_bits, arch.potential_bits)
 
 
 @dataclass(frozen=True)
@@ -78,78 +56,6 @@ APART = Handover()
 
 
 @dataclass(frozen=True)
-class Synapses:
-    """Weights, biases and neurons of a layer, as executing a schedule takes them.
-
-    Attributes
-    ----------
-    weight : int8 or float32 array ``[M, ...]``
-        ``[M, C, E_h, E_w]`` or ``[M, N]``.
-    bias : int32 or float32 array ``[M]`` or None
-        Added at every time point.
-    neuron : Neuron
-        Parameters and datapath.
-    potential_bits : int
-        Width at which potentials of the integer datapath saturate.
-    """
-
-    weight: NDArray[Any]
-    bias: NDArray[Any] | None
-    neuron: Neuron
-    potential_bits: int
-
-    @cached_property
-    def number(self) -> Any:
-        """Type in which sums and potentials are exact: int32 where nothing can exceed it, else int64."""
-        if self.neuron.datapath == "float":
-            return np.float32
-        largest = self.weight[0].size << 7
-        largest += 0 if self.bias is None else max(-int(self.bias.min()), int(self.bias.max()), 0)
-        largest += (1 << (self.potential_bits - 1)) + abs(int(self.neuron.threshold))
-        return np.int32 if largest <= INT32_MAX else np.int64
-
-    @cached_property
-    def by_tap(self) -> NDArray[Any]:
-        """Weights as ``[E_h * E_w, C, M]``, one after the other: a row of lanes for every synapse."""
-        by_tap: NDArray[Any] = _by_tap(self.weight.reshape(len(self.weight), self.weight.shape[1], -1))
-        return by_tap
-
-    @cached_property
-    def biases(self) -> NDArray[Any]:
-        """One number for every output channel."""
-        return np.zeros(len(self.weight), self.number) if self.bias is None else self.bias.astype(self.number)
-
-    @cached_property
-    def lif(self) -> tuple[Any, Any, Any, bool]:
-        """Threshold, leak, limit of the potential, and whether the reset is soft, in :attr:`number`."""
-        number, neuron = self.number, self.neuron
-        leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
-        limit = 0 if neuron.datapath == "float" else 1 << (self.potential_bits - 1)
-        return number(neuron.threshold), number(leak), number(limit), neuron.reset == "subtract"
-
-    @cached_property
-    def silence_is_free(self) -> bool:
-        """Whether a neuron without input can never fire (Section 1)."""
-        return self.neuron.silence_is_free and not self.biases.any()
-
-
-@kernel
-def _by_tap(weight: NDArray[Any]) -> NDArray[Any]:
-    """Transpose ``[M, C, taps]`` in blocks that stay in the cache."""
-    lanes, channels, taps = weight.shape
-    found = np.empty(taps * channels * lanes, weight.dtype)
-    side = 32
-    for m0 in range(0, lanes, side):
-        for c0 in range(0, channels, side):
-            for tap in range(taps):
-                for channel in range(c0, min(c0 + side, channels)):
-                    place = (tap * channels + channel) * lanes
-                    for m in range(m0, min(m0 + side, lanes)):
-                        found[place + m] = weight[m, channel, tap]
-    return found
-
-
-@dataclass(frozen=True)
 class Layout:
     """Everything a layer costs but its time.
 
@@ -165,6 +71,10 @@ class Layout:
         Scopes chosen; what kind of object depends on the schedule.
     additions : int
         Weights that executing the schedule adds: what the output spikes need.
+    products : int
+        Analog values that it multiplies.
+    apart : Accesses
+        Accesses that take no time of their own, and are in no step.
     mapping : dict
         Loop order, sizes and residency, as in ``results.json``.
     output_kept : bool
@@ -184,6 +94,8 @@ class Layout:
     output_kept: bool = False
     waits: bool = True
     held: tuple[Held, ...] = ()
+    products: int = 0
+    apart: Accesses = field(default_factory=Accesses)
 
     @property
     def compute_cycles(self) -> int:
@@ -195,34 +107,20 @@ class Schedule(Protocol):
     """What a layer issues when. A kind of schedule is a frozen class with these methods."""
 
     @property
-    def geometry(self) -> Geometry:
-        """Sizes of the layer."""
-
-    @property
-    def out_channels(self) -> int:
-        """Output channels ``M`` of the layer."""
-
-    @property
-    def inputs(self) -> Any:
-        """Input of the layer, the very object that the scheduler was given."""
-
-    @property
-    def tws(self) -> int:
-        """Time points that are processed together."""
+    def task(self) -> Task:
+        """What was asked for, the very object that the scheduler was given."""
 
     @property
     def mode(self) -> str | None:
         """``temporal``, ``spatial``, or None where there are no modes."""
 
-    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
-        """Hold the schedule against its input and the array.
+    def check(self, arch: Accelerator) -> None:
+        """Hold the schedule against its task and the array.
 
         Parameters
         ----------
         arch : Accelerator
             The array.
-        silence_is_free : bool
-            Whether a silent window may be skipped without changing an output (Section 1).
 
         Raises
         ------
@@ -230,13 +128,11 @@ class Schedule(Protocol):
             Naming the place and the rule, if work is left out, repeated, out of order or too wide.
         """
 
-    def lay_out(self, widths: Widths, arch: Any, handover: Handover = APART) -> Layout:
+    def lay_out(self, arch: Any, handover: Handover = APART) -> Layout:
         """Count what is moved and computed, step by step.
 
         Parameters
         ----------
-        widths : Widths
-            Bits per weight, partial sum and potential.
         arch : Accelerator
             Buffers, ports and array, with the keys of the kind.
         handover : Handover
@@ -248,32 +144,17 @@ class Schedule(Protocol):
             If a buffer is too small, naming the smallest that works.
         """
 
-    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
-        """Do what is issued, in the order in which it is issued, and nothing else.
-
-        Returns
-        -------
-        uint8 array ``[M, P, ceil(T/8)]``, int
-            Output spikes packed along time, and the additions made.
-        """
+    def execute(self, synapses: Synapses) -> Executed:
+        """Do what is issued, in the order in which it is issued, and nothing else."""
 
     def places(self, program: Program) -> list[str]:
         """Say of each step where in the schedule it is."""
 
 
-def check_layer(schedule: Schedule, layer: Layer, inputs: Any, arch: Accelerator) -> None:
-    """Raise :class:`ScheduleError` for a schedule of another layer, or of other input, than was asked for."""
-    kind, asked = f"scheduler {arch.scheduler}", geometry_of(layer)
-    if schedule.geometry != asked:
-        raise refuse(kind, {}, f"layer {layer.name} has {asked}, its schedule {schedule.geometry}")
-    if schedule.out_channels != layer.out_channels:
-        rule = f"layer {layer.name} has {layer.out_channels} channels, its schedule {schedule.out_channels}"
-        raise refuse(kind, {}, rule)
-    if schedule.inputs is not inputs:
-        raise refuse(kind, {}, f"the schedule of layer {layer.name} is of other spikes than those given")
-    if schedule.tws != inputs.tws:
-        rule = f"the schedule of layer {layer.name} has a tws of {schedule.tws}, not of {inputs.tws}"
-        raise refuse(kind, {}, rule)
+def check_task(schedule: Schedule, task: Task, arch: Accelerator) -> None:
+    """Raise :class:`ScheduleError` for a schedule of something else than was asked for."""
+    if getattr(schedule, "task", None) is not task:
+        raise refuse(f"scheduler {arch.scheduler}", {}, f"the schedule is of another task than {task.name}")
 
 
 def int64_arrays(**dimensions_of: tuple[NDArray[Any], int]) -> str | None:

@@ -5,9 +5,10 @@ Everything else derives from the table: durations and stalls, accesses, lists of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,10 @@ class Steps:
         row: PerStep = self.table[FIRST + self.columns.index(key)]
         return row
 
+    def of_tile(self, tile: int) -> Steps:
+        """Those of one tile alone."""
+        return Steps(np.ascontiguousarray(self.table[:, self.table[TILE] == tile]), self.columns)
+
     def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Steps:
         """The same with so much more in the first step."""
         missing = tuple(key for key in bits if key not in self.columns)
@@ -132,9 +137,19 @@ class Program:
     ----------
     runs : tuple of (Steps, int)
         Steps of one group, and how many groups in a row have these.
+    resumes : tuple of int
+        Steps that need outputs of all steps before, and so start when these have ended.
     """
 
     runs: tuple[tuple[Steps, int], ...]
+    resumes: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Sequence[tuple[Steps, int]]]) -> Program:
+        """Put parts one behind the other, each of which needs outputs of those before."""
+        lengths = [sum(len(steps) * times for steps, times in part) for part in parts]
+        together = tuple(run for part in parts for run in part)
+        return cls(together, tuple(accumulate(lengths[:-1])))
 
     def __len__(self) -> int:
         return sum(len(steps) * times for steps, times in self.runs)
@@ -180,7 +195,7 @@ class Program:
         """The same with so much more in the very first step."""
         (steps, times), *rest = self.runs
         first = (steps.adding_to_first(bits, array_cycles), 1)
-        return Program((first, *([(steps, times - 1)] if times > 1 else []), *rest))
+        return Program((first, *([(steps, times - 1)] if times > 1 else []), *rest), self.resumes)
 
     def accesses(self, log: AccessLog, edge: str) -> None:
         """Count what the activities move between the levels, and what the array reads from its edge.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +34,10 @@ class Durations:
     writeback: NDArray[np.int64]
     array: NDArray[np.int64]
 
+    def part(self, first: int, last: int) -> Durations:
+        """Durations of some steps in a row."""
+        return Durations(*(getattr(self, item.name)[first:last] for item in fields(self)))
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -56,31 +62,46 @@ class MemoryEngine(Protocol):
         """Time a layer; deterministic, exact to the cycle."""
 
 
-CAUSES = ("dram", "glb", "drain", "lbuf")
-"""Why the array waits, in the order in which it does so within a step."""
+def ends_of(engine: MemoryEngine, durations: Durations, resumes: Sequence[int] = ()) -> Ends:
+    """Time a layer whose steps from each of ``resumes`` on start when all before have ended."""
+    if not resumes:
+        return engine.run(durations)
+    parts, start = [], 0
+    for first, last in pairwise((0, *resumes, len(durations.array))):
+        found = engine.run(durations.part(first, last))
+        parts.append([getattr(found, item.name) + start for item in fields(Ends)])
+        start += found.cycles
+    return Ends(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def waits_of(durations: Durations, ends: Ends) -> NDArray[np.int64]:
+CAUSES = ("recurrence", "dram", "glb", "drain", "lbuf")
+"""Why the array waits, in the order in which it does so between runs and within a step."""
+
+
+def waits_of(durations: Durations, ends: Ends, resumes: Sequence[int] = ()) -> NDArray[np.int64]:
     """Cycles that the array waited (Section 5, Stalls), ``[causes, steps + 1]`` in the order of CAUSES.
 
     A step waits for ``dram``, ``glb`` and ``drain`` one after the other, from the end of the step before;
-    ``lbuf`` ends with the step. The last column is what is drained behind the last step.
+    ``lbuf`` ends with the step. The first step of a further run waits for ``recurrence`` before that. The
+    last column is what is drained behind the last step.
     """
-    return _waits_of(durations, ends, of_steps=True)
+    return _waits_of(durations, ends, resumes, of_steps=True)
 
 
-def attribute_stalls(durations: Durations, ends: Ends) -> Stalls:
+def attribute_stalls(durations: Durations, ends: Ends, resumes: Sequence[int] = ()) -> Stalls:
     """Say why the array waited; with the array's cycles the stalls add up to the layer's."""
-    sums = _waits_of(durations, ends, of_steps=False)[:, 0].tolist()
+    sums = _waits_of(durations, ends, resumes, of_steps=False)[:, 0].tolist()
     return Stalls(**dict(zip(CAUSES, sums, strict=True)))
 
 
-def _waits_of(durations: Durations, ends: Ends, *, of_steps: bool) -> NDArray[np.int64]:
+def _waits_of(
+    durations: Durations, ends: Ends, resumes: Sequence[int], *, of_steps: bool
+) -> NDArray[np.int64]:
     """Waits of every step, or their sums ``[causes, 1]``."""
     waits = np.zeros((len(CAUSES), len(ends.compute) + 1 if of_steps else 1), np.int64)
     _waits(
         ends.fetch, ends.load, ends.compute, ends.store, ends.writeback, durations.compute, durations.array,
-        waits,
+        np.array([*resumes, -1], np.int64), waits,
     )  # fmt: skip
     return waits
 
@@ -94,20 +115,25 @@ def _waits(
     writeback: NDArray[np.int64],
     busy: NDArray[np.int64],
     array: NDArray[np.int64],
+    resumes: NDArray[np.int64],
     waits: NDArray[np.int64],
 ) -> None:
     """Add to ``waits [causes, steps + 1]``, or to ``[causes, 1]`` for the sums alone."""
     n, each = len(compute), waits.shape[1] > 1
-    free = 0
+    free = start = run = 0
     for k in range(n):
+        if k == resumes[run]:
+            waits[0, k if each else 0] += writeback[k - 1] - free
+            free, start = writeback[k - 1], k
+            run += 1
         fetched = max(free, fetch[k])
         loaded = max(fetched, load[k])
         own = k if each else 0
-        waits[0, own] += fetched - free
-        waits[1, own] += loaded - fetched
-        if k >= 2:
-            waits[2, own] += max(loaded, store[k - 2]) - loaded
-        waits[3, own] += busy[k] - array[k]
+        waits[1, own] += fetched - free
+        waits[2, own] += loaded - fetched
+        if k >= start + 2:
+            waits[3, own] += max(loaded, store[k - 2]) - loaded
+        waits[4, own] += busy[k] - array[k]
         free = compute[k]
     if n > 0:
-        waits[2, n if each else 0] += writeback[n - 1] - compute[n - 1]
+        waits[3, n if each else 0] += writeback[n - 1] - compute[n - 1]

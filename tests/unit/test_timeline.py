@@ -348,6 +348,6 @@ class TestCommand:
 def test_nothing_is_kept_unless_asked() -> None:
     seen: list[Any] = []
     result = simulate(TRACE, observe=seen.append)
-    assert [timed.layer.name for timed in seen] == ['a "b"', "last"]
+    assert [timed.name for timed in seen] == ['a "b"', "last"]
     assert sum(timed.cost.cycles for timed in seen) == result.totals.cycles
     assert replace(simulate(TRACE), timestamp="") == replace(result, timestamp="")

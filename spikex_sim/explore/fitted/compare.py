@@ -75,11 +75,11 @@ def compare(
 
 
 def _prediction(model: HardwareModel, timed: TimedLayer, tws: int) -> Prediction:
-    spikes, cost = timed.cost.inputs, timed.cost
+    spikes, cost = timed.cost.spikes, timed.cost
     assert isinstance(spikes, WindowedSpikes)
     density = float(np.count_nonzero(spikes.tags) / spikes.tags.size)
-    fit = model.layer(timed.layer.name, tws)
+    fit = model.layer(timed.name, tws)
     edp = cost.energy.total_pj / PJ_PER_J * cost.cycles / model.clock_hz
     simulated = {"edp_js": edp, "energy_pj": cost.energy.total_pj, "cycles": float(cost.cycles)}
     predicted = {quantity: fit.predict(quantity, density) for quantity in QUANTITIES}
-    return Prediction(timed.layer.name, timed.sample, tws, density, predicted, simulated)
+    return Prediction(timed.name, timed.sample, tws, density, predicted, simulated)

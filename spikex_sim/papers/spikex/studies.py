@@ -68,8 +68,7 @@ def densities_of(seen: Sequence[TimedLayer], tws: int) -> Rows:
     """
     layers: dict[str, list[WindowedSpikes]] = {}
     for timed in seen:
-        assert isinstance(timed.cost.inputs, WindowedSpikes)
-        layers.setdefault(timed.layer.name, []).append(timed.cost.inputs)
+        layers.setdefault(timed.name, []).append(timed.cost.spikes)
     rows = []
     for name, samples in layers.items():
         below = ""

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.core.field import Inputs
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.spec.workload import Layer
 
 
-@dataclass(frozen=True)
-class Activations:
-    """Input of one layer and sample.
+@dataclass(frozen=True, eq=False)
+class Activations(Inputs):
+    """Input of one layer and sample; an ANN runs once, so that there is one time point.
 
     Attributes
     ----------
-    values : uint8 array ``[N]``
-        One activation for each input.
-    timesteps, tws, windows : int
-        Always 1: an ANN runs once.
+    values : tuple of integer array ``[C, pixels]``
+        Activations of every synapse.
     """
 
-    values: NDArray[np.uint8]
-    timesteps: int = 1
-    tws: int = 1
-    windows: int = 1
+    values: tuple[NDArray[Any], ...] = ()
+
+    @cached_property
+    def by_pixel(self) -> NDArray[np.int64]:
+        """All activations, the channels of a pixel side by side."""
+        found = [one.T.astype(np.int64).ravel() for one in self.values]
+        return np.concatenate([np.zeros(0, np.int64), *found])
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Activations of a pixel that are not zero, ``[pixels, 1]``."""
+        found = [np.count_nonzero(one, axis=0) for one in self.values]
+        return np.concatenate([np.zeros(0, np.int64), *found])[:, None].astype(np.int64)
 
 
 def spike_counts(packed: PackedSpikes, bits: int) -> NDArray[np.uint8]:

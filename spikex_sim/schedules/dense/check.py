@@ -27,7 +27,7 @@ RULES = {
 }
 
 
-def check(schedule: DenseSchedule, arch: Accelerator, silence_is_free: bool) -> None:
+def check(schedule: DenseSchedule, arch: Accelerator) -> None:
     """Raise :class:`ScheduleError` unless every row, tap and time point comes exactly once and in order.
 
     Passes cut the layer regularly and follow each other. Rows of a pass, and so the time points of a
@@ -39,19 +39,22 @@ def check(schedule: DenseSchedule, arch: Accelerator, silence_is_free: bool) -> 
         raise refuse(kind, {}, f"folds for {schedule.rows}x{schedule.cols} PEs on an array of {rows}x{cols}")
     if schedule.dataflow not in DATAFLOWS:
         raise refuse(kind, {}, f"no dataflow '{schedule.dataflow}' among {', '.join(DATAFLOWS)}")
-    if schedule.out_channels < 1 or schedule.lif_sharing < 1 or schedule.walk_cycles < 0:
-        raise refuse(kind, {}, "out_channels and lif_sharing are at least 1, walk_cycles at least 0")
-    if schedule.silence_is_free != silence_is_free:
-        raise refuse(kind, {}, f"silence_is_free is {schedule.silence_is_free}; of this layer it is not so")
-    if schedule.points != schedule.inputs.tws or schedule.timesteps % schedule.points:
-        rule = f"rows of {schedule.points} time points; {schedule.timesteps} come {schedule.inputs.tws} a row"
+    if schedule.lif_sharing < 1 or schedule.walk_cycles < 0:
+        raise refuse(kind, {}, "lif_sharing is at least 1, walk_cycles at least 0")
+    if schedule.points != schedule.task.tws or schedule.timesteps % schedule.points:
+        rule = f"rows of {schedule.points} time points; {schedule.timesteps} come {schedule.task.tws} a row"
         raise refuse(kind, {}, rule)
     wrong = int64_arrays(passes=(schedule.passes, 2), folds=(schedule.folds, 2))
     if wrong:
         raise refuse(kind, {}, f"{wrong} is no int64 array of two dimensions")
-    positions, times = schedule.geometry.positions, schedule.timesteps // schedule.points
+    positions, times = schedule.task.positions, schedule.timesteps // schedule.points
     if not _is_cut(schedule.passes, positions, times):
         raise refuse(kind, {}, f"passes do not cut {positions} positions and {times} times into equal parts")
+    run = schedule.task.run_windows
+    if run is not None and (schedule.passes[0, 1] != positions or schedule.passes[0, 3] > run):
+        raise refuse(kind, {}, f"a pass has all positions and at most the {run} time points of a run")
+    if not schedule.taps and not len(schedule.folds):
+        return
     if schedule.folds.shape[1] != 5:
         raise refuse(kind, {}, "folds are pass, first and last-plus-one row, first and last-plus-one tap")
     unlimited = np.iinfo(np.int64).max
@@ -59,7 +62,7 @@ def check(schedule: DenseSchedule, arch: Accelerator, silence_is_free: bool) -> 
         schedule.dataflow
     ]
     broken, index, fold, a, b = _check(
-        schedule.rows_of_pass, schedule.folds, schedule.geometry.taps, most_rows, most_taps,
+        schedule.rows_of_pass, schedule.folds, schedule.taps, most_rows, most_taps,
         schedule.dataflow != "ws",
     )  # fmt: skip
     if broken != FINE:

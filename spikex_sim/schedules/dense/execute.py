@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.events import events_of
+from spikex_sim.core.field import Field, Taps, taps_of
+from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.base import Synapses
 from spikex_sim.schedules.dense.activations import Activations
+from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.walk import Walk
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.dense.schedule import DenseSchedule
@@ -28,7 +30,7 @@ MAX_SUMS_BYTES = 4 << 30
 """Most memory that sums which wait for further folds may take."""
 
 
-def execute(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+def execute(schedule: DenseSchedule, synapses: Synapses) -> Executed:
     """Run every fold on spikes; see :meth:`spikex_sim.schedules.base.Schedule.execute`.
 
     Raises
@@ -36,23 +38,41 @@ def execute(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[np.uin
     ConfigError
         If sums that wait for further folds take too much memory.
     """
-    spikes, geometry, lanes = schedule.inputs, schedule.geometry, len(synapses.weight)
-    assert isinstance(spikes, WindowedSpikes)
-    blocks = _join(schedule.folds)
-    whole = bool(((blocks[:, 3] == 0) & (blocks[:, 4] == geometry.taps)).all())
-    waiting = geometry.positions if whole else int(schedule.rows_of_pass.max(initial=1)) * schedule.points
+    task, lanes = schedule.task, synapses.out_channels
+    inputs, taps = task.inputs, schedule.taps
+    blocks = _join(schedule.folds) if taps else _rows_alone(schedule.passes)
+    whole = bool(((blocks[:, 3] == 0) & (blocks[:, 4] == taps)).all())
+    waiting = task.positions if whole else int(schedule.rows_of_pass.max(initial=1)) * schedule.points
     if waiting * lanes * np.dtype(synapses.number).itemsize > MAX_SUMS_BYTES:
         raise ConfigError(
             f"partial sums of {waiting:,} rows and {lanes} channels take more than "
             f"{MAX_SUMS_BYTES >> 30} GiB; choose fewer positions or windows a tile",
             field="mapping",
         )
+    if not (synapses.is_simple and len(inputs.synapses) == 1 and _is_close(inputs.synapses[0].geometry)):
+        walk = Walk.of(inputs, synapses)
+        made = walk.rows(events_of(inputs), schedule.passes, blocks, taps, 0 if whole else waiting)
+        return walk.executed(made)
+    geometry, spikes = inputs.synapses[0].geometry, inputs.spikes[0]
+    weight = synapses.weights[0]
     fired, additions = _walk(
         geometry, spikes.timesteps, spikes.times, spikes.starts, schedule.passes, blocks, schedule.points,
-        whole, waiting, _in_reach(synapses, geometry), np.tile(synapses.biases, geometry.positions),
+        whole, waiting, _in_reach(weight, geometry), np.tile(synapses.biases, geometry.positions),
         synapses.lif,
     )  # fmt: skip
-    return fired, int(additions)
+    return Executed(fired, int(additions), 0)
+
+
+def _is_close(geometry: Geometry) -> bool:
+    """Whether an input meets positions side by side through taps side by side."""
+    return geometry.dilation_h == geometry.dilation_w == 1
+
+
+def _rows_alone(passes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All rows of every pass, without taps: neurons that take currents alone."""
+    rows = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
+    nothing = np.zeros_like(rows)
+    return np.stack([np.arange(len(rows)), nothing, rows, nothing, nothing], axis=1)
 
 
 def multiply(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[Any], int]:
@@ -63,28 +83,30 @@ def multiply(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[Any],
     int64 or float32 array ``[M, P]``, int
         Weighted sums without bias, and the number of multiplications of a non-zero activation.
     """
-    assert isinstance(schedule.inputs, Activations)
-    weight = synapses.weight
-    number: Any = np.int64 if synapses.neuron.datapath == "int" else np.float32
-    sums = np.zeros((schedule.geometry.positions, len(weight)), number)
-    products = _multiply(
-        schedule.geometry,
-        schedule.inputs.values,
-        schedule.passes,
-        schedule.folds,
-        np.ascontiguousarray(weight.reshape(len(weight), -1).T).astype(number),
-        sums,
-    )
+    inputs, lanes = schedule.task.inputs, synapses.out_channels
+    assert isinstance(inputs, Activations)
+    number: Any = np.int64 if synapses.datapath == "int" else np.float32
+    sums = np.zeros((schedule.task.positions, lanes), number)
+    weight = np.zeros((0, lanes), number)
+    for synapse, own, array in zip(inputs.synapses, synapses.own, synapses.weights, strict=True):
+        flat = array.reshape(lanes, -1)
+        if own:
+            taps = np.arange(synapse.geometry.taps)
+            flat = np.zeros((lanes, len(taps)), array.dtype)
+            flat[taps // synapse.geometry.filter_taps, taps] = array[taps // synapse.geometry.filter_taps]
+        weight = np.concatenate([weight, flat.T.astype(number)])
+    taps_ = taps_of(inputs.synapses)
+    products = _multiply(inputs.field, taps_, inputs.by_pixel, schedule.passes, schedule.folds, weight, sums)
     return sums.T, int(products)
 
 
-def _in_reach(synapses: Synapses, geometry: Geometry) -> NDArray[Any]:
+def _in_reach(weight: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     """Weights as ``[C * E_h * E_w * M]``, in the order in which an input's spike meets them.
 
     In a row, an input reaches positions side by side, the first through the last tap of its phase, which is
     its column modulo the stride: taps are ordered by phase, and descend within it.
     """
-    weight, stride = synapses.weight, geometry.stride_w
+    stride = geometry.stride_w
     columns = sorted(range(geometry.kernel_w), key=lambda j: (j % stride, -j))
     by_tap = weight.reshape(len(weight), geometry.channels, geometry.kernel_h, geometry.kernel_w)
     if len(columns) > 1:
@@ -274,21 +296,10 @@ def _spread(
 
 
 @kernel
-def _input_of(geometry: Geometry, position: int, tap: int) -> int:
-    """Input neuron under a tap of an output position, -1 in the padding."""
-    filter_taps = geometry.kernel_h * geometry.kernel_w
-    y, x = corner(geometry, position)
-    y += (tap % filter_taps) // geometry.kernel_w
-    x += tap % geometry.kernel_w
-    if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
-        return -1
-    return ((tap // filter_taps) * geometry.in_height + y) * geometry.in_width + x
-
-
-@kernel
 def _multiply(
-    geometry: Geometry,
-    values: NDArray[np.uint8],
+    field: Field,
+    taps: Taps,
+    values: NDArray[np.int64],
     passes: NDArray[np.int64],
     folds: NDArray[np.int64],
     weight: NDArray[Any],
@@ -300,10 +311,10 @@ def _multiply(
         first_p = passes[folds[f, 0], 0]
         for r in range(folds[f, 1], folds[f, 2]):
             for k in range(folds[f, 3], folds[f, 4]):
-                n = _input_of(geometry, first_p + r, k)
-                if n < 0 or values[n] == 0:
+                pixel = field.place[first_p + r, taps.place[k]]
+                if pixel < 0 or values[field.start[pixel] + taps.channel[k]] == 0:
                     continue
-                value = sums.dtype.type(values[n])
+                value = sums.dtype.type(values[field.start[pixel] + taps.channel[k]])
                 for m in range(lanes):
                     sums[first_p + r, m] += weight[k, m] * value
                 products += lanes

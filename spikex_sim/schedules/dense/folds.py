@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry, corner
+from spikex_sim.core.field import Field, Taps
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import PerStep
 
@@ -46,8 +46,6 @@ class FoldChunks:
         Whether the chunk's ifmap words come anew.
     frames : int64 array
         Time points of the pass whose first row is in the chunk.
-    channels : int64 array
-        Input channels of its taps.
     """
 
     fold: PerStep
@@ -68,7 +66,6 @@ class FoldChunks:
     psum_writes: PerStep
     loads_ifmap: NDArray[np.bool_]
     frames: PerStep
-    channels: PerStep
 
     def __len__(self) -> int:
         return len(self.fold)
@@ -93,8 +90,7 @@ def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChu
         length,
         group_lanes,
         schedule.points,
-        schedule.geometry.taps,
-        schedule.geometry.filter_taps,
+        schedule.taps,
         schedule.keeps_filters,
         min(schedule.lif_sharing, group_lanes) - 1,
     )
@@ -116,7 +112,6 @@ def _cut(
     group_lanes: int,
     points: int,
     all_taps: int,
-    filter_taps: int,
     keeps_filters: bool,
     waits_per_update: int,
 ) -> NDArray[np.int64]:
@@ -125,7 +120,7 @@ def _cut(
     for fold in range(len(folds)):
         streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
         number += -(-streamed // length)
-    table = np.zeros((19, number), np.int64)
+    table = np.zeros((18, number), np.int64)
     i = 0
     for fold in range(len(folds)):
         index, r0, r1, k0, k1 = folds[fold]
@@ -164,7 +159,6 @@ def _cut(
                 table[15, i] = 0 if complete else rows * lanes
             table[16, i] = loads
             table[17, i] = -(-a1 // positions) + (-a0 // positions)
-            table[18, i] = (b1 - 1) // filter_taps - b0 // filter_taps + 1
             i += 1
     return table
 
@@ -182,8 +176,10 @@ def cut_passes(positions: int, times: int, positions_per_pass: int, times_per_pa
 
 
 @kernel
-def distinct_pixels(
-    geometry: Geometry,
+def distinct_bits(
+    field: Field,
+    taps: Taps,
+    inputs: int,
     passes: NDArray[np.int64],
     pass_of: NDArray[np.int64],
     first_row: NDArray[np.int64],
@@ -192,10 +188,14 @@ def distinct_pixels(
     last_tap: NDArray[np.int64],
     counted: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Words of the input map that blocks of rows and taps see, each once: (input, time) pairs inside the map.
+    """Bits of the input words that blocks of rows and taps see, each once: (input, time) pairs inside the map.
 
     Parameters
     ----------
+    field, taps
+        Taps of the layer.
+    inputs : int
+        Inputs of all synapses.
     passes : int64 array ``[passes, 4]``
         See :class:`~spikex_sim.schedules.dense.schedule.DenseSchedule`.
     pass_of, first_row, last_row, first_tap, last_tap : int64 array ``[blocks]``
@@ -203,13 +203,8 @@ def distinct_pixels(
     counted : bool array ``[blocks]``
         Blocks to look at; the others have 0.
     """
-    height, width, filter_taps = geometry.in_height, geometry.in_width, geometry.kernel_h * geometry.kernel_w
-    seen = np.full(geometry.channels * height * width, -1, np.int64)
+    seen = np.full(inputs, -1, np.int64)
     found = np.zeros(len(pass_of), np.int64)
-    down, right, base = np.empty((3, geometry.channels * filter_taps), np.int64)
-    for k in range(len(base)):
-        down[k], right[k] = k % filter_taps // geometry.kernel_w, k % geometry.kernel_w
-        base[k] = k // filter_taps * height * width
     mark = -1
     for block in range(len(pass_of)):
         if not counted[block]:
@@ -221,12 +216,12 @@ def distinct_pixels(
             if r // size != time:
                 time = r // size
                 mark += 1
-            y0, x0 = corner(geometry, first_p + r % size)
+            own = field.place[first_p + r % size]
             for k in range(first_tap[block], last_tap[block]):
-                y, x = y0 + down[k], x0 + right[k]
-                if 0 <= y < height and 0 <= x < width:
-                    n = base[k] + y * width + x
+                pixel = own[taps.place[k]]
+                if pixel >= 0:
+                    n = field.start[pixel] + taps.channel[k]
                     if seen[n] != mark:
                         seen[n] = mark
-                        found[block] += 1
+                        found[block] += taps.bits[k]
     return found

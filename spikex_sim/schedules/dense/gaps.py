@@ -42,14 +42,14 @@ def gaps_after(
     far = {level: steps for level, steps in STEPS_TO_COME_BACK.items() if level != edge}
     per_fold = np.bincount(chunks.fold)[chunks.fold]
     positions = schedule.positions_of_pass[chunks.pass_of]
-    complete = chunks.k1 == schedule.geometry.taps
+    complete = chunks.k1 == schedule.taps
     psum_gap = np.maximum(0, far.get(psums or "", 0) - per_fold)
     at_once = np.full(len(chunks), schedule.cols if schedule.dataflow == "is" else schedule.rows)
     if schedule.dataflow == "ws":
         first_of_fold = np.maximum.accumulate(np.where(chunks.first, np.arange(len(chunks)), 0))
         at_once = (chunks.r1 - chunks.r0)[first_of_fold]
     away = np.maximum(1, positions // at_once)
-    tap_folds = -(-schedule.geometry.taps // schedule.rows)
+    tap_folds = -(-schedule.taps // schedule.rows)
     steps_each = {"os": per_fold, "ws": np.ones_like(per_fold), "is": tap_folds * per_fold}[schedule.dataflow]
     missing = np.maximum(0, far.get(potentials or "", 0) - away * steps_each)
     at_end = complete if schedule.dataflow == "ws" else complete & chunks.last

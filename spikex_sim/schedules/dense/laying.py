@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikex_sim.core.counts import AccessLog, Operations
-from spikex_sim.core.geometry import set_pixels
-from spikex_sim.core.tags import receptive_activity, seen
-from spikex_sim.schedules.base import Layout, Widths
+from spikex_sim.core.counts import UPDATE, Accesses, AccessLog, Operations, alu
+from spikex_sim.core.field import set_pixels, taps_of
+from spikex_sim.schedules.base import Layout
 from spikex_sim.schedules.dense.activations import Activations
-from spikex_sim.schedules.dense.folds import FoldChunks, cut_folds, distinct_pixels
+from spikex_sim.schedules.dense.folds import FoldChunks, cut_folds, distinct_bits
 from spikex_sim.schedules.dense.gaps import gaps_after
 from spikex_sim.schedules.dense.residency import (
     DenseResidency,
@@ -24,56 +23,76 @@ from spikex_sim.schedules.dense.residency import (
 )
 from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.steps import Column, PerStep, Program, Steps, check_number
+from spikex_sim.schedules.task import Widths
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.dense.schedule import DenseSchedule
 
 
-def lay_out(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Layout:
+def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     """Lay a dense schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
-    needs = needs_of(schedule, widths, arch)
+    needs = needs_of(schedule)
     residency = choose_residency(schedule, needs, arch)
-    chunk = chunk_length(schedule, needs, residency, widths, arch)
-    runs, sizes = [], schedule.channel_groups
-    words = np.zeros(3, np.int64)
-    for lanes in dict.fromkeys(sizes):
+    chunk = chunk_length(schedule, needs, residency, arch)
+    runs: list[tuple[Steps, int]] = []
+    sizes, words = schedule.channel_groups, np.zeros(3, np.int64)
+    for lanes in dict.fromkeys(sizes) if schedule.taps else ():
         times = sizes.count(lanes)
-        group = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, widths, arch, lanes)
+        group = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, arch, lanes)
         steps = group.steps()
         runs.append((steps, times))
         words += group.array_words * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
-    program = Program(tuple(runs))
-    if residency.glb_ifmap == "layer":
-        program = program.adding_to_first({("fetch", "ifmap"): needs.layer_ifmap})
-    if schedule.walk_cycles:
-        program = program.adding_to_first({}, array_cycles=schedule.walk_cycles)
-    operations, additions = _operations(schedule, words)
+    program = _program(schedule, runs, needs.layer_ifmap if residency.glb_ifmap == "layer" else 0)
+    operations = _operations(schedule, words, arch)
     log = AccessLog()
-    program.accesses(log, "lbuf" if arch.memory.lbuf.bytes else "glb")
-    _count_registers(log, schedule, operations, widths)
+    edge = "lbuf" if arch.memory.lbuf.bytes else "glb"
+    program.accesses(log, edge)
+    apart = _currents(schedule, edge)
+    _count_registers(log, schedule, operations)
     return Layout(
         program=program,
-        accesses=log.freeze(),
+        accesses=log.freeze() + apart,
+        apart=apart,
         operations=operations,
         residency=residency,
-        additions=additions,
+        additions=_hits(schedule, tagged=True),
+        products=_hits(schedule, tagged=False),
         mapping=_describe(schedule, residency, chunk),
         waits=schedule.waits,
-        held=_held(schedule, needs, residency, widths, program, arch),
+        held=_held(schedule, needs, residency, program, arch),
     )
 
 
+def _program(schedule: DenseSchedule, runs: list[tuple[Steps, int]], layer_ifmap: int) -> Program:
+    """Steps of all groups; where outputs come back as inputs, of each pass, one pass after the other."""
+    if not runs:
+        return Program(())
+    if schedule.runs == 1:
+        parts = [runs]
+    else:
+        parts = [[(steps.of_tile(run), times) for steps, times in runs] for run in range(schedule.runs)]
+    passes = schedule.passes[: schedule.runs]
+    for part, times_of_pass in zip(parts, (passes[:, 3] - passes[:, 2]).tolist(), strict=True):
+        (steps, times), *rest = part
+        share = times_of_pass * schedule.points if schedule.runs > 1 else schedule.timesteps
+        bits = layer_ifmap // schedule.timesteps * share
+        if bits:
+            more = [(steps, times - 1)] if times > 1 else []
+            part[:] = [(steps.adding_to_first({("fetch", "ifmap"): bits}), 1), *more, *rest]
+    program = Program.of(parts)
+    return program.adding_to_first({}, array_cycles=schedule.walk_cycles) if schedule.walk_cycles else program
+
+
 def _held(
-    schedule: DenseSchedule, needs: Needs, residency: DenseResidency, widths: Widths, program: Program,
-    arch: Accelerator,
-) -> tuple[Held, ...]:  # fmt: skip
+    schedule: DenseSchedule, needs: Needs, residency: DenseResidency, program: Program, arch: Accelerator
+) -> tuple[Held, ...]:
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
     if arch.mapping.tile == "layer":
         return ()
     glb, lbuf = arch.memory.glb, arch.memory.lbuf
-    layer = schedule.geometry.taps * schedule.out_channels * widths.weight
+    layer = schedule.taps * schedule.out_channels * schedule.task.widths.weight
     state = {"potentials": needs.potentials, "psums": needs.psums}
     beyond = sum(bits for name, bits in state.items() if getattr(residency, name) in ("glb", "dram"))
     moved = {way: program.total(way, "psum") for way in ("fetch", "load")}
@@ -99,9 +118,23 @@ class _Group:
     chunks: FoldChunks
     needs: Needs
     residency: DenseResidency
-    widths: Widths
     arch: Accelerator
     lanes: int
+
+    @property
+    def widths(self) -> Widths:
+        """Bits per value."""
+        return self.schedule.task.widths
+
+    @cached_property
+    def ifmap_bits(self) -> PerStep:
+        """Bits of the ifmap words that enter the array with each chunk."""
+        chunks = self.chunks
+        taps = taps_of(self.schedule.task.inputs.synapses)
+        before = np.concatenate([[0], np.cumsum(taps.bits)]) * self.schedule.points
+        words = chunks.ifmap_words // np.maximum(1, chunks.k1 - chunks.k0)
+        bits: PerStep = words * (before[chunks.k1] - before[chunks.k0])
+        return bits
 
     @property
     def array_words(self) -> PerStep:
@@ -124,38 +157,46 @@ class _Group:
 
     def _bits(self) -> dict[Column, PerStep]:
         """Bits of every chunk by activity and tensor; without an LBUF nothing is loaded or stored."""
-        down, up = self._state_reads, self._state_writes
+        down, up = self._state_reads, dict(self._state_writes)
+        if self._output == "psum":
+            up["dram"] = up["dram"] + self._output_bits
         bits: dict[Column, PerStep] = {
-            ("fetch", "filter"): self._filter_moves(self.residency.glb_filter),
+            ("fetch", "filter"): self._filter_moves(self.residency.glb_filter, "glb"),
             ("fetch", "ifmap"): self._ifmap_fetch,
             ("fetch", "psum"): down["dram"],
-            ("writeback", "ofmap"): self._output_bits,
+            ("writeback", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
             ("writeback", "psum"): up["dram"],
             ("read", "filter"): self.chunks.filter_words * self.widths.weight,
-            ("read", "ifmap"): self.chunks.ifmap_words * self.needs.word,
+            ("read", "ifmap"): self.ifmap_bits,
             ("read", "psum"): down["dram"] + down["glb"] + down["lbuf"],
-            ("write", "ofmap"): self._output_bits,
+            ("write", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
             ("write", "psum"): up["dram"] + up["glb"] + up["lbuf"],
         }
         if self.arch.memory.lbuf.bytes:
             bits |= {
-                ("load", "filter"): self._filter_moves(self.residency.lbuf_filter),
+                ("load", "filter"): self._filter_moves(self.residency.lbuf_filter, "lbuf"),
                 ("load", "ifmap"): self._ifmap_load,
                 ("load", "psum"): down["dram"] + down["glb"],
-                ("store", "ofmap"): self._output_bits,
+                ("store", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
                 ("store", "psum"): up["dram"] + up["glb"],
             }
         return bits
 
+    @property
+    def _output(self) -> str:
+        """What leaves: spikes, activations, or sums as currents."""
+        return "ofmap" if self.schedule.task.states else "psum"
+
     @cached_property
     def _output_bits(self) -> PerStep:
-        return self.chunks.outputs * self.needs.word
+        bits = self.arch.input_bits if self._output == "ofmap" else self.widths.psum
+        return self.chunks.outputs * bits * self.schedule.points
 
     def _by_level(self, potentials: PerStep, psums: PerStep) -> dict[str, PerStep]:
         """Bits of both by where they live, and nothing elsewhere."""
         levels = dict.fromkeys(("lbuf", "glb", "dram"), self._nothing)
         if self.residency.potentials:
-            levels[self.residency.potentials] = potentials * self.widths.potential
+            levels[self.residency.potentials] = potentials * self.schedule.task.potential_bits
         if self.residency.psums:
             levels[self.residency.psums] = levels[self.residency.psums] + psums * self.widths.psum
         return levels
@@ -173,22 +214,34 @@ class _Group:
     def _state_writes(self) -> dict[str, PerStep]:
         return self._by_level(self.chunks.outputs, self.chunks.psum_writes)
 
-    def _filter_moves(self, scope: str) -> PerStep:
+    def _filter_moves(self, scope: str, level: str) -> PerStep:
         if scope == "step":
             return self.chunks.filter_words * self.widths.weight
         bits = np.zeros(len(self.chunks), np.int64)
-        bits[0] = self.schedule.geometry.taps * self.lanes * self.widths.weight
+        schedule = self.schedule
+        first = np.zeros(1, np.int64)
+        if schedule.runs > 1 and not self._holds_layer(level):
+            first = np.flatnonzero(np.diff(self.chunks.pass_of, prepend=-1))
+        bits[first] = schedule.taps * self.lanes * self.widths.weight
         return bits
+
+    def _holds_layer(self, level: str) -> bool:
+        """Whether the filters of all groups have room together."""
+        if self.arch.mapping.tile == "layer":
+            return True
+        bits = self.schedule.taps * self.schedule.out_channels * self.widths.weight
+        return bits <= int(getattr(self.arch.memory, level).half_bits("filter"))
 
     @cached_property
     def _ifmap_load(self) -> PerStep:
         """Distinct words that a chunk sees; a stationary ifmap comes with the fold's first chunk."""
-        chunks, schedule = self.chunks, self.schedule
-        words = distinct_pixels(
-            schedule.geometry, schedule.passes, chunks.pass_of, chunks.r0, chunks.r1, chunks.k0, chunks.k1,
-            chunks.loads_ifmap,
+        chunks, inputs = self.chunks, self.schedule.task.inputs
+        number = sum(one.geometry.pixels * one.geometry.channels for one in inputs.synapses)
+        bits: PerStep = distinct_bits(
+            inputs.field, taps_of(inputs.synapses), number, self.schedule.passes, chunks.pass_of, chunks.r0,
+            chunks.r1, chunks.k0, chunks.k1, chunks.loads_ifmap,
         )  # fmt: skip
-        return words * self.needs.word
+        return bits * self.schedule.points
 
     @cached_property
     def _ifmap_fetch(self) -> PerStep:
@@ -196,60 +249,93 @@ class _Group:
             return self._nothing
         if self.residency.glb_ifmap == "step":
             return self._ifmap_load
-        chunks, geometry = self.chunks, self.schedule.geometry
-        positions = int(self.schedule.positions_of_pass[0])
-        pixels = set_pixels(geometry, positions)[self.schedule.passes[:, 0] // positions]
-        sweep = (
-            chunks.loads_ifmap if self.schedule.dataflow == "ws" else chunks.loads_ifmap & (chunks.k0 == 0)
-        )
-        channels = chunks.channels if self.schedule.dataflow == "ws" else geometry.channels
-        return np.where(sweep, chunks.frames * pixels[chunks.pass_of] * channels * self.needs.word, 0)
+        chunks, schedule = self.chunks, self.schedule
+        synapses, ws = schedule.task.inputs.synapses, schedule.dataflow == "ws"
+        positions = int(schedule.positions_of_pass[0])
+        pixels = set_pixels(schedule.task.inputs.field, len(synapses), positions)
+        pixels = pixels[:, schedule.passes[:, 0] // positions][:, chunks.pass_of]
+        sweep = chunks.loads_ifmap if ws else chunks.loads_ifmap & (chunks.k0 == 0)
+        bits, before = self._nothing, 0
+        for synapse, own in zip(synapses, pixels, strict=True):
+            geometry = synapse.geometry
+            channels: Any = geometry.channels
+            if ws:
+                first = np.clip(chunks.k0 - before, 0, geometry.taps)
+                last = np.clip(chunks.k1 - before, 0, geometry.taps)
+                taps = geometry.filter_taps
+                channels = np.where(last > first, (last - 1) // taps - first // taps + 1, 0)
+            bits = bits + own * channels * synapse.bits
+            before += geometry.taps
+        return np.where(sweep, chunks.frames * bits * schedule.points, 0)
 
 
-def _operations(schedule: DenseSchedule, words: PerStep) -> tuple[Operations, int]:
-    """Operations of the layer, and how many additions of a non-zero operand there are."""
-    inputs, geometry, channels = schedule.inputs, schedule.geometry, schedule.out_channels
-    is_ann = isinstance(inputs, Activations)
-    if isinstance(inputs, Activations):
-        counts = (inputs.values > 0).reshape(geometry.channels, -1).sum(axis=0)[:, None]
-        ntwus = 0
-    else:
-        counts = inputs.counts
-        ntwus = channels * geometry.positions * inputs.windows
-        if schedule.silence_is_free:
-            ntwus = channels * int(receptive_activity(geometry, inputs).sum())
-    hits = channels * int(seen(geometry, counts))
-    neurons = channels * geometry.positions
-    slots = neurons * geometry.taps * schedule.timesteps
-    made = hits if schedule.zero_gating else slots
+def _hits(schedule: DenseSchedule, *, tagged: bool) -> int:
+    """Operations on operands that are not zero, of spikes or of analog values: for all channels, or for one."""
+    inputs, channels = schedule.task.inputs, schedule.out_channels
+    return sum(
+        met * (1 if one.own else channels)
+        for one, met in zip(inputs.synapses, inputs.reach.tolist(), strict=True)
+        if one.tagged == tagged
+    )
+
+
+def _operations(schedule: DenseSchedule, words: PerStep, arch: Accelerator) -> Operations:
+    """Operations of the layer."""
+    task, is_ann = schedule.task, isinstance(schedule.task.inputs, Activations)
+    neurons, synapses = task.out_channels * task.positions, task.inputs.synapses
+    slots = neurons * schedule.taps * schedule.timesteps
+    made, products = _hits(schedule, tagged=True), _hits(schedule, tagged=False)
+    if not schedule.zero_gating:
+        made = neurons * sum(one.geometry.taps for one in synapses if one.tagged) * schedule.timesteps
+    taps = sum(one.geometry.filter_taps if one.own else one.geometry.taps for one in synapses)
     folds, groups = schedule.folds, len(schedule.channel_groups)
-    updates = neurons * schedule.timesteps
+    updates = neurons * schedule.timesteps if task.states else 0
     return Operations(
-        ntwus=ntwus,
+        ntwus=0 if is_ann else task.out_channels * int(np.count_nonzero(task.active)),
         batches=len(folds) * groups,
         streamed_taps=int((folds[:, 4] - folds[:, 3]).sum()) * groups,
         accumulations=made,
-        multiplications=made if is_ann else 0,
+        multiplications=made if is_ann else products,
         lif_updates=0 if is_ann else updates,
         comparisons=updates,
-        dense_accumulations=slots,
+        dense_accumulations=neurons * taps * schedule.timesteps,
         pe_cycles=slots,
         array_ifmap_words=int(words[0]),
         array_filter_words=int(words[1]),
         array_ofmap_words=int(words[2]),
-    ), hits
+    )
 
 
-def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations, widths: Widths) -> None:
+def _currents(schedule: DenseSchedule, edge: str) -> Accesses:
+    """Accesses of currents that enter beside the taps: on a dense array they cost no cycles of their own."""
+    task = schedule.task
+    log = AccessLog()
+    if task.words is None:
+        return log.freeze()
+    windows = schedule.timesteps // schedule.points
+    bits = task.out_channels * int(task.words.sum()) * windows * task.widths.psum
+    log.move("dram", "glb", "psum", bits)
+    if edge == "lbuf":
+        log.move("glb", "lbuf", "psum", bits)
+    log.read(edge, "psum", bits)
+    return log.freeze()
+
+
+def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
-    adds, updates = operations.accumulations, operations.comparisons
-    potentials = operations.lif_updates * widths.potential
-    filters = operations.dense_accumulations // schedule.points
+    task, widths = schedule.task, schedule.task.widths
+    is_ann = isinstance(task.inputs, Activations)
+    adds = operations.accumulations + (0 if is_ann else operations.multiplications)
+    left = task.out_channels * task.positions * schedule.timesteps  # sums that leave the array
+    potentials = operations.lif_updates * task.potential_bits
+    filters = operations.pe_cycles // schedule.points
     if schedule.dataflow == "ws":
         filters = operations.array_filter_words
     log.write("rf", "filter", filters * widths.weight)
-    log.read("rf", "psum", (adds + updates) * widths.psum + potentials)
+    log.read("rf", "psum", (adds + left) * widths.psum + potentials)
     log.write("rf", "psum", adds * widths.psum + potentials)
+    for _ in range(task.states - 1):
+        log.count(*alu(UPDATE, task.datapath), operations.lif_updates)
 
 
 def _describe(schedule: DenseSchedule, residency: DenseResidency, chunk: int) -> dict[str, object]:

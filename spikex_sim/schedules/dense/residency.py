@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from spikex_sim.core.geometry import set_pixels
-from spikex_sim.schedules.base import Widths, too_small
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.field import set_pixels
+from spikex_sim.schedules.base import too_small
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class Needs:
     Attributes
     ----------
     word : int
-        One word of the ifmap.
+        The widest word of the ifmap.
     group_filter : int
         Filters of the largest channel group.
     layer_ifmap, frame_ifmap : int
@@ -64,28 +67,38 @@ class Needs:
     psums: int
 
 
-def needs_of(schedule: DenseSchedule, widths: Widths, arch: Accelerator) -> Needs:
+def map_bits(schedule: DenseSchedule, positions: int) -> NDArray[np.int64]:
+    """Bits at one time point of the inputs that each set of so many positions sees."""
+    synapses = schedule.task.inputs.synapses
+    pixels = set_pixels(schedule.task.inputs.field, len(synapses), positions)
+    each = np.array([one.geometry.channels * one.bits for one in synapses], np.int64)
+    bits: NDArray[np.int64] = (pixels.T * each).sum(axis=1)
+    return bits
+
+
+def needs_of(schedule: DenseSchedule) -> Needs:
     """Sizes of what a layer works on."""
-    geometry, taps = schedule.geometry, schedule.geometry.taps
+    widths = schedule.task.widths
+    task, taps = schedule.task, schedule.taps
     lanes = schedule.channel_groups[0]
     positions = int(schedule.positions_of_pass.max())
-    pixels = int(set_pixels(geometry, geometry.positions)[0]) * geometry.channels
-    frame = pixels
-    if positions < geometry.positions:
-        frame = int(set_pixels(geometry, positions).max()) * geometry.channels
+    layer = int(map_bits(schedule, task.positions)[0])
+    frame = layer
+    if positions < task.positions:
+        frame = int(map_bits(schedule, positions).max())
     rows = int(schedule.rows_of_pass.max())
     if schedule.dataflow == "is":
         rows = min(rows, schedule.cols)
     rows_at_once = {"os": min(rows, schedule.rows), "ws": positions, "is": rows}[schedule.dataflow]
     frames_at_once = -(-rows_at_once // int(schedule.positions_of_pass.min()))
-    has_state = schedule.timesteps > 1 and not schedule.keeps_filters
+    has_state = schedule.timesteps > 1 and not schedule.keeps_filters and taps > 0
     spills = schedule.dataflow != "os" and taps > schedule.rows
     return Needs(
-        word=arch.input_bits * schedule.points,
+        word=max((one.bits for one in task.inputs.synapses), default=0) * schedule.points,
         group_filter=taps * lanes * widths.weight,
-        layer_ifmap=pixels * arch.input_bits * schedule.timesteps,
-        frame_ifmap=frame * arch.input_bits * schedule.points * frames_at_once,
-        potentials=positions * lanes * widths.potential if has_state else 0,
+        layer_ifmap=layer * schedule.timesteps,
+        frame_ifmap=frame * schedule.points * frames_at_once,
+        potentials=positions * lanes * task.potential_bits if has_state else 0,
         psums=rows * lanes * widths.psum if spills else 0,
     )
 
@@ -129,15 +142,13 @@ def choose_residency(schedule: DenseSchedule, needs: Needs, arch: Accelerator) -
     )
 
 
-def chunk_length(
-    schedule: DenseSchedule, needs: Needs, residency: DenseResidency, widths: Widths, arch: Accelerator
-) -> int:
+def chunk_length(schedule: DenseSchedule, needs: Needs, residency: DenseResidency, arch: Accelerator) -> int:
     """Taps, rows or channels of a chunk: as many as fit the buffers that do not hold them for longer."""
-    taps, lanes = schedule.geometry.taps, schedule.channel_groups[0]
+    taps, lanes, widths = schedule.taps, schedule.channel_groups[0], schedule.task.widths
     rows = int(schedule.rows_of_pass.max())
     streamed = {"os": taps, "ws": rows, "is": schedule.out_channels}[schedule.dataflow]
-    if arch.mapping.tile == "layer":
-        return streamed
+    if arch.mapping.tile == "layer" or not taps:
+        return max(1, streamed)
     filter_bits = {
         "os": lanes * widths.weight,
         "ws": 0,

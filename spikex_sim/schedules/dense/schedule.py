@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synapses, Widths, named_range
-from spikex_sim.schedules.dense.activations import Activations
+from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, named_range
 from spikex_sim.schedules.dense.check import check
 from spikex_sim.schedules.dense.execute import execute, multiply
 from spikex_sim.schedules.dense.folds import Dataflow, cut_passes
 from spikex_sim.schedules.dense.laying import lay_out
 from spikex_sim.schedules.steps import Program
+from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
 
 
@@ -32,12 +31,8 @@ class DenseSchedule:
 
     Attributes
     ----------
-    geometry : Geometry
-        Sizes of the layer.
-    inputs : WindowedSpikes or Activations
-        Input of the layer.
-    out_channels : int
-        ``N``.
+    task : Task
+        What was asked for.
     dataflow : {"os", "ws", "is"}
         What stays in the PEs: outputs, weights or inputs.
     rows, cols : int
@@ -53,8 +48,6 @@ class DenseSchedule:
         Pass, first and last-plus-one row, first and last-plus-one tap, in issue order.
     zero_gating : bool
         Whether a zero operand makes no addition.
-    silence_is_free : bool
-        Whether a neuron without input cannot fire; where it can, every NTWU counts as active.
     lif_sharing : int
         Output channels that share a LIF unit: an update takes as many cycles, but not more than there are
         channels in the group.
@@ -64,9 +57,7 @@ class DenseSchedule:
         Whether the array waits for memory.
     """
 
-    geometry: Geometry
-    inputs: WindowedSpikes | Activations
-    out_channels: int
+    task: Task
     dataflow: Dataflow
     rows: int
     cols: int
@@ -75,7 +66,6 @@ class DenseSchedule:
     folds: NDArray[np.int64]
     zero_gating: bool
     keeps_filters: bool = False
-    silence_is_free: bool = True
     lif_sharing: int = 1
     walk_cycles: int = 0
     waits: bool = True
@@ -83,9 +73,7 @@ class DenseSchedule:
     @classmethod
     def of(
         cls,
-        geometry: Geometry,
-        inputs: WindowedSpikes | Activations,
-        out_channels: int,
+        task: Task,
         dataflow: Dataflow,
         array: tuple[int, int],
         *,
@@ -94,7 +82,6 @@ class DenseSchedule:
         points: int = 1,
         zero_gating: bool = False,
         keeps_filters: bool = False,
-        silence_is_free: bool = True,
         lif_sharing: int = 1,
         walk_cycles: int = 0,
         waits: bool = True,
@@ -106,23 +93,23 @@ class DenseSchedule:
         array : tuple of int
             Rows and columns of PEs.
         positions_per_pass, times_per_pass : int
-            Most positions and time points (in units of ``points``) of a pass.
-        geometry, inputs, out_channels, dataflow, points, zero_gating, keeps_filters, lif_sharing,
+            Most positions and time points (in units of ``points``) of a pass; where outputs come back as
+            inputs, all positions and the time points that can be computed before that.
+        task, dataflow, points, zero_gating, keeps_filters, lif_sharing,
         walk_cycles, waits
             See the class.
         """
         rows, cols = array
-        passes = cut_passes(
-            geometry.positions, inputs.timesteps // points, positions_per_pass, times_per_pass
-        )
+        inputs = task.inputs
+        if task.run_windows is not None:
+            positions_per_pass, times_per_pass = task.positions, min(times_per_pass, task.run_windows)
+        passes = cut_passes(task.positions, inputs.timesteps // points, positions_per_pass, times_per_pass)
         heights = (passes[:, 1] - passes[:, 0]) * (passes[:, 3] - passes[:, 2])
         rows_per_fold = {"os": rows, "ws": int(heights.max(initial=1)), "is": cols}[dataflow]
-        taps_per_fold = geometry.taps if dataflow == "os" else rows
-        folds = _cut_folds(heights, geometry.taps, rows_per_fold, taps_per_fold)
+        taps_per_fold = inputs.taps if dataflow == "os" else rows
+        folds = _cut_folds(heights, inputs.taps, rows_per_fold, taps_per_fold)
         return cls(
-            geometry=geometry,
-            inputs=inputs,
-            out_channels=out_channels,
+            task=task,
             dataflow=dataflow,
             rows=rows,
             cols=cols,
@@ -131,16 +118,30 @@ class DenseSchedule:
             folds=folds,
             zero_gating=zero_gating,
             keeps_filters=keeps_filters,
-            silence_is_free=silence_is_free,
             lif_sharing=lif_sharing,
             walk_cycles=walk_cycles,
             waits=waits,
         )
 
     @property
+    def taps(self) -> int:
+        """Taps ``K`` of one output."""
+        return self.task.inputs.taps
+
+    @property
+    def out_channels(self) -> int:
+        """Output channels ``N``."""
+        return self.task.out_channels
+
+    @property
+    def runs(self) -> int:
+        """How many passes wait for the outputs of the one before; one where no output comes back as input."""
+        return 1 if self.task.run_windows is None else len(self.passes)
+
+    @property
     def timesteps(self) -> int:
         """Time points ``T``."""
-        return self.inputs.timesteps
+        return self.task.inputs.timesteps
 
     @property
     def tws(self) -> int:
@@ -181,15 +182,15 @@ class DenseSchedule:
         """Cycles that the last operand takes across the array, for every time point of a row."""
         return (self.rows + self.cols - 2) * self.points
 
-    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
+    def check(self, arch: Accelerator) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        check(self, arch, silence_is_free)
+        check(self, arch)
 
-    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
+    def lay_out(self, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        return lay_out(self, widths, arch)
+        return lay_out(self, arch)
 
-    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+    def execute(self, synapses: Synapses) -> Executed:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
         return execute(self, synapses)
 
@@ -219,7 +220,7 @@ def _cut_folds(
     heights: NDArray[np.int64], taps: int, rows_per_fold: int, taps_per_fold: int
 ) -> NDArray[np.int64]:
     """Of every pass the row folds outside, the tap folds inside; see :class:`DenseSchedule`."""
-    across = -(-taps // taps_per_fold)
+    across = -(-taps // taps_per_fold) if taps > 0 else 0
     number = 0
     for height in heights:
         number += -(-height // rows_per_fold) * across
@@ -227,7 +228,7 @@ def _cut_folds(
     fold = 0
     for index in range(len(heights)):
         for r0 in range(0, heights[index], rows_per_fold):
-            for k0 in range(0, taps, taps_per_fold):
+            for k0 in range(0, taps, max(1, taps_per_fold)):
                 folds[fold, 0] = index
                 folds[fold, 1], folds[fold, 2] = r0, min(r0 + rows_per_fold, heights[index])
                 folds[fold, 3], folds[fold, 4] = k0, min(k0 + taps_per_fold, taps)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.tags import reach, receptive_activity
 from spikex_sim.schedules.base import int64_arrays, refuse
 from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.spec.arch import Accelerator
@@ -28,7 +27,7 @@ RULES = {
 }
 
 
-def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> None:
+def check(schedule: NtwuSchedule, arch: Accelerator) -> None:
     """Raise :class:`ScheduleError` for a schedule that is none.
 
     Every NTWU that is owed is issued exactly once, no other one twice; the windows of a position ascend; no
@@ -36,12 +35,14 @@ def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> N
     is owed is a matter of the kind: active NTWUs, or all. Those that see a spike are active, or all.
     """
     _check_fields(schedule, arch)
+    silence_is_free = schedule.task.silence_is_free
     owed = schedule.active
     if schedule.owes_all or not silence_is_free:
         owed = np.ones_like(schedule.active)
     rule, tile, batch, a, b = _check(
         schedule.tiles, schedule.shape.positions, schedule.shape.windows, schedule.tile_batches,
         schedule.batch_columns, schedule.position, schedule.window, owed, arch.array.cols,
+        schedule.shape.by_run,
     )  # fmt: skip
     if rule == MISSING:
         raise _missing(schedule, arch, a, b)
@@ -52,9 +53,15 @@ def check(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: bool) -> N
 
 def _check_fields(schedule: NtwuSchedule, arch: Accelerator) -> None:
     """Sizes and types, which are what the kernels rely on."""
-    kind, geometry, groups, shape = (
-        f"scheduler {arch.scheduler}", schedule.geometry, schedule.groups, schedule.shape,
+    kind, task, groups, shape = (
+        f"scheduler {arch.scheduler}", schedule.task, schedule.groups, schedule.shape,
     )  # fmt: skip
+    if groups.out_channels != task.out_channels:
+        rule = f"{task.name} has {task.out_channels} channels, its schedule {groups.out_channels}"
+        raise refuse(kind, {}, rule)
+    run = task.run_windows
+    if shape.by_run != (run is not None) or (run is not None and shape.windows != min(run, schedule.windows)):
+        raise refuse(kind, {}, f"blocks of {shape.windows} windows, but runs of {run}")
     if not 1 <= min(groups.rows, groups.out_channels) <= arch.array.rows:
         rule = f"{groups.out_channels} channels in groups of {groups.rows} on {arch.array.rows} rows of PEs"
         raise refuse(kind, {}, rule)
@@ -68,14 +75,14 @@ def _check_fields(schedule: NtwuSchedule, arch: Accelerator) -> None:
     )  # fmt: skip
     if wrong:
         raise refuse(kind, {}, f"{wrong} is no int64 array of its dimensions")
-    if schedule.active.shape != (geometry.positions, schedule.windows) or schedule.active.dtype != np.bool_:
+    if schedule.active.shape != (task.positions, schedule.windows) or schedule.active.dtype != np.bool_:
         raise refuse(kind, {}, "active is no bool array [positions, windows]")
     same = len(schedule.window) == len(schedule.position)
     if not same or len(schedule.batch_columns) == 0 or schedule.tiles.shape[1] != 4:
         raise refuse(kind, {}, RULES[SHAPE])
     streamed = schedule.streamed
     if streamed is not None:
-        size = len(schedule.batch_columns) - 1, geometry.taps
+        size = len(schedule.batch_columns) - 1, task.inputs.taps
         if streamed.shape != size or streamed.dtype != np.uint8 or streamed.max(initial=0) > 1:
             raise refuse(kind, {}, f"streamed is no uint8 array {list(size)} of 0 and 1")
 
@@ -87,14 +94,12 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
     if batch >= 0:
         raise refuse(kind, _place_of(schedule, batch), f"tap {tap} has spikes and is not streamed")
     if schedule.streamed is not None and schedule.stream != "tap":
-        by_channel = schedule.streamed.reshape(schedule.batches, -1, schedule.geometry.channels)
-        wanted = by_channel.any(axis=1, keepdims=True) | (schedule.stream == "all")
-        short = (by_channel < wanted).any(axis=(1, 2))
+        short = _short(schedule)
         if short.any():
             rule = f"some taps are not streamed where stream is {schedule.stream}"
             raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
     column, spikes = _activity(
-        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free
+        schedule.active, schedule.position, schedule.window, found.spikes.sum(axis=1), silence_is_free
     )
     if column >= 0:
         p, w = schedule.position[column], schedule.window[column]
@@ -102,16 +107,35 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
         marked = "marked" if schedule.active[p, w] else "not marked"
         rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
         raise refuse(kind, _place_of(schedule, batch), rule)
-    if reach(schedule.geometry, schedule.spikes) != spikes:  # as no column comes twice, one is missing
+    if int(schedule.task.inputs.reach.sum()) != spikes:  # as no column comes twice, one is missing
         issued = np.zeros_like(schedule.active)
         issued[schedule.position, schedule.window] = True
-        a, b = np.argwhere(receptive_activity(schedule.geometry, schedule.spikes) & ~issued)[0]
+        a, b = np.argwhere(schedule.task.inputs.active & ~issued)[0]
         raise _missing(schedule, arch, a, b)
 
 
+def _short(schedule: NtwuSchedule) -> NDArray[np.bool_]:
+    """Batches in which a channel streams some taps and not all, or no tap where all are due."""
+    assert schedule.streamed is not None
+    short = np.zeros(schedule.batches, np.bool_)
+    first = 0
+    for synapse in schedule.task.inputs.synapses:
+        taps = synapse.geometry.taps
+        by_channel = schedule.streamed[:, first : first + taps].reshape(
+            schedule.batches, -1, synapse.geometry.channels
+        )
+        wanted = by_channel.any(axis=1, keepdims=True) | (schedule.stream == "all")
+        short |= (by_channel < wanted).any(axis=(1, 2))
+        first += taps
+    return short
+
+
 def _missing(schedule: NtwuSchedule, arch: Accelerator, position: int, window: int) -> Exception:
-    blocks = -(-schedule.windows // schedule.shape.windows)
-    tile = position // schedule.shape.positions * blocks + window // schedule.shape.windows
+    shape, windows = schedule.shape, schedule.windows
+    set_, block = position // shape.positions, window // shape.windows
+    tile = set_ * -(-windows // shape.windows) + block
+    if shape.by_run:
+        tile = block * -(-schedule.task.positions // shape.positions) + set_
     rule = RULES[MISSING].format(a=position, b=window)
     return refuse(f"scheduler {arch.scheduler}", _place(int(tile), -1), rule)
 
@@ -135,6 +159,7 @@ def _check(
     window: NDArray[np.int64],
     owed: NDArray[np.bool_],
     cols: int,
+    by_run: bool,
 ) -> tuple[int, int, int, int, int]:
     """First broken rule, and tile, batch and two numbers that tell of it."""
     positions, windows = owed.shape
@@ -145,14 +170,15 @@ def _check(
         return SHAPE, -1, -1, 0, 0
     if not (1 <= tile_positions <= positions and 1 <= tile_windows <= windows):
         return TILES, -1, -1, tile_positions, tile_windows
-    blocks = -(-windows // tile_windows)
-    if len(tiles) != -(-positions // tile_positions) * blocks:
+    blocks, sets = -(-windows // tile_windows), -(-positions // tile_positions)
+    if len(tiles) != sets * blocks:
         return TILES, -1, -1, tile_positions, tile_windows
     last = np.full(positions, -1, np.int64)
     issued = np.zeros((positions, windows), np.bool_)
     for tile in range(len(tiles)):
         p0, p1, w0, w1 = tiles[tile]
-        first_p, first_w = tile // blocks * tile_positions, tile % blocks * tile_windows
+        place, block = (tile % sets, tile // sets) if by_run else (tile // blocks, tile % blocks)
+        first_p, first_w = place * tile_positions, block * tile_windows
         own = p0 == first_p and p1 == min(first_p + tile_positions, positions)
         if not (own and w0 == first_w and w1 == min(first_w + tile_windows, windows)):
             return TILES, tile, -1, tile_positions, tile_windows

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.field import Channels, Field
+from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.survey import slot_of
 
@@ -25,14 +26,17 @@ FIELDS = (
     "first_tap",
     "last_tap",
     "taps",
-    "hits",
-    "filter_taps",
-    "words",
-    "tags",
+    "own_taps",
+    "tag_taps",
+    "hit_bits",
+    "filter_words",
+    "ifmap_bits",
+    "tag_bits",
 )
-TILE, BATCH, FIRST_CHANNEL, LAST_CHANNEL, FIRST_TAP, LAST_TAP, TAPS, HITS, FILTER_TAPS, WORDS, TAGS = range(
-    len(FIELDS)
-)
+(
+    TILE, BATCH, FIRST_CHANNEL, LAST_CHANNEL, FIRST_TAP, LAST_TAP, TAPS, OWN_TAPS, TAG_TAPS, HIT_BITS,
+    FILTER_WORDS, IFMAP_BITS, TAG_BITS,
+) = range(len(FIELDS))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,17 @@ class Chunks:
           stream something;
         - ``first_tap``, ``last_tap``: filter positions, last excluded; less than the whole filter where a
           channel had to be cut;
-        - ``taps``, ``hits``: streamed taps, and (column, tap) pairs with a set tag;
-        - ``filter_taps``: taps whose weights the chunk needs in the LBUF, for each row;
-        - ``words``, ``tags``: input words with a set tag and tag bits that move to the LBUF.
-    need_filter_bits, need_ifmap_bits : int
+        - ``taps``, ``own_taps``, ``tag_taps``: streamed taps, those of them that concern one row, and those
+          whose words have tags;
+        - ``hit_bits``: bits of the words with a set tag that (column, tap) pairs read;
+        - ``filter_words``: weights that the chunk needs in the LBUF, of all rows;
+        - ``ifmap_bits``, ``tag_bits``: input words with a set tag and tags that move to the LBUF.
+    need_filter_words, need_ifmap_bits : int
         Largest single tap that did not fit; 0 where all did.
     """
 
     table: NDArray[np.int64]
-    need_filter_bits: int
+    need_filter_words: int
     need_ifmap_bits: int
 
     def __len__(self) -> int:
@@ -71,7 +77,7 @@ class Chunks:
 
 
 def cut_chunks(
-    schedule: NtwuSchedule, tap_filter_bits: int, filter_capacity_bits: int, ifmap_capacity_bits: int
+    schedule: NtwuSchedule, first_row: int, rows: int, filter_capacity_words: int, ifmap_capacity_bits: int
 ) -> Chunks:
     """Cut the batches of one row group into chunks.
 
@@ -79,16 +85,17 @@ def cut_chunks(
     ----------
     schedule : NtwuSchedule
         The schedule.
-    tap_filter_bits : int
-        Bits of one tap's weights over the rows in use.
-    filter_capacity_bits, ifmap_capacity_bits : int
+    first_row, rows : int
+        First output channel of the group, and how many it has.
+    filter_capacity_words, ifmap_capacity_bits : int
         LBUF halves; :data:`UNLIMITED` where the tensor is resident or everything fits.
     """
-    found = schedule.surveyed
+    found, inputs = schedule.surveyed, schedule.task.inputs
     arguments = (
-        schedule.geometry, schedule.spikes.tags, schedule.tile_batches, schedule.batch_columns,
-        schedule.position, schedule.window, schedule.tws, found.streamed, schedule.tailored, found.taps,
-        found.hits, found.words, found.touched, tap_filter_bits, filter_capacity_bits, ifmap_capacity_bits,
+        inputs.field, inputs.channels, inputs.tags, inputs.counts.shape[1], schedule.tile_batches,
+        schedule.batch_columns, schedule.position, schedule.window, schedule.tws, found.streamed,
+        schedule.tailored, found.taps, found.hits, found.words, found.touched, first_row, rows,
+        filter_capacity_words, ifmap_capacity_bits,
     )  # fmt: skip
     guess = 6 * schedule.batches + len(schedule.tiles)
     table = np.empty((guess, len(FIELDS)), np.int64)
@@ -109,8 +116,10 @@ def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
 
 @kernel
 def _cut(
-    geometry: Geometry,
+    field: Field,
+    channel_of: Channels,
     tags: NDArray[np.uint8],
+    windows: int,
     tile_batches: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
@@ -122,95 +131,111 @@ def _cut(
     hits: NDArray[np.int32],
     words: NDArray[np.int32],
     touched: NDArray[np.int64],
-    tap_filter_bits: int,
+    first_row: int,
+    group_rows: int,
     filter_capacity: int,
     ifmap_capacity: int,
     rows: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Fill ``rows`` as far as they go, and count; also the largest tap that does not fit."""
-    channels = geometry.channels
-    filter_taps = geometry.kernel_h * geometry.kernel_w
+    channels = len(channel_of.own)
+    all_taps = channel_of.filter_taps.max() if channels > 0 else 0
     widest = widest_batch(batch_columns)
     runs = np.zeros(1, np.int64)
-    stamp = np.zeros((geometry.in_height * geometry.in_width, widest), np.int64)
+    stamp = np.zeros((len(field.start), widest), np.int64)
+    held = np.full(max(1, channels), -1, np.int64)  # chunk that holds a filter
     count = need_filter = need_ifmap = 0
     for tile in range(len(tile_batches) - 1):
         if tile_batches[tile] == tile_batches[tile + 1]:
-            count = _emit(rows, count, (tile, -1, 0, 0, 0, filter_taps, 0, 0, 0, 0, 0))
+            count = _emit(rows, count, (tile, -1, 0, 0, 0, all_taps, 0, 0, 0, 0, 0, 0, 0))
         for b in range(tile_batches[tile], tile_batches[tile + 1]):
             chunks_before = count
-            first = last = chunk_taps = chunk_hits = chunk_filter = chunk_words = chunk_tags = 0
+            first = last = chunk_taps = chunk_own = chunk_tagged = chunk_hits = 0
+            chunk_filter = chunk_ifmap = chunk_tags = 0
             filled = False
             for channel in range(channels):
+                own, lanes = channel_of.own[channel], group_rows
+                if own >= 0:
+                    if not first_row <= own < first_row + group_rows:
+                        continue
+                    lanes = 1
                 streams = taps[b, channel] > 0
                 active = words[b, channel] > 0
                 if not (streams or active or not tailored):
                     continue
-                own_filter = filter_taps if streams or not tailored else 0
-                own_words = words[b, channel]
-                own_tags = touched[b] if active or not tailored else 0
-                alone = (
-                    own_filter * tap_filter_bits <= filter_capacity
-                    and own_words * tws + own_tags <= ifmap_capacity
-                )
+                bits, filter_taps = channel_of.bits[channel] * tws, channel_of.filter_taps[channel]
+                whole_filter = filter_taps * lanes if streams or not tailored else 0
+                own_filter = 0 if held[channel_of.filters[channel]] == count and filled else whole_filter
+                own_ifmap = words[b, channel] * bits
+                own_tags = 0
+                if active or not tailored:
+                    own_tags = touched[b, channel_of.synapse[channel]] * channel_of.tag_bits[channel]
+                alone = whole_filter <= filter_capacity and own_ifmap + own_tags <= ifmap_capacity
                 joins = (
                     alone
                     and filled
-                    and (chunk_filter + own_filter) * tap_filter_bits <= filter_capacity
-                    and (chunk_words + own_words) * tws + chunk_tags + own_tags <= ifmap_capacity
+                    and chunk_filter + own_filter <= filter_capacity
+                    and chunk_ifmap + own_ifmap + chunk_tags + own_tags <= ifmap_capacity
                 )
                 if filled and not joins:
                     count = _emit(
                         rows, count,
-                        (tile, b, first, last, 0, filter_taps, chunk_taps, chunk_hits, chunk_filter,
-                         chunk_words, chunk_tags),
+                        (tile, b, first, last, 0, all_taps, chunk_taps, chunk_own, chunk_tagged, chunk_hits,
+                         chunk_filter, chunk_ifmap, chunk_tags),
                     )  # fmt: skip
                     filled = False
                 if not alone:
-                    count, filter_bits, ifmap_bits = _cut_channel(
-                        geometry, tags, position[batch_columns[b] : batch_columns[b + 1]],
+                    count, filter_words, ifmap_bits = _cut_channel(
+                        field, channel_of, tags, windows, position[batch_columns[b] : batch_columns[b + 1]],
                         window[batch_columns[b] : batch_columns[b + 1]], tws, streamed[b],
-                        own_filter > 0, own_tags > 0, tile, b, channel, tap_filter_bits, filter_capacity,
+                        lanes if whole_filter > 0 else 0, own_tags > 0, tile, b, channel, filter_capacity,
                         ifmap_capacity, stamp, runs, rows, count,
                     )  # fmt: skip
-                    need_filter = max(need_filter, filter_bits)
+                    need_filter = max(need_filter, filter_words)
                     need_ifmap = max(need_ifmap, ifmap_bits)
                     continue
                 if not filled:
                     first = channel
-                    chunk_taps = chunk_hits = chunk_filter = chunk_words = chunk_tags = 0
+                    chunk_taps = chunk_own = chunk_tagged = chunk_hits = 0
+                    chunk_filter = chunk_ifmap = chunk_tags = 0
+                    own_filter = whole_filter
                     filled = True
                 last = channel + 1
+                if whole_filter > 0:
+                    held[channel_of.filters[channel]] = count
                 chunk_taps += taps[b, channel]
-                chunk_hits += hits[b, channel]
+                chunk_own += taps[b, channel] if own >= 0 else 0
+                chunk_tagged += taps[b, channel] * channel_of.tag_bits[channel]
+                chunk_hits += hits[b, channel] * bits
                 chunk_filter += own_filter
-                chunk_words += own_words
+                chunk_ifmap += own_ifmap
                 chunk_tags += own_tags
             if filled:
                 count = _emit(
                     rows, count,
-                    (tile, b, first, last, 0, filter_taps, chunk_taps, chunk_hits, chunk_filter, chunk_words,
-                     chunk_tags),
+                    (tile, b, first, last, 0, all_taps, chunk_taps, chunk_own, chunk_tagged, chunk_hits,
+                     chunk_filter, chunk_ifmap, chunk_tags),
                 )  # fmt: skip
             if count == chunks_before:
-                count = _emit(rows, count, (tile, b, 0, 0, 0, filter_taps, 0, 0, 0, 0, 0))
+                count = _emit(rows, count, (tile, b, 0, 0, 0, all_taps, 0, 0, 0, 0, 0, 0, 0))
     return count, need_filter, need_ifmap
 
 
 @kernel
 def _cut_channel(
-    geometry: Geometry,
+    field: Field,
+    channel_of: Channels,
     tags: NDArray[np.uint8],
+    windows: int,
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     tws: int,
     streamed: NDArray[np.uint8],
-    moves_filter: bool,
+    filter_words: int,
     moves_tags: bool,
     tile: int,
     batch: int,
     channel: int,
-    tap_filter_bits: int,
     filter_capacity: int,
     ifmap_capacity: int,
     stamp: NDArray[np.int64],
@@ -223,60 +248,61 @@ def _cut_channel(
     A word that several taps need is moved once in every run that touches it: ``stamp`` remembers the run
     that touched a (pixel, window) last, ``runs`` numbers them across calls.
     """
-    filter_taps = geometry.kernel_h * geometry.kernel_w
+    filter_taps, k0 = channel_of.filter_taps[channel], channel_of.first_place[channel]
+    bits, tag_bits = channel_of.bits[channel] * tws, channel_of.tag_bits[channel]
+    is_own = 1 if channel_of.own[channel] >= 0 else 0
     columns = len(position)
     slot = np.empty(columns, np.int64)
     for col in range(columns):
         slot[col] = slot_of(window, col)
-    own_filter = 1 if moves_filter else 0
     need_filter = need_ifmap = 0
     runs[0] += 1
-    first = run_taps = run_hits = run_words = run_tags = 0
+    first = run_taps = run_hits = run_ifmap = run_tags = 0
     tap = 0
     while tap < filter_taps:
-        hit = new_words = new_tags = 0
+        hit = new_ifmap = new_tags = 0
+        k = k0 + tap
+        inner = channel - field.row[k]
         for col in range(columns):
-            y, x = corner(geometry, position[col])
-            y += tap // geometry.kernel_w
-            x += tap % geometry.kernel_w
-            if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
+            pixel = field.place[position[col], k]
+            if pixel < 0:
                 continue
-            pixel = y * geometry.in_width + x
-            tagged = tags[pixel, window[col], channel] > 0
+            word = field.start[pixel] * windows + window[col] * field.channels[k]
+            tagged = tags[word + inner] > 0
             if tagged:
-                hit += 1
+                hit += bits
             if stamp[pixel, slot[col]] != runs[0]:
                 stamp[pixel, slot[col]] = runs[0]
-                new_tags += 1 if moves_tags else 0
-                new_words += 1 if tagged else 0
+                new_tags += tag_bits if moves_tags else 0
+                new_ifmap += bits if tagged else 0
         length = tap - first + 1
         fits = (
-            length * own_filter * tap_filter_bits <= filter_capacity
-            and (run_words + new_words) * tws + run_tags + new_tags <= ifmap_capacity
+            length * filter_words <= filter_capacity
+            and run_ifmap + new_ifmap + run_tags + new_tags <= ifmap_capacity
         )
         if not fits and length > 1:
             count = _emit(
                 rows, count,
-                (tile, batch, channel, channel + 1, first, tap, run_taps, run_hits,
-                 own_filter * (tap - first), run_words, run_tags),
+                (tile, batch, channel, channel + 1, first, tap, run_taps, run_taps * is_own,
+                 run_taps * tag_bits, run_hits, filter_words * (tap - first), run_ifmap, run_tags),
             )  # fmt: skip
             runs[0] += 1
             first = tap
-            run_taps = run_hits = run_words = run_tags = 0
+            run_taps = run_hits = run_ifmap = run_tags = 0
             continue
         if not fits:
-            if own_filter * tap_filter_bits > filter_capacity:
-                need_filter = max(need_filter, tap_filter_bits)
-            if new_words * tws + new_tags > ifmap_capacity:
-                need_ifmap = max(need_ifmap, new_words * tws + new_tags)
-        run_taps += streamed[tap * geometry.channels + channel]
+            if filter_words > filter_capacity:
+                need_filter = max(need_filter, filter_words)
+            if new_ifmap + new_tags > ifmap_capacity:
+                need_ifmap = max(need_ifmap, new_ifmap + new_tags)
+        run_taps += streamed[field.first[k] + inner]
         run_hits += hit
-        run_words += new_words
+        run_ifmap += new_ifmap
         run_tags += new_tags
         tap += 1
     count = _emit(
         rows, count,
-        (tile, batch, channel, channel + 1, first, filter_taps, run_taps, run_hits,
-         own_filter * (filter_taps - first), run_words, run_tags),
+        (tile, batch, channel, channel + 1, first, filter_taps, run_taps, run_taps * is_own,
+         run_taps * tag_bits, run_hits, filter_words * (filter_taps - first), run_ifmap, run_tags),
     )  # fmt: skip
     return count, need_filter, need_ifmap

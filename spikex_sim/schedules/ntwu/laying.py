@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.counts import AccessLog, Operations
+from spikex_sim.core.counts import UPDATE, AccessLog, Operations, alu
 from spikex_sim.core.jit import kernel
-from spikex_sim.schedules.base import Handover, Layout, Widths, too_small
+from spikex_sim.schedules.base import Handover, Layout, too_small
 from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.ntwu.chunks import (
     BATCH,
-    FILTER_TAPS,
-    HITS,
-    TAGS,
+    FILTER_WORDS,
+    HIT_BITS,
+    IFMAP_BITS,
+    OWN_TAPS,
+    TAG_BITS,
+    TAG_TAPS,
     TAPS,
     TILE,
     UNLIMITED,
-    WORDS,
     Chunks,
     cut_chunks,
 )
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.ntwu.residency import Blocks, Residency, blocks_of, choose_residency
+from spikex_sim.schedules.ntwu.residency import (
+    Blocks,
+    Residency,
+    blocks_of,
+    blocks_of_group,
+    choose_residency,
+    run_bits,
+)
 from spikex_sim.schedules.ntwu.slots import count_slots
-from spikex_sim.schedules.steps import MAX_STEPS, Column, PerStep, Program, Steps, check_number
+from spikex_sim.schedules.steps import FIRST, MAX_STEPS, Column, PerStep, Program, Steps, check_number
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 SKEWS = ("none", "batch", "tile")
-SCOPES = ("group", "tile", "step")
-NO_SLOTS = np.zeros(0, np.int64)
-"""Every streamed tap has an integration slot of its own."""
+SCOPES = ("layer", "group", "tile", "step")
+PER_GROUP, PER_TILE, PER_STEP, NEVER = 1, 2, 3, 4
 
 COLUMNS: tuple[Column, ...] = (
     ("fetch", "filter"), ("fetch", "ifmap"), ("fetch", "tag"),
@@ -46,81 +55,105 @@ COLUMNS: tuple[Column, ...] = (
     ("write", "ofmap"), ("write", "psum"),
 )  # fmt: skip
 """Columns of the table of steps, in the order in which :func:`_lay` fills them."""
+MORE_COLUMNS: tuple[Column, ...] = (
+    ("fetch", "psum"), ("load", "psum"), ("store", "psum"), ("writeback", "psum"),
+)  # fmt: skip
+"""What comes behind them where currents enter or leave, or states cross to DRAM."""
 
 
-def lay_out(schedule: NtwuSchedule, widths: Widths, arch: NtwuOptions, handover: Handover) -> Layout:
+def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> Layout:
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
-    blocks = blocks_of(schedule)
+    task, sizes = schedule.task, schedule.groups.sizes
+    widths = task.widths
+    every = blocks_of(schedule)
     if not schedule.shape.fits_all:
-        _check_room(schedule, blocks, widths, arch)
-    channel_filter_bits = schedule.geometry.filter_taps * schedule.groups.sizes[0] * widths.weight
-    residency = choose_residency(schedule, blocks, channel_filter_bits, arch, handover)
-    batches = batch_counts(schedule, arch)
-    group = _Group(schedule, blocks, residency, batches, widths, arch)
-    sizes = schedule.groups.sizes
-    runs, sums, operations = [], [], Operations()
-    for rows in dict.fromkeys(sizes):
-        times = sizes.count(rows)
-        steps, found = group.lay(rows)
-        runs.append((steps, times))
-        sums.append((rows * times, times, found))
-        operations += group.operations(rows, found).times(times)
-    program, words = Program(tuple(runs)), blocks.words_in_all
-    if residency.glb_ifmap == "layer":
-        program = program.adding_to_first({("fetch", "ifmap"): words * schedule.tws, ("fetch", "tag"): words})
+        _check_room(schedule, every, arch)
+    firsts = [schedule.groups.rows * number for number in range(len(sizes))]
+    own = {rows: blocks_of_group(schedule, every, 0, rows) for rows in dict.fromkeys(sizes)}
+    blocks = [own[rows] for rows in sizes]
+    if task.has_own:
+        blocks = [blocks_of_group(schedule, every, *span) for span in zip(firsts, sizes, strict=True)]
+    residency = choose_residency(schedule, blocks, arch, handover)
+    layer = _Layer(schedule, residency, batch_counts(schedule, arch), arch)
+    runs, sums, operations = layer.runs(firsts, sizes, blocks)
+    program = Program.of(runs)
     log = AccessLog()
     program.accesses(log, "lbuf")
     log.write(
         "lbuf", "tag", program.total("store", "tag")
     )  # beside the array: tags take no cycles of their own
-    updates, adds = operations.lif_updates, operations.accumulations
-    log.write("rf", "filter", sum(rows * found.column_taps for rows, _, found in sums) * widths.weight)
-    log.read("rf", "psum", adds * widths.psum + updates * (widths.psum + widths.potential))
-    log.write("rf", "psum", adds * widths.psum + updates * widths.potential)
+    left = task.out_channels * len(schedule.position) * schedule.tws  # sums that leave the array
+    adds, updates = operations.accumulations + operations.multiplications, operations.lif_updates
+    log.write("rf", "filter", sums.row_taps * widths.weight)
+    log.read("rf", "psum", (adds + left) * widths.psum + updates * task.potential_bits)
+    log.write("rf", "psum", adds * widths.psum + updates * task.potential_bits)
+    for _ in range(task.states - 1):
+        log.count(*alu(UPDATE, task.datapath), updates)
     return Layout(
         program=program,
         accesses=log.freeze(),
         operations=operations,
         residency=residency,
-        additions=schedule.groups.out_channels * int(schedule.surveyed.spikes.sum()),
+        additions=operations_of_spikes(schedule),
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
-        held=_held(schedule, blocks, channel_filter_bits, residency, program, arch),
+        held=_held(schedule, blocks, residency, program, arch),
     )
 
 
 def _held(
-    schedule: NtwuSchedule, blocks: Blocks, channel_filter_bits: int, residency: Residency, program: Program,
+    schedule: NtwuSchedule, blocks: Sequence[Blocks], residency: Residency, program: Program,
     arch: NtwuOptions,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
     if schedule.shape.fits_all:
         return ()
-    glb, lbuf, groups = arch.memory.glb, arch.memory.lbuf, schedule.groups
-    filters = blocks.filters_in_all * channel_filter_bits
-    layer_filters = filters // groups.sizes[0] * groups.out_channels
-    spmbs = blocks.words_in_all * (schedule.tws + 1)
-    merged = (blocks.words_if_merged - blocks.words_in_all) * (schedule.tws + 1)
+    glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
+    filters = weight_bits * max(one.filter_words_in_all for one in blocks)
+    layer_filters = weight_bits * sum(one.filter_words_in_all for one in blocks)
+    if schedule.shape.by_run:
+        filters = layer_filters
+    by_run = run_bits(schedule, blocks)
+    spmbs, most = int(by_run.sum()), int(by_run.max())
+    merged = blocks[0].merged_bits - int(blocks[0].spmb_bits.sum())
     fetched_filters, loaded_filters = (program.total(way, "filter") for way in ("fetch", "load"))
     fetched_spmbs = program.total("fetch", "ifmap") + program.total("fetch", "tag")
     in_glb = (
         Held("glb", "filter", filters, glb.half_bits("filter"), layer_filters, fetched_filters),
-        Held("glb", "ifmap", spmbs, glb.half_bits("ifmap"), spmbs, fetched_spmbs, merged),
+        Held("glb", "ifmap", most, glb.half_bits("ifmap"), spmbs, fetched_spmbs, merged),
     )
-    if residency.glb_filter != "group":
+    if residency.glb_filter not in ("layer", "group"):
         return in_glb
     return (*in_glb, Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer_filters, loaded_filters))
 
 
-def _check_room(schedule: NtwuSchedule, blocks: Blocks, widths: Widths, arch: NtwuOptions) -> None:
+def _check_room(schedule: NtwuSchedule, blocks: Blocks, arch: NtwuOptions) -> None:
     """Raise :class:`ConfigError` if a tile's potentials or spikes have no room."""
-    sizes = f"{schedule.shape.positions} position(s) and {schedule.shape.windows} window(s)"
-    potential_bits = schedule.shape.positions * schedule.groups.sizes[0] * widths.potential
+    task, shape = schedule.task, schedule.shape
+    sizes = f"{shape.positions} position(s) and {shape.windows} window(s)"
+    potential_bits = shape.positions * schedule.groups.sizes[0] * task.potential_bits
     if potential_bits > arch.memory.lbuf.part_bits("psum"):
         raise too_small("lbuf", "psum", arch, potential_bits, f"the potentials of {sizes}")
-    spike_bits = int(blocks.words.max()) * schedule.geometry.channels * (schedule.tws + 1)
+    each = [one.geometry.channels * (one.bits * task.tws + one.tagged) for one in task.inputs.synapses]
+    spike_bits = int((blocks.pairs * np.array(each, np.int64)).sum(axis=1).max())
     if spike_bits > arch.memory.glb.half_bits("ifmap"):
         raise too_small("glb", "ifmap", arch, spike_bits, f"the spikes of {sizes}")
+
+
+def operations_of_spikes(schedule: NtwuSchedule) -> int:
+    """Additions that spikes make: each for all rows, or for its own."""
+    return sum(_made(schedule, tagged=True))
+
+
+def _made(schedule: NtwuSchedule, *, tagged: bool) -> tuple[int, ...]:
+    """Operations of each synapse of spikes, or of analog values."""
+    spikes = schedule.surveyed.spikes.sum(axis=0).tolist()
+    rows = schedule.task.out_channels
+    return tuple(
+        number * (1 if one.own else rows)
+        for one, number in zip(schedule.task.inputs.synapses, spikes, strict=True)
+        if one.tagged == tagged
+    )
 
 
 @dataclass(frozen=True)
@@ -131,16 +164,19 @@ class BatchCounts:
     catchups: PerStep
     potential_reads: PerStep
     potential_writes: PerStep
+    words: PerStep
 
 
 def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
     """Update phase and potential traffic of every batch (Section 4)."""
+    task = schedule.task
+    words = np.zeros(task.positions, np.int64) if task.words is None else task.words
     counts = _batch_counts(
-        schedule.geometry.positions,
         schedule.batch_columns,
         schedule.position,
         schedule.window,
-        schedule.tws * arch.update_cycles,
+        max(1, task.states) * schedule.tws * arch.update_cycles,
+        words,
         arch.get("leak_catchup_cycles", default=1),
     )
     return BatchCounts(*counts)
@@ -148,18 +184,19 @@ def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
 
 @kernel
 def _batch_counts(
-    positions: int,
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     update_cycles: int,
+    words: NDArray[np.int64],
     catchup_cycles: int,
-) -> tuple[PerStep, PerStep, PerStep, PerStep]:
-    batches = len(batch_columns) - 1
+) -> tuple[PerStep, PerStep, PerStep, PerStep, PerStep]:
+    batches, positions = len(batch_columns) - 1, len(words)
     update = np.zeros(batches, np.int64)
     catchups = np.zeros(batches, np.int64)
     reads = np.zeros(batches, np.int64)
     writes = np.zeros(batches, np.int64)
+    taken = np.zeros(batches, np.int64)
     last_batch = np.full(positions, -1, np.int64)
     last_window = np.zeros(positions, np.int64)
     spent = np.zeros(positions, np.int64)
@@ -173,12 +210,13 @@ def _batch_counts(
             if before != b or skipped > 0:  # else the potential is still in the column beside
                 writes[b] += 1
                 reads[b] += before >= 0
-            spent[p] += update_cycles + catchup_cycles * owed
+            spent[p] += update_cycles + words[p] + catchup_cycles * owed
+            taken[b] += words[p]
             update[b] = max(update[b], spent[p])
             catchups[b] += owed
             last_batch[p] = b
             last_window[p] = w
-    return update, catchups, reads, writes
+    return update, catchups, reads, writes, taken
 
 
 class Sums(NamedTuple):
@@ -186,98 +224,175 @@ class Sums(NamedTuple):
 
     steps: int
     taps: int
-    column_taps: int
-    column_slots: int
+    row_taps: int
+    row_slots: int
     column_updates: int
     catchups: int
     largest_store: int
 
+    def plus(self, other: Sums) -> Sums:
+        """Both together."""
+        return Sums(*(a + b for a, b in zip(self, other, strict=True)))
+
 
 @dataclass(frozen=True)
-class _Group:
+class _Layer:
     """What the row groups have in common."""
 
     schedule: NtwuSchedule
-    blocks: Blocks
     residency: Residency
     batches: BatchCounts
-    widths: Widths
     arch: NtwuOptions
 
-    def lay(self, rows: int) -> tuple[Steps, Sums]:
-        """Steps of a group of so many rows; outputs beyond the ofmap halves follow in steps of their own.
+    def runs(
+        self, firsts: Sequence[int], sizes: Sequence[int], blocks: Sequence[Blocks]
+    ) -> tuple[list[list[tuple[Steps, int]]], Sums, Operations]:
+        """Steps of every run and group, those of equal groups once; sums and operations of all.
 
         Raises
         ------
         ConfigError
             If a buffer cannot hold what has to be there at once, naming the smallest that works.
         """
-        schedule, batches, residency, blocks = self.schedule, self.batches, self.residency, self.blocks
-        lbuf_half, glb_half = UNLIMITED, UNLIMITED
+        schedule, residency = self.schedule, self.residency
+        alike = not schedule.task.has_own
+        tables: dict[int, Any] = {}
+        total, operations = Sums(*([0] * len(Sums._fields))), Operations()
+        runs: list[list[tuple[Steps, int]]] = []
+        needed = run_bits(schedule, blocks) if residency.glb_ifmap in ("layer", "run") else None
+        for run in range(schedule.runs):
+            groups: list[tuple[Steps, int]] = []
+            done: dict[int, tuple[Steps, Sums]] = {}
+            for first, rows, own in zip(firsts, sizes, blocks, strict=True):
+                key = rows if alike else first
+                if key not in tables:
+                    tables[key] = self._chunks(first, rows)
+                if key not in done:
+                    done[key] = self._lay(run, first, rows, own, tables[key], len(sizes))
+                steps, found = done[key]
+                if groups and groups[-1][0] is steps:
+                    groups[-1] = steps, groups[-1][1] + 1
+                else:
+                    groups.append((steps, 1))
+                total = total.plus(found)
+            if needed is not None:
+                bits = self._ifmap_of_run(run, blocks)
+                steps, times = groups[0]
+                groups[:1] = [(steps.adding_to_first(bits), 1), *([(steps, times - 1)] if times > 1 else [])]
+            runs.append(groups)
+        return runs, total, self._operations(total)
+
+    def _ifmap_of_run(self, run: int, blocks: Sequence[Blocks]) -> dict[Column, int]:
+        found = blocks_of(self.schedule) if self.schedule.task.has_own else blocks[0]
+        ifmap, tags = (
+            int(bits.reshape(self.schedule.runs, -1)[run].sum())
+            for bits in (found.tile_ifmap_bits, found.tile_tag_bits)
+        )
+        return {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
+
+    def _lay(
+        self, run: int, first: int, rows: int, blocks: Blocks, laid: tuple[Chunks, PerStep], groups: int
+    ) -> tuple[Steps, Sums]:
+        """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
+        schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task
+        memory, widths = self.arch.memory, task.widths
+        lbuf_half, glb_half, words_half = UNLIMITED, UNLIMITED, UNLIMITED
         if not schedule.shape.fits_all:
-            lbuf_half = self.arch.memory.lbuf.half_bits("ofmap")
-            glb_half = self.arch.memory.glb.half_bits("ofmap")
+            lbuf_half, glb_half = memory.lbuf.half_bits("ofmap"), memory.glb.half_bits("ofmap")
+            words_half = min(memory.lbuf.half_bits("ifmap"), memory.glb.half_bits("ifmap"))
             if lbuf_half < 1:
                 raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
-        chunks = self._chunks(rows)
-        groups = len(schedule.groups.sizes)
+            if task.words is not None and words_half < widths.psum:
+                raise too_small("lbuf", "ifmap", self.arch, widths.psum, "one word of currents")
+        chunks, slots = laid
+        tiles_of_run = len(schedule.tiles) // schedule.runs
+        begin, end = np.searchsorted(chunks.tile, (run * tiles_of_run, (run + 1) * tiles_of_run))
+        spill = self._spills and rows * task.potential_bits
+        again = run > 0
         table, found = _lay(
-            chunks.table, count_slots(schedule, chunks) if schedule.packs_taps else NO_SLOTS,
-            self._cycles_per_slot, schedule.tiles, schedule.tile_batches, schedule.batch_columns,
-            batches.update_cycles, batches.catchups, batches.potential_reads, batches.potential_writes,
-            blocks.tile_words, blocks.tile_filters, blocks.filters_in_all, schedule.geometry.filter_taps,
-            rows, self.widths.weight, self.widths.potential, schedule.tws, SKEWS.index(self.arch.skew),
-            SCOPES.index(residency.glb_filter), residency.glb_ifmap == "tile",
-            residency.lbuf_filter == "group", residency.glb_ofmap == "sent", lbuf_half, MAX_STEPS // groups,
+            chunks.table[begin:end], slots[begin:end],
+            -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
+            schedule.batch_columns, batches.update_cycles, batches.catchups, batches.potential_reads,
+            batches.potential_writes, batches.words, blocks.tile_ifmap_bits, blocks.tile_tag_bits,
+            blocks.tile_filter_words, blocks.filter_words_in_all,
+            rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
+            schedule.tws, SKEWS.index(self.arch.skew),
+            NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
+            residency.glb_ifmap == "tile",
+            NEVER if again and residency.lbuf_filter == "layer" else SCOPES.index(residency.lbuf_filter),
+            residency.glb_ofmap == "sent", lbuf_half, words_half, spill if again else 0,
+            spill if run + 1 < schedule.runs else 0, self._more, MAX_STEPS // (groups * schedule.runs),
         )  # fmt: skip
         sums = Sums(*found.tolist())
-        check_number(groups * sums.steps, f"{groups} row groups", self.arch)
+        check_number(groups * schedule.runs * sums.steps, f"{groups} row groups", self.arch)
         if sums.largest_store > glb_half:
             raise too_small("glb", "ofmap", self.arch, sums.largest_store, "the outputs of one step")
-        return Steps(table, COLUMNS), sums
-
-    def _chunks(self, rows: int) -> Chunks:
-        """Cut the batches of a row group so that each step fits the LBUF halves."""
-        schedule, residency, arch = self.schedule, self.residency, self.arch
-        glb, lbuf, tap_bits = arch.memory.glb, arch.memory.lbuf, rows * self.widths.weight
-        chunks = cut_chunks(
-            schedule,
-            tap_bits,
-            UNLIMITED if residency.lbuf_filter == "group" else lbuf.half_bits("filter"),
-            UNLIMITED if schedule.shape.fits_all else lbuf.half_bits("ifmap"),
-        )
-        if chunks.need_filter_bits:
-            raise too_small("lbuf", "filter", arch, chunks.need_filter_bits, "the weights of one tap")
-        if chunks.need_ifmap_bits:
-            raise too_small("lbuf", "ifmap", arch, chunks.need_ifmap_bits, "the spikes of one tap")
-        step_bits = int(chunks.filter_taps.max()) * tap_bits
-        if residency.glb_filter == "step" and step_bits > glb.half_bits("filter"):
-            raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
-        return chunks
+        if not self._more:
+            return Steps(table, COLUMNS), sums
+        bits = dict(zip((*COLUMNS, *MORE_COLUMNS), table[FIRST:], strict=True))
+        tile, batch, array = table[:FIRST]
+        return Steps.of(tile, batch, array, bits), sums
 
     @property
-    def _cycles_per_slot(self) -> int:
-        return -(-self.schedule.tws // self.arch.accumulators_per_pe)
-
-    def operations(self, rows: int, sums: Sums) -> Operations:
-        """What the array does in a group of so many rows."""
+    def _spills(self) -> bool:
+        """Whether the states of all neurons have no room together, where each is needed in every run."""
         schedule = self.schedule
-        geometry, tws = schedule.geometry, schedule.tws
-        made = rows * int(schedule.surveyed.spikes.sum())
+        if schedule.runs == 1 or schedule.shape.fits_all:
+            return False
+        bits = schedule.task.out_channels * schedule.task.positions * schedule.task.potential_bits
+        return bits > self.arch.memory.lbuf.part_bits("psum")
+
+    @property
+    def _more(self) -> bool:
+        """Whether partial sums cross between the levels."""
+        task = self.schedule.task
+        return not task.states or task.words is not None or self._spills
+
+    def _chunks(self, first: int, rows: int) -> tuple[Chunks, PerStep]:
+        """Cut the batches of a row group so that each step fits the LBUF halves; and their slots."""
+        schedule, residency, arch = self.schedule, self.residency, self.arch
+        glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
+        chunks = cut_chunks(
+            schedule,
+            first,
+            rows,
+            UNLIMITED if residency.lbuf_filter != "step" else lbuf.half_bits("filter") // weight_bits,
+            UNLIMITED if schedule.shape.fits_all else lbuf.half_bits("ifmap"),
+        )
+        if chunks.need_filter_words:
+            need = chunks.need_filter_words * weight_bits
+            raise too_small("lbuf", "filter", arch, need, "the weights of one tap")
+        if chunks.need_ifmap_bits:
+            raise too_small("lbuf", "ifmap", arch, chunks.need_ifmap_bits, "the spikes of one tap")
+        step_bits = int(chunks.filter_words.max()) * weight_bits
+        if residency.glb_filter == "step" and step_bits > glb.half_bits("filter"):
+            raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
+        if schedule.packs_taps:
+            return chunks, count_slots(schedule, chunks, first, rows)
+        return chunks, chunks.taps
+
+    def _operations(self, sums: Sums) -> Operations:
+        """What the array does in the layer."""
+        schedule = self.schedule
+        task, tws, rows = schedule.task, schedule.tws, schedule.task.out_channels
+        products = sum(_made(schedule, tagged=False))
+        made = operations_of_spikes(schedule)
         if not self.arch.gates_zeros(by_nature=True):
-            made = rows * tws * sums.column_slots
-        updates = rows * len(schedule.position) * tws
-        busy = sums.column_slots * self._cycles_per_slot + sums.column_updates
+            made = tws * sums.row_slots - products
+        updates = rows * len(schedule.position) * tws if task.states else 0
+        taps = sum(one.geometry.filter_taps if one.own else one.geometry.taps for one in task.inputs.synapses)
+        cycles_per_slot = -(-tws // self.arch.accumulators_per_pe)
         return Operations(
             ntwus=rows * int(np.count_nonzero(schedule.active)),
-            batches=schedule.batches,
+            batches=schedule.batches * len(schedule.groups.sizes),
             streamed_taps=sums.taps,
             accumulations=made,
+            multiplications=products,
             lif_updates=updates,
             comparisons=updates,
-            leak_catchups=rows * sums.catchups,
-            dense_accumulations=rows * geometry.positions * geometry.taps * schedule.spikes.timesteps,
-            pe_cycles=rows * busy,
+            leak_catchups=sums.catchups,
+            dense_accumulations=rows * task.positions * taps * task.inputs.timesteps,
+            pe_cycles=sums.row_slots * cycles_per_slot + sums.column_updates,
         )
 
 
@@ -293,43 +408,53 @@ def _lay(
     owed: PerStep,
     potential_reads: PerStep,
     potential_writes: PerStep,
-    tile_words: PerStep,
+    batch_words: PerStep,
+    tile_ifmap: PerStep,
+    tile_tags: PerStep,
     tile_filters: PerStep,
     filters_in_all: int,
-    filter_taps: int,
     rows: int,
     weight_bits: int,
-    potential_bits: int,
+    potential: int,
+    psum: int,
+    gives_sums: bool,
     tws: int,
     skew: int,
     glb_filter: int,
     fetches_tiles: bool,
-    lbuf_holds_group: bool,
+    lbuf_filter: int,
     to_dram: bool,
     half: int,
+    words_half: int,
+    states_in: int,
+    states_out: int,
+    more: bool,
     most_steps: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Table of the steps of a group, and :class:`Sums`.
+    """Table of the steps of a group in a run, and :class:`Sums`.
 
-    Transfers belong to the first or last step of their scope.
+    Transfers belong to the first or last step of their scope. Currents that enter beyond a half of the
+    ifmap parts have steps of their own before the last one of a batch, outputs beyond a half behind it.
     Of more than ``most_steps`` only the number is found.
     """
     chunks = len(table)
-    tap_bits, potential = rows * weight_bits, rows * potential_bits
-    spikes, zeros = np.zeros(chunks, np.int64), np.zeros(chunks, np.int64)
+    spikes, zeros, words = np.zeros(chunks, np.int64), np.zeros(chunks, np.int64), np.zeros(chunks, np.int64)
     steps = 0
     for i in range(chunks):
         tile, b = table[i, TILE], table[i, BATCH]
         if b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b):
-            spikes[i] = rows * (batch_columns[b + 1] - batch_columns[b]) * tws
-            zeros[i] = rows * (batch_columns[b + 1] - batch_columns[b])
-        if i == chunks - 1 or table[i + 1, TILE] != tile:
+            own = batch_columns[b + 1] - batch_columns[b]
+            spikes[i] = own * tws * (psum if gives_sums else rows)
+            zeros[i] = 0 if gives_sums else rows * own
+            words[i] = batch_words[b] * psum
+            steps += max(0, (words[i] - 1) // words_half)
+        if not gives_sums and (i == chunks - 1 or table[i + 1, TILE] != tile):
             units = (tiles[tile, 1] - tiles[tile, 0]) * (tiles[tile, 3] - tiles[tile, 2])
             issued = batch_columns[tile_batches[tile + 1]] - batch_columns[tile_batches[tile]]
             zeros[i] += rows * (units - issued)
         steps += max(1, (spikes[i] + zeros[i] - 1) // half + 1)
-    laid = np.zeros((19, steps if steps <= most_steps else 0), np.int64)
-    taps = column_taps = column_slots = column_updates = catchups = largest = widest = step = 0
+    laid = np.zeros((23 if more else 19, steps if steps <= most_steps else 0), np.int64)
+    taps = row_taps = row_slots = column_updates = catchups = largest = widest = step = 0
     for i in range(chunks if steps <= most_steps else 0):
         tile, b = table[i, TILE], table[i, BATCH]
         starts_tile = i == 0 or table[i - 1, TILE] != tile
@@ -337,55 +462,78 @@ def _lay(
         ends_batch = b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b)
         own = batch_columns[b + 1] - batch_columns[b] if b >= 0 else 0
         widest = own if starts_tile else max(widest, own)
-        filter_bits = table[i, FILTER_TAPS] * tap_bits
-        group_bits = filters_in_all * filter_taps * tap_bits if i == 0 else 0
-        used = slots[i] if len(slots) > 0 else table[i, TAPS]
+        filter_bits = table[i, FILTER_WORDS] * weight_bits
+        group_bits = filters_in_all * weight_bits if i == 0 else 0
+        used = slots[i]
+        rows_of_taps = rows * (table[i, TAPS] - table[i, OWN_TAPS]) + table[i, OWN_TAPS]
+        rows_of_slots = max(rows * (used - table[i, OWN_TAPS]), 0) + table[i, OWN_TAPS]
         taps += table[i, TAPS]
-        column_taps += own * table[i, TAPS]
-        column_slots += own * used
+        row_taps += own * rows_of_taps
+        row_slots += own * rows_of_slots
+        while words[i] > words_half:
+            laid[0, step], laid[1, step] = tile, -1
+            for row in (19, 20, 16):
+                laid[row, step] = words_half
+            words[i] -= words_half
+            step += 1
 
         array = used * cycles_per_slot
         if ends_batch:
             array += update_cycles[b]
-            column_updates += own * update_cycles[b]
-            catchups += owed[b]
-            laid[16, step] = potential * potential_reads[b]
-            laid[17, step] = rows * own * tws
+            column_updates += rows * own * update_cycles[b]
+            catchups += rows * owed[b]
+            laid[16, step] = potential * potential_reads[b] + words[i]
+            laid[17, step] = 0 if gives_sums else rows * own * tws
             laid[18, step] = potential * potential_writes[b]
+            if gives_sums:
+                laid[18, step] = psum * own * tws
         if skew == 1 and ends_batch and own > 0:
             array += rows + own - 2
         if skew == 2 and ends_tile and widest > 0:
             array += rows + widest - 2
         laid[2, step] = array
-        if glb_filter == 0:
+        if glb_filter <= PER_GROUP:
             laid[3, step] = group_bits
-        elif glb_filter == 1:
-            laid[3, step] = tile_filters[tile] * filter_taps * tap_bits if starts_tile else 0
-        else:
+        elif glb_filter == PER_TILE:
+            laid[3, step] = tile_filters[tile] * weight_bits if starts_tile else 0
+        elif glb_filter == PER_STEP:
             laid[3, step] = filter_bits
         if starts_tile and fetches_tiles:
-            laid[4, step], laid[5, step] = tile_words[tile] * tws, tile_words[tile]
-        laid[6, step] = group_bits if lbuf_holds_group else filter_bits
-        laid[7, step], laid[8, step] = table[i, WORDS] * tws, table[i, TAGS]
-        laid[13, step], laid[14, step] = tap_bits * table[i, TAPS], tws * table[i, HITS]
-        laid[15, step] = own * table[i, TAPS]
+            laid[4, step], laid[5, step] = tile_ifmap[tile], tile_tags[tile]
+        if lbuf_filter != NEVER:
+            laid[6, step] = filter_bits if lbuf_filter == PER_STEP else group_bits
+        laid[7, step], laid[8, step] = table[i, IFMAP_BITS], table[i, TAG_BITS]
+        laid[13, step], laid[14, step] = weight_bits * rows_of_taps, table[i, HIT_BITS]
+        laid[15, step] = own * table[i, TAG_TAPS]
+        if more:
+            first_p = tiles[tile, 1] - tiles[tile, 0]
+            laid[19, step] = laid[20, step] = words[i] + (states_in * first_p if starts_tile else 0)
+            if ends_tile:
+                laid[21, step] = laid[22, step] = states_out * first_p
 
         for piece in range(max(1, (spikes[i] + zeros[i] - 1) // half + 1)):  # spikes leave before tags
             out = min(half, spikes[i] + zeros[i] - piece * half)
             first = min(out, max(0, spikes[i] - piece * half))
             largest = max(largest, out)
             laid[0, step], laid[1, step] = tile, b if piece == 0 else -1
-            laid[9, step], laid[10, step] = first, out - first
-            if to_dram:
-                laid[11, step], laid[12, step] = first, out - first
+            if gives_sums:
+                laid[21, step] += first
+                if to_dram:
+                    laid[22, step] += first
+            else:
+                laid[9, step], laid[10, step] = first, out - first
+                if to_dram:
+                    laid[11, step], laid[12, step] = first, out - first
             step += 1
-    return laid, np.array((steps, taps, column_taps, column_slots, column_updates, catchups, largest))
+    return laid, np.array((steps, taps, row_taps, row_slots, column_updates, catchups, largest))
 
 
 def _describe(schedule: NtwuSchedule, residency: Residency) -> dict[str, Any]:
     """Loop order, sizes and residency, as in ``results.json``."""
     return {
-        "order": "row group > position set > time block > batch > chunk",
+        "order": "run > row group > position set > batch > chunk"
+        if schedule.shape.by_run
+        else "row group > position set > time block > batch > chunk",
         "tile": "layer" if schedule.shape.fits_all else "auto",
         "positions_per_tile": schedule.shape.positions,
         "windows_per_tile": schedule.shape.windows,

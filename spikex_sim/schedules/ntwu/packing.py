@@ -9,9 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.field import Inputs
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.tags import WindowedSpikes
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,14 @@ class TileShape:
         Consecutive positions (row-major) and windows per tile; the last of each may be smaller.
     fits_all : bool
         One tile per row group as if the buffers were unlimited (``mapping.tile: layer``).
+    by_run : bool
+        Whether blocks of windows are the outer loop: each needs outputs of the one before.
     """
 
     positions: int
     windows: int
     fits_all: bool = False
+    by_run: bool = False
 
 
 class TileView(NamedTuple):
@@ -38,8 +40,7 @@ class TileView(NamedTuple):
     """Active NTWUs ``[positions, windows]`` of the tile."""
     first_position: int
     first_window: int
-    geometry: Geometry
-    spikes: WindowedSpikes
+    inputs: Inputs
 
 
 class Packing(NamedTuple):
@@ -163,11 +164,11 @@ def _pack_runs(
 
 
 def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int64]:
-    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside."""
+    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside; by runs the other way round."""
     sets, blocks = -(-positions // shape.positions), -(-windows // shape.windows)
     tiles = np.empty((sets, blocks, 4), np.int64)
     tiles[..., 0] = (np.arange(sets) * shape.positions)[:, None]
     tiles[..., 1] = np.minimum(tiles[..., 0] + shape.positions, positions)
     tiles[..., 2] = np.arange(blocks) * shape.windows
     tiles[..., 3] = np.minimum(tiles[..., 2] + shape.windows, windows)
-    return tiles.reshape(-1, 4)
+    return np.ascontiguousarray(tiles.swapaxes(0, 1) if shape.by_run else tiles).reshape(-1, 4)

@@ -9,9 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry
-from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, Synapses, Widths, named_range
+from spikex_sim.schedules.base import APART, Handover, Layout, RowGroups, named_range
 from spikex_sim.schedules.ntwu.check import check
 from spikex_sim.schedules.ntwu.execute import execute
 from spikex_sim.schedules.ntwu.laying import lay_out
@@ -19,6 +17,8 @@ from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.packing import Packing, TileShape, cut_tiles, pack_tiles
 from spikex_sim.schedules.ntwu.survey import Survey, survey
 from spikex_sim.schedules.steps import Program
+from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
 
 
@@ -31,12 +31,10 @@ class NtwuSchedule:
 
     Attributes
     ----------
-    geometry : Geometry
-        Sizes of the layer.
+    task : Task
+        What was asked for.
     groups : RowGroups
-        Row groups, the outermost loop.
-    spikes : WindowedSpikes
-        Input of the layer, sorted by window.
+        Row groups, the outermost loop (of each run).
     mode : str or None
         ``temporal``, ``spatial``, or None where the accelerator has no modes.
     shape : TileShape
@@ -59,14 +57,13 @@ class NtwuSchedule:
         Whether taps whose windows do not overlap share an integration slot (StSAP).
     owes_all : bool
         Whether silent NTWUs are owed as well as active ones.
-    streamed : uint8 array ``[batches, E_h * E_w * C]`` or None
+    streamed : uint8 array ``[batches, taps]`` or None
         1 for the taps that each batch streams, the channels of a filter position side by side; None: those
         that the tags of its columns ask for, in the way ``stream`` says.
     """
 
-    geometry: Geometry
+    task: Task
     groups: RowGroups
-    spikes: WindowedSpikes
     mode: str | None
     shape: TileShape
     tiles: NDArray[np.int64]
@@ -84,14 +81,12 @@ class NtwuSchedule:
     @classmethod
     def of(
         cls,
-        geometry: Geometry,
-        groups: RowGroups,
-        spikes: WindowedSpikes,
+        task: Task,
+        rows: int,
         shape: TileShape,
         pack: Callable[[int, int, int, int], Packing],
         *,
         mode: str | None,
-        active: NDArray[np.bool_],
         stream: str,
         tailored: bool,
         packs_taps: bool = False,
@@ -104,15 +99,16 @@ class NtwuSchedule:
         pack : callable
             Takes the first and last-plus-one position and window of a tile and packs it;
             :class:`~spikex_sim.schedules.ntwu.packing.Runs` pack all tiles at once.
-        geometry, groups, spikes, shape, mode, active, stream, tailored, packs_taps, owes_all
+        rows : int
+            Rows of the array.
+        task, shape, mode, stream, tailored, packs_taps, owes_all
             See the class.
         """
-        tiles = cut_tiles(geometry.positions, spikes.windows, shape)
+        tiles = cut_tiles(task.positions, task.inputs.windows, shape)
         tile_batches, batch_columns, position, window = pack_tiles(pack, tiles)
         return cls(
-            geometry=geometry,
-            groups=groups,
-            spikes=spikes,
+            task=task,
+            groups=RowGroups(rows, task.out_channels),
             mode=mode,
             shape=shape,
             tiles=tiles,
@@ -120,7 +116,7 @@ class NtwuSchedule:
             batch_columns=batch_columns,
             position=position,
             window=window,
-            active=active,
+            active=task.active,
             stream=stream,
             tailored=tailored,
             packs_taps=packs_taps,
@@ -128,24 +124,19 @@ class NtwuSchedule:
         )
 
     @property
-    def out_channels(self) -> int:
-        """Output channels ``M``."""
-        return self.groups.out_channels
-
-    @property
-    def inputs(self) -> WindowedSpikes:
-        """Input of the layer."""
-        return self.spikes
-
-    @property
     def tws(self) -> int:
         """``TWS``, time points."""
-        return self.spikes.tws
+        return self.task.tws
 
     @property
     def windows(self) -> int:
         """``N_TW``."""
-        return self.spikes.windows
+        return self.task.inputs.windows
+
+    @property
+    def runs(self) -> int:
+        """How many runs of windows follow each other; one where no output comes back as input."""
+        return -(-self.windows // self.shape.windows) if self.shape.by_run else 1
 
     @property
     def batches(self) -> int:
@@ -156,19 +147,18 @@ class NtwuSchedule:
     def surveyed(self) -> Survey:
         """What each batch streams, touches and adds."""
         return survey(
-            self.geometry, self.spikes, self.batch_columns, self.position, self.window, self.stream,
-            self.streamed,
+            self.task.inputs, self.batch_columns, self.position, self.window, self.stream, self.streamed
         )  # fmt: skip
 
-    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
+    def check(self, arch: Accelerator) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        check(self, arch, silence_is_free)
+        check(self, arch)
 
-    def lay_out(self, widths: Widths, arch: NtwuOptions, handover: Handover = APART) -> Layout:
+    def lay_out(self, arch: NtwuOptions, handover: Handover = APART) -> Layout:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        return lay_out(self, widths, arch, handover)
+        return lay_out(self, arch, handover)
 
-    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+    def execute(self, synapses: Synapses) -> Executed:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
         return execute(self, synapses)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.field import Channels, Field
+from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.chunks import BATCH, FIRST_CHANNEL, FIRST_TAP, LAST_CHANNEL, LAST_TAP, Chunks
 
@@ -18,22 +19,23 @@ FEW_COLUMNS = 8
 """Most columns of which every set can be looked up in a table."""
 
 
-def count_slots(schedule: NtwuSchedule, chunks: Chunks) -> NDArray[np.int64]:
-    """Slots that the streamed taps of each chunk need when taps without a common column share one.
+def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: int) -> NDArray[np.int64]:
+    """Slots that the streamed taps of each chunk of a row group need when taps without a common column share one.
 
     Greedy first fit in tap order, as in the PTB paper's StSAP.
     """
-    spikes = schedule.spikes
+    inputs = schedule.task.inputs
     slots: NDArray[np.int64] = _count_slots(
-        schedule.geometry, spikes.tags, spikes.counts, schedule.batch_columns, schedule.position,
-        schedule.window, schedule.surveyed.streamed, chunks.table,
+        inputs.field, inputs.channels, inputs.tags, inputs.counts, schedule.batch_columns, schedule.position,
+        schedule.window, schedule.surveyed.streamed, chunks.table, first_row, rows,
     )  # fmt: skip
     return slots
 
 
 @kernel
 def _count_slots(
-    geometry: Geometry,
+    field: Field,
+    channel_of: Channels,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
@@ -41,13 +43,18 @@ def _count_slots(
     window: NDArray[np.int64],
     streamed: NDArray[np.uint8],
     table: NDArray[np.int64],
+    first_row: int,
+    rows: int,
 ) -> NDArray[np.int64]:
     slots, batch = np.zeros(len(table), np.int64), table[:, BATCH]
-    filter_taps = geometry.kernel_h * geometry.kernel_w
     widest = widest_batch(batch_columns)
     words = (widest + 63) // 64  # columns are bits
     few = widest <= FEW_COLUMNS
-    size = geometry.channels * filter_taps
+    size = streamed.shape[1]
+    apart = np.zeros(len(channel_of.own), np.bool_)  # channels of other row groups
+    for channel in range(len(apart)):
+        own = channel_of.own[channel]
+        apart[channel] = own >= 0 and not first_row <= own < first_row + rows
     mask, taken = np.zeros((words, 0 if few else size), np.uint64), np.zeros((words, size), np.uint64)
     few_mask, few_taken = np.zeros((1, size if few else 0), np.uint8), np.zeros(size, np.uint8)
     bit_of = np.uint64(1) << np.arange(64).astype(np.uint64)
@@ -61,22 +68,23 @@ def _count_slots(
         start, stop = batch_columns[batch[part]], batch_columns[batch[part] + 1]
         if batch[part] != marked:
             marked = batch[part]
-            own = position[start:stop], window[start:stop]
+            columns = position[start:stop], window[start:stop]
             if few:
-                _mark(geometry, tags, counts, *own, few_mask, few_bits)
+                _mark(field, tags, counts, *columns, few_mask, few_bits)
             else:
-                _mark(geometry, tags, counts, *own, mask, bit_of)
+                _mark(field, tags, counts, *columns, mask, bit_of)
         channels = table[part, FIRST_CHANNEL], table[part, LAST_CHANNEL]
         taps = table[part, FIRST_TAP], table[part, LAST_TAP]
         if few:
             start_of[: 1 << (stop - start)] = 0
             slots[part] = _few_slots(
-                few_mask[0], geometry.channels, channels, taps, streamed[batch[part]], start_of, few_taken
-            )
+                few_mask[0], field, channel_of, apart, channels, taps, streamed[batch[part]], start_of,
+                few_taken,
+            )  # fmt: skip
         else:
             lowest[:] = 0
             slots[part] = _many_slots(
-                mask, geometry.channels, channels, taps, streamed[batch[part]], lowest, taken
+                mask, field, channel_of, apart, channels, taps, streamed[batch[part]], lowest, taken
             )
     return slots
 
@@ -84,7 +92,9 @@ def _count_slots(
 @kernel
 def _few_slots(
     mask: NDArray[np.uint8],
-    width: int,
+    field: Field,
+    channel_of: Channels,
+    apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
     streamed: NDArray[np.uint8],
@@ -94,8 +104,11 @@ def _few_slots(
     """Slots of a part; ``start_of`` is, for each set of columns, the slot below which none is free in all."""
     used = 0
     for channel in range(channels[0], channels[1]):
-        for tap in range(taps[0], taps[1]):
-            own = np.uintp(tap * width + channel)
+        if apart[channel]:
+            continue
+        k0 = channel_of.first_place[channel]
+        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of.filter_taps[channel])):
+            own = np.uintp(field.first[k] + channel - field.row[k])
             if streamed[own] == 0:
                 continue
             columns = mask[own]
@@ -113,7 +126,9 @@ def _few_slots(
 @kernel
 def _many_slots(
     mask: NDArray[np.uint64],
-    width: int,
+    field: Field,
+    channel_of: Channels,
+    apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
     streamed: NDArray[np.uint8],
@@ -123,8 +138,11 @@ def _many_slots(
     """Slots of a part; ``lowest`` is the first slot in which a column is free, for each."""
     used = 0
     for channel in range(channels[0], channels[1]):
-        for tap in range(taps[0], taps[1]):
-            own = tap * width + channel
+        if apart[channel]:
+            continue
+        k0 = channel_of.first_place[channel]
+        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of.filter_taps[channel])):
+            own = field.first[k] + channel - field.row[k]
             if streamed[own] == 0:
                 continue
             slot = max(0, _first_open(mask, own, lowest))
@@ -144,7 +162,7 @@ def _many_slots(
 
 @kernel
 def _mark(
-    geometry: Geometry,
+    field: Field,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
     position: NDArray[np.int64],
@@ -152,28 +170,20 @@ def _mark(
     mask: NDArray[Any],
     bit_of: NDArray[Any],
 ) -> None:
-    """Set the bits of columns whose tap has a tag: ``mask[word, tap * C + channel]``."""
-    bits = len(bit_of)
-    windows, width = counts.shape[1], geometry.channels
-    flat = tags.ravel()
-    number = np.uintp(width)
-    for tap in range(geometry.kernel_h * geometry.kernel_w):
-        first = tap * width
-        mask[:, first : first + width] = 0
+    """Set the bits of columns whose tap has a tag: ``mask[word, tap]``, in the order of the streamed ones."""
+    bits, windows = len(bit_of), counts.shape[1]
+    for k in range(field.place.shape[1]):
+        first, number = field.first[k], np.uintp(field.channels[k])
+        mask[:, first : first + field.channels[k]] = 0
         for col in range(len(position)):
-            y, x = corner(geometry, position[col])
-            y += tap // geometry.kernel_w
-            x += tap % geometry.kernel_w
-            if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
-                continue
-            pixel = y * geometry.in_width + x
-            if counts[pixel, window[col]] == 0:
+            pixel = field.place[position[col], k]
+            if pixel < 0 or counts[pixel, window[col]] == 0:
                 continue
             row = mask[col // bits]
             own, bit = np.uintp(first), bit_of[col % bits]
-            tagged = np.uintp((pixel * windows + window[col]) * width)
+            tagged = np.uintp(field.start[pixel] * windows + window[col] * field.channels[k])
             for channel in range(number):  # unsigned: a sign would have to be looked at
-                row[own + channel] |= flat[tagged + channel] * bit
+                row[own + channel] |= tags[tagged + channel] * bit
 
 
 @kernel

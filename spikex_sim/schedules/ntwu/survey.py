@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.geometry import Geometry, corner, widest_batch
+from spikex_sim.core.field import Field, Inputs
+from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.tags import WindowedSpikes
 
 STREAMS = ("tap", "channel", "all")
 """Values of the ``stream`` knob; kernels take the index."""
@@ -22,17 +22,18 @@ class Survey:
 
     Attributes
     ----------
-    streamed : uint8 array ``[B, E_h * E_w * C]``
-        1 for the taps that each batch streams; the channels of a filter position lie side by side.
+    streamed : uint8 array ``[B, taps]``
+        1 for the taps that each batch streams, synapse by synapse; the channels of a filter position lie side by
+        side.
     taps : int32 array ``[B, C]``
         Streamed taps ``|S_b|`` by channel.
     hits : int32 array ``[B, C]``
         (column, tap) pairs whose input word has a set tag.
     words : int32 array ``[B, C]``
         Distinct (pixel, window) words that the columns touch and whose tag is set.
-    touched : int64 array ``[B]``
-        Distinct (pixel, window) pairs touched in each channel, tagged or not.
-    spikes : int64 array ``[columns]``
+    touched : int64 array ``[B, synapses]``
+        Distinct (pixel, window) pairs touched in each channel of a synapse, tagged or not.
+    spikes : int64 array ``[columns, synapses]``
         Set spike bits that each column sees: the adds of one row.
     uncovered : int64 array ``[2]``
         First batch and tap that has spikes and is not streamed; -1 where there is none.
@@ -48,8 +49,7 @@ class Survey:
 
 
 def survey(
-    geometry: Geometry,
-    spikes: WindowedSpikes,
+    inputs: Inputs,
     batch_columns: NDArray[np.int64],
     position: NDArray[np.int64],
     window: NDArray[np.int64],
@@ -60,13 +60,12 @@ def survey(
 
     Without ``streamed`` the sequencer streams what the tags of a batch ask for, in the way ``stream`` says.
     """
-    size = geometry.filter_taps * geometry.channels
     given = streamed is not None
     if streamed is None:
-        streamed = np.zeros((len(batch_columns) - 1, size), np.uint8)
+        streamed = np.zeros((len(batch_columns) - 1, inputs.taps), np.uint8)
     counts = _survey(
-        geometry, spikes.tags, spikes.counts, batch_columns, position, window, STREAMS.index(stream),
-        given, streamed,
+        inputs.field, inputs.channels.filter_taps, inputs.channels.first_place, len(inputs.synapses),
+        inputs.tags, inputs.counts, batch_columns, position, window, STREAMS.index(stream), given, streamed,
     )  # fmt: skip
     return Survey(streamed, *counts)
 
@@ -82,55 +81,44 @@ def slot_of(window: NDArray[np.int64], col: int) -> int:
 
 @kernel
 def touch_pixels(
-    geometry: Geometry,
+    field: Field,
     position: NDArray[np.int64],
     window: NDArray[np.int64],
     stamp: NDArray[np.int64],
     mark: int,
-    pixel: NDArray[np.int64],
     fresh: NDArray[np.bool_],
-) -> int:
-    """List the pixels that the columns of a batch touch.
+    touched: NDArray[np.int64],
+) -> None:
+    """Find which (pixel, window) pairs the columns of a batch touch, and which of them first.
 
     Parameters
     ----------
     position, window : int64 array ``[columns]``
         The batch.
-    stamp : int64 array ``[H * W, columns]``, mark : int
+    stamp : int64 array ``[pixels, columns]``, mark : int
         Scratch memory that remembers which pixel was touched in which window of batch ``mark``.
-    pixel : int64 array ``[columns, E_h * E_w]``
-        Output: pixel index inside the map, or -1.
-    fresh : bool array ``[columns, E_h * E_w]``
-        Output: whether the (pixel, window) pair was not touched before in this batch.
-
-    Returns
-    -------
-    int
-        Distinct (pixel, window) pairs touched.
+    fresh : bool array ``[columns, K]``
+        Output: whether the pair was not touched before in this batch.
+    touched : int64 array ``[synapses]``
+        Output: distinct pairs touched are added.
     """
-    touched = 0
     for col in range(len(position)):
         slot = slot_of(window, col)
-        y0, x0 = corner(geometry, position[col])
-        tap = 0
-        for y in range(y0, y0 + geometry.kernel_h):
-            for x in range(x0, x0 + geometry.kernel_w):
-                pixel[col, tap] = -1
-                fresh[col, tap] = False
-                if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
-                    index = y * geometry.in_width + x
-                    pixel[col, tap] = index
-                    if stamp[index, slot] != mark:
-                        stamp[index, slot] = mark
-                        fresh[col, tap] = True
-                        touched += 1
-                tap += 1
-    return touched
+        for k in range(fresh.shape[1]):
+            fresh[col, k] = False
+            pixel = field.place[position[col], k]
+            if pixel >= 0 and stamp[pixel, slot] != mark:
+                stamp[pixel, slot] = mark
+                fresh[col, k] = True
+                touched[field.synapse[k]] += 1
 
 
 @kernel
 def _survey(
-    geometry: Geometry,
+    field: Field,
+    filter_taps: NDArray[np.int64],
+    first_place: NDArray[np.int64],
+    synapses: int,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
@@ -147,58 +135,61 @@ def _survey(
     NDArray[np.int64],
     NDArray[np.int64],
 ]:
-    batches = len(batch_columns) - 1
-    filter_taps = geometry.kernel_h * geometry.kernel_w
+    batches, channels = len(batch_columns) - 1, len(filter_taps)
+    places = field.place.shape[1]
     widest = widest_batch(batch_columns)
-    taps = np.zeros((batches, geometry.channels), np.int32)
-    hits = np.zeros((batches, geometry.channels), np.int32)
-    words = np.zeros((batches, geometry.channels), np.int32)
-    touched = np.zeros(batches, np.int64)
-    spikes = np.zeros(len(position), np.int64)
+    taps = np.zeros((batches, channels), np.int32)
+    hits = np.zeros((batches, channels), np.int32)
+    words = np.zeros((batches, channels), np.int32)
+    touched = np.zeros((batches, synapses), np.int64)
+    spikes = np.zeros((len(position), synapses), np.int64)
     uncovered = np.full(2, -1, np.int64)
-    stamp = np.full((geometry.in_height * geometry.in_width, widest), -1, np.int64)
-    pixel = np.empty((widest, filter_taps), np.int64)
-    fresh = np.empty((widest, filter_taps), np.bool_)
-    union = np.zeros(geometry.channels, np.uint8)
-    flat_tags, flat_hits, flat_words, flat_taps = tags.ravel(), hits.ravel(), words.ravel(), taps.ravel()
+    stamp = np.full((len(field.start), widest), -1, np.int64)
+    fresh = np.empty((widest, places), np.bool_)
+    union = np.zeros(max(1, channels), np.uint8)
+    flat_hits, flat_words, flat_taps = hits.ravel(), words.ravel(), taps.ravel()
     flat_streamed = streamed.ravel()
-    channels, windows = np.uintp(geometry.channels), tags.shape[1]
+    windows, all_taps = counts.shape[1], streamed.shape[1]
     for b in range(batches):
         start, stop = batch_columns[b], batch_columns[b + 1]
-        touched[b] = touch_pixels(geometry, position[start:stop], window[start:stop], stamp, b, pixel, fresh)
-        own = np.uintp(b * geometry.channels)  # indices are unsigned: a sign would have to be looked at
-        for tap in range(filter_taps):
+        touch_pixels(field, position[start:stop], window[start:stop], stamp, b, fresh, touched[b])
+        for k in range(places):
             streams = False
+            number = np.uintp(field.channels[k])  # indices are unsigned: a sign would have to be looked at
+            own = np.uintp(b * channels + field.row[k])
             for col in range(stop - start):
-                place, w = pixel[col, tap], window[start + col]
-                if place < 0 or counts[place, w] == 0:
+                pixel, w = field.place[position[start + col], k], window[start + col]
+                if pixel < 0 or counts[pixel, w] == 0:
                     continue
-                spikes[start + col] += counts[place, w]
+                spikes[start + col, field.synapse[k]] += counts[pixel, w]
                 streams = True
-                word = np.uintp((place * windows + w) * geometry.channels)
-                for channel in range(channels):
-                    tag = flat_tags[word + channel]
+                word = np.uintp(field.start[pixel] * windows + w * field.channels[k])
+                for channel in range(number):
+                    tag = tags[word + channel]
                     flat_hits[own + channel] += tag
                     union[channel] |= tag
-                if fresh[col, tap]:
-                    for channel in range(channels):
-                        flat_words[own + channel] += flat_tags[word + channel]
-            sent = np.uintp((b * filter_taps + tap) * geometry.channels)
+                if fresh[col, k]:
+                    for channel in range(number):
+                        flat_words[own + channel] += tags[word + channel]
+            sent = np.uintp(b * all_taps + field.first[k])
             if streams and not given:
-                for channel in range(channels):
+                for channel in range(number):
                     flat_taps[own + channel] += union[channel]
                     flat_streamed[sent + channel] = union[channel]
                     union[channel] = 0
             elif given:
-                for channel in range(channels):
+                for channel in range(number):
                     flat_taps[own + channel] += flat_streamed[sent + channel]
                     if union[channel] > flat_streamed[sent + channel] and uncovered[0] < 0:
-                        uncovered[0], uncovered[1] = b, channel * filter_taps + tap
+                        k0 = first_place[field.row[k]]
+                        tap = channel * filter_taps[field.row[k]] + k - k0
+                        uncovered[0], uncovered[1] = b, field.first[k0] + tap
                     union[channel] = 0
     if stream != 0 and not given:
         for b in range(batches):
-            for channel in range(geometry.channels):
+            for channel in range(channels):
                 if stream == ALL or taps[b, channel] > 0:
-                    taps[b, channel] = filter_taps
-                    streamed[b, channel :: geometry.channels] = 1
+                    taps[b, channel] = filter_taps[channel]
+                    for k in range(first_place[channel], first_place[channel] + filter_taps[channel]):
+                        streamed[b, field.first[k] + channel - field.row[k]] = 1
     return taps, hits, words, touched, spikes, uncovered

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from spikex_sim.schedules.serial.schedule import SerialSchedule
 
 
-def check(schedule: SerialSchedule, arch: Accelerator, silence_is_free: bool) -> None:
+def check(schedule: SerialSchedule, arch: Accelerator) -> None:
     """Raise :class:`ScheduleError` unless every position takes the spikes of its field, all of them.
 
     It updates its neurons at every time point that has one, or at all time points where silence is not free.
     No group has more channels than there are PEs.
     """
     kind, pes, spikes = f"scheduler {arch.scheduler}", arch.array.rows * arch.array.cols, schedule.spikes
+    if sum(schedule.groups) != schedule.task.out_channels:
+        rule = f"{schedule.task.out_channels} channels in groups of {list(schedule.groups)}"
+        raise refuse(kind, {}, rule)
     for group, channels in enumerate(schedule.groups):
         if not 1 <= channels <= min(schedule.lanes, pes):
             rule = f"{channels} channels on {min(schedule.lanes, pes)} PEs"
@@ -31,7 +34,7 @@ def check(schedule: SerialSchedule, arch: Accelerator, silence_is_free: bool) ->
     if spikes.windows != 1:
         raise refuse(kind, {}, f"windows of {spikes.tws} time points; there is one of all time points")
     taken, points = field_spikes(schedule.geometry, spikes.times, spikes.starts, spikes.timesteps)
-    updates = points if silence_is_free else np.full_like(points, spikes.timesteps)
+    updates = points if schedule.task.silence_is_free else np.full_like(points, spikes.timesteps)
     for what, own, asked in (("spikes taken", schedule.taken, taken), ("updates", schedule.updates, updates)):
         if not np.array_equal(own, asked):
             p = int(np.argmax(own != asked))

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from spikex_sim.core.geometry import Geometry, corner
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire, rest
-from spikex_sim.schedules.base import Synapses
+from spikex_sim.schedules.synapses import Executed, Synapses
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.serial.schedule import SerialSchedule
 
 
-def execute(schedule: SerialSchedule, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+def execute(schedule: SerialSchedule, synapses: Synapses) -> Executed:
     """Run what a schedule issues; see :meth:`spikex_sim.schedules.base.Schedule.execute`."""
     spikes = schedule.spikes
     fired, additions = _walk(
         schedule.geometry, spikes.timesteps, spikes.times, spikes.starts, schedule.taken, schedule.updates,
         synapses.by_tap, synapses.biases, synapses.lif, synapses.silence_is_free,
     )  # fmt: skip
-    return fired, int(additions)
+    return Executed(fired, int(additions), 0)
 
 
 @kernel
@@ -63,7 +63,8 @@ def _walk(
                 starts_at[:] = 0
             for tap in range(geometry.channels * filter_taps):
                 channel, place = tap // filter_taps, tap % filter_taps
-                y, x = y0 + place // geometry.kernel_w, x0 + place % geometry.kernel_w
+                y = y0 + place // geometry.kernel_w * geometry.dilation_h
+                x = x0 + place % geometry.kernel_w * geometry.dilation_w
                 if not (0 <= y < geometry.in_height and 0 <= x < geometry.in_width):
                     continue
                 n = channel * area + y * geometry.in_width + x

@@ -36,8 +36,10 @@ def field_spikes(
     for p in range(positions):
         y0, x0 = corner(geometry, p)
         for channel in range(geometry.channels):
-            for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
-                for x in range(max(x0, 0), min(x0 + geometry.kernel_w, geometry.in_width)):
+            for place in range(geometry.kernel_h * geometry.kernel_w):
+                y = y0 + place // geometry.kernel_w * geometry.dilation_h
+                x = x0 + place % geometry.kernel_w * geometry.dilation_w
+                if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
                     n = channel * area + y * geometry.in_width + x
                     for event in range(starts[n], starts[n + 1]):
                         spikes[p] += 1
@@ -57,6 +59,8 @@ def row_spikes(geometry: Geometry, starts: NDArray[np.int64]) -> NDArray[np.int6
     found = np.zeros(geometry.out_height, np.int64)
     for row in range(geometry.out_height):
         y0 = row * geometry.stride_h - geometry.pad_h
-        for y in range(max(y0, 0), min(y0 + geometry.kernel_h, geometry.in_height)):
-            found[row] += in_row[y]
+        for i in range(geometry.kernel_h):
+            y = y0 + i * geometry.dilation_h
+            if 0 <= y < geometry.in_height:
+                found[row] += in_row[y]
     return found

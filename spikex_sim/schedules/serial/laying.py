@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from spikex_sim.core.counts import AccessLog, Operations
-from spikex_sim.schedules.base import Layout, Widths, need_lbuf, too_small
+from spikex_sim.schedules.base import Layout, need_lbuf, too_small
 from spikex_sim.schedules.held import Held
 from spikex_sim.schedules.serial.fields import row_spikes
 from spikex_sim.schedules.steps import PerStep, Program, Steps, check_number
+from spikex_sim.schedules.task import Widths
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class SerialResidency:
     glb_ifmap: Literal["layer", "row", "step"]
 
 
-def lay_out(schedule: SerialSchedule, widths: Widths, arch: Accelerator) -> Layout:
+def lay_out(schedule: SerialSchedule, arch: Accelerator) -> Layout:
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
     need_lbuf(arch)
+    widths = schedule.task.widths
     spikes, groups = schedule.spikes, schedule.groups
     entry_bits = _bits_for(len(spikes.starts) - 1) + _bits_for(spikes.timesteps)
     stamp_bits = _bits_for(spikes.timesteps + 1)

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.tags import WindowedSpikes
-from spikex_sim.schedules.base import APART, Handover, Layout, Synapses, Widths
+from spikex_sim.schedules.base import APART, Handover, Layout
 from spikex_sim.schedules.serial.check import check
 from spikex_sim.schedules.serial.execute import execute
 from spikex_sim.schedules.serial.laying import lay_out
 from spikex_sim.schedules.steps import Program
+from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
 
 
@@ -23,10 +25,8 @@ class SerialSchedule:
 
     Attributes
     ----------
-    geometry : Geometry
-        Sizes of the layer.
-    spikes : WindowedSpikes
-        Input of the layer: one window of all time points.
+    task : Task
+        What was asked for: one synapse, one window of all time points.
     groups : tuple of int
         Output channels of each group, in order.
     lanes : int
@@ -36,22 +36,21 @@ class SerialSchedule:
         points its neurons are updated.
     """
 
-    geometry: Geometry
-    spikes: WindowedSpikes
+    task: Task
     groups: tuple[int, ...]
     lanes: int
     taken: NDArray[np.int64]
     updates: NDArray[np.int64]
 
     @property
-    def out_channels(self) -> int:
-        """Output channels ``M``."""
-        return sum(self.groups)
+    def geometry(self) -> Geometry:
+        """Sizes of the only synapse."""
+        return self.task.inputs.synapses[0].geometry
 
     @property
-    def inputs(self) -> WindowedSpikes:
-        """Input of the layer."""
-        return self.spikes
+    def spikes(self) -> WindowedSpikes:
+        """Its spikes."""
+        return self.task.inputs.spikes[0]
 
     @property
     def tws(self) -> int:
@@ -68,15 +67,15 @@ class SerialSchedule:
         """Positions that have work."""
         return self.taken + self.updates > 0
 
-    def check(self, arch: Accelerator, silence_is_free: bool) -> None:
+    def check(self, arch: Accelerator) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        check(self, arch, silence_is_free)
+        check(self, arch)
 
-    def lay_out(self, widths: Widths, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
+    def lay_out(self, arch: Accelerator, handover: Handover = APART) -> Layout:  # noqa: ARG002
         """See :class:`spikex_sim.schedules.base.Schedule`."""
-        return lay_out(self, widths, arch)
+        return lay_out(self, arch)
 
-    def execute(self, synapses: Synapses) -> tuple[NDArray[np.uint8], int]:
+    def execute(self, synapses: Synapses) -> Executed:
         """See :class:`spikex_sim.schedules.base.Schedule`."""
         return execute(self, synapses)
 

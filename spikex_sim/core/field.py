@@ -1,0 +1,360 @@
+"""The taps of a layer: which inputs its output positions see, synapse by synapse, and how active these are.
+
+A layer may have several synapses. The maps that they come from lie one behind the other, as one row of pixels;
+the taps of a position follow each other in the order (synapse, row of the filter, column).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.geometry import Geometry, places_of
+from spikex_sim.core.jit import kernel
+from spikex_sim.core.tags import WindowedSpikes
+
+FEW_PLACES = 1 << 18
+"""Most places of a synapse that are kept from layer to layer."""
+
+
+class Field(NamedTuple):
+    """Taps of all synapses, as kernels take them. A filter position is a tap with all channels.
+
+    Attributes
+    ----------
+    place : int32 array ``[P, K]``
+        Pixel under each filter position, -1 outside the map.
+    synapse, channels : int64 array ``[K]``
+        Synapse of each filter position, and the input channels that lie there.
+    row : int64 array ``[K]``
+        Number of the first of these among the channels of all synapses.
+    first : int64 array ``[K]``
+        Number of the first of these in a list of all taps.
+    start : int64 array ``[pixels]``
+        Channels of all pixels before.
+    """
+
+    place: NDArray[np.int32]
+    synapse: NDArray[np.int64]
+    channels: NDArray[np.int64]
+    row: NDArray[np.int64]
+    first: NDArray[np.int64]
+    start: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """How the taps of one synapse lie over its input, whatever its weights.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Sizes.
+    filters : int
+        Number of its weights; synapses that share their weights share it.
+    own : bool
+        Whether a channel goes to the output channel of the same number alone, instead of to all.
+    bits : int
+        Width of an input word at one time point.
+    tagged : bool
+        Whether words have activity tags; analog values have none, and are active at every time point.
+    """
+
+    geometry: Geometry
+    filters: int = 0
+    own: bool = False
+    bits: int = 1
+    tagged: bool = True
+
+
+class Channels(NamedTuple):
+    """Input channels of all synapses, one behind the other, as kernels take them; arrays ``[C]``.
+
+    Attributes
+    ----------
+    synapse, first_place, filter_taps : int64 array
+        Synapse, its first filter position, and how many it has.
+    filters : int64 array
+        Number of the channel's filter: one for each weight array and channel.
+    own : int64 array
+        Output channel that it alone goes to; -1: all.
+    bits, tag_bits : int64 array
+        Width of a word at a time point, and of its tag.
+    """
+
+    synapse: NDArray[np.int64]
+    first_place: NDArray[np.int64]
+    filter_taps: NDArray[np.int64]
+    filters: NDArray[np.int64]
+    own: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    tag_bits: NDArray[np.int64]
+
+
+@lru_cache(maxsize=128)
+def _kept_places(geometry: Geometry) -> NDArray[np.int32]:
+    places: NDArray[np.int32] = places_of(geometry)
+    return places
+
+
+def _places(geometry: Geometry) -> NDArray[np.int32]:
+    few = geometry.positions * geometry.filter_taps <= FEW_PLACES
+    found: NDArray[np.int32] = _kept_places(geometry) if few else places_of(geometry)
+    return found
+
+
+@lru_cache(maxsize=128)
+def _kept_field(synapses: tuple[Synapse, ...], positions: int) -> Field:
+    return _field(synapses, positions)
+
+
+def field_of(synapses: tuple[Synapse, ...], positions: int) -> Field:
+    """Taps of a layer of so many output positions."""
+    few = all(one.geometry.positions * one.geometry.filter_taps <= FEW_PLACES for one in synapses)
+    return _kept_field(synapses, positions) if few else _field(synapses, positions)
+
+
+def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
+    places, rows, start = [], [], [np.zeros(0, np.int64)]
+    pixels = channels = taps = before = 0
+    for number, synapse in enumerate(synapses):
+        geometry = synapse.geometry
+        own = _places(geometry)
+        places.append(np.where(own < 0, own, own + np.int32(pixels)) if pixels else own)
+        for k in range(geometry.filter_taps):
+            rows.append((number, geometry.channels, channels, taps + k * geometry.channels))
+        start.append(before + np.arange(geometry.pixels) * geometry.channels)
+        pixels += geometry.pixels
+        channels += geometry.channels
+        taps += geometry.taps
+        before += geometry.pixels * geometry.channels
+    synapse, channels_, row, first = np.array(rows, np.int64).reshape(-1, 4).T.copy()
+    place = np.concatenate(places, axis=1) if len(places) != 1 else places[0]
+    return Field(np.ascontiguousarray(place), synapse, channels_, row, first, np.concatenate(start))
+
+
+@lru_cache(maxsize=128)
+def channels_of(synapses: tuple[Synapse, ...]) -> Channels:
+    """Input channels of all synapses."""
+    rows = []
+    first, filters, numbers = 0, 0, dict[int, int]()
+    for number, synapse in enumerate(synapses):
+        geometry = synapse.geometry
+        if synapse.filters not in numbers:
+            numbers[synapse.filters] = filters
+            filters += geometry.channels
+        for channel in range(geometry.channels):
+            rows.append(
+                (number, first, geometry.filter_taps, numbers[synapse.filters] + channel,
+                 channel if synapse.own else -1, synapse.bits, int(synapse.tagged))
+            )  # fmt: skip
+        first += geometry.filter_taps
+    return Channels(*np.array(rows, np.int64).reshape(-1, 7).T.copy())
+
+
+class Taps(NamedTuple):
+    """Taps of all synapses one by one, in the order (synapse, channel, i, j); int64 arrays ``[taps]``.
+
+    Attributes
+    ----------
+    place, channel : int64 array
+        Filter position, and channel in the synapse.
+    bits : int64 array
+        Width of an input word at a time point.
+    streamed : int64 array
+        Number of the tap in the order in which a filter position has all its channels side by side.
+    """
+
+    place: NDArray[np.int64]
+    channel: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    streamed: NDArray[np.int64]
+
+
+@lru_cache(maxsize=128)
+def taps_of(synapses: tuple[Synapse, ...]) -> Taps:
+    """Taps of all synapses."""
+    parts, places, before = [np.zeros((4, 0), np.int64)], 0, 0
+    for synapse in synapses:
+        geometry = synapse.geometry
+        channel, place = np.divmod(np.arange(geometry.taps), geometry.filter_taps)
+        bits = np.full_like(place, synapse.bits)
+        parts.append(np.stack([places + place, channel, bits, before + place * geometry.channels + channel]))
+        places += geometry.filter_taps
+        before += geometry.taps
+    return Taps(*np.concatenate(parts, axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What enters a layer: the spikes of every synapse by time window.
+
+    Attributes
+    ----------
+    synapses : tuple of Synapse
+        In order; none where only currents enter.
+    spikes : tuple of WindowedSpikes
+        Of each; where values are analog, a one at every time point.
+    positions : int
+        Output positions ``P``.
+    timesteps, tws : int
+        ``T`` and ``TWS``, time points.
+    """
+
+    synapses: tuple[Synapse, ...]
+    spikes: tuple[WindowedSpikes, ...]
+    positions: int
+    timesteps: int
+    tws: int
+
+    @property
+    def windows(self) -> int:
+        """Time windows ``N_TW``."""
+        return -(-self.timesteps // self.tws)
+
+    @cached_property
+    def field(self) -> Field:
+        """Which inputs every output position sees."""
+        return field_of(self.synapses, self.positions)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Input channels of all synapses."""
+        return channels_of(self.synapses)
+
+    @cached_property
+    def taps(self) -> int:
+        """Taps of one output position, with all channels."""
+        return sum(one.geometry.taps for one in self.synapses)
+
+    @cached_property
+    def tags(self) -> NDArray[np.uint8]:
+        """Tags, flat: those of a pixel window by window, the channels of a window side by side."""
+        found = [one.tags.reshape(-1) for one in self.spikes]
+        return found[0] if len(found) == 1 else np.concatenate([np.zeros(0, np.uint8), *found])
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Spikes of all channels of a pixel in a window, ``[pixels, N_TW]``."""
+        found = [one.counts for one in self.spikes]
+        return (
+            found[0] if len(found) == 1 else np.concatenate([np.zeros((0, self.windows), np.int64), *found])
+        )
+
+    @cached_property
+    def active(self) -> NDArray[np.bool_]:
+        """Which NTWUs see a spike: per output position and window, ``[P, N_TW]``.
+
+        The output channels at one position share their receptive field and hence this tag (Section 2).
+        """
+        active: NDArray[np.bool_] = _dilate(self.field.place, self.counts)
+        return active
+
+    @cached_property
+    def reach(self) -> NDArray[np.int64]:
+        """Spikes that all output positions see together, of each synapse."""
+        found = np.zeros(len(self.synapses), np.int64)
+        field = self.field
+        _reach(field.place, field.synapse, self.counts.sum(axis=1), found)
+        return found
+
+
+@kernel
+def _dilate(place: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    positions, taps = place.shape
+    active = np.zeros((positions, counts.shape[1]), np.bool_)
+    for p in range(positions):
+        own = active[p]
+        for k in range(taps):
+            if place[p, k] >= 0:
+                row = counts[place[p, k]]
+                for w in range(len(own)):
+                    own[w] |= row[w] > 0
+    return active
+
+
+@kernel
+def _reach(
+    place: NDArray[np.int32], synapse: NDArray[np.int64], total: NDArray[np.int64], found: NDArray[np.int64]
+) -> None:
+    positions, taps = place.shape
+    for p in range(positions):
+        for k in range(taps):
+            if place[p, k] >= 0:
+                found[synapse[k]] += total[place[p, k]]
+
+
+@kernel
+def set_pixels(field: Field, synapses: int, size: int) -> NDArray[np.int64]:
+    """Pixels in the receptive field of each set of ``size`` consecutive positions, by synapse.
+
+    Pixels outside the map do not count; shared ones count once.
+
+    Returns
+    -------
+    int64 array ``[synapses, ceil(P / size)]``
+    """
+    positions, taps = field.place.shape
+    seen = np.full(len(field.start), -1, np.int64)
+    pixels = np.zeros((synapses, (positions + size - 1) // size), np.int64)
+    for p in range(positions):
+        s = p // size
+        for k in range(taps):
+            pixel = field.place[p, k]
+            if pixel >= 0 and seen[pixel] != s:
+                seen[pixel] = s
+                pixels[field.synapse[k], s] += 1
+    return pixels
+
+
+@kernel
+def spmb_tags(
+    field: Field,
+    channels: int,
+    synapses: int,
+    tags: NDArray[np.uint8],
+    counts: NDArray[np.int64],
+    tiles: NDArray[np.int64],
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Tags of the SP-MBs of every tile, and the receptive-field pixels a tile has in each channel of a synapse.
+
+    Parameters
+    ----------
+    field : Field
+        Taps of the layer.
+    channels, synapses : int
+        Input channels of all synapses, and how many these are.
+    tags, counts
+        See :class:`Inputs`.
+    tiles : int64 array ``[tiles, 4]``
+        First and last-plus-one position, first and last-plus-one window.
+
+    Returns
+    -------
+    bool array ``[tiles, C]``, int64 array ``[tiles, synapses]``
+        Pixels are a union, not a bounding box, and lie inside the map.
+    """
+    windows, taps = counts.shape[1], field.place.shape[1]
+    active = np.zeros((len(tiles), channels), np.bool_)
+    pixels = np.zeros((len(tiles), synapses), np.int64)
+    seen = np.full(len(field.start), -1, np.int64)
+    for tile in range(len(tiles)):
+        own = active[tile]
+        for p in range(tiles[tile, 0], tiles[tile, 1]):
+            for k in range(taps):
+                pixel = field.place[p, k]
+                if pixel < 0 or seen[pixel] == tile:
+                    continue
+                seen[pixel] = tile
+                pixels[tile, field.synapse[k]] += 1
+                size, row = field.channels[k], field.row[k]
+                for w in range(tiles[tile, 2], tiles[tile, 3]):
+                    if counts[pixel, w] > 0:
+                        word = field.start[pixel] * windows + w * size
+                        for channel in range(size):
+                            own[row + channel] |= tags[word + channel] > 0
+    return active, pixels

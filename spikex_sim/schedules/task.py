@@ -1,0 +1,105 @@
+"""What a machine is asked to do: one layer, or a part of one, with everything that its cost depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.field import Inputs, Synapse
+from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.spec.arch import Accelerator
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of one value of each kind in a layer's datapath."""
+
+    weight: int
+    psum: int
+    potential: int
+
+
+FLOAT_WIDTHS = Widths(weight=32, psum=32, potential=32)
+
+
+def widths_of(datapath: str, arch: Accelerator) -> Widths:
+    """Widths of a datapath: configured for ``int``, 32 bits throughout for ``float``."""
+    if datapath == "float":
+        return FLOAT_WIDTHS
+    return Widths(arch.weight_bits, arch.psum_bits, arch.potential_bits)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A layer as a machine sees it.
+
+    Attributes
+    ----------
+    name : str
+        In messages.
+    inputs : Inputs
+        What its synapses bring.
+    out_channels : int
+        Output channels ``M``.
+    widths : Widths
+        Bits per weight, partial sum and potential.
+    silence_is_free : bool
+        Whether a silent window may be skipped without changing an output (Section 1).
+    datapath : {"int", "float"}
+        Of its neurons.
+    states : int
+        Potentials of a neuron; 0 where the sums leave as currents.
+    words : int64 array ``[P]`` or None
+        Words of currents that a neuron at each position takes in a window, beside its synapses.
+    run_windows : int or None
+        Where outputs come back as inputs: windows that can be computed before that.
+    """
+
+    name: str
+    inputs: Inputs
+    out_channels: int
+    widths: Widths
+    silence_is_free: bool
+    datapath: Literal["int", "float"] = "int"
+    states: int = 1
+    words: NDArray[np.int64] | None = None
+    run_windows: int | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, geometry: Geometry, spikes: WindowedSpikes, out_channels: int, arch: Accelerator, *,
+        datapath: Literal["int", "float"], silence_is_free: bool,
+    ) -> Task:  # fmt: skip
+        """Ask for a layer with one synapse."""
+        inputs = Inputs((Synapse(geometry),), (spikes,), geometry.positions, spikes.timesteps, spikes.tws)
+        return cls(name, inputs, out_channels, widths_of(datapath, arch), silence_is_free, datapath)
+
+    @property
+    def positions(self) -> int:
+        """Output positions ``P``."""
+        return self.inputs.positions
+
+    @property
+    def tws(self) -> int:
+        """Time points that are processed together."""
+        return self.inputs.tws
+
+    @property
+    def potential_bits(self) -> int:
+        """Bits of all states of a neuron."""
+        return self.states * self.widths.potential
+
+    @cached_property
+    def has_own(self) -> bool:
+        """Whether some channels go to one output channel alone."""
+        return any(one.own for one in self.inputs.synapses)
+
+    @cached_property
+    def active(self) -> NDArray[np.bool_]:
+        """NTWUs active by their tag, or because silence is not free: ``[P, N_TW]``."""
+        return self.inputs.active if self.silence_is_free else np.ones_like(self.inputs.active)
