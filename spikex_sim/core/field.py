@@ -119,7 +119,8 @@ def field_of(synapses: tuple[Synapse, ...], positions: int) -> Field:
 
 
 def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
-    places, rows, start = [], [], [np.zeros(0, np.int64)]
+    places = [np.zeros((positions, 0), np.int32)]
+    rows, start = list[tuple[int, ...]](), [np.zeros(0, np.int64)]
     pixels = channels = taps = before = 0
     for number, synapse in enumerate(synapses):
         geometry = synapse.geometry
@@ -132,9 +133,9 @@ def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
         channels += geometry.channels
         taps += geometry.taps
         before += geometry.pixels * geometry.channels
-    synapse, channels_, row, first = np.array(rows, np.int64).reshape(-1, 4).T.copy()
-    place = np.concatenate(places, axis=1) if len(places) != 1 else places[0]
-    return Field(np.ascontiguousarray(place), synapse, channels_, row, first, np.concatenate(start))
+    columns = np.array(rows, np.int64).reshape(-1, 4).T.copy()
+    place = places[1] if len(synapses) == 1 else np.concatenate(places, axis=1)
+    return Field(np.ascontiguousarray(place), columns[0], columns[1], columns[2], columns[3], np.concatenate(start))
 
 
 @lru_cache(maxsize=128)

@@ -94,10 +94,16 @@ def terms_of(inputs: Inputs, synapses: Synapses) -> Terms:
         channels += synapse.geometry.channels * synapse.geometry.pixels
     add_given(len(inputs.synapses))
     kind: Any = np.float32 if synapses.datapath == "float" else np.int64
-    columns = list(zip(*rows, strict=True)) or [()] * 10
-    dtypes: tuple[Any, ...] = (*[np.int64] * 5, np.bool_, np.int64, np.float32, np.int64, np.int64)
-    arrays: list[Any] = [np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
-    return Terms(*arrays, np.concatenate([np.zeros(0, kind), *(one.astype(kind) for one in values)]))
+    whole = np.array([row[:5] + row[6:7] + row[8:] for row in rows], np.int64).reshape(-1, 8).T.copy()
+    return Terms(
+        *whole[:5],
+        own=np.array([row[5] for row in rows], np.bool_),
+        shift=whole[5],
+        scale=np.array([row[7] for row in rows], np.float32),
+        start=whole[6],
+        points=whole[7],
+        values=np.concatenate([np.zeros(0, kind), *(one.astype(kind) for one in values)]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
