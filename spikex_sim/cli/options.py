@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -123,6 +123,13 @@ def writable_file(path: Path) -> None:
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))
     writable_folder(path.parent)
+
+
+def refuse_together(option: str, value: object, others: Mapping[str, object]) -> None:
+    """Raise where an option was given with one that says otherwise."""
+    for other, given in others.items():
+        if value is not None and given is not None:
+            raise ConfigError(f"cannot be given together with {other}", field=option)
 
 
 def parse_numbers(text: str, option: str, kind: type[Number]) -> list[Number]:

@@ -292,6 +292,7 @@ EFFECTS = {
     ("trace show", "--tws"): ("trace show t.npz", "--tws 9"),
     ("trace synth", "--kind"): (SYNTH, "--kind bursty"),
     ("trace synth", "--network"): (SYNTH, "--network net2.yaml"),
+    ("trace synth", "--like"): (SYNTH, "trace synth --kind bernoulli --like like.npz --out o/x.npz"),
     ("trace synth", "--layer"): (SYNTH, "--layer two"),
     ("trace synth", "--timesteps"): (SYNTH, "--timesteps 5"),
     ("trace synth", "--step-ms"): (DIGIT, "--step-ms 3"),
