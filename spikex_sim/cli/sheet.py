@@ -50,7 +50,8 @@ class Sheet:
     def print_to(self, console: Console) -> None:
         """Print, in as many tables as the console's width asks for.
 
-        Names that leave no room for the widest column are columns like others, and rows have numbers.
+        Names that leave no room for the widest column are columns like others, and rows have numbers. What
+        is wider than the console is a text: it begins at the left.
         """
         if self.title:
             console.print(Text(harmless(self.title), style="bold"))
@@ -62,9 +63,10 @@ class Sheet:
         for part in self._parts(rows[0], labels, widths, console.width):
             for row in rows:
                 cells = [
-                    row[column] + pad if column < left else pad + row[column]
+                    row[column] + pad if column < left or width > console.width else pad + row[column]
                     for column in part
-                    for pad in (" " * (widths[column] - cell_len(row[column])),)
+                    for width in (widths[column],)
+                    for pad in (" " * (width - cell_len(row[column])),)
                 ]
                 console.print(Text((" " * GAP).join(cells).rstrip()), soft_wrap=True)
             if part[-1] == len(widths) - 1 and self.caption:

@@ -126,10 +126,12 @@ def sweep(
             progress=progress,
         )
     finished = [row for row in table if not row["error"]]
-    if finished:
+    if choice.fields:
+        show.show_points(table, keys, choice)
+    elif finished:
         show.show_sweep(finished, keys, choice)
-        if pareto:
-            _show_front(finished, keys)
+    if finished and pareto:
+        _show_front(finished, keys)
     if (stored := count_stored(out)) > len(table):
         show.say(
             f"sweep.csv holds the {len(table)} points of this call{_of_shard(part)}, the store {stored}: "
@@ -148,8 +150,9 @@ def sweep(
 def sweep_columns(keys: Sequence[str]) -> Columns:
     """Columns of sweep.csv."""
     from spikex_sim.explore.sweeps.table import COLUMNS, is_measure
+    from spikex_sim.run.fields import SWEEP_CSV
 
-    return Columns(["trace", "arch", *keys, *COLUMNS], is_measure)
+    return Columns(SWEEP_CSV, ["trace", "arch", *keys, *COLUMNS, "error"], is_measure)
 
 
 def export(
