@@ -181,7 +181,9 @@ def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     headings = ("latency", "ratio", "energy", "ratio", "EDP, Js", "ratio")
     samples = len(results[0].samples)
     title = "Totals" if samples == 1 else f"Totals of {samples:,} samples, one after the other"
-    return _machine_table(title, headings, results, refused, cells)
+    made = _machine_table(title, headings, results, refused, cells)
+    made.beside = "ratio"
+    return made
 
 
 def _spread_table(results: Sequence[RunResult], refused: Refused) -> Sheet:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikex_sim.cli.choose import Choice, cell
-from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
+from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, put_text, short
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
@@ -101,13 +101,13 @@ def percent(part: float, whole: float) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line of text, wrapped by the terminal rather than here."""
-    console.print(harmless(text), soft_wrap=True)
+    """Print lines of text with markup, wrapped between words."""
+    put_text(console, Text.from_markup(harmless(text), emoji=False))
 
 
 def note(text: str, style: str = "yellow") -> None:
-    """Print a sentence, wrapped between its words."""
-    console.print(Text(harmless(text), style=style))
+    """Print a sentence as it is, wrapped likewise."""
+    put_text(console, Text(harmless(text), style=style))
 
 
 def count(number: int) -> str:
