@@ -13,6 +13,7 @@ from spikex_sim.cli.making import Entered, say_thresholds
 from spikex_sim.cli.options import echo
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.progress import Progress
+from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
@@ -152,7 +153,7 @@ def convert_many(
             raise ConfigError(f"holds no recording{part}", where=str(path))
     summary.show()
     say_thresholds(entered.like)
-    echo(f"wrote {out} ({summary.total.recordings:,} traces, T={conversion.binning.timesteps})")
+    echo(f"wrote {out} ({counted(summary.total.recordings, 'trace')}, T={conversion.binning.timesteps})")
 
 
 def in_turn(files: list[RecordingFile]) -> list[RecordingFile]:

@@ -13,6 +13,7 @@ from spikex_sim.cli.making import (
     Activity,
     Entered,
     Like,
+    NetworkName,
     Seed,
     StepMs,
     Timesteps,
@@ -24,6 +25,7 @@ from spikex_sim.cli.making import (
 from spikex_sim.cli.options import echo, refuse_together, writable_file
 from spikex_sim.cli.quantization import quantize_into
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.text import counted
 from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
@@ -105,9 +107,7 @@ def convert(
         int | None,
         typer.Option("--limit", min=1, help="At most so many of a folder or of --samples.", metavar="N"),
     ] = None,
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
-    ] = None,
+    network: NetworkName = None,
     like: Like = None,
     weights: Annotated[
         str | None,
@@ -263,8 +263,8 @@ def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> 
         *(f"{what} in the file: {count:,}" for what, count in recordings.tally.items() if count),
     ]
     source = f"{path.name} sample {sample}, {step} steps"
-    echo("\n".join(account))
-    save_entered(binned.spikes, conversion.entered, out, f"{path.stem}-{sample}", source, events.label)
+    name = f"{path.stem}-{sample}"
+    save_entered(binned.spikes, conversion.entered, out, name, source, events.label, account)
 
 
 def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> None:
@@ -284,7 +284,7 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
             echo(f"{layer.name}: all ones, as where an analog image was recorded")
     for layer in made.left_out:
         echo(
-            f"{layer.name}: left out, recorded for {layer.timesteps} time point(s), the others for "
+            f"{layer.name}: left out, recorded for {counted(layer.timesteps, 'time point')}, the others for "
             f"{made.trace.timesteps}"
         )
     save(made.trace, out)

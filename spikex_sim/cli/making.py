@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikex_sim.cli.options import echo
+from spikex_sim.cli.options import completing, echo
 from spikex_sim.core.progress import Progress
+from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 
 ACTIVITY = 0.05
 """Firing rate that the thresholds are set for where --activity does not say."""
+
+
+def _networks() -> list[str]:
+    from spikex_sim.spec.networks import network_names
+
+    return network_names()
+
 
 Timesteps = Annotated[
     int | None, typer.Option("--timesteps", min=1, help="Time points T; default: the network's.")
@@ -35,6 +44,15 @@ Activity = Annotated[
         help=f"Firing rate that the thresholds are set for; default {ACTIVITY:g}.",
         min=0.0,
         max=1.0,
+    ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        help="Network preset or YAML file.",
+        metavar="NAME|FILE",
+        autocompletion=completing(_networks),
     ),
 ]
 Like = Annotated[
@@ -59,10 +77,11 @@ def save(trace: Trace, out: Path) -> None:
 
     save_trace(trace, out)
     rates = [f"{trace.layers[at].name} {100 * busy.rate:.4g}" for at, busy in activities(trace).items()]
-    samples = f"{trace.samples} samples, " if trace.batched else ""
+    samples = f"{counted(trace.samples, 'sample')}, " if trace.batched else ""
     weights = f"weights of {len(trace.weights)}" if trace.weights else "no weights"
     echo(f"input rates, %: {', '.join(rates)}")
-    echo(f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, {weights})")
+    spikes = f"{samples}spikes of {counted(len(trace.inputs), 'layer')}"
+    echo(f"wrote {out} (T={trace.timesteps}, {spikes}, {weights})")
 
 
 def network_of(trace: Trace) -> Network:
@@ -116,9 +135,15 @@ class Entered:
 
 
 def save_entered(
-    spikes: NDArray[np.bool_], entered: Entered, out: Path, name: str, source: str, label: int | None
+    spikes: NDArray[np.bool_],
+    entered: Entered,
+    out: Path,
+    name: str,
+    source: str,
+    label: int | None,
+    account: Sequence[str] = (),
 ) -> None:
-    """Let spikes enter a network, write the trace, and say which thresholds were set."""
+    """Let spikes enter a network, write the trace, and say what they are of and which thresholds were set."""
     from spikex_sim.cli import show
     from spikex_sim.trace.store import save_trace
 
@@ -126,6 +151,8 @@ def save_entered(
     with show.progress_bar("calibrating") as progress:
         trace = entered.trace(spikes, name, source, label, progress)
     save_trace(trace, out)
+    for line in account:
+        echo(line)
     if entered.like is None:
         say_thresholds(trace)
     echo(f"wrote {out} (T={trace.timesteps}, input rate {100 * spikes.mean():.4g} %)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -130,6 +131,13 @@ def refuse_together(option: str, value: object, others: Mapping[str, object]) ->
     for other, given in others.items():
         if value is not None and given is not None:
             raise ConfigError(f"cannot be given together with {other}", field=option)
+
+
+def check_once(names: Iterable[str | Path], where: str) -> None:
+    """Raise where something is named twice."""
+    for name, times in Counter(map(str, names)).items():
+        if times > 1:
+            raise ConfigError(f"names {name} twice", where=where)
 
 
 def parse_numbers(text: str, option: str, kind: type[Number]) -> list[Number]:

@@ -12,6 +12,7 @@ from spikex_sim.cli.making import (
     Activity,
     Entered,
     Like,
+    NetworkName,
     OutFile,
     Seed,
     StepMs,
@@ -23,6 +24,7 @@ from spikex_sim.cli.making import (
 )
 from spikex_sim.cli.options import refuse_together, writable_file
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.text import counted
 from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def show_trace(
     trace = load_trace(trace_path or default_trace_path())
     labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
-        f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "
+        f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {counted(trace.samples, 'sample')}{labelled}, "
         f"{parameter_count(trace):,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
     )
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
@@ -92,9 +94,7 @@ def show_trace(
 def synth(
     out: OutFile,
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"{', '.join(KINDS)}.")] = "digit",
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
-    ] = None,
+    network: NetworkName = None,
     layer: LayerName = None,
     like: Like = None,
     timesteps: Timesteps = None,

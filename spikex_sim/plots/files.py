@@ -32,7 +32,7 @@ def _kinds(table: str, texts: str = "") -> Mapping[str, str]:
 KINDS = {
     LAYERS_CSV: _kinds(LAYERS_CSV),
     ACCESSES_CSV: _kinds(ACCESSES_CSV),
-    SWEEP_CSV: _kinds(SWEEP_CSV, "trace arch error layer_tws engine trace_sha256"),
+    SWEEP_CSV: _kinds(SWEEP_CSV, "trace arch error layer_tws engine trace_sha256 commit source_sha256"),
 }
 """Kind of columns by file: ``text``, ``count`` or ``number``; others are numbers if they look like it."""
 STUDY = dict.fromkeys(
@@ -51,6 +51,8 @@ STUDY = dict.fromkeys(
         "trace",
         "engine",
         "trace_sha256",
+        "commit",
+        "source_sha256",
     ),
     "text",
 )

@@ -148,6 +148,13 @@ def test_like_says_weights_and_thresholds(
     is_mistake(spikex(capsys, "trace", *line.split(), "--like", "one.npz", "--out", "x.npz"), *words)
 
 
+def test_a_trace_is_no_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    succeed(capsys, *MANY)
+    said = "is a trace, no recordings; --int8 alone converts one"
+    is_mistake(spikex(capsys, "trace", "convert", "out/000000-4.npz", "--out", "x.npz"), "000000-4.npz", said)
+    is_mistake(spikex(capsys, "trace", "convert", "out", "--out", "x"), "000000-4.npz", said)
+
+
 def test_split_and_limit(capsys: pytest.CaptureFixture[str]) -> None:
     def labels(*options: object) -> list[Any]:
         succeed(capsys, *MANY[:-1], f"o{options}", *options)

@@ -179,6 +179,17 @@ class TestNarrowTerminals:
         words = succeed(capsys, "run", "--show-config").out.split()
         assert {"memory.glb.partition.ifmap", "500.0", "memory.dram.bandwidth_gb_s"} <= set(words)
 
+    def test_lines_of_text_are_wrapped_and_ratios_stay_beside_what_they_are_of(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(show.console, "_width", 60)
+        shown = succeed(capsys, "compare", "--arch", "spikex,ptb,ann")
+        assert max(map(len, shown.lines)) <= 60
+        assert not any(line.endswith(" ") for line in shown.lines)
+        assert "accelerator    EDP, Js  ratio" in shown.lines
+        words = " ".join(shown.out.split())
+        assert "identical for all accelerators; ann left out (activations, not spikes)" in words
+
 
 class TestList:
     def test_everything_that_has_a_name_is_there(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,6 +234,8 @@ class TestCompletion:
             ("plot x --figure st", {"stalls"}),
             ("reproduce tor", {"tornado"}),
             ("list ne", {"networks"}),
+            ("trace synth --network dvs-gesture-l", {"dvs-gesture-large"}),
+            ("trace convert x --network lenet", {"lenet5-mnist"}),
         ],
     )
     def test_names_are_completed(self, words: str, wanted: set[str]) -> None:
