@@ -232,9 +232,13 @@ def _silent_trace(weights: str) -> Trace:
 
 
 def _is_folder(path: Path) -> bool:
+    from spikex_sim.core.hints import closest_path
     from spikex_sim.trace.npyheader import shown
 
     try:
+        if not path.exists():
+            hint = closest_path(path, folders=not path.suffix)
+            raise ConfigError(f"no such file or folder{hint}", where=shown(path, 400))
         return path.is_dir()
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror or exc}", where=shown(path, 400)) from None

@@ -148,6 +148,11 @@ def test_like_says_weights_and_thresholds(
     is_mistake(spikex(capsys, "trace", *line.split(), "--like", "one.npz", "--out", "x.npz"), *words)
 
 
+def test_recordings_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ("trace", "convert", "rce", "--split", "test", "--limit", 2, "--out", "x")
+    is_mistake(spikex(capsys, *line), "rce: no such file or folder; did you mean rec?")
+
+
 def test_a_trace_is_no_recording(capsys: pytest.CaptureFixture[str]) -> None:
     succeed(capsys, *MANY)
     said = "is a trace, no recordings; --int8 alone converts one"

@@ -241,6 +241,7 @@ class TestCommand:
         [
             ("evaluate nope", "nope-base"),
             ("evaluate nope.npz", "nope.npz"),
+            ("evaluate nmnist-ht.npz", "no such file; nmnist-ht names the one that comes along"),
             ("evaluate nmnist-ht --variant base", "nmnist-ht.npz: is of the variant ht, not base"),
             ("evaluate has.npz --variant ht --data six.npz", "variant has"),
             ("evaluate has.npz --variant best --data six.npz", "variant"),
