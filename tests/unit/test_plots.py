@@ -290,7 +290,7 @@ def test_pareto_front() -> None:
     np.testing.assert_allclose(y, [(4, 4.5), (8, 2.25)])
     np.testing.assert_allclose(front, x)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert shown == ["x", "y", "front", "a: tws 2", "b: tws 4"]
+    assert shown == ["x", "y", "front", "a: x, tws 2", "b: x, tws 4"]
 
 
 def test_comparison_is_relative_to_the_first() -> None:

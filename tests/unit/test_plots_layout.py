@@ -138,6 +138,14 @@ def test_a_swept_key_is_named_so_that_it_is_no_other_key() -> None:
     assert legend_of(figure) == ["glb.bytes 2, rows 1", "glb.bytes 3, rows 2"]
 
 
+def test_points_of_a_front_are_told_apart() -> None:
+    rows = [point(arch, 1 + n, 3 - n, tws=n) for arch in ("x", "y") for n in (1, 2)]
+    figure, _ = plots.pareto(rows)
+    assert [label for label in legend_of(figure) if ":" in label] == [
+        f"{letter}: {arch}, tws {n}" for letter, arch, n in zip("abcd", "xyxy", (1, 1, 2, 2), strict=True)
+    ]
+
+
 def test_two_columns_set_bars_side_by_side() -> None:
     figure, (layers, total) = plots.energy_by_component(LAYERS, style=plots.columns(2))
     heights = [[bar.get_height() for bar in part] for part in layers.containers]
