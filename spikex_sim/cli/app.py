@@ -179,12 +179,12 @@ def run(
     choice = Choice.of(sort, top, fields, layer_columns())
     from spikex_sim.core.files import check_writable
     from spikex_sim.run.simulate import simulate
-    from spikex_sim.trace.together import as_traces
+    from spikex_sim.trace.together import as_traces, layer_names
 
     if out is not None:
         check_writable(out)
     traces = as_traces(default_trace(trace_path))
-    observed = wanted.observed(traces[0].layers)
+    observed = wanted.observed(layer_names(traces[0]))
     if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
         from spikex_sim.explore.many import replay_one
 

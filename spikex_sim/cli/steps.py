@@ -15,7 +15,6 @@ from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.timeline import count_slices, timeline_lines
 from spikex_sim.run.transfers import count_transfers, parse_levels, transfer_lines
-from spikex_sim.spec.workload import Layer
 
 OUR_FILES = ("results.json", "layers.csv", "accesses.csv", "timeline.json")
 
@@ -69,7 +68,7 @@ class Wanted:
             layers=None if layers is None else tuple(split_names(layers, "--layers")),
         )
 
-    def observed(self, layers: Sequence[Layer]) -> Observed | None:
+    def observed(self, layers: Sequence[str]) -> Observed | None:
         """Make the observer that keeps what is needed; None where nothing is."""
         check_layers(self.layers or (), layers)
         counts: dict[str, Callable[[TimedLayer], int]] = {}

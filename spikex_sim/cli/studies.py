@@ -57,12 +57,13 @@ def dynamic(
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.dynamic import dynamic_timesteps
     from spikex_sim.spec.load import load_accelerator
-    from spikex_sim.trace.together import as_traces, describe
+    from spikex_sim.trace.together import as_chains, describe
 
     if out is not None:
         check_writable(out)
     accelerator = load_accelerator(arch, overrides)
-    traces = as_traces([default_trace(path) for path in trace_paths] if trace_paths else default_trace(None))
+    given = [default_trace(path) for path in trace_paths] if trace_paths else default_trace(None)
+    traces = as_chains(given, "dynamic time steps")
     with show.progress_bar("reading") as progress:
         rows = dynamic_timesteps(traces, accelerator, limits, engine=engine, progress=progress)
     trace = describe(traces)
@@ -108,11 +109,11 @@ def ann(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.ann import against_ann
-    from spikex_sim.trace.together import as_traces, describe
+    from spikex_sim.trace.together import as_chains, describe
 
     if out is not None:
         check_writable(out)
-    traces = as_traces(default_trace(trace_path))
+    traces = as_chains(default_trace(trace_path), "an ANN")
     with show.progress_bar("reading") as progress:
         found = against_ann(
             traces, arch, ann, points, tws=window, engine=engine, overrides=overrides, progress=progress

@@ -146,9 +146,9 @@ def synth(
             raise ConfigError(f"is for {' and '.join(kinds)}, not for {kind}", field=option)
     digit, index, seed = DIGIT if digit is None else digit, index or 0, seed or 0
     refuse_together("--like", like, {"--network": network, "--layer": layer, "--activity": activity})
-    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.store import load_chain
 
-    other_trace = None if like is None else load_trace(like)
+    other_trace = None if like is None else load_chain(like)
     if other_trace is None:
         chosen = chosen_network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
     else:

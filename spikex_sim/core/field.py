@@ -1,7 +1,7 @@
 """The taps of a layer: which inputs its output positions see, synapse by synapse, and how active these are.
 
-A layer may have several synapses. The maps that they come from lie one behind the other, as one row of pixels;
-the taps of a position follow each other in the order (synapse, row of the filter, column).
+A layer may have several synapses. The maps that they come from lie one behind the other, as one row of
+pixels; the taps of a position follow each other in the order (synapse, row of the filter, column).
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ def spmb_tags(
     counts: NDArray[np.int64],
     tiles: NDArray[np.int64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Tags of the SP-MBs of every tile, and the receptive-field pixels a tile has in each channel of a synapse.
+    """Tags of the SP-MBs of every tile, and the receptive-field pixels it has in each channel of a synapse.
 
     Parameters
     ----------

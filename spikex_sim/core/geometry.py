@@ -13,8 +13,8 @@ from spikex_sim.core.jit import kernel
 class Geometry(NamedTuple):
     """Sizes of a convolution as plain integers; a linear layer is a 1x1 one on a 1x1 map.
 
-    ``pad_h`` and ``pad_w`` are the silent rows above and columns to the left of the map; how many there are on
-    the other sides follows from the output.
+    ``pad_h`` and ``pad_w`` are the silent rows above and columns to the left of the map; how many there are
+    on the other sides follows from the output.
     """
 
     channels: int
@@ -121,7 +121,7 @@ def widest_batch(batch_columns: NDArray[np.int64]) -> int:
 
 @kernel
 def places_of(geometry: Geometry) -> NDArray[np.int32]:
-    """Pixel of the input map under each tap of each output position ``[P, E_h * E_w]``; -1 outside the map."""
+    """Pixel of the map under each tap of each output position ``[P, E_h * E_w]``; -1 outside the map."""
     positions = geometry.out_height * geometry.out_width
     places = np.full((positions, geometry.kernel_h * geometry.kernel_w), -1, np.int32)
     for p in range(positions):

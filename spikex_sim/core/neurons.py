@@ -122,7 +122,7 @@ def fire(
 
 
 class States(NamedTuple):
-    """State of a population, flat, as :func:`advance` changes it: arrays of no element where there is none."""
+    """State of a population, flat, as :func:`advance` changes it: of no element where there is none."""
 
     potential: NDArray[Any]
     current: NDArray[Any]
@@ -171,7 +171,7 @@ class Rules(NamedTuple):
 
 
 @kernel
-def advance(
+def advance(  # noqa: PLR0912  # one rule of the text behind the other
     states: States,
     start: int,
     sums: NDArray[Any],

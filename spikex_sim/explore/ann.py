@@ -14,7 +14,7 @@ from spikex_sim.run.results import Totals
 from spikex_sim.run.simulate import check_runnable, simulate
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.trace.together import as_traces
+from spikex_sim.trace.together import as_chains
 
 Measure = Literal["energy", "energy_on_chip", "latency", "edp"]
 
@@ -123,7 +123,7 @@ def against_ann(
         If trace or configuration are wrong, or a number of time points is.
     """
     snn_arch, ann_arch = spiking(arch, tws, overrides), _activating(ann, overrides)
-    traces = as_traces(trace)
+    traces = as_chains(trace, "an ANN")
     if all(layer.is_pool for layer in traces[0].layers):
         raise TraceError("needs a conv or linear layer", where=traces[0].where, field="layers")
     whole = traces[0].timesteps

@@ -73,7 +73,7 @@ def compare(
 
     Parameters
     ----------
-    trace : Trace, path, or sequence of them
+    trace : Trace, GraphTrace, path, or sequence of them
         One trace, or samples of one network.
     archs : sequence of str, Path or Accelerator
         Accelerators; ratios are to the first that can take the trace.

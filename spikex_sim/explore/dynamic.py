@@ -17,7 +17,7 @@ from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simu
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import check_runnable
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.trace.together import as_traces
+from spikex_sim.trace.together import as_chains
 from spikex_sim.trace.trace import Trace
 
 THRESHOLDS = (0.0, 0.1, 0.3, 0.5)
@@ -104,7 +104,7 @@ def dynamic_timesteps(
     """
     limits = list_of_numbers(thresholds, Real, 0, 1, "thresholds")
     accelerator = spiking(arch, tws, overrides)
-    loaded = as_traces(traces)
+    loaded = as_chains(traces, "dynamic time steps")
     for trace in loaded:
         _check_classifier(trace)
     check_runnable(loaded, accelerator, engine)

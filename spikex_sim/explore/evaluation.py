@@ -16,7 +16,7 @@ from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
-from spikex_sim.run.merging import class_spikes
+from spikex_sim.run.merging import class_sums
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import prepare, simulate, versions
@@ -258,7 +258,7 @@ def _answers(result: RunResult) -> list[EvaluatedSample]:
             EvaluatedSample(
                 label=totals.label,
                 predicted=totals.prediction,
-                spikes=tuple(class_spikes(packed).tolist()),
+                spikes=tuple(class_sums(packed).tolist()),
                 cycles=totals.cycles,
                 seconds=totals.seconds,
                 energy_pj=totals.energy_pj,

@@ -15,7 +15,7 @@ from spikex_sim.run.advice import NAMES, Again, Changes, bound_of, moved_again
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.trace.together import as_traces
+from spikex_sim.trace.together import AnyTrace, as_traces
 
 BUSY_SHARE = 0.25
 """Share of a run's cycles from which on a port is worth widening."""
@@ -98,7 +98,7 @@ def explain(
 
 
 def explanation_of(
-    traces: Sequence[TraceLike], result: RunResult, *, progress: Progress | None = None
+    traces: Sequence[AnyTrace], result: RunResult, *, progress: Progress | None = None
 ) -> Explanation:
     """Explain a run of some traces; see :func:`explain`."""
     again = moved_again(result, "glb", "lbuf")

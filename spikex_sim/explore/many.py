@@ -21,8 +21,7 @@ from spikex_sim.run.merging import SampleRun
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import Replay, Unit, prepare
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.trace.together import identities
-from spikex_sim.trace.trace import Trace
+from spikex_sim.trace.together import AnyTrace, identities
 
 log = logging.getLogger("spikex_sim")
 
@@ -33,7 +32,7 @@ Task = tuple[int, Unit]
 
 
 def replay_all(
-    traces: Sequence[Trace],
+    traces: Sequence[AnyTrace],
     accelerators: Sequence[Accelerator],
     *,
     engine: str = "fast",
@@ -94,7 +93,7 @@ def replay_all(
     return found
 
 
-def replay_one(traces: Sequence[Trace], accelerator: Accelerator, **options: Any) -> RunResult:
+def replay_one(traces: Sequence[AnyTrace], accelerator: Accelerator, **options: Any) -> RunResult:
     """As :func:`replay_all`, of one accelerator; raises what it cannot take."""
     [found] = replay_all(traces, [accelerator], **options)
     if isinstance(found, UnsupportedError):
@@ -107,7 +106,7 @@ class _Many:
 
     def __init__(
         self,
-        traces: Sequence[Trace],
+        traces: Sequence[AnyTrace],
         replays: Sequence[Replay | UnsupportedError],
         tasks: Sequence[Task],
         store: SweepStore,
@@ -189,7 +188,7 @@ def _size(items: Sequence[Any]) -> int:
 
 
 def _keys(
-    traces: Sequence[Trace], replays: Sequence[Replay | UnsupportedError], tasks: Sequence[Task]
+    traces: Sequence[AnyTrace], replays: Sequence[Replay | UnsupportedError], tasks: Sequence[Task]
 ) -> dict[Task, str]:
     """Content of each unit that is kept: configuration, energies, code and samples."""
     known = identities(traces)

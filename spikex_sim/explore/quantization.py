@@ -18,7 +18,7 @@ from spikex_sim.run.simulate import prepare
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.quantized import QuantizedLayer, quantized
-from spikex_sim.trace.together import as_traces
+from spikex_sim.trace.together import as_chains
 from spikex_sim.trace.trace import Trace
 
 SAME = 1e-3
@@ -102,7 +102,7 @@ def quantize(trace: TraceLike, *, progress: Progress | None = None) -> Quantizat
         If there are several traces, no float layer, or one without weights.
     """
     tell = progress or silent
-    (given,) = as_traces(trace)
+    (given,) = as_chains(trace, "quantisation")
     quantized(given)  # what is refused is refused before anything is replayed
     prepare()
     tell("replaying float32", 0, 2)

@@ -16,12 +16,11 @@ import numpy as np
 from spikex_sim.core.counts import LEVELS, TENSORS, Counts, Operations, Stalls
 from spikex_sim.core.errors import InternalError, SpikexError
 from spikex_sim.core.frozen import FrozenMap, plain
-from spikex_sim.core.spikes import count_spikes, packed_length
+from spikex_sim.core.spikes import count_spikes
 from spikex_sim.run.merging import Outputs, SampleRun
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.simulate import Replay, Unit, name_and_label
 from spikex_sim.schedules.held import Held
-from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import idle
 
 Item = dict[str, Any]
@@ -51,6 +50,7 @@ def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
         "mismatched_spikes": layer.mismatched_spikes,
         "mapping": plain(layer.mapping),
         "outputs": packed,
+        "mismatched_values": layer.mismatched_values,
     }
 
 
@@ -74,26 +74,26 @@ def _typed(value: Any, *kinds: type) -> Any:
 
 
 def _sample(item: Any, known: tuple[str, int | None], replay: Replay) -> SampleRun:
-    layers = replay.traces[0].layers
+    stages = replay.stages
     found = [
-        _layer(one, layer, replay) for one, layer in zip(_typed(item, dict)["layers"], layers, strict=True)
+        _layer(one, stage, replay) for one, stage in zip(_typed(item, dict)["layers"], stages, strict=True)
     ]
     return SampleRun(*known, tuple(layer for layer, _ in found), tuple(outputs for _, outputs in found))
 
 
-def _layer(item: Item, layer: Layer, replay: Replay) -> tuple[LayerResult, Outputs]:
+def _layer(item: Item, stage: Any, replay: Replay) -> tuple[LayerResult, Outputs]:
     runner = replay.runner
     cycles = _typed(item["cycles"], int)
     counts = Counts(
         {(_text(a), _text(b), _text(c)): _typed(number, int) for a, b, c, number in item["counts"]}
     )
-    outputs = _outputs(item["outputs"], layer, replay)
+    outputs = _outputs(item["outputs"], stage, replay)
     estimate = _typed(item["estimate_pj"], int, float, type(None))
     if estimate is not None and not (isfinite(estimate) and estimate >= 0):
         raise _DamagedError
     result = LayerResult(
-        name=layer.name,
-        kind=layer.kind,
+        name=stage.name,
+        kind=stage.kind,
         tws=_count(item["tws"]),
         mode=_typed(item["mode"], str, type(None)),
         cycles=cycles,
@@ -106,7 +106,7 @@ def _layer(item: Item, layer: Layer, replay: Replay) -> tuple[LayerResult, Outpu
         steps=_typed(item["steps"], int),
         busy=FrozenMap(dict(zip(idle(), map(_at_least_0, item["busy"]), strict=True))),
         held=tuple(_held(one) for one in _typed(item["held"], list)),
-        datapath=None if layer.neuron is None else layer.neuron.datapath,
+        datapath=stage.datapath,
         mapping={
             _text(key): _typed(value, str, int, type(None))
             for key, value in _typed(item["mapping"], dict).items()
@@ -114,11 +114,12 @@ def _layer(item: Item, layer: Layer, replay: Replay) -> tuple[LayerResult, Outpu
         pes=runner.arch.array.rows * runner.arch.array.cols,
         clock_hz=float(runner.arch.clock_hz),
         input_spikes=_count(item["input_spikes"]),
-        output_spikes=None if runner.is_ann or outputs is None else count_spikes(outputs),
+        output_spikes=count_spikes(outputs) if outputs is not None and _are_spikes(outputs, replay) else None,
         output_sha256=None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
         mismatched_spikes=_count(item["mismatched_spikes"]),
+        mismatched_values=_count(item["mismatched_values"]),
     )
-    if (result.tws is None) != layer.is_pool:
+    if (result.tws is None) != (stage.datapath is None):
         raise _DamagedError
     return result, outputs
 
@@ -130,21 +131,24 @@ def _held(item: Any) -> Held:
     return Held(level, tensor, *map(_at_least_0, bits))
 
 
-def _outputs(text: Any, layer: Layer, replay: Replay) -> Outputs:
+def _are_spikes(outputs: Any, replay: Replay) -> bool:
+    return outputs.dtype == np.uint8 and not replay.runner.is_ann
+
+
+def _outputs(text: Any, stage: Any, replay: Replay) -> Outputs:
     if text is None:
         return None
-    shape = layer.output_shape
-    if not replay.runner.is_ann:
-        shape = (*shape, packed_length(replay.traces[0].timesteps))
+    kind, shape = stage.gives(replay.traces[0], spiking=not replay.runner.is_ann)
     try:
         packed = base64.b64decode(_text(text), validate=True)
         unpacking = zlib.decompressobj()
-        data = unpacking.decompress(packed, prod(shape) + 1)
+        length = prod(shape) * kind.itemsize
+        data = unpacking.decompress(packed, length + 1)
     except (binascii.Error, zlib.error):
         raise _DamagedError from None
-    if len(data) != prod(shape) or not unpacking.eof or unpacking.unused_data:
+    if len(data) != length or not unpacking.eof or unpacking.unused_data:
         raise _DamagedError
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    return np.frombuffer(data, kind).reshape(shape)
 
 
 def _text(value: Any) -> str:

@@ -31,7 +31,7 @@ from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.plan import plan_stages
-from spikex_sim.trace.together import as_traces
+from spikex_sim.trace.together import as_chains
 from spikex_sim.trace.trace import Trace
 
 LIMIT = 20
@@ -164,7 +164,7 @@ class TwsSpace:
         check_jobs(jobs)
         self.arch = spiking(arch, 1, overrides)
         self.engine, self.progress = engine, progress
-        loaded = as_traces(traces)
+        loaded = as_chains(traces, "the search for window sizes")
         for other in loaded[1:]:
             if set(other.inputs) != set(loaded[0].inputs):
                 raise TraceError(f"has not the recorded layers of {loaded[0].where}", where=other.where)

@@ -47,6 +47,8 @@ class Field:
         As in the glossary.
     places : tuple of str
         Where it is written.
+    of_graphs : bool
+        Whether layers of chains have none, and leave it out.
     optional : bool
         Whether it may be null: not known, or without meaning.
     parts : mapping, optional
@@ -64,6 +66,7 @@ class Field:
     formula: str = ""
     places: tuple[str, ...] = ALL
     optional: bool = False
+    of_graphs: bool = False
     parts: Parts | None = None
     others: Parts = field(default_factory=FrozenMap)
     column: str = ""
@@ -185,6 +188,8 @@ FIELDS = (
         "glb": "waits for a load from the GLB",
         "lbuf": "steps held up by the LBUF's array-side ports",
         "drain": "waits for outputs to leave, also at the layer's end",
+    }, others={
+        "recurrence": "between runs: waits until outputs are there that come back as inputs",
     }),
     Field("busy", "count", "cycles", "cycles that a resource needs by itself, at its own width",
           places=JSON, parts={
@@ -286,6 +291,8 @@ FIELDS = (
           "samples: of all one after the other; null without weights", places=LAYER, optional=True),
     Field("mismatched_spikes", "count", "", "where the recorded input differs from what the layer before "
           "produced; null unless both are known", places=LAYER, optional=True),
+    Field("mismatched_values", "count", "", "likewise, of currents; left out where none are recorded",
+          places=(LAYERS,), optional=True, of_graphs=True),
     Field("steps", "count", "", "units of time-keeping", places=(*JSON, LAYERS_CSV)),
     Field("mapping", "any", "", "loop order, sizes and residency", places=(LAYERS,), parts={
         "order": "loops, outside in",
@@ -324,7 +331,12 @@ def fields_in(place: str) -> Iterator[Field]:
 
 def entry(costs: Any, place: str) -> dict[str, Any]:
     """What a layer or totals write in a place of ``results.json``; not yet plain."""
-    return {one.name: getattr(costs, one.name) for one in fields_in(place)}
+    found = {one.name: getattr(costs, one.name) for one in fields_in(place)}
+    return {
+        one.name: found[one.name]
+        for one in fields_in(place)
+        if not one.of_graphs or found[one.name] is not None
+    }
 
 
 def cells_of(costs: Any, table: str) -> dict[str, Any]:

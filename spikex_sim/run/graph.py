@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, TraceError
+from spikex_sim.core.errors import ConfigError, InternalError, TraceError, UnsupportedError
 from spikex_sim.core.events import events_of
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.geometry import Geometry
-from spikex_sim.core.spikes import count_spikes
+from spikex_sim.core.progress import Progress
+from spikex_sim.core.spikes import count_spikes, packed_length
 from spikex_sim.core.tags import window_spikes
+from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.population import Asked, Work
 from spikex_sim.run.replay import LayerCost, LayerRunner, TimedLayer
 from spikex_sim.run.results import LayerResult
@@ -30,10 +32,57 @@ from spikex_sim.schedules.held import merged
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.schedules.walk import Walk
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population
 from spikex_sim.timing.busy import busy_of, idle
 from spikex_sim.timing.engine import attribute_stalls
 from spikex_sim.trace.graph import GraphTrace
+
+
+@dataclass(frozen=True)
+class GraphStage:
+    """A node that is run: all but inputs."""
+
+    node: Node
+
+    @property
+    def name(self) -> str:
+        """Name of the node."""
+        return self.node.name
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether a window size applies to it."""
+        return isinstance(self.node, Population)
+
+    @property
+    def kind(self) -> str:
+        """Kind in results: of neurons with one conv or linear synapse what that is, as in a chain."""
+        node = self.node
+        if node.kind == "neurons" and isinstance(node, Population) and len(node.synapses) == 1:
+            only = node.synapses[0].kind
+            return only if only in ("conv", "linear") else node.kind
+        return node.kind
+
+    @property
+    def datapath(self) -> str | None:
+        """Datapath; None of what costs nothing."""
+        return self.node.datapath if isinstance(self.node, Population | MatmulNode) else None
+
+    def gives(self, trace: GraphTrace, *, spiking: bool) -> tuple[np.dtype[Any], tuple[int, ...]]:  # noqa: ARG002
+        """Type and shape of what it gives: packed spikes, or currents."""
+        name = self.node.name
+        if trace.carries(name) == "spikes":
+            return np.dtype(np.uint8), (*trace.shape(name), packed_length(trace.timesteps))
+        kind = np.dtype(np.float32 if self.datapath == "float" else np.int32)
+        return kind, (*trace.shape(name), *(() if trace.constant(name) else (trace.timesteps,)))
+
+
+def graph_stages(trace: GraphTrace, arch: Accelerator) -> list[GraphStage]:
+    """Nodes of a graph that are run, in order."""
+    if arch.input_bits > 1:
+        raise UnsupportedError("an ANN runs chains of layers, no graphs", where=arch.name)
+    return [GraphStage(node) for node in trace.nodes if not isinstance(node, InputNode)]
 
 
 @dataclass(eq=False)
@@ -42,6 +91,8 @@ class GraphFlow:
 
     Attributes
     ----------
+    stages : sequence of GraphStage
+        Nodes that are run, in order.
     trace : GraphTrace
         The network.
     sample, number : int
@@ -50,13 +101,17 @@ class GraphFlow:
         What each node serves to others: recorded arrays, else what it computed.
     kept : str
         Node whose outputs are still in the GLB.
+    computed : array or None
+        What the last node computed.
     """
 
+    stages: Sequence[GraphStage]
     trace: GraphTrace
     sample: int
     number: int = 0
     signals: dict[str, Signal] = field(default_factory=dict)
     kept: str = ""
+    computed: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         for node in self.trace.nodes:
@@ -100,6 +155,59 @@ class GraphRunner:
 
     layers: LayerRunner
 
+    @property
+    def arch(self) -> Accelerator:
+        """Configuration."""
+        return self.layers.arch
+
+    @property
+    def energies(self) -> EnergyModel:
+        """Prices."""
+        return self.layers.energies
+
+    @property
+    def is_ann(self) -> bool:
+        """Whether layers pass activations on instead of spikes."""
+        return self.layers.is_ann
+
+    def run_layer(self, index: int, flow: GraphFlow, tws: int, known: object = None) -> LayerResult:  # noqa: ARG002
+        """Run one node for a sample; what it computed moves on."""
+        result, flow.computed = self.run(flow.stages[index].node, flow, tws)
+        return result
+
+    def best_tws(self, index: int, flows: Sequence[GraphFlow], progress: Progress) -> tuple[int, None]:
+        """Window size of the smallest EDP of a node over all samples, ties to the smaller (Section 7).
+
+        Where its outputs come back as inputs, larger ones than their delay are not tried.
+
+        Raises
+        ------
+        ConfigError
+            If the buffers are too small for all of them.
+        """
+        node, refused = flows[0].stages[index].node, None
+        assert isinstance(node, Population)
+        unseen = replace(self, layers=replace(self.layers, observe=None))
+        best: tuple[float, int] | None = None
+        delays = [one.delay for one in node.synapses if one.source == node.name]
+        for tws in self.layers.candidates(min([flows[0].trace.timesteps, *delays])):
+            progress(f"{node.name} TWS={tws}", index, len(flows[0].stages))
+            try:
+                costs = [
+                    unseen._population(node, replace(flow, signals=dict(flow.signals)), tws)[0]
+                    for flow in flows
+                ]
+            except ConfigError as exc:
+                refused = refused or exc
+                continue
+            edp = sum(one.energy.total_pj for one in costs) * sum(one.cycles for one in costs)
+            if best is None or edp < best[0]:
+                best = edp, tws
+        if best is None:
+            assert refused is not None
+            raise refused
+        return best[1], None
+
     def run(self, node: Node, flow: GraphFlow, tws: int) -> tuple[LayerResult, NDArray[Any] | None]:
         """Run a node for a sample; its cost, and what it computed."""
         if isinstance(node, Population):
@@ -133,7 +241,7 @@ class GraphRunner:
         outputs = list[NDArray[Any] | None]()
         handover = self._handover(node, flow)
         for asked in work.passes():
-            cost = self._cost(asked.task, flow, total, main=False)
+            cost = self._cost(asked.task, node, flow, total, main=False)
             found = []
             if asked.synapses is not None:
                 found = [self._execute(cost, one) for one in work.constants_of(asked)]
@@ -142,7 +250,7 @@ class GraphRunner:
         if not work.is_once:
             outputs = []
         for asked in work.layers(constants):
-            cost = self._cost(asked.task, flow, total, handover=handover)
+            cost = self._cost(asked.task, node, flow, total, handover=handover)
             outputs.append(None if asked.synapses is None else self._execute(cost, asked.synapses))
         flow.kept = node.name if total.main and all(one.layout.output_kept for one in total.main) else ""
         made = [one for one in outputs if one is not None]
@@ -204,7 +312,7 @@ class GraphRunner:
                     spikes, weights = spikes.T, weights.T
                 name = f"{node.name} (t={t}, head {head})" if trace.timesteps * node.heads > 1 else node.name
                 task = product_task(name, spikes, len(weights), node, widths)
-                cost = self._cost(task, flow, total)
+                cost = self._cost(task, node, flow, total)
                 synapses = Synapses(
                     (np.ascontiguousarray(weights)[..., None, None],), None, None, node.datapath,
                     self.layers.arch.potential_bits, len(weights), (False,),
@@ -238,13 +346,15 @@ class GraphRunner:
         return trace.carries(node.a) == trace.carries(node.b) == "spikes"
 
     def _cost(
-        self, task: Task, flow: GraphFlow, total: _Sum, *, main: bool = True, handover: Handover = APART
-    ) -> LayerCost:
+        self, task: Task, node: Node, flow: GraphFlow, total: _Sum, *, main: bool = True,
+        handover: Handover = APART,
+    ) -> LayerCost:  # fmt: skip
         cost = self.layers.cost(task, handover)
         total.add(cost, main=main)
         if self.layers.observe is not None:
-            place = [node.name for node in flow.trace.nodes].index(task.name.partition(" (")[0])
-            self.layers.observe(TimedLayer(task.name, place, flow.number, self.layers.arch, cost))
+            place = [one.name for one in flow.trace.nodes].index(node.name)
+            part = len(total.costs) - 1
+            self.layers.observe(TimedLayer(node.name, place, flow.number, self.arch, cost, part))
         return cost
 
     @staticmethod
@@ -322,10 +432,10 @@ class GraphRunner:
             busy.update(busy_of(one.layout.program, arch, waits=one.layout.waits))
         result = LayerResult(
             name=node.name,
-            kind=kind_of(node),
+            kind=GraphStage(node).kind,
             tws=tws,
             mode=total.mode if costs else None,
-            datapath=None if isinstance(node, PoolNode | JoinNode | InputNode) else node.datapath,
+            datapath=GraphStage(node).datapath,
             cycles=cycles,
             compute_cycles=sum(one.layout.compute_cycles for one in costs),
             stalls=sum(
@@ -342,7 +452,7 @@ class GraphRunner:
             mapping=_mapping([one.layout.mapping for one in total.main or costs]),
             input_spikes=entered,
             output_spikes=count_spikes(out.array) if spiking and out is not None else None,
-            output_sha256=None if out is None else hashlib.sha256(np.ascontiguousarray(out.array)).hexdigest(),
+            output_sha256=None if out is None else hashlib.sha256(out.array.tobytes()).hexdigest(),
             mismatched_spikes=mismatched["spikes"],
             mismatched_values=mismatched["currents"],
             pes=arch.array.rows * arch.array.cols,
@@ -359,14 +469,6 @@ class GraphRunner:
         if out.carries == "spikes":
             return {"spikes": count_spikes(np.bitwise_xor(recorded.array, out.array))}
         return {"currents": int(np.count_nonzero(recorded.array != out.array))}
-
-
-def kind_of(node: Node) -> str:
-    """Kind in results: of neurons with one convolution or linear synapse what that is, as in a chain."""
-    if node.kind == "neurons" and isinstance(node, Population) and len(node.synapses) == 1:
-        only = node.synapses[0].kind
-        return only if only in ("conv", "linear") else node.kind
-    return node.kind
 
 
 def _mapping(layers: Sequence[Any]) -> dict[str, Any]:

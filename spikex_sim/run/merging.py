@@ -58,20 +58,20 @@ class SampleRun:
     def result(self, area_mm2_by: Any, *, spiking: bool) -> SampleResult:
         """Totals of the sample, with name, class and prediction."""
         answer = self.answer if spiking else None
-        predicted = None if answer is None else int(class_spikes(answer).argmax())
+        predicted = None if answer is None else int(class_sums(answer).argmax())
         more = {"name": self.name, "label": self.label, "prediction": predicted}
         return SampleResult.of(self.layers, area_mm2_by, **more)
 
 
-def class_spikes(packed: PackedSpikes) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Spikes of each class ``[classes]``: of each output channel over all its positions and time points.
+def class_sums(outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Spikes, or summed currents, of each class ``[classes]``: of an output channel over positions and time.
 
-    The class that is predicted has the most, of several the lowest.
+    The class that is predicted has the most, of several the lowest. Spikes are packed (uint8).
     """
-    counts: np.ndarray[Any, np.dtype[np.int64]] = (
-        np.bitwise_count(packed).reshape(len(packed), -1).sum(axis=1, dtype=np.int64)
-    )
-    return counts
+    each = np.bitwise_count(outputs) if outputs.dtype == np.uint8 else outputs
+    exact = np.float64 if each.dtype.kind == "f" else np.int64
+    sums: np.ndarray[Any, np.dtype[Any]] = each.reshape(len(each), -1).sum(axis=1, dtype=exact)
+    return sums
 
 
 class PackedResults(Sequence[SampleResult]):

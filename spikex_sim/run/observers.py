@@ -8,7 +8,6 @@ from typing import NamedTuple
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.hints import closest
 from spikex_sim.run.replay import TimedLayer
-from spikex_sim.spec.workload import Layer
 
 MOST_LINES = 2_000_000
 """Most slices of a timeline, or rows of an access trace: some 300 MB, what a browser still opens."""
@@ -47,12 +46,13 @@ class Observed:
     ) -> None:
         self.names, self.counts = names, dict(counts or {})
         self._lines = dict.fromkeys(self.counts, 0)
-        self._seen: dict[tuple[int, int], tuple[int, str, TimedLayer | None]] = {}
+        self._seen: dict[tuple[int, int, int], tuple[int, str, TimedLayer | None]] = {}
 
     def __call__(self, timed: TimedLayer) -> None:
         """Take a layer of a sample."""
         kept = self.names is None or timed.name in self.names
-        self._seen[timed.sample, timed.index] = (timed.cost.cycles, timed.name, timed if kept else None)
+        place = timed.sample, timed.index, timed.part
+        self._seen[place] = (timed.cost.cycles, timed.label, timed if kept else None)
         for what, count in self.counts.items() if kept else ():
             self._lines[what] += count(timed)
             if self._lines[what] > MOST_LINES:
@@ -65,14 +65,13 @@ class Observed:
     def placed(self) -> Iterator[Placed]:
         """Layers one after the other, each sample after the one before; as the run adds cycles up."""
         start = 0
-        for (sample, _), (cycles, name, timed) in sorted(self._seen.items(), key=lambda item: item[0]):
+        for (sample, _, _), (cycles, name, timed) in sorted(self._seen.items(), key=lambda item: item[0]):
             yield Placed(start, cycles, name, sample, timed)
             start += cycles
 
 
-def check_layers(names: Sequence[str], layers: Sequence[Layer]) -> None:
-    """Raise :class:`ConfigError` if a network has no such conv or linear layer."""
-    known = [layer.name for layer in layers if not layer.is_pool]
+def check_layers(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise :class:`ConfigError` if a network has no such layer that takes cycles."""
     for name in names:
         if name not in known:
             raise ConfigError(

@@ -324,7 +324,7 @@ class Work:
     ) -> Synapses | None:  # fmt: skip
         if not self.known:
             return None
-        weights, own, addends = [], [], []
+        weights, own, addends = list[NDArray[Any]](), list[bool](), list[Addend]()
         for number, one in enumerate(self.branches):
             assert one.weight is not None
             weight = one.weight[part.start : part.stop]

@@ -112,13 +112,15 @@ class TimedLayer:
     Attributes
     ----------
     name : str
-        Of the layer, or of the part of one.
+        Of the layer.
     index, sample : int
         Of the layer in the network, pooling included, and of the sample in the run.
     arch : Accelerator
         What it ran on.
     cost : LayerCost
         Its schedule, steps, durations and ends.
+    part : int
+        Of a node of a graph that takes several schedules, which of them.
     """
 
     name: str
@@ -126,6 +128,12 @@ class TimedLayer:
     sample: int
     arch: Accelerator
     cost: LayerCost
+    part: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name of the layer, and which part of it."""
+        return self.cost.task.name
 
 
 Observer = Callable[[TimedLayer], None]
@@ -168,7 +176,7 @@ class LayerRunner:
         known = [values for values in entered if values is not None]
         best: tuple[float, int, LayerCost | None] | None = None
         refused: SpikexError | None = None
-        for tws in self._candidates(flows[0].trace.timesteps):
+        for tws in self.candidates(flows[0].trace.timesteps):
             progress(f"{flows[0].stages[index].layer.name} TWS={tws}", index, len(flows[0].stages))
             energies, cycles = [], 0
             try:
@@ -198,7 +206,7 @@ class LayerRunner:
             return entered
         return spike_counts(entered, self.arch.input_bits)
 
-    def _candidates(self, timesteps: int) -> list[int]:
+    def candidates(self, timesteps: int) -> list[int]:
         """Window sizes that make a difference on this accelerator."""
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
         return sorted({self.window_size(tws, timesteps) for tws in tried})

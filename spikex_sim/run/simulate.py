@@ -19,14 +19,16 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.run.graph import GraphFlow, GraphRunner, GraphStage, graph_stages
 from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.plan import Stage, plan_stages
-from spikex_sim.trace.together import TraceFiles, as_traces, describe
+from spikex_sim.trace.together import AnyTrace, TraceFiles, as_traces, describe
 from spikex_sim.trace.trace import Trace
 
 UNIT = 16
@@ -34,7 +36,7 @@ UNIT = 16
 
 
 def simulate(
-    trace: Trace | Sequence[Trace | str | Path] | str | Path,
+    trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
     arch: str | Path | Accelerator = "spikex",
     *,
     tws: int | str | Sequence[int] | None = None,
@@ -47,7 +49,7 @@ def simulate(
 
     Parameters
     ----------
-    trace : Trace, sequence of Trace, or path
+    trace : Trace, GraphTrace, sequence of them, or path
         One trace, several of the same network, a trace file or a folder of them.
     arch : str, Path or Accelerator
         Preset name, YAML file or configuration.
@@ -88,7 +90,7 @@ def simulate(
 
 
 def _simulate(
-    trace: Trace | Sequence[Trace | str | Path] | str | Path,
+    trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
     arch: str | Path | Accelerator,
     tws: int | str | Sequence[int] | None,
     engine: str,
@@ -141,24 +143,27 @@ class Replay:
 
     Attributes
     ----------
-    traces : sequence of Trace
+    traces : sequence of Trace or GraphTrace
         Samples.
-    runner : LayerRunner
+    runner : LayerRunner or GraphRunner
         Configuration, memory engine and energies.
     engine : str
         Name of the memory engine.
     window_sizes : list of int or "auto"
         Of every layer; pooling has no use for its own.
+    stages : sequence of Stage or GraphStage
+        Layers of the first trace, in order.
     """
 
-    traces: Sequence[Trace]
-    runner: LayerRunner
+    traces: Sequence[AnyTrace]
+    runner: LayerRunner | GraphRunner
     engine: str
     window_sizes: list[int | Literal["auto"]]
+    stages: Sequence[Stage | GraphStage]
 
     @classmethod
     def of(
-        cls, traces: Sequence[Trace], arch: Accelerator, engine: str, observe: Observer | None = None
+        cls, traces: Sequence[AnyTrace], arch: Accelerator, engine: str, observe: Observer | None = None
     ) -> Replay:
         """Prepare a replay; raises what can be said against it before its first layer."""
         known = traces[:1] if isinstance(traces, TraceFiles) else traces
@@ -167,8 +172,11 @@ class Replay:
         policy = arch.get("dispatch", default="")
         if policy:
             plugin("dispatch", policy)
+        runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
-        return cls(traces, runner, engine, window_sizes)
+        if isinstance(known[0], GraphTrace):
+            runner = GraphRunner(runner)
+        return cls(traces, runner, engine, window_sizes, stages[0])
 
     @property
     def count(self) -> int:
@@ -180,8 +188,8 @@ class Replay:
     @property
     def searches(self) -> bool:
         """Whether a layer's window size follows from all samples together."""
-        layers = zip(self.window_sizes, self.traces[0].layers, strict=True)
-        return any(size == "auto" and not layer.is_pool for size, layer in layers)
+        stages = zip(self.window_sizes, self.stages, strict=True)
+        return any(size == "auto" and stage.is_sized for size, stage in stages)
 
     def units(self) -> list[Unit]:
         """All samples in order, some at a time; all at once where a window size follows from all."""
@@ -204,7 +212,7 @@ class Replay:
             start = stop
         return found
 
-    def samples_of(self, unit: Unit) -> Iterator[tuple[Trace, int]]:
+    def samples_of(self, unit: Unit) -> Iterator[tuple[AnyTrace, int]]:
         """Samples of a unit: trace, and place in it."""
         for which in unit.traces:
             trace = self.traces[which]
@@ -213,7 +221,7 @@ class Replay:
 
     def run(self, unit: Unit, progress: Progress = silent, first: int = 0) -> Iterator[SampleRun]:
         """Replay the samples of a unit; observers see them numbered from the first."""
-        flows: Iterable[Flow] = self._flows(unit, first)
+        flows: Iterable[Any] = self._flows(unit, first)
         if self.searches:
             flows = list(flows)
             yield from self._together(flows, progress)
@@ -221,17 +229,16 @@ class Replay:
         for flow in flows:
             yield from self._together([flow], progress)
 
-    def _together(self, flows: Sequence[Flow], progress: Progress) -> Iterator[SampleRun]:
+    def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
         layers: list[list[LayerResult]] = [[] for _ in flows]
         outputs: list[list[Signal | None]] = [[] for _ in flows]
         stages = flows[0].stages
         for index, (stage, size) in enumerate(zip(stages, self.window_sizes, strict=True)):
-            progress(stage.layer.name, index, len(stages))
+            progress(stage.name, index, len(stages))
             tws, cost = size, None
             if tws == "auto":
-                searched = not stage.layer.is_pool
-                tws, cost = self.runner.best_tws(index, flows, progress) if searched else (1, None)
+                tws, cost = self.runner.best_tws(index, flows, progress) if stage.is_sized else (1, None)
             for flow, done, left in zip(flows, layers, outputs, strict=True):
                 done.append(self.runner.run_layer(index, flow, tws, cost))
                 left.append(flow.computed)
@@ -239,12 +246,15 @@ class Replay:
         for flow, done, left in zip(flows, layers, outputs, strict=True):
             yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
 
-    def _flows(self, unit: Unit, first: int) -> Iterator[Flow]:
-        known, stages = None, list[Stage]()
+    def _flows(self, unit: Unit, first: int) -> Iterator[Flow | GraphFlow]:
+        known, stages = None, list[Any]()
         for number, (trace, sample) in enumerate(self.samples_of(unit), first):
             if trace is not known:
                 known, stages = trace, _stages(trace, self.runner.arch)
-            yield Flow(stages, trace, sample, number)
+            if isinstance(trace, GraphTrace):
+                yield GraphFlow(stages, trace, sample, number)
+            else:
+                yield Flow(stages, trace, sample, number)
 
     def result(self, runs: Iterable[SampleRun]) -> RunResult:
         """Add samples up, given in order; none is held."""
@@ -273,11 +283,13 @@ class Replay:
         )
 
 
-def _stages(trace: Trace, arch: Accelerator) -> list[Stage]:
+def _stages(trace: AnyTrace, arch: Accelerator) -> list[Any]:
+    if isinstance(trace, GraphTrace):
+        return graph_stages(trace, arch)
     return plan_stages(trace, fold=arch.input_bits == 1)
 
 
-def name_and_label(trace: Trace, sample: int) -> tuple[str, int | None]:
+def name_and_label(trace: AnyTrace, sample: int) -> tuple[str, int | None]:
     """Name and class of a sample."""
     name = f"{trace.name}-{sample}" if trace.samples > 1 else trace.name
     return name, trace.label[sample] if isinstance(trace.label, tuple) else trace.label
@@ -293,7 +305,7 @@ def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
     return together
 
 
-def check_runnable(traces: Sequence[Trace], accelerator: Accelerator, engine: str) -> None:
+def check_runnable(traces: Sequence[AnyTrace], accelerator: Accelerator, engine: str) -> None:
     """Raise what can be said against a run before its first layer is laid over the buffers."""
     Replay.of(traces, accelerator, engine)
 
@@ -334,9 +346,11 @@ def _installed(name: str) -> str:
         return "unknown"
 
 
-def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> list[int | Literal["auto"]]:
+def _window_sizes(
+    arch: Accelerator, stages: Sequence[Stage | GraphStage], trace: AnyTrace
+) -> list[int | Literal["auto"]]:
     """Window size of every stage, 1 where the machine has no such key; pooling has no use for its own."""
-    neurons = sum(not stage.layer.is_pool for stage in stages)
+    neurons = sum(stage.is_sized for stage in stages)
     tws: int | Literal["auto"] | tuple[int, ...] = arch.get("tws", default=1)
     if isinstance(tws, tuple):
         if len(tws) != neurons:
@@ -356,4 +370,4 @@ def _window_sizes(arch: Accelerator, stages: Sequence[Stage], trace: Trace) -> l
                 field="tws",
             )
     remaining = iter(sizes)
-    return ["auto" if stage.layer.is_pool else next(remaining) for stage in stages]
+    return [next(remaining) if stage.is_sized else "auto" for stage in stages]

@@ -38,7 +38,7 @@ class Executed(NamedTuple):
 
 @dataclass(frozen=True)
 class Dynamics:
-    """Neurons of a layer: parameters of all, or an array ``[M]`` with one for each channel; None: there is none.
+    """Neurons of a layer: parameters of all, or an array ``[M]`` with one for each channel; or None.
 
     Attributes
     ----------

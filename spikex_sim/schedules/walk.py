@@ -96,7 +96,11 @@ def terms_of(inputs: Inputs, synapses: Synapses) -> Terms:
     kind: Any = np.float32 if synapses.datapath == "float" else np.int64
     whole = np.array([row[:5] + row[6:7] + row[8:] for row in rows], np.int64).reshape(-1, 8).T.copy()
     return Terms(
-        *whole[:5],
+        kind=whole[0],
+        first_place=whole[1],
+        last_place=whole[2],
+        first_tap=whole[3],
+        last_tap=whole[4],
         own=np.array([row[5] for row in rows], np.bool_),
         shift=whole[5],
         scale=np.array([row[7] for row in rows], np.float32),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.spikes import packed_length
 from spikex_sim.spec.workload import Layer
 from spikex_sim.trace.fold import folded_layer, folded_weight
 from spikex_sim.trace.trace import Trace
@@ -31,6 +33,31 @@ class Stage:
     weight: NDArray[Any] | None
     bias: NDArray[Any] | None
     silence_is_free: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the layer."""
+        return self.layer.name
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether a window size applies to it."""
+        return not self.layer.is_pool
+
+    @property
+    def kind(self) -> str:
+        """Kind of the layer."""
+        return self.layer.kind
+
+    @property
+    def datapath(self) -> str | None:
+        """Datapath of its neurons."""
+        return None if self.layer.is_pool or self.layer.neuron is None else self.layer.neuron.datapath
+
+    def gives(self, trace: Any, *, spiking: bool) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        """Type and shape of what it gives: packed spikes, or activations."""
+        time = (packed_length(trace.timesteps),) if spiking else ()
+        return np.dtype(np.uint8), (*self.layer.output_shape, *time)
 
 
 def plan_stages(trace: Trace, *, fold: bool = True) -> list[Stage]:

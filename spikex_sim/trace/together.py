@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, overload
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.trace.store import file_sha256, load_chain, trace_files
+from spikex_sim.spec.graph import MatmulNode, Population
+from spikex_sim.trace.graph import GraphTrace
+from spikex_sim.trace.store import file_sha256, load_trace, trace_files
 from spikex_sim.trace.trace import Trace
+
+AnyTrace = Trace | GraphTrace
 
 MAX_HELD, MAX_HELD_BYTES = 256, 8 << 20
 """Most traces of a folder that are held, and bytes of their files; others are read when asked for."""
 
 
-class TraceFiles(Sequence[Trace]):
+class TraceFiles(Sequence[AnyTrace]):
     """Traces of a folder, each read whenever it is asked for.
 
     Parameters
@@ -37,29 +41,29 @@ class TraceFiles(Sequence[Trace]):
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
         self.hashes = tuple(map(file_sha256, self.paths))
-        self._first = load_chain(self.paths[0])
+        self._first = load_trace(self.paths[0])
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @overload
-    def __getitem__(self, place: int) -> Trace: ...
+    def __getitem__(self, place: int) -> AnyTrace: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Trace]: ...
-    def __getitem__(self, place: int | slice) -> Trace | list[Trace]:
+    def __getitem__(self, place: slice) -> list[AnyTrace]: ...
+    def __getitem__(self, place: int | slice) -> AnyTrace | list[AnyTrace]:
         if isinstance(place, slice):
             return [self[one] for one in range(len(self))[place]]
         place = range(len(self))[place]
         if place == 0:
             return self._first
-        trace = load_chain(self.paths[place])
+        trace = load_trace(self.paths[place])
         _check_like(trace, self._first)
         if trace.sha256 != self.hashes[place]:
             raise TraceError("was changed while it was replayed", where=trace.where)
         return trace
 
 
-def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> Sequence[Trace]:
+def as_traces(trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path) -> Sequence[AnyTrace]:
     """Load what is still a path, and check that all are samples of one network.
 
     A folder of more than :data:`MAX_HELD` traces or :data:`MAX_HELD_BYTES` is not held; its traces are read
@@ -67,10 +71,10 @@ def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> Seque
     """
     if isinstance(trace, TraceFiles):
         return trace
-    items = [trace] if isinstance(trace, Trace | str | Path) else trace
-    if not isinstance(items, Sequence) or not all(isinstance(one, Trace | str | Path) for one in items):
+    items = [trace] if isinstance(trace, AnyTrace | str | Path) else trace
+    if not isinstance(items, Sequence) or not all(isinstance(one, AnyTrace | str | Path) for one in items):
         raise TraceError(f"a trace is a Trace, a path or a list of them, not {type(trace).__name__}")
-    if len(items) == 1 and not isinstance(items[0], Trace) and Path(items[0]).is_dir():
+    if len(items) == 1 and not isinstance(items[0], AnyTrace) and Path(items[0]).is_dir():
         paths = trace_files(items[0])
         if len(paths) > MAX_HELD or sum(path.stat().st_size for path in paths) > MAX_HELD_BYTES:
             return TraceFiles(paths)
@@ -82,8 +86,23 @@ def as_traces(trace: Trace | Sequence[Trace | str | Path] | str | Path) -> Seque
     return traces
 
 
-def _check_like(other: Trace, first: Trace) -> None:
-    if other.layers != first.layers or other.timesteps != first.timesteps:
+def as_chains(trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path, what: str) -> Sequence[Trace]:
+    """Load likewise what has to be chains of layers; ``what`` takes nothing else.
+
+    Raises
+    ------
+    TraceError
+        Also for a graph.
+    """
+    traces = as_traces(trace)
+    found = traces[0]
+    if isinstance(found, GraphTrace):
+        raise TraceError(f"is a graph (format version 2); {what} takes chains of layers", where=found.where)
+    return traces  # type: ignore[return-value]  # samples of one network are of one kind
+
+
+def _check_like(other: AnyTrace, first: AnyTrace) -> None:
+    if _network_of(other) != _network_of(first) or other.timesteps != first.timesteps:
         raise TraceError(
             f"has other layers, neurons or time points than {first.where}; samples share one network "
             "(`trace synth --like FILE` and `trace convert --like FILE` take it from another trace)",
@@ -91,21 +110,32 @@ def _check_like(other: Trace, first: Trace) -> None:
         )
 
 
-def _loaded(one: Trace | str | Path) -> list[Trace]:
-    if isinstance(one, Trace):
+def layer_names(trace: AnyTrace) -> list[str]:
+    """Names of the conv and linear layers of a chain, or of the nodes of a graph that take cycles."""
+    if isinstance(trace, GraphTrace):
+        return [node.name for node in trace.nodes if isinstance(node, Population | MatmulNode)]
+    return [layer.name for layer in trace.layers if not layer.is_pool]
+
+
+def _network_of(trace: AnyTrace) -> object:
+    return trace.nodes if isinstance(trace, GraphTrace) else trace.layers
+
+
+def _loaded(one: AnyTrace | str | Path) -> list[AnyTrace]:
+    if isinstance(one, AnyTrace):
         return [one]
     path = Path(one)
-    return [load_chain(file) for file in (trace_files(path) if path.is_dir() else [path])]
+    return [load_trace(file) for file in (trace_files(path) if path.is_dir() else [path])]
 
 
-def identities(traces: Sequence[Trace]) -> list[tuple[str, str]]:
+def identities(traces: Sequence[AnyTrace]) -> list[tuple[str, str]]:
     """Name and hash of each trace, without reading those that are not held; they go by their files."""
     if isinstance(traces, TraceFiles):
         return [(path.stem, digest) for path, digest in zip(traces.paths, traces.hashes, strict=True)]
     return [(one.name, one.sha256) for one in traces]
 
 
-def describe(traces: Sequence[Trace], samples: int | None = None) -> dict[str, Any]:
+def describe(traces: Sequence[AnyTrace], samples: int | None = None) -> dict[str, Any]:
     """Name, hash and size of the samples of a run, as in ``results.json``; their number if it is known."""
     hashes = [digest for _, digest in identities(traces)]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

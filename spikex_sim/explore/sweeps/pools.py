@@ -23,8 +23,7 @@ from spikex_sim.core.files import write_files
 from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.sweeps.work import Outcome, Point, run_elsewhere, run_point, told
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
-from spikex_sim.trace.together import as_traces
-from spikex_sim.trace.trace import Trace
+from spikex_sim.trace.together import AnyTrace, as_traces
 
 log = logging.getLogger("spikex_sim")
 
@@ -33,18 +32,18 @@ CLUSTER_POINTS = 500
 CONNECT_SECONDS = 15
 """How long to wait for a Dask scheduler's answer."""
 
-Source = Sequence[Trace] | Callable[[], Sequence[Trace]]
+Source = Sequence[AnyTrace] | Callable[[], Sequence[AnyTrace]]
 """Samples of a trace in memory that a worker has in common with us, or what reads them."""
 
 
-def in_process(points: Iterable[Point], traces: Sequence[Sequence[Trace]]) -> Iterator[Outcome]:
+def in_process(points: Iterable[Point], traces: Sequence[Sequence[AnyTrace]]) -> Iterator[Outcome]:
     """Run one point after the other here."""
     for point in points:
         yield run_point(point, traces[point.source])
 
 
 def in_processes(
-    points: Iterable[Point], traces: Sequence[Sequence[Trace]], files: Sequence[Path | None], jobs: int
+    points: Iterable[Point], traces: Sequence[Sequence[AnyTrace]], files: Sequence[Path | None], jobs: int
 ) -> Iterator[Outcome]:
     """Run points in processes on this machine.
 
@@ -88,7 +87,9 @@ def in_processes(
                     yield Outcome(point.key, error=KILLED)
 
 
-def on_cluster(points: Iterable[Point], traces: Sequence[Sequence[Trace]], address: str) -> Iterator[Outcome]:
+def on_cluster(
+    points: Iterable[Point], traces: Sequence[Sequence[AnyTrace]], address: str
+) -> Iterator[Outcome]:
     """Run points on the workers of a running Dask cluster, which need this package and its plug-ins.
 
     A trace is sent once and kept by the cluster; Dask runs what a lost worker had in flight on another.
@@ -138,14 +139,14 @@ def _outcome(future: Any, address: str) -> Outcome:
     return Outcome(key, error=told(error)) if error is not None else future.result()
 
 
-def _sent(client: Any, samples: Sequence[Trace]) -> Any:
+def _sent(client: Any, samples: Sequence[AnyTrace]) -> Any:
     """A trace as a task of its own: unlike scattered data, Dask can make it again when its worker is lost."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the size of what is sent
         return client.submit(_itself, list(samples), pure=False)
 
 
-def _itself(samples: list[Trace]) -> list[Trace]:
+def _itself(samples: list[AnyTrace]) -> list[AnyTrace]:
     return samples
 
 
@@ -191,7 +192,7 @@ def _landed(flying: set[Future[Outcome]]) -> Iterator[Outcome]:
 
 
 @contextmanager
-def _written(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) -> Iterator[list[Source]]:
+def _written(traces: Sequence[Sequence[AnyTrace]], files: Sequence[Path | None]) -> Iterator[list[Source]]:
     """Where workers can read the traces; those that were made in memory are written, in a folder of ours."""
     with TemporaryDirectory(prefix="spikex-sweep-") as folder:
         found: list[Source] = []
@@ -204,9 +205,9 @@ def _written(traces: Sequence[Sequence[Trace]], files: Sequence[Path | None]) ->
         yield found
 
 
-def _unpickled(path: Path) -> list[Trace]:
+def _unpickled(path: Path) -> list[AnyTrace]:
     """Traces that the sweep's own process has written, with hash and origin."""
-    found: list[Trace] = pickle.loads(path.read_bytes())
+    found: list[AnyTrace] = pickle.loads(path.read_bytes())
     return found
 
 
@@ -227,6 +228,6 @@ def _run(point: Point) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _samples(source: int) -> Sequence[Trace]:
+def _samples(source: int) -> Sequence[AnyTrace]:
     found = _sources[source]
     return found() if callable(found) else found

@@ -30,12 +30,11 @@ from spikex_sim.explore.workers import check_jobs
 from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.trace.together import as_traces, describe
-from spikex_sim.trace.trace import Trace
+from spikex_sim.trace.together import AnyTrace, as_traces, describe
 
 log = logging.getLogger("spikex_sim")
 
-TraceLike = Trace | str | Path
+TraceLike = AnyTrace | str | Path
 ArchLike = str | Path | Accelerator
 STORE = "sweep.sqlite"
 
@@ -60,7 +59,7 @@ def sweep(
 
     Parameters
     ----------
-    trace : Trace, path, or sequence of them
+    trace : Trace, GraphTrace, path, or sequence of them
         Traces; a folder counts as one network's samples.
     grid : mapping of str to sequence
         Dotted configuration key to its values; all combinations are run.
@@ -100,7 +99,7 @@ def sweep(
         If any point's configuration is wrong, before anything is run, or the energy table has nothing for all
         of them; or if the store cannot be written.
     """
-    traces: list[TraceLike] = _listed(trace, "trace", Trace | str | Path)
+    traces: list[TraceLike] = _listed(trace, "trace", AnyTrace | str | Path)
     archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
@@ -204,7 +203,7 @@ def _configurations(
 
 
 def _check_runnable(
-    loaded: Sequence[Sequence[Trace]], accelerators: Sequence[Accelerator], engine: str
+    loaded: Sequence[Sequence[AnyTrace]], accelerators: Sequence[Accelerator], engine: str
 ) -> None:
     """Raise what is wrong with the sweep; what the energy table lacks is a point's error, unless of all."""
     lacking: list[EnergyTableError] = []
@@ -222,12 +221,12 @@ def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) 
     """Names of traces; of others with the same one the file, of those made in memory also the place."""
     names = [one["name"] for one in described]
     often = Counter(name for name, _ in {(one["name"], one["sha256"]) for one in described})
-    files = Counter(Path(trace).name for trace in traces if not isinstance(trace, Trace))
+    files = Counter(Path(trace).name for trace in traces if not isinstance(trace, AnyTrace))
 
     def told_apart(place: int, trace: TraceLike, name: str) -> str:
         if often[name] == 1:
             return name
-        if isinstance(trace, Trace):
+        if isinstance(trace, AnyTrace):
             return f"{name} ({place})"
         file = Path(trace).name
         return file if files[file] == 1 and file not in names else str(trace)
@@ -236,7 +235,7 @@ def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) 
 
 
 def _plan(
-    loaded: Sequence[Sequence[Trace]],
+    loaded: Sequence[Sequence[AnyTrace]],
     names: Sequence[str],
     configurations: Sequence[tuple[Mapping[str, Any], Accelerator]],
     engine: str,
@@ -251,7 +250,7 @@ def _plan(
 def _run(
     planned: Sequence[tuple[Row, Point]],
     traces: Sequence[TraceLike],
-    loaded: Sequence[Sequence[Trace]],
+    loaded: Sequence[Sequence[AnyTrace]],
     store: SweepStore,
     jobs: int,
     scheduler: str | None,
@@ -283,7 +282,7 @@ def _run(
 def _outcomes(
     waiting: Iterable[Point],
     traces: Sequence[TraceLike],
-    loaded: Sequence[Sequence[Trace]],
+    loaded: Sequence[Sequence[AnyTrace]],
     jobs: int,
     scheduler: str | None,
 ) -> Generator[Outcome, None, None]:
@@ -295,7 +294,7 @@ def _outcomes(
     if jobs < 2:
         yield from pools.in_process(waiting, loaded)
         return
-    files = [None if isinstance(item, Trace) else Path(item) for item in traces]
+    files = [None if isinstance(item, AnyTrace) else Path(item) for item in traces]
     yield from pools.in_processes(waiting, loaded, files, jobs)
 
 

@@ -16,8 +16,7 @@ from spikex_sim.core.registry import source_files
 from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.trace.together import identities
-from spikex_sim.trace.trace import Trace
+from spikex_sim.trace.together import AnyTrace, identities
 
 MAX_ERROR = 500
 """Longest error that is kept of a point, in characters."""
@@ -64,7 +63,7 @@ class Outcome:
     error: str = ""
 
 
-def run_point(point: Point, samples: Sequence[Trace]) -> Outcome:
+def run_point(point: Point, samples: Sequence[AnyTrace]) -> Outcome:
     """Run a point; whatever goes wrong with it becomes its outcome."""
     try:
         return Outcome(point.key, measures(simulate(samples, point.arch, engine=point.engine)))
@@ -74,7 +73,7 @@ def run_point(point: Point, samples: Sequence[Trace]) -> Outcome:
         return Outcome(point.key, error=told(exc))
 
 
-def run_elsewhere(point: Point, samples: Sequence[Trace]) -> Outcome:
+def run_elsewhere(point: Point, samples: Sequence[AnyTrace]) -> Outcome:
     """Run a point in another process, perhaps on another machine, if it is the same point there."""
     try:
         key = point_key(samples, point.arch, point.engine)
@@ -91,7 +90,7 @@ def told(exc: BaseException) -> str:
     return text if len(text) <= MAX_ERROR else f"{text[: MAX_ERROR - 3]}..."
 
 
-def point_key(samples: Sequence[Trace], arch: Accelerator, engine: str) -> str:
+def point_key(samples: Sequence[AnyTrace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
     content = {
         "config": arch.model_dump(mode="json"),

@@ -188,7 +188,7 @@ def distinct_bits(
     last_tap: NDArray[np.int64],
     counted: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Bits of the input words that blocks of rows and taps see, each once: (input, time) pairs inside the map.
+    """Bits of the input words that blocks of rows and taps see, each (input, time) inside the map once.
 
     Parameters
     ----------

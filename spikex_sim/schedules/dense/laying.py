@@ -45,7 +45,7 @@ def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
         words += group.array_words * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
     program = _program(schedule, runs, needs.layer_ifmap if residency.glb_ifmap == "layer" else 0)
-    operations = _operations(schedule, words, arch)
+    operations = _operations(schedule, words)
     log = AccessLog()
     edge = "lbuf" if arch.memory.lbuf.bytes else "glb"
     program.accesses(log, edge)
@@ -270,7 +270,7 @@ class _Group:
 
 
 def _hits(schedule: DenseSchedule, *, tagged: bool) -> int:
-    """Operations on operands that are not zero, of spikes or of analog values: for all channels, or for one."""
+    """Operations on operands that are not zero, of spikes or analog values: for all channels, or for one."""
     inputs, channels = schedule.task.inputs, schedule.out_channels
     return sum(
         met * (1 if one.own else channels)
@@ -279,7 +279,7 @@ def _hits(schedule: DenseSchedule, *, tagged: bool) -> int:
     )
 
 
-def _operations(schedule: DenseSchedule, words: PerStep, arch: Accelerator) -> Operations:
+def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
     """Operations of the layer."""
     task, is_ann = schedule.task, isinstance(schedule.task.inputs, Activations)
     neurons, synapses = task.out_channels * task.positions, task.inputs.synapses

@@ -258,7 +258,7 @@ class _Layer:
         schedule, residency = self.schedule, self.residency
         alike = not schedule.task.has_own
         tables: dict[int, Any] = {}
-        total, operations = Sums(*([0] * len(Sums._fields))), Operations()
+        total = Sums(*([0] * len(Sums._fields)))
         runs: list[list[tuple[Steps, int]]] = []
         needed = run_bits(schedule, blocks) if residency.glb_ifmap in ("layer", "run") else None
         for run in range(schedule.runs):
@@ -269,7 +269,7 @@ class _Layer:
                 if key not in tables:
                     tables[key] = self._chunks(first, rows)
                 if key not in done:
-                    done[key] = self._lay(run, first, rows, own, tables[key], len(sizes))
+                    done[key] = self._lay(run, rows, own, tables[key], len(sizes))
                 steps, found = done[key]
                 if groups and groups[-1][0] is steps:
                     groups[-1] = steps, groups[-1][1] + 1
@@ -292,7 +292,7 @@ class _Layer:
         return {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
 
     def _lay(
-        self, run: int, first: int, rows: int, blocks: Blocks, laid: tuple[Chunks, PerStep], groups: int
+        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, PerStep], groups: int
     ) -> tuple[Steps, Sums]:
         """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
         schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task

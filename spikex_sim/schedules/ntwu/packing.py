@@ -164,7 +164,7 @@ def _pack_runs(
 
 
 def cut_tiles(positions: int, windows: int, shape: TileShape) -> NDArray[np.int64]:
-    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside; by runs the other way round."""
+    """Tiles ``[n, 4]`` in loop order: position sets outside, time blocks inside; by runs the other way."""
     sets, blocks = -(-positions // shape.positions), -(-windows // shape.windows)
     tiles = np.empty((sets, blocks, 4), np.int64)
     tiles[..., 0] = (np.arange(sets) * shape.positions)[:, None]

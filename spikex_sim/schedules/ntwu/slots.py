@@ -20,7 +20,7 @@ FEW_COLUMNS = 8
 
 
 def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: int) -> NDArray[np.int64]:
-    """Slots that the streamed taps of each chunk of a row group need when taps without a common column share one.
+    """Slots that the streamed taps of each chunk need when taps without a common column share one.
 
     Greedy first fit in tap order, as in the PTB paper's StSAP.
     """

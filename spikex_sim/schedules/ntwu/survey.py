@@ -23,8 +23,8 @@ class Survey:
     Attributes
     ----------
     streamed : uint8 array ``[B, taps]``
-        1 for the taps that each batch streams, synapse by synapse; the channels of a filter position lie side by
-        side.
+        1 for the taps that each batch streams, synapse by synapse; the channels of a filter position lie
+        side by side.
     taps : int32 array ``[B, C]``
         Streamed taps ``|S_b|`` by channel.
     hits : int32 array ``[B, C]``

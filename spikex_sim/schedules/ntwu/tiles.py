@@ -78,7 +78,7 @@ def choose_tiles(task: Task, arch: NtwuOptions, *, fill_columns: bool) -> TileSh
 
 
 def largest_set_bits(task: Task, positions: int) -> int:
-    """Bits that one window of the SP-MBs of any set of so many positions has, all channels of all synapses."""
+    """Bits of one window of the SP-MBs of any set of so many positions, all channels of all synapses."""
     synapses = task.inputs.synapses
     if not synapses:
         return 0
