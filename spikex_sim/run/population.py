@@ -21,7 +21,7 @@ from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.run.signals import Signal, addend_of, delayed, positions_of
-from spikex_sim.schedules.synapses import Addend, Dynamics, Synapses
+from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.graph import InputNode, Population, Synapse
@@ -169,7 +169,7 @@ class Work:
         return [range(first, last) for first, last in pairwise(sorted(cuts))]
 
     @cached_property
-    def dynamics(self) -> Dynamics | None:
+    def neurons(self) -> Neurons | None:
         """Neurons of all channels."""
         neuron, name = self.node.neuron, self.node.name
         if neuron is None:
@@ -182,7 +182,7 @@ class Work:
             return array[0].item() if alike and array is not None else array
 
         current, adaptation = neuron.current is not None, neuron.adaptation is not None
-        return Dynamics(
+        return Neurons(
             neuron.datapath,
             number("threshold"),
             number(leak),
@@ -242,11 +242,11 @@ class Work:
             task = Task(
                 self._name(part), self._inputs(streamed, part, self.trace.timesteps, self.tws), len(part),
                 widths_of(self.node.datapath, self.arch), silence_is_free=free,
-                datapath=self.node.datapath, states=0 if self.dynamics is None else self.dynamics.states,
+                datapath=self.node.datapath, states=0 if self.neurons is None else self.neurons.states,
                 words=words, run_windows=None if self.delay is None else self.delay // self.tws,
             )  # fmt: skip
             known = constants[number] if passed else []
-            neuron = None if self.dynamics is None else _of_channels(self.dynamics, part)
+            neuron = None if self.neurons is None else _of_channels(self.neurons, part)
             yield Asked(
                 task, self._synapses(streamed, sums, part, self._given(known), neuron, self._bias(part))
             )
@@ -320,7 +320,7 @@ class Work:
 
     def _synapses(
         self, streamed: list[Branch], sums: list[Branch], part: range, given: Mapping[int, NDArray[Any]],
-        neuron: Dynamics | None, bias: NDArray[Any] | None,
+        neuron: Neurons | None, bias: NDArray[Any] | None,
     ) -> Synapses | None:  # fmt: skip
         if not self.known:
             return None
@@ -350,13 +350,13 @@ class Work:
         )  # fmt: skip
 
 
-def _of_channels(dynamics: Dynamics, part: range) -> Dynamics:
+def _of_channels(neurons: Neurons, part: range) -> Neurons:
     changed = {
         key: value[part.start : part.stop]
-        for key, value in vars(dynamics).items()
+        for key, value in vars(neurons).items()
         if isinstance(value, np.ndarray)
     }
-    return Dynamics(**(vars(dynamics) | changed))
+    return Neurons(**(vars(neurons) | changed))
 
 
 def _with_weights(synapses: Synapses, weights: tuple[NDArray[Any], ...]) -> Synapses:

@@ -37,7 +37,7 @@ class Executed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Dynamics:
+class Neurons:
     """Neurons of a layer: parameters of all, or an array ``[M]`` with one for each channel; or None.
 
     Attributes
@@ -70,7 +70,7 @@ class Dynamics:
     adaptation_leak: Any = None
 
     @classmethod
-    def of(cls, neuron: Neuron) -> Dynamics:
+    def of(cls, neuron: Neuron) -> Neurons:
         """Neurons of a layer of a chain."""
         leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
         return cls(neuron.datapath, neuron.threshold, leak, reset=neuron.reset)
@@ -131,7 +131,7 @@ class Synapses:
         Of each synapse of the task: ``[M, C, E_h, E_w]`` or ``[M, N]``, or ``[M]`` of own channels.
     bias : int32 or float32 array ``[M]`` or None
         Added at every time point.
-    neuron : Dynamics or None
+    neuron : Neurons or None
         Parameters; None where sums leave as they are.
     datapath : {"int", "float"}
         Numbers.
@@ -145,7 +145,7 @@ class Synapses:
 
     weights: tuple[NDArray[Any], ...]
     bias: NDArray[Any] | None
-    neuron: Dynamics | None
+    neuron: Neurons | None
     datapath: Literal["int", "float"]
     potential_bits: int
     out_channels: int
@@ -157,8 +157,8 @@ class Synapses:
         cls, weight: NDArray[Any], bias: NDArray[Any] | None, neuron: Neuron, potential_bits: int
     ) -> Synapses:
         """Weights and neurons of a layer of a chain."""
-        dynamics = Dynamics.of(neuron)
-        return cls((weight,), bias, dynamics, neuron.datapath, potential_bits, len(weight), (False,))
+        neurons = Neurons.of(neuron)
+        return cls((weight,), bias, neurons, neuron.datapath, potential_bits, len(weight), (False,))
 
     @property
     def is_simple(self) -> bool:
@@ -217,7 +217,7 @@ class Synapses:
     @cached_property
     def rules(self) -> Rules:
         """What neurons do; of currents nothing."""
-        neuron = self.neuron or Dynamics(self.datapath, 0, None)
+        neuron = self.neuron or Neurons(self.datapath, 0, None)
         limit = 0 if self.datapath == "float" else 1 << (self.potential_bits - 1)
         return Rules(
             limit=self.number(limit),
@@ -234,7 +234,7 @@ class Synapses:
     @cached_property
     def numbers(self) -> Numbers:
         """Parameters for every channel."""
-        neuron = self.neuron or Dynamics(self.datapath, 0, None)
+        neuron = self.neuron or Neurons(self.datapath, 0, None)
 
         def each(value: Any) -> NDArray[Any]:
             return np.broadcast_to(np.asarray(0 if value is None else value), self.out_channels).astype(
