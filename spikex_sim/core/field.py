@@ -135,7 +135,9 @@ def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
         before += geometry.pixels * geometry.channels
     columns = np.array(rows, np.int64).reshape(-1, 4).T.copy()
     place = places[1] if len(synapses) == 1 else np.concatenate(places, axis=1)
-    return Field(np.ascontiguousarray(place), columns[0], columns[1], columns[2], columns[3], np.concatenate(start))
+    return Field(
+        np.ascontiguousarray(place), columns[0], columns[1], columns[2], columns[3], np.concatenate(start)
+    )
 
 
 @lru_cache(maxsize=128)

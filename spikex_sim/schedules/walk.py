@@ -96,14 +96,14 @@ def terms_of(inputs: Inputs, synapses: Synapses) -> Terms:
     kind: Any = np.float32 if synapses.datapath == "float" else np.int64
     whole = np.array([row[:5] + row[6:7] + row[8:] for row in rows], np.int64).reshape(-1, 8).T.copy()
     return Terms(
-        *whole[:5],
+        whole[0], whole[1], whole[2], whole[3], whole[4],
         own=np.array([row[5] for row in rows], np.bool_),
         shift=whole[5],
         scale=np.array([row[7] for row in rows], np.float32),
         start=whole[6],
         points=whole[7],
         values=np.concatenate([np.zeros(0, kind), *(one.astype(kind) for one in values)]),
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
