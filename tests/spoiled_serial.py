@@ -44,7 +44,11 @@ def with_other_groups(
     schedule: SerialSchedule, arch: Accelerator, rng: np.random.Generator
 ) -> SerialSchedule:
     pes = arch.array.rows * arch.array.cols
-    wrong: list[dict[str, Any]] = [{"groups": (pes + 1,), "lanes": pes + 1}, {"groups": (0,)}, {"lanes": 0}]
+    wrong: list[dict[str, Any]] = [  # as many channels in all
+        {"groups": (pes + 1, schedule.task.out_channels - pes - 1), "lanes": pes + 1},
+        {"groups": (0, *schedule.groups)},
+        {"lanes": 0},
+    ]
     return replace(schedule, **wrong[rng.integers(3)])
 
 
