@@ -24,6 +24,7 @@ from spikex_sim.cli import (
     train,
 )
 from spikex_sim.cli.choose import Choice, Fields, Sort, Top
+from spikex_sim.cli.once import take_once
 from spikex_sim.cli.options import (
     Arch,
     Archs,
@@ -93,6 +94,7 @@ def command() -> Any:
     """Return the command line as an object to call."""
     built = typer.main.get_command(app)
     keep_inputs(built)
+    take_once(built)
     return built
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikex_sim.cli.making import attached, say_thresholds
+from spikex_sim.cli.making import Entered, say_thresholds
 from spikex_sim.cli.options import echo
 from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.core.progress import Progress
+from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
@@ -135,7 +136,7 @@ def convert_many(
     if limit is not None:
         files = in_turn(files)
     summary = Summary()
-    first: Trace | None = conversion.like
+    entered = conversion.entered
     with new_folder(out) as folder:
         with show.progress_bar("converting") as progress:
             for number, one in enumerate(_chosen(files, samples, split, limit, summary, progress)):
@@ -143,16 +144,16 @@ def convert_many(
                     raise ConfigError(f"more than {MAX_TRACES:,} recordings; use --limit", where=str(path))
                 binned = conversion.binned(one.recordings, one.index)
                 summary.add(one.label, binned)
-                trace = _trace(one, binned, conversion, first, progress)
-                first = first or trace
+                trace = _trace(one, binned, conversion, entered, progress)
+                entered = replace(entered, like=entered.like or trace)
                 stem = re.sub(r"[^\w.-]", "_", one.name.rsplit("/", 1)[-1])[:40]
                 save_trace(trace, folder / f"{number:06d}-{stem}.npz")
-        if first is None or not summary.total.recordings:
+        if entered.like is None or not summary.total.recordings:
             part = "" if split == "all" else f" that is known to be of the {split} part"
             raise ConfigError(f"holds no recording{part}", where=str(path))
     summary.show()
-    say_thresholds(first)
-    echo(f"wrote {out} ({summary.total.recordings:,} traces, T={conversion.binning.timesteps})")
+    say_thresholds(entered.like)
+    echo(f"wrote {out} ({counted(summary.total.recordings, 'trace')}, T={conversion.binning.timesteps})")
 
 
 def in_turn(files: list[RecordingFile]) -> list[RecordingFile]:
@@ -166,27 +167,14 @@ def in_turn(files: list[RecordingFile]) -> list[RecordingFile]:
 
 
 def _trace(
-    one: Chosen, binned: BinnedEvents, conversion: Conversion, first: Trace | None, progress: Progress
+    one: Chosen, binned: BinnedEvents, conversion: Conversion, entered: Entered, progress: Progress
 ) -> Trace:
     from spikex_sim.trace.npyheader import shown
 
     step = conversion.binning.step(one.recordings.sample(one.index))
     name = shown(one.name, 100)
     source = f"{shown(one.file.name, 400)} sample {one.index}, {step} steps"
-    if first is None:
-        network = conversion.network
-        return attached(
-            binned.spikes,
-            network,
-            f"{name}-{network.name}",
-            source,
-            one.label,
-            conversion.activity,
-            conversion.seed,
-            progress,
-        )
-    source += f"; layers and weights of {first.name}"
-    return first.with_input(binned.spikes, name, source, one.label)
+    return entered.trace(binned.spikes, name, source, one.label, progress)
 
 
 def _chosen(

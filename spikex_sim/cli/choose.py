@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -24,10 +24,11 @@ Fields = Annotated[
 
 
 class Columns(NamedTuple):
-    """Columns of a table before it is made: those known, and whether a machine may have another one."""
+    """Columns of a file before it is made: those known, and whether a machine may have another one."""
 
+    file: str
     known: Sequence[str]
-    also: Callable[[str], bool]
+    also: Callable[[str], bool] = lambda _: False
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,23 @@ class Choice:
         if sort is not None and not by:
             raise ConfigError("names nothing", where="--sort")
         made = cls(by, (sort or "").startswith("-"), top, names)
-        made._check(columns.known, columns.also)
+        made._check(columns)
         return made
 
-    def _check(self, known: Collection[str], also: Callable[[str], bool] = lambda _: False) -> None:
+    def _check(self, columns: Columns) -> None:
         for option, names in (("--fields", self.fields), ("--sort", (self.sort,) if self.sort else ())):
             for name in names:
-                if name not in known and not also(name):
-                    raise ConfigError(f"{name!r:.60} is no column here{closest(name, known)}", where=option)
+                if name not in columns.known and not columns.also(name):
+                    meant = closest(name, columns.known) or f", which has {', '.join(columns.known)}"
+                    raise ConfigError(f"{name!r:.60} is no column of {columns.file}{meant}", where=option)
 
     def __bool__(self) -> bool:
         return self != Choice()
+
+    @property
+    def order(self) -> str:
+        """How rows are sorted, to go after the title of their table."""
+        return self.sort and f", by {self.sort}, {'descending' if self.descending else 'ascending'}"
 
     def of_rows(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Rows that are printed, in order; those that lack the field to sort by come last.
@@ -85,7 +92,7 @@ class Choice:
         ConfigError
             If a field that a machine may have is one that none has.
         """
-        self._check(list(dict.fromkeys(name for row in rows for name in row)))
+        self._check(Columns("this table", list(dict.fromkeys(name for row in rows for name in row))))
         if self.sort:
             there = [row for row in rows if row.get(self.sort) is not None]
             lacking = [row for row in rows if row.get(self.sort) is None]

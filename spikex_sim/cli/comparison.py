@@ -12,7 +12,7 @@ from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.explore.comparison import Comparison
-from spikex_sim.explore.sweeps.table import measures
+from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 
@@ -35,8 +35,9 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
     if choice:
-        rows = [{"arch": result.arch.name, **measures(result)} for result in results]
-        rows += [{"arch": name} for name in refused]
+        trace = first.trace["name"]
+        rows = [row_of(labels_of(trace, one.arch.name, {}), measures(one), "") for one in results]
+        rows += [row_of(labels_of(trace, name, {}), None, reason) for name, reason in refused.items()]
         show.show_chosen("Totals", rows, ["arch"], replace(choice, fields=choice.fields or CHOSEN))
     else:
         _show_side_by_side(results, refused)
@@ -180,7 +181,9 @@ def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     headings = ("latency", "ratio", "energy", "ratio", "EDP, Js", "ratio")
     samples = len(results[0].samples)
     title = "Totals" if samples == 1 else f"Totals of {samples:,} samples, one after the other"
-    return _machine_table(title, headings, results, refused, cells)
+    made = _machine_table(title, headings, results, refused, cells)
+    made.beside = "ratio"
+    return made
 
 
 def _spread_table(results: Sequence[RunResult], refused: Refused) -> Sheet:

@@ -11,22 +11,26 @@ import typer
 
 from spikex_sim.cli.making import (
     Activity,
+    Entered,
+    Like,
+    NetworkName,
     Seed,
     StepMs,
     Timesteps,
     chosen_network,
+    network_of,
     save,
-    save_attached,
+    save_entered,
 )
-from spikex_sim.cli.options import echo, writable_file
+from spikex_sim.cli.options import echo, refuse_together, writable_file
 from spikex_sim.cli.quantization import quantize_into
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.text import counted
 from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
     from spikex_sim.sources.events.binning import BinnedEvents, Binning
     from spikex_sim.sources.events.events import Recordings
-    from spikex_sim.spec.networks import Network
     from spikex_sim.trace.trace import Trace
 
 MAX_STEP_MS = 1e6
@@ -40,31 +44,25 @@ class Conversion:
 
     Attributes
     ----------
-    network : Network
-        Layers that the spikes enter.
-    like : Trace or None
-        Trace whose layers, weights and thresholds are taken.
+    entered : Entered
+        Network that the spikes enter.
     binning : Binning
         How events become time steps.
     sensor : tuple of int or None
         Rows and columns of the sensor where a file does not say.
-    activity, seed
-        Of the weights and thresholds that are made where there is no ``like``.
     """
 
-    network: Network
-    like: Trace | None
+    entered: Entered
     binning: Binning
     sensor: tuple[int, int] | None
-    activity: float | None
-    seed: int
 
     def binned(self, recordings: Recordings, index: int) -> BinnedEvents:
         """Spikes of one sample, pooled to the network's input."""
         from spikex_sim.sources.events.events import check_events
 
         events = recordings.sample(index)
-        shape = self.network.layers[0].input_shape
+        network = self.entered.network
+        shape = network.layers[0].input_shape
         own = recordings.sensor
         if own and self.sensor and self.sensor != own:
             raise ConfigError(f"differs from the {sides(own)} that {recordings.source} has", field="--sensor")
@@ -72,7 +70,7 @@ class Conversion:
         if len(shape) != 3 or sensor[0] % shape[1] or sensor[0] // shape[1] != sensor[1] / shape[2]:
             raise ConfigError(
                 f"takes an input of {sides(shape)}, to which a {sides(sensor)} sensor cannot be pooled",
-                where=f"network {self.network.name}",
+                where=f"network {network.name}",
             )
         advice = "as the file says" if own else "--sensor ROWSxCOLUMNS says how large it is"
         check_events(events, sensor, events.where, advice)
@@ -109,13 +107,8 @@ def convert(
         int | None,
         typer.Option("--limit", min=1, help="At most so many of a folder or of --samples.", metavar="N"),
     ] = None,
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
-    ] = None,
-    like: Annotated[
-        Path | None,
-        typer.Option("--like", help="Trace whose layers and weights to use instead.", metavar="FILE"),
-    ] = None,
+    network: NetworkName = None,
+    like: Like = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -181,11 +174,11 @@ def convert(
         quantize_into(load_chain(recordings_path), out)
         return
     folder = _is_folder(recordings_path)
-    _refuse_together((like, "--like"), (network, "--network"))
-    _refuse_together((weights, "--weights"), (network, "--network"))
-    _refuse_together((weights, "--weights"), (like, "--like"))
-    _refuse_together((samples, "--samples"), (sample, "--sample"))
-    _refuse_together((step_events, "--step-events"), (step_ms, "--step-ms"))
+    made = {"--network": network, "--activity": activity, "--seed": seed}
+    refuse_together("--like", like, made)
+    refuse_together("--weights", weights, {**made, "--like": like})
+    refuse_together("--samples", samples, {"--sample": sample})
+    refuse_together("--step-events", step_events, {"--step-ms": step_ms})
     if split is not None and split not in PARTS:
         raise ConfigError(f"must be one of {', '.join(PARTS)}, not {split}", field="--split")
     if not folder and samples is None:
@@ -212,16 +205,13 @@ def convert(
     other_trace = None if like is None else load_chain(like)
     if weights is not None:
         other_trace = _silent_trace(weights)
-    chosen = chosen_network(network or "nmnist", None) if other_trace is None else _network_of(other_trace)
+    chosen = chosen_network(network or "nmnist", None) if other_trace is None else network_of(other_trace)
     conversion = Conversion(
-        chosen,
-        other_trace,
+        Entered(chosen, other_trace, activity, seed or 0),
         Binning(
             timesteps or chosen.timesteps, None if step_ms is None else round(1000 * step_ms), step_events
         ),
         _rows_and_columns(sensor),
-        activity,
-        seed or 0,
     )
     if folder or samples is not None:
         from spikex_sim.cli.batch import convert_many
@@ -242,17 +232,16 @@ def _silent_trace(weights: str) -> Trace:
 
 
 def _is_folder(path: Path) -> bool:
+    from spikex_sim.core.hints import closest_path
     from spikex_sim.trace.npyheader import shown
 
     try:
+        if not path.exists():
+            hint = closest_path(path, folders=not path.suffix)
+            raise ConfigError(f"no such file or folder{hint}", where=shown(path, 400))
         return path.is_dir()
     except OSError as exc:
         raise ConfigError(f"cannot be read: {exc.strerror or exc}", where=shown(path, 400)) from None
-
-
-def _refuse_together(one: tuple[object, str], other: tuple[object, str]) -> None:
-    if one[0] is not None and other[0] is not None:
-        raise ConfigError(f"cannot be given together with {other[1]}", field=one[1])
 
 
 def _refuse(given: Mapping[str, object], message: str) -> None:
@@ -265,7 +254,6 @@ def _refuse(given: Mapping[str, object], message: str) -> None:
 def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> None:
     from spikex_sim.cli import show
     from spikex_sim.sources.events.formats import load_recordings
-    from spikex_sim.trace.store import save_trace
 
     writable_file(out)
     with show.progress_bar("reading"):
@@ -279,25 +267,8 @@ def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> 
         *(f"{what} in the file: {count:,}" for what, count in recordings.tally.items() if count),
     ]
     source = f"{path.name} sample {sample}, {step} steps"
-    name, like, network = f"{path.stem}-{sample}", conversion.like, conversion.network
-    if like is not None:
-        source += f"; layers and weights of {like.name}"
-        save_trace(like.with_input(binned.spikes, name, source, events.label), out)
-        rate = 100 * binned.spikes.mean()
-        echo("\n".join(account))
-        echo(f"wrote {out} (T={conversion.binning.timesteps}, input rate {rate:.4g} %)")
-        return
-    echo("\n".join(account))
-    save_attached(
-        binned.spikes,
-        network,
-        out,
-        f"{name}-{network.name}",
-        source,
-        events.label,
-        conversion.activity,
-        conversion.seed,
-    )
+    name = f"{path.stem}-{sample}"
+    save_entered(binned.spikes, conversion.entered, out, name, source, events.label, account)
 
 
 def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> None:
@@ -317,19 +288,10 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
             echo(f"{layer.name}: all ones, as where an analog image was recorded")
     for layer in made.left_out:
         echo(
-            f"{layer.name}: left out, recorded for {layer.timesteps} time point(s), the others for "
+            f"{layer.name}: left out, recorded for {counted(layer.timesteps, 'time point')}, the others for "
             f"{made.trace.timesteps}"
         )
     save(made.trace, out)
-
-
-def _network_of(trace: Trace) -> Network:
-    from spikex_sim.core.errors import TraceError
-    from spikex_sim.spec.networks import Network
-    from spikex_sim.spec.validation import validated
-
-    described = {"name": trace.name, "timesteps": trace.timesteps, "layers": trace.layers}
-    return validated(Network, described, where=trace.where, error=TraceError)
 
 
 def _rows_and_columns(text: str | None) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ from spikex_sim.cli.options import (
     wrote,
 )
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     from spikex_sim.explore.fitted import HardwareModel
@@ -124,6 +125,7 @@ def search_tws(
     show.log_to_terminal()
     from spikex_sim.cli.sweep import counting_bar
     from spikex_sim.core.files import check_writable, csv_text, write_files
+    from spikex_sim.core.origin import origin
     from spikex_sim.explore.tws_search import search_tws as search
 
     if out is not None:
@@ -137,7 +139,7 @@ def search_tws(
     show.say(f"[bold]{made.name}[/] on [bold]{made.arch.name}[/]: {made.source}\n")
     _show_search(made)
     if out is not None:
-        rows = [{**asdict(one), "tws": " ".join(map(str, one.tws))} for one in made.found]
+        rows = [{**asdict(one), "tws": " ".join(map(str, one.tws)), **origin()} for one in made.found]
         wrote(write_files(out, {"search.csv": csv_text(rows)}))
 
 
@@ -195,7 +197,8 @@ def _show_search(search: TwsSearch) -> None:
             f"{one.architectures:,}",
         )
     made.caption = (
-        f"of {search.samples} sample(s) together; runs: simulations of one layer, choices: combinations"
+        f"of {counted(search.samples, 'sample')} together; runs: simulations of one layer, "
+        "choices: combinations"
     )
     show.put(made)
     for (layer, tws), reason in search.refused.items():

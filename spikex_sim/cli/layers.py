@@ -16,11 +16,12 @@ CHOSEN = ("tws", "cycles", "energy_pj", "energy_on_chip_pj", "edp_js")
 def layer_columns() -> Columns:
     """Columns of layers.csv."""
     fields = list(fields_in(LAYERS_CSV))
-    known = [column for one in fields for column in one.columns()]
-    return Columns(known, lambda name: any(one.has_column(name) for one in fields))
+    known = list(dict.fromkeys(column for one in fields for column in one.columns()))
+    return Columns(LAYERS_CSV, known, lambda name: any(one.has_column(name) for one in fields))
 
 
 def show_layers(result: RunResult, choice: Choice) -> None:
-    """Print what was chosen of the layers of a run."""
+    """Print what was chosen of the layers of a run; pooling takes no cycles, and is not shown."""
     title = f"Layers of {result.trace['name']} on {result.arch.name}"
-    show.show_chosen(title, result.layer_rows(), ["name"], replace(choice, fields=choice.fields or CHOSEN))
+    rows = [row for row in result.layer_rows() if row["cycles"]]
+    show.show_chosen(title, rows, ["name"], replace(choice, fields=choice.fields or CHOSEN))

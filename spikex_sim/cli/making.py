@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikex_sim.cli.options import echo
+from spikex_sim.cli.options import completing, echo
 from spikex_sim.core.progress import Progress
+from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
 
 ACTIVITY = 0.05
 """Firing rate that the thresholds are set for where --activity does not say."""
+
+
+def _networks() -> list[str]:
+    from spikex_sim.spec.networks import network_names
+
+    return network_names()
+
 
 Timesteps = Annotated[
     int | None, typer.Option("--timesteps", min=1, help="Time points T; default: the network's.")
@@ -35,6 +45,19 @@ Activity = Annotated[
         min=0.0,
         max=1.0,
     ),
+]
+NetworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        help="Network preset or YAML file.",
+        metavar="NAME|FILE",
+        autocompletion=completing(_networks),
+    ),
+]
+Like = Annotated[
+    Path | None,
+    typer.Option("--like", help="Trace whose layers and weights to use instead.", metavar="FILE"),
 ]
 OutFile = Annotated[Path, typer.Option("--out", help="Trace file to write, .npz or .h5.", metavar="FILE")]
 
@@ -54,57 +77,85 @@ def save(trace: Trace, out: Path) -> None:
 
     save_trace(trace, out)
     rates = [f"{trace.layers[at].name} {100 * busy.rate:.4g}" for at, busy in activities(trace).items()]
-    samples = f"{trace.samples} samples, " if trace.batched else ""
+    samples = f"{counted(trace.samples, 'sample')}, " if trace.batched else ""
     weights = f"weights of {len(trace.weights)}" if trace.weights else "no weights"
     echo(f"input rates, %: {', '.join(rates)}")
-    echo(f"wrote {out} (T={trace.timesteps}, {samples}spikes of {len(trace.inputs)} layers, {weights})")
+    spikes = f"{samples}spikes of {counted(len(trace.inputs), 'layer')}"
+    echo(f"wrote {out} (T={trace.timesteps}, {spikes}, {weights})")
 
 
-def save_attached(
+def network_of(trace: Trace) -> Network:
+    """Layers of a trace as a network."""
+    from spikex_sim.core.errors import TraceError
+    from spikex_sim.spec.networks import Network
+    from spikex_sim.spec.validation import validated
+
+    described = {"name": trace.name, "timesteps": trace.timesteps, "layers": trace.layers}
+    return validated(Network, described, where=trace.where, error=TraceError)
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What input spikes enter.
+
+    Attributes
+    ----------
+    network : Network
+        Layers that the spikes run through.
+    like : Trace or None
+        Trace whose layers, weights and thresholds are taken.
+    activity, seed
+        Of the weights and thresholds that are made where there is no ``like``.
+    """
+
+    network: Network
+    like: Trace | None
+    activity: float | None
+    seed: int
+
+    def trace(
+        self, spikes: NDArray[np.bool_], name: str, source: str, label: int | None, progress: Progress
+    ) -> Trace:
+        """Trace of these spikes."""
+        from spikex_sim.explore.seeded_network import attach_network
+
+        if self.like is not None:
+            source += f"; layers and weights of {self.like.name}"
+            return self.like.with_input(spikes, name, source, label)
+        return attach_network(
+            spikes,
+            self.network,
+            seed=self.seed,
+            name=f"{name}-{self.network.name}",
+            source=source,
+            label=label,
+            rate=ACTIVITY if self.activity is None else self.activity,
+            progress=progress,
+        )
+
+
+def save_entered(
     spikes: NDArray[np.bool_],
-    network: Network,
+    entered: Entered,
     out: Path,
     name: str,
     source: str,
     label: int | None,
-    activity: float | None,
-    seed: int,
+    account: Sequence[str] = (),
 ) -> None:
-    """Give spikes a network, write the trace, and say which thresholds were set."""
+    """Let spikes enter a network, write the trace, and say what they are of and which thresholds were set."""
     from spikex_sim.cli import show
     from spikex_sim.trace.store import save_trace
 
     show.log_to_terminal()
     with show.progress_bar("calibrating") as progress:
-        trace = attached(spikes, network, name, source, label, activity, seed, progress)
+        trace = entered.trace(spikes, name, source, label, progress)
     save_trace(trace, out)
-    say_thresholds(trace)
+    for line in account:
+        echo(line)
+    if entered.like is None:
+        say_thresholds(trace)
     echo(f"wrote {out} (T={trace.timesteps}, input rate {100 * spikes.mean():.4g} %)")
-
-
-def attached(
-    spikes: NDArray[np.bool_],
-    network: Network,
-    name: str,
-    source: str,
-    label: int | None,
-    activity: float | None,
-    seed: int,
-    progress: Progress,
-) -> Trace:
-    """Give spikes a network with seeded weights and thresholds set on them."""
-    from spikex_sim.explore.seeded_network import attach_network
-
-    return attach_network(
-        spikes,
-        network,
-        seed=seed,
-        name=name,
-        source=source,
-        label=label,
-        rate=ACTIVITY if activity is None else activity,
-        progress=progress,
-    )
 
 
 def say_thresholds(trace: Trace) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -123,6 +124,20 @@ def writable_file(path: Path) -> None:
     if path.is_dir():
         raise OutputError("is a folder; name a file", where=str(path))
     writable_folder(path.parent)
+
+
+def refuse_together(option: str, value: object, others: Mapping[str, object]) -> None:
+    """Raise where an option was given with one that says otherwise."""
+    for other, given in others.items():
+        if value is not None and given is not None:
+            raise ConfigError(f"cannot be given together with {other}", field=option)
+
+
+def check_once(names: Iterable[str | Path], where: str) -> None:
+    """Raise where something is named twice."""
+    for name, times in Counter(map(str, names)).items():
+        if times > 1:
+            raise ConfigError(f"names {name} twice", where=where)
 
 
 def parse_numbers(text: str, option: str, kind: type[Number]) -> list[Number]:

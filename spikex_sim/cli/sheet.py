@@ -20,6 +20,15 @@ def short(name: str, longest: int = LONGEST_LABEL) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
+def put_text(console: Console, text: Text) -> None:
+    """Print a text, wrapped between words; a word that is wider than the console stays whole."""
+    for one in text.split("\n", allow_blank=True):
+        longest = max(map(cell_len, one.plain.split()), default=0)
+        for line in one.wrap(console, max(console.width, longest)):
+            line.rstrip()
+            console.print(line, soft_wrap=True)
+
+
 @dataclass
 class Sheet:
     """A table whose first ``labels`` columns name the row and whose others are right-aligned.
@@ -50,10 +59,11 @@ class Sheet:
     def print_to(self, console: Console) -> None:
         """Print, in as many tables as the console's width asks for.
 
-        Names that leave no room for the widest column are columns like others, and rows have numbers.
+        Names that leave no room for the widest column are columns like others, and rows have numbers. What
+        is wider than the console is a text: it begins at the left.
         """
         if self.title:
-            console.print(Text(harmless(self.title), style="bold"))
+            put_text(console, Text(harmless(self.title), style="bold"))
         rows, labels, left = [self.headings, *self.rows], self.labels, self.labels
         if self._names_fill(console.width):
             rows = [("#", *self.headings), *((str(at), *row) for at, row in enumerate(self.rows, 1))]
@@ -62,13 +72,14 @@ class Sheet:
         for part in self._parts(rows[0], labels, widths, console.width):
             for row in rows:
                 cells = [
-                    row[column] + pad if column < left else pad + row[column]
+                    row[column] + pad if column < left or width > console.width else pad + row[column]
                     for column in part
-                    for pad in (" " * (widths[column] - cell_len(row[column])),)
+                    for width in (widths[column],)
+                    for pad in (" " * (width - cell_len(row[column])),)
                 ]
                 console.print(Text((" " * GAP).join(cells).rstrip()), soft_wrap=True)
             if part[-1] == len(widths) - 1 and self.caption:
-                console.print(Text(harmless(self.caption)))
+                put_text(console, Text(harmless(self.caption)))
             console.print()
 
     def _names_fill(self, room: int) -> bool:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spikex_sim.cli.choose import Choice, cell
-from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, short
+from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, put_text, short
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
@@ -101,13 +101,13 @@ def percent(part: float, whole: float) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line of text, wrapped by the terminal rather than here."""
-    console.print(harmless(text), soft_wrap=True)
+    """Print lines of text with markup, wrapped between words."""
+    put_text(console, Text.from_markup(harmless(text), emoji=False))
 
 
 def note(text: str, style: str = "yellow") -> None:
-    """Print a sentence, wrapped between its words."""
-    console.print(Text(harmless(text), style=style))
+    """Print a sentence as it is, wrapped likewise."""
+    put_text(console, Text(harmless(text), style=style))
 
 
 def count(number: int) -> str:
@@ -357,7 +357,7 @@ def show_config(rows: list[tuple[str, str, str, str]]) -> None:
 def show_chosen(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str], choice: Choice) -> None:
     """Print chosen fields of rows as they are in the CSV, after the columns that name the row."""
     fields = [name for name in choice.fields if name not in names]
-    made = table(title, *names, *fields, left=len(names))
+    made = table(f"{title}{choice.order}", *names, *fields, left=len(names))
     shown = choice.of_rows(rows)
     for row in shown:
         keys = (short(str(row.get(name)), LONGEST_KEY) for name in names)
@@ -372,17 +372,27 @@ def mean_of(row: Mapping[str, Any], quantity: str, form: Callable[[float], str])
     return form(row[f"mean_{quantity}"]) + ("" if sd is None else f" ± {form(sd)}")
 
 
-def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choice) -> None:
+def _sweep_title(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> tuple[str, list[str]]:
+    """Title of a table of points, which names the trace of all, and the columns that tell them apart."""
+    if len({row["trace"] for row in rows}) > 1:
+        return "Sweep", ["trace", "arch", *keys]
+    return f"Sweep of {rows[0]['trace']}", ["arch", *keys]
+
+
+def show_points(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
+    """Print chosen fields of the points of a sweep, those that failed too."""
+    title, names = _sweep_title(rows, keys)
+    show_chosen(title, rows, names, choice)
+
+
+def show_sweep(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
     """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
-    if choice.fields:
-        names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
-        show_chosen("Sweep", rows, [*names, "arch", *keys], choice)
-        return
+    if not choice and len(rows) > SWEEP_ROWS:
+        choice = Choice("mean_edp_js", top=SWEEP_ROWS)
     scale, unit = (1e6, "µJ") if max(row["mean_energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
-    names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
-    names += ["arch", *keys]
+    title, names = _sweep_title(rows, keys)
     made = table(
-        "Sweep" if "trace" in names else f"Sweep of {rows[0]['trace']}",
+        f"{title}{choice.order}",
         *(*names, "cycles", unit, "no DRAM", "EDP, Js", "PE %", "stall %"),
         left=len(names),
     )
@@ -397,8 +407,6 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choic
         for name, _ in measures:
             mean = row[f"mean_{name}"]
             best[row["trace"], name] = min(mean, best.get((row["trace"], name), mean))
-    if not choice and len(rows) > SWEEP_ROWS:
-        choice = Choice("mean_edp_js", top=SWEEP_ROWS)
     shown = choice.of_rows(rows)
     for row in shown:
         cells = [
@@ -416,6 +424,5 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], keys: list[str], choice: Choic
     if any(row["samples"] > 1 for row in rows):
         made.caption = f"of several samples mean ± standard deviation; sweep.csv has totals\n{made.caption}"
     if len(shown) < len(rows):
-        by = f" by {'-' * choice.descending}{choice.sort}" if choice.sort else ""
-        made.caption += f" of {len(rows)} points; here the first {len(shown)}{by}, sweep.csv has all"
+        made.caption += f" of {len(rows)} points; here the first {len(shown)}, sweep.csv has all"
     put(made)

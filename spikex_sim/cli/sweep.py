@@ -18,6 +18,7 @@ from spikex_sim.cli.options import (
     SafeCsv,
     Settings,
     Tws,
+    check_once,
     completing,
     default_trace,
     echo,
@@ -28,7 +29,7 @@ from spikex_sim.cli.options import (
 )
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.core.text import harmless
+from spikex_sim.core.text import counted, harmless
 from spikex_sim.spec.load import preset_names
 
 REDRAW_SECONDS = 0.1
@@ -102,6 +103,8 @@ def sweep(
     overrides = study.set | parse_settings(settings, tws)
     archs = split_names(arch, "--arch") if arch is not None else list(study.arch) or ["spikex"]
     traces = [default_trace(path) for path in trace_paths or map(Path, study.traces)] or [default_trace(None)]
+    check_once(archs, "--arch")
+    check_once((path.resolve() for path in traces), "TRACE")
     keys = [*axes, *(key for axis in study.zip for key in axis)]
     choice = Choice.of(sort, top, fields, sweep_columns(keys))
     part = _parsed_shard(shard)
@@ -126,15 +129,15 @@ def sweep(
             progress=progress,
         )
     finished = [row for row in table if not row["error"]]
-    if finished:
+    if choice.fields:
+        show.show_points(table, keys, choice)
+    elif finished:
         show.show_sweep(finished, keys, choice)
-        if pareto:
-            _show_front(finished, keys)
+    if finished and pareto:
+        _show_front(finished, keys)
     if (stored := count_stored(out)) > len(table):
-        show.say(
-            f"sweep.csv holds the {len(table)} points of this call{_of_shard(part)}, the store {stored}: "
-            "spikex-sim sweep export writes them all"
-        )
+        here = f"{counted(len(table), 'point')} of this call{_of_shard(part)}"
+        show.say(f"sweep.csv holds the {here}, the store {stored}: spikex-sim sweep export writes them all")
     wrote([out / "sweep.csv", *([out / "sweep.parquet"] if parquet else []), out / "sweep.sqlite"])
     failed = [row for row in table if row["error"]]
     if failed:
@@ -148,8 +151,9 @@ def sweep(
 def sweep_columns(keys: Sequence[str]) -> Columns:
     """Columns of sweep.csv."""
     from spikex_sim.explore.sweeps.table import COLUMNS, is_measure
+    from spikex_sim.run.fields import SWEEP_CSV
 
-    return Columns(["trace", "arch", *keys, *COLUMNS], is_measure)
+    return Columns(SWEEP_CSV, ["trace", "arch", *keys, *COLUMNS, "error"], is_measure)
 
 
 def export(
@@ -201,7 +205,7 @@ def merge(
 
 def _say_points(table: Sequence[Mapping[str, Any]]) -> None:
     unfinished = sum(bool(row["error"]) for row in table)
-    echo(f"{len(table)} points" + (f", {unfinished} of them not finished" if unfinished else ""))
+    echo(counted(len(table), "point") + (f", {unfinished} of them not finished" if unfinished else ""))
 
 
 def _parsed_shard(text: str | None) -> tuple[int, int]:

@@ -10,16 +10,21 @@ import typer
 from spikex_sim.cli.convert import convert
 from spikex_sim.cli.making import (
     Activity,
+    Entered,
+    Like,
+    NetworkName,
     OutFile,
     Seed,
     StepMs,
     Timesteps,
     chosen_network,
+    network_of,
     save,
-    save_attached,
+    save_entered,
 )
-from spikex_sim.cli.options import writable_file
+from spikex_sim.cli.options import refuse_together, writable_file
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.text import counted
 from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
@@ -63,7 +68,7 @@ def show_trace(
     trace = load_chain(trace_path or default_trace_path())
     labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
-        f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "
+        f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {counted(trace.samples, 'sample')}{labelled}, "
         f"{parameter_count(trace):,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
     )
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
@@ -89,10 +94,9 @@ def show_trace(
 def synth(
     out: OutFile,
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help=f"{', '.join(KINDS)}.")] = "digit",
-    network: Annotated[
-        str | None, typer.Option("--network", help="Network preset or YAML file.", metavar="NAME|FILE")
-    ] = None,
+    network: NetworkName = None,
     layer: LayerName = None,
+    like: Like = None,
     timesteps: Timesteps = None,
     step_ms: StepMs = None,
     rate: Annotated[
@@ -120,23 +124,35 @@ def synth(
     makes spikes for every layer, without weights, at the network's own rates. Without --network,
     gestures run through dvs-gesture-large, layers through vgg9-cifar10 and all else through nmnist.
 
+    With --like the weights and thresholds are those of another trace, so that both are samples of one
+    network and can be run together, as a folder.
+
     Example: spikex-sim trace synth --kind bernoulli --rate 0.01 --layer conv2 --out t.npz
     """
     if kind not in KINDS:
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
     camera, drawn = ("digit", "gesture"), ("bernoulli", "bursty", "layers")
+    made = (*camera, "bernoulli", "bursty")
     for option, given, kinds in (
         ("--rate", rate is not None, drawn),
         ("--at-most-once", at_most_once, drawn),
         ("--step-ms", step_ms is not None, camera),
         ("--digit", digit is not None, camera),
         ("--index", index is not None, ("digit",)),
-        ("--activity", activity is not None, (*camera, "bernoulli", "bursty")),
+        ("--activity", activity is not None, made),
+        ("--like", like is not None, made),
     ):
         if given and kind not in kinds:
             raise ConfigError(f"is for {' and '.join(kinds)}, not for {kind}", field=option)
     digit, index, seed = DIGIT if digit is None else digit, index or 0, seed or 0
-    chosen = chosen_network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
+    refuse_together("--like", like, {"--network": network, "--layer": layer, "--activity": activity})
+    from spikex_sim.trace.store import load_trace
+
+    other_trace = None if like is None else load_trace(like)
+    if other_trace is None:
+        chosen = chosen_network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
+    else:
+        chosen = network_of(other_trace)
     writable_file(out)
     steps = timesteps or chosen.timesteps
     if kind == "layers":
@@ -149,9 +165,8 @@ def synth(
     else:
         spikes, source = _drawn(kind, chosen, steps, RATE if rate is None else rate, seed, at_most_once)
     label = digit if kind in camera else None
-    save_attached(
-        spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed
-    )
+    entered = Entered(chosen, other_trace, activity, seed)
+    save_entered(spikes, entered, out, kind if like is None else out.stem, f"{source}, seed {seed}", label)
 
 
 def _drawn(

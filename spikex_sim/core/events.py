@@ -28,11 +28,14 @@ class Events(NamedTuple):
 
 
 def events_of(inputs: Inputs) -> Events:
-    """Sort the spikes of all synapses."""
+    """Sort the spikes of all synapses; analog ones have none."""
     parts = [
-        _by_pixel(synapse.geometry.channels, spikes.times, spikes.starts, spikes.counts, spikes.tws)
+        _by_pixel(
+            synapse.geometry.channels, spikes.times, spikes.starts,
+            spikes.counts if synapse.tagged else np.zeros_like(spikes.counts), spikes.tws,
+        )
         for synapse, spikes in zip(inputs.synapses, inputs.spikes, strict=True)
-    ]
+    ]  # fmt: skip
     if len(parts) == 1:
         return Events(*parts[0])
     first, before = [np.zeros(1, np.int64)], 0

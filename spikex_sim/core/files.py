@@ -46,6 +46,11 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
+def as_named(cell: str) -> str:
+    """Text of a cell without the apostrophe that ``safe`` put before it."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULAS) else cell
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Raise :class:`OutputError` unless a folder can be made and written; leave none that was not there."""
     path = Path(folder)

@@ -1,6 +1,17 @@
-"""Text of unknown origin: what a terminal would act on is shown instead."""
+"""Text for a reader: numbers with their noun; of unknown origin, without what a terminal would act on."""
 
 from __future__ import annotations
+
+
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something.
+
+    Examples
+    --------
+    >>> counted(1, "point"), counted(2000, "point")
+    ('1 point', '2,000 points')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def harmless(text: str) -> str:

@@ -14,7 +14,7 @@ from spikex_sim.sources.samples import (
     load_samples,
     step_of,
 )
-from spikex_sim.sources.trained import TrainedNetwork, load_trained
+from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
 
 VARIANTS = ("base", "ht", "has")
 
@@ -23,7 +23,7 @@ SamplesLike = LabelledSamples | str | Path
 
 
 def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwork:
-    """Load shipped weights by network and variant, or a file of weights (``.npz``).
+    """Load shipped weights by network and variant or by both in one name, or a file of weights (``.npz``).
 
     Raises
     ------
@@ -34,7 +34,8 @@ def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwo
     """
     if variant not in (None, *VARIANTS):
         raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="variant")
-    if isinstance(network, str) and not network.endswith(".npz"):
+    named = isinstance(network, str) and not network.endswith(".npz")
+    if named and network not in shipped_names():
         return load_trained(f"{network}-{variant or VARIANTS[0]}")
     trained = network if isinstance(network, TrainedNetwork) else load_trained(network)
     if variant not in (None, trained.variant):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import FigureError
+from spikex_sim.core.files import as_named
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV, fields_in
 from spikex_sim.trace.npyzip import open_regular
 
@@ -31,7 +32,7 @@ def _kinds(table: str, texts: str = "") -> Mapping[str, str]:
 KINDS = {
     LAYERS_CSV: _kinds(LAYERS_CSV),
     ACCESSES_CSV: _kinds(ACCESSES_CSV),
-    SWEEP_CSV: _kinds(SWEEP_CSV, "trace arch error layer_tws engine trace_sha256"),
+    SWEEP_CSV: _kinds(SWEEP_CSV, "trace arch error layer_tws engine trace_sha256 commit source_sha256"),
 }
 """Kind of columns by file: ``text``, ``count`` or ``number``; others are numbers if they look like it."""
 STUDY = dict.fromkeys(
@@ -50,6 +51,8 @@ STUDY = dict.fromkeys(
         "trace",
         "engine",
         "trace_sha256",
+        "commit",
+        "source_sha256",
     ),
     "text",
 )
@@ -58,6 +61,8 @@ STUDY = dict.fromkeys(
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """Read a CSV file that a command wrote; numbers become numbers, empty cells None.
+
+    Apostrophes of ``--safe-csv`` are no part of the names.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
         raise FigureError(f"cannot be read: {exc}", where=where) from None
     if len(table) < 2:
         raise FigureError("has no rows", where=where)
-    header, *lines = table
+    header, *lines = [[as_named(cell) for cell in line] for line in table]
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise FigureError(f"there are two columns of this name; {_DAMAGED}", where=where, field=twice)

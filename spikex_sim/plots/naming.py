@@ -51,7 +51,7 @@ def name_points(
             return 10.0 * outside + sum(_overlap(box, other) for other in taken)
 
         chosen = min(_offsets(width), key=covers)  # the first of equals
-        taken.append(_box(x + chosen[0], y + chosen[1], width, SIZE))
+        taken.append(_box(x + chosen[0], y + chosen[1], width + SIZE, SIZE))  # two names are not one
         far = np.hypot(*chosen) > DISTANCES[0] + width
         line = {"arrowstyle": "-", "lw": 0.3, "shrinkA": 0, "shrinkB": 1} if far else None
         axis.annotate(name, point, chosen, textcoords="offset points", ha="center", va="center_baseline",

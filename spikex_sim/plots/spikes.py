@@ -134,15 +134,18 @@ def raster(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         axis.set_yticks(places, [str(cell(rows[place], "neuron")) for place in places])
         axis.set_xlabel("Time (time points)")
         axis.set_ylabel("Input neuron (index)")
-        note(figure, axes, ax is None, _left_out(rows[0]))
+        note(figure, axes, ax is None, _left_out(rows))
         legend(figure, axes, ax is None, [marks, active], ["spike", f"window of {tws:g} with tag 1"])
     return figure, axis
 
 
-def _left_out(row: Row) -> str:
+def _left_out(rows: Rows) -> str:
+    row = rows[0]
     parts = [(row.get(f"every_{what}", 1), what) for what in ("spike", "window")]
     shown = [f"one {what} of {every:,}" for every, what in parts if every > 1]
-    return f"Too many to be told apart; of an input is drawn {' and '.join(shown)}" if shown else ""
+    spiking, neurons = number(row, "spiking"), number(row, "neurons")
+    some = f"{len(rows):,} of the {spiking:,} inputs that spike, of {neurons:,}"
+    return f"{some}. Too many to be told apart: of an input is drawn {' and '.join(shown)}" if shown else some
 
 
 def _box(left: float, right: float, y: float) -> list[tuple[float, float]]:

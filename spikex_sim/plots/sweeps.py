@@ -225,6 +225,7 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     fronts: dict[Any, list[Row]] = {}
     for row in pareto_front([{**row, _TRACE: trace_of(row)} for row in shown], each=_TRACE):
         fronts.setdefault(row[_TRACE], []).append(row)
+    telling = ({"arch": ""} if len({row["arch"] for row in shown}) > 1 else {}) | keys
     named = next(iter(fronts.values())) if keys and len(fronts) == 1 else []
     named = named if len(named) <= len(LETTERS) else []
     with panels(ax, style, height=2.2) as (figure, axes):
@@ -244,9 +245,8 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
                 labels.append("front")
         for letter, point in zip(LETTERS, named, strict=False):
             handles.append(Line2D([], [], ls=""))
-            labels.append(
-                plain(f"{letter}: {', '.join(f'{name} {point[key]}' for key, name in keys.items())}")
-            )
+            said = ", ".join(f"{name} {point[key]}".strip() for key, name in telling.items())
+            labels.append(plain(f"{letter}: {said}"))
         axis.set_xlabel(f"Latency ({unit_s})")
         axis.set_ylabel(f"Energy ({unit_j})")
         axis.margins(0.1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import prefix_of
 from spikex_sim.explore.sweeps.table import is_measure
+from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import describe_keys
 
 Row = Mapping[str, Any]
 """Column to value."""
@@ -93,13 +96,19 @@ def series_of(rows: Rows, apart: Iterable[str]) -> dict[str, list[Row]]:
     return found
 
 
+@cache
+def _configuration_keys() -> tuple[str, ...]:
+    return tuple(key for key, _, _ in describe_keys(Accelerator()))
+
+
 def brief(keys: Sequence[str]) -> dict[str, str]:
-    """Shortest ends of dotted keys that tell them apart; none for what names itself."""
+    """Shortest ends of dotted keys that no other key of a configuration has; none for what names itself."""
     found = {}
+    known = {*keys, *_configuration_keys()}
     for key in keys:
         parts = key.split(".")
         ends = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
-        others = [other for other in keys if other != key]
+        others = [other for other in known if other != key]
         own = [end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)]
         found[key] = "" if key in ("arch", "trace") else own[0]
     return found

@@ -54,7 +54,10 @@ class LayerResult(Costs):
     output_sha256 : str or None
         Over ``np.packbits(output spikes, axis=-1)`` in the trace's layout.
     mismatched_spikes : int or None
-        Where the recorded input differs from what the predecessor produced; None if not both are known.
+        Where the recorded input differs from what the predecessor produced; of a node of a graph, where its
+        recorded output differs from what it computed. None if not both are known.
+    mismatched_values : int or None
+        Likewise, of currents.
     """
 
     name: str
@@ -68,6 +71,7 @@ class LayerResult(Costs):
     output_spikes: int | None
     output_sha256: str | None
     mismatched_spikes: int | None
+    mismatched_values: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

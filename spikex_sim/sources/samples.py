@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
+from spikex_sim.core.text import counted
 from spikex_sim.sources.cameras.gestures import SENSOR
 from spikex_sim.sources.events.binning import Binning
 from spikex_sim.sources.events.collection import RecordingFile, find_recordings
@@ -173,8 +174,8 @@ def emulated_samples(
     return LabelledSamples(
         tuple(number % CLASSES for number in range(count)),
         spikes,
-        f"{count} {kind} in front of an emulated event camera, {timesteps} steps of {step_ms:g} ms, "
-        f"seed {seed}",
+        f"{counted(count, kind.removesuffix('s'))} in front of an emulated event camera, "
+        f"{timesteps} steps of {step_ms:g} ms, seed {seed}",
     )
 
 
@@ -254,7 +255,7 @@ def _of_traces(traces: list[Trace], path: Path, shape: Shape, limit: int | None)
 
     digest = hashlib.sha256("".join(trace.sha256 for trace in traces).encode()).hexdigest()
     kept = tuple(labels[:limit])
-    return LabelledSamples(kept, spikes, f"{len(kept)} samples of {path.name}", digest)
+    return LabelledSamples(kept, spikes, f"{counted(len(kept), 'sample')} of {path.name}", digest)
 
 
 def _of_recordings(
@@ -304,7 +305,7 @@ def _of_recordings(
     return LabelledSamples(
         tuple(labels),
         spikes,
-        f"{len(labels)} recordings of {path.name}{marked}, {step} T={binning.timesteps}",
+        f"{counted(len(labels), 'recording')} of {path.name}{marked}, {step} T={binning.timesteps}",
         _digest(used),
         tuple(marks[:limit]),
     )

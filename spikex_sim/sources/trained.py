@@ -184,6 +184,8 @@ def load_trained(path_or_name: str | Path) -> TrainedNetwork:
                 f"is no trained network: give {known}an .npz file{hint}", where=shown(path_or_name, 400)
             )
         path = Path(str(resources.files("spikex_sim") / "data" / "weights" / f"{path_or_name}.npz"))
+    elif not path.exists() and str(path.with_suffix("")) in shipped_names():
+        raise TraceError(f"no such file; {path.stem} names the one that comes along", where=str(path))
     with open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
         return _read(archive)
 

@@ -199,6 +199,14 @@ class SizedMapping(Mapping):
         return value
 
 
+class DirectEncoding(_Spec):
+    """Numbers as inputs that are the same at all time points."""
+
+    direct_encoding: Literal["reuse", "recompute"] = knob(
+        "reuse", "constant inputs: their sums are computed once, or anew at every time point"
+    )
+
+
 class EnergyChoice(_Spec):
     """Which energies the counts are multiplied with."""
 

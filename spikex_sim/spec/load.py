@@ -313,10 +313,17 @@ def _check_keys(
         message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
         message += "" if key in stated else " (inherited)"
         if not readers:
-            known, leaf = list(_values(options())), key.rsplit(".", 1)[-1]
-            same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-            message = f"unknown configuration key{closest(key, known) or meant(same)}"
+            raise _unknown(options, key, stated, where)
         raise ConfigError(message, where=where, field=key)
+
+
+def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> ConfigError:
+    """Mistake about a key, or the one given in a section, that nobody reads: which was meant."""
+    given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
+    known, leaf = list(_values(options())), given.rsplit(".", 1)[-1]
+    same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
+    message = f"unknown configuration key{closest(given, known) or meant(same)}"
+    return ConfigError(message, where=where, field=given)
 
 
 def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -86,7 +86,7 @@ def _check_like(other: Trace, first: Trace) -> None:
     if other.layers != first.layers or other.timesteps != first.timesteps:
         raise TraceError(
             f"has other layers, neurons or time points than {first.where}; samples share one network "
-            "(`trace convert --like` takes it from another trace)",
+            "(`trace synth --like FILE` and `trace convert --like FILE` take it from another trace)",
             where=other.where,
         )
 

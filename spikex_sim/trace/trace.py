@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes, packed_length
+from spikex_sim.core.text import counted
 from spikex_sim.spec.workload import Layer
 
 MAX_TIMESTEPS = 1 << 20
@@ -90,7 +91,7 @@ class Trace:
         _check(self)
 
     def __repr__(self) -> str:
-        size = f"{len(self.layers)} layers, T={self.timesteps}, {self.samples} sample(s)"
+        size = f"{counted(len(self.layers), 'layer')}, T={self.timesteps}, {counted(self.samples, 'sample')}"
         return f"<Trace {self.name}: {size}, {'weights' if self.weights else 'no weights'}>"
 
     def __reduce__(self) -> tuple[Any, ...]:

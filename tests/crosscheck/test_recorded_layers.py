@@ -42,7 +42,7 @@ def test_spikes_shapes_and_rates(network: str, tmp_path: Path, capsys: pytest.Ca
     last, _ = spikes.popitem()
     assert shown.lines[:2] == [
         "conv2d_0: all ones, as where an analog image was recorded",
-        f"{last}: left out, recorded for 1 time point(s), the others for {trace.timesteps}",
+        f"{last}: left out, recorded for 1 time point, the others for {trace.timesteps}",
     ]
     assert len(trace.inputs) == len(spikes)
     for (index, _), wanted in zip(trace.inputs.items(), spikes.values(), strict=True):

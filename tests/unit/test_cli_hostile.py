@@ -81,7 +81,7 @@ def at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
-    """No line is wider than the terminal, and only names are ever cut short.
+    """No line is wider than the terminal, but for single words, and only names are ever cut short.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def assert_tables_fit(shown: Outcome, texts: tuple[str, ...]) -> None:
     for line in shown.lines:
         if line.startswith(texts):
             continue
-        assert len(line) <= WIDTH, line
+        assert len(line) <= WIDTH or " " not in line, line
         cut = [word for word in line.split() if "…" in word]
         assert cut in ([], line.split()[:1]) and not any(letter.isdigit() for letter in "".join(cut)), line
 
@@ -112,7 +112,7 @@ class TestTables:
     ) -> None:  # fmt: skip
         monkeypatch.chdir(tmp_path)
         shown = succeed(capsys, *line.replace("{}", "").split())
-        assert_tables_fit(shown, ("source ", "CACTI 7.0", "output spikes"))
+        assert_tables_fit(shown, ("CACTI 7.0",))
         assert len(shown.lines) > 5
 
     @pytest.mark.parametrize("line", LINES)
@@ -134,7 +134,7 @@ class TestTables:
             monkeypatch.setattr(f"spikex_sim.{module}.simulate", larger)
         monkeypatch.setattr("spikex_sim.explore.comparison.replay_all", all_larger)
         shown = succeed(capsys, *line.format("t.npz").split())
-        assert_tables_fit(shown, ("source ", "output spikes", f"trace-{LONG}"))
+        assert_tables_fit(shown, ())
 
     @pytest.mark.parametrize(
         "line", ["sweep --grid tws=[4,4,4,4],[10,10,10,10]", "sweep --set name=averylongacceleratorname",
@@ -147,7 +147,7 @@ class TestTables:
     ) -> None:  # fmt: skip
         monkeypatch.chdir(tmp_path)
         shown = succeed(capsys, *line.split())
-        headings = ("nmnist-digit (T=30, int8); ratios to nnn", "layer ", "accelerator ")
+        headings = ("layer ", "accelerator ")
         assert_tables_fit(shown, headings if "nnn" in line else ())
         assert "433,756" in shown.out or not line.startswith("compare")
 

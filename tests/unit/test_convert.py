@@ -116,6 +116,50 @@ def test_first_trace_is_the_one_made_alone_and_like_gives_the_same(
     assert all(np.array_equal(trace.weights[1], alone.weights[1]) for trace in again)
 
 
+def test_generated_spikes_become_samples_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:
+    def synth(seed: int, *options: object) -> None:
+        drawn = ("trace", "synth", "--kind", "bernoulli", "--rate", 0.2, "--seed", seed)
+        succeed(capsys, *drawn, *options, "--out", f"set/{seed}.npz")
+
+    synth(1, "--network", "net.yaml")
+    synth(2, "--network", "net.yaml")
+    is_mistake(spikex(capsys, "run", "set"), "set/2.npz", "`trace synth --like FILE`")
+    synth(2, "--like", "set/1.npz")
+    first, second = sx.load_traces("set")
+    assert first.layers == second.layers and spikes_of(first) != spikes_of(second)
+    assert "2 samples" in succeed(capsys, "run", "set", "--tws", 2, "--out", "o").lines[0]
+    assert [sample.name for sample in sx.load_results("o").samples] == [first.name, "2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("synth --kind layers", ("--like: is for digit and gesture", "not for layers")),
+        ("synth --network net.yaml", ("--like: cannot be given together with --network",)),
+        ("synth --layer one", ("--like: cannot be given together with --layer",)),
+        ("synth --activity 0.1", ("--like: cannot be given together with --activity",)),
+        ("convert rec --activity 0.1", ("--like: cannot be given together with --activity",)),
+        ("convert rec --seed 0", ("--like: cannot be given together with --seed",)),
+    ],
+)
+def test_like_says_weights_and_thresholds(
+    capsys: pytest.CaptureFixture[str], line: str, words: tuple[str, ...]
+) -> None:
+    is_mistake(spikex(capsys, "trace", *line.split(), "--like", "one.npz", "--out", "x.npz"), *words)
+
+
+def test_recordings_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ("trace", "convert", "rce", "--split", "test", "--limit", 2, "--out", "x")
+    is_mistake(spikex(capsys, *line), "rce: no such file or folder; did you mean rec?")
+
+
+def test_a_trace_is_no_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    succeed(capsys, *MANY)
+    said = "is a trace, no recordings; --int8 alone converts one"
+    is_mistake(spikex(capsys, "trace", "convert", "out/000000-4.npz", "--out", "x.npz"), "000000-4.npz", said)
+    is_mistake(spikex(capsys, "trace", "convert", "out", "--out", "x"), "000000-4.npz", said)
+
+
 def test_split_and_limit(capsys: pytest.CaptureFixture[str]) -> None:
     def labels(*options: object) -> list[Any]:
         succeed(capsys, *MANY[:-1], f"o{options}", *options)

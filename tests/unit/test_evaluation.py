@@ -12,6 +12,7 @@ import pytest
 
 import spikex_sim as sx
 from command import REPOSITORY, is_mistake, spikex, succeed
+from spikex_sim.core.origin import commit, source_sha256
 from spikex_sim.explore.evaluation import BATCH, evaluate
 from spikex_sim.sources.samples import LabelledSamples, emulated_samples, load_samples
 from spikex_sim.sources.synth import (
@@ -152,7 +153,7 @@ class TestSamples:
         assert not np.array_equal(digits.spikes(1), digits.spikes(11))
         assert np.array_equal(digits.spikes(1), emulated_samples((2, 34, 34), 6, count=2).spikes(1))
         gestures = emulated_samples((2, 32, 32), 4, count=1)
-        assert gestures.spikes(0).shape == (2, 32, 32, 4) and "gestures" in gestures.source
+        assert gestures.spikes(0).shape == (2, 32, 32, 4) and "1 gesture in front" in gestures.source
         with pytest.raises(sx.ConfigError, match="none are emulated"):
             emulated_samples((3, 32, 32), 4)
 
@@ -240,6 +241,8 @@ class TestCommand:
         [
             ("evaluate nope", "nope-base"),
             ("evaluate nope.npz", "nope.npz"),
+            ("evaluate nmnist-ht.npz", "no such file; nmnist-ht names the one that comes along"),
+            ("evaluate nmnist-ht --variant base", "nmnist-ht.npz: is of the variant ht, not base"),
             ("evaluate has.npz --variant ht --data six.npz", "variant has"),
             ("evaluate has.npz --variant best --data six.npz", "variant"),
             ("evaluate has.npz", "none are emulated"),
@@ -273,4 +276,5 @@ class TestCommand:
         listed = re.findall(
             r"^[|] `(\w+)`", glossary.split("## search.csv")[1].split("\n## ")[0], re.MULTILINE
         )
-        assert Path("o/search.csv").read_text().splitlines()[0].split(",") == listed
+        header, first = (line.split(",") for line in Path("o/search.csv").read_text().splitlines()[:2])
+        assert header == listed and first[-2:] == [commit(), source_sha256()]

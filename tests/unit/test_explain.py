@@ -35,6 +35,17 @@ def small() -> sx.Trace:
     return sx.Trace.from_arrays([SMALL], spikes(2, 8, 8, 8), name="small")
 
 
+@pytest.mark.parametrize(("side", "folds"), [(16, 64), (32, 16)])
+def test_the_page_explains_a_larger_array_that_is_slower(small: sx.Trace, side: int, folds: int) -> None:
+    layer = sx.simulate(small, "systolic-os", overrides={"array.rows": side, "array.cols": side}).layers[0]
+    stalls = layer.stalls
+    parts = (layer.compute_cycles, stalls.glb, stalls.lbuf, stalls.drain, layer.busy["glb_array"])
+    shares = " | ".join(f"{100 * part / layer.cycles:.1f} %" for part in parts)
+    page = Path(__file__).parents[2].joinpath("docs", "explain.md").read_text("utf-8")
+    assert f"| {side}x{side} | {folds} | {layer.cycles / folds:.0f} | {shares} |" in page
+    assert f"{layer.cycles:,}" in page
+
+
 def words(text: str) -> str:
     """Text without the breaks of its lines."""
     return " ".join(text.split())

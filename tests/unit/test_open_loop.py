@@ -208,7 +208,7 @@ class TestCommands:
         )
         assert shown.lines == [
             "layer0: all ones, as where an analog image was recorded",
-            "layer4: left out, recorded for 1 time point(s), the others for 6",
+            "layer4: left out, recorded for 1 time point, the others for 6",
             f"input rates, %: {rates}",
             "wrote t.npz (T=6, spikes of 4 layers, no weights)",
         ]

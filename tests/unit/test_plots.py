@@ -68,8 +68,9 @@ SIZES = [point("x", 1e-3 / c, 1e6 * r, **{"array.rows": r, "array.cols": c}) for
 RATES = [point("x", 1e-3 * n, 1e6, tws=4) | {"trace": f"t{n}", "tops": n / 10} for n in (1, 2, 3)]
 RUNS = [{"run": n, "seconds": 2.0 * k, "energy_pj": 4.0 * k, "energy_on_chip_pj": 1.0, "edp_js": k * k}
         for n, k in (("x", 1), ("y", 3))]  # fmt: skip
-SPIKES = [{"neuron": 7, "times": [0, 5], "windows": [0, 1], "timesteps": 10, "tws": 4},
-          {"neuron": 9, "times": [9], "windows": [2], "timesteps": 10, "tws": 4}]  # fmt: skip
+SPIKES = [{"neuron": n, "times": times, "windows": windows, "timesteps": 10, "tws": 4,
+           "spiking": 3, "neurons": 12}
+          for n, times, windows in ((7, [0, 5], [0, 1]), (9, [9], [2]))]  # fmt: skip
 EVALUATED = [{"run": n, "arch": a, "accuracy": 0.95, "samples": 20, "layer": c, "seconds": s,
               "energy_pj": 3 / s} for n, a in enumerate("xy") for s, c in ((1, "c"), (2, "f"))]  # fmt: skip
 ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.5, "latency_ratio": 0.5,
@@ -289,7 +290,7 @@ def test_pareto_front() -> None:
     np.testing.assert_allclose(y, [(4, 4.5), (8, 2.25)])
     np.testing.assert_allclose(front, x)
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert shown == ["x", "y", "front", "a: tws 2", "b: tws 4"]
+    assert shown == ["x", "y", "front", "a: x, tws 2", "b: x, tws 4"]
 
 
 def test_comparison_is_relative_to_the_first() -> None:

@@ -168,6 +168,7 @@ def test_a_raster_draws_a_regular_part_of_very_many_spikes(monkeypatch: pytest.M
     assert [row["times"] for row in rows] == [list(range(0, 1000, 20))] * 2
     assert [row["windows"] for row in rows] == [list(range(0, 250, 5))] * 2
     figure, _ = plots.raster(rows)
+    assert figure.get_supxlabel().startswith("2 of the 3 inputs that spike, of 3. Too many")
     assert figure.get_supxlabel().replace("\n", " ").endswith("one spike of 20 and one window of 5")
     figure, _ = plots.raster(plots.spike_rows(trace, 500, shown=1))
     assert figure.get_supxlabel().endswith("drawn one spike of 10")

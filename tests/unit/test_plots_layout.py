@@ -102,6 +102,50 @@ def test_bars_begin_at_zero_or_at_a_stated_one() -> None:
     assert all(bar.get_y() == 0 for part in ax.containers for bar in part)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("runs", [2, 3, 4, 7])
+def test_values_of_a_comparison_keep_off_each_other_and_the_line(runs: int, count: int) -> None:
+    quantities = ("seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
+    near_one = np.linspace(0.931, 0.987, 4 * runs).reshape(runs, 4)
+    near_one[0] = 1
+    rows = [{"run": str(at), **dict(zip(quantities, row, strict=True))} for at, row in enumerate(near_one)]
+    figure, ax = plots.comparison(rows, style=plots.columns(count))
+    assert not misplaced(figure)
+    assert len(ax.texts) == 4 * runs
+    line = next(line for line in ax.lines if list(line.get_ydata()) == [1, 1])
+    for text in ax.texts:
+        patch = text.get_bbox_patch()
+        assert patch is not None and patch.get_facecolor() == (1, 1, 1, 1)
+        assert text.get_zorder() > line.get_zorder()
+
+
+def test_numbers_of_neighbours_are_not_one_number() -> None:
+    figure = Figure(dpi=72)
+    axis = figure.subplots()
+    axis.set(xlim=(0, 1), ylim=(0, 1))
+    name_points(figure, axis, ["2", "3", "1"], [(0.5, 0.5), (0.51, 0.505), (0.47, 0.5)])
+    boxes = [box for text, box in drawn_texts(figure) if text in axis.texts]
+    for one, other in combinations(boxes, 2):
+        apart = max(one.x0, other.x0) - min(one.x1, other.x1)
+        assert apart > 2 or min(one.y1, other.y1) < max(one.y0, other.y0)
+
+
+def test_a_swept_key_is_named_so_that_it_is_no_other_key() -> None:
+    swept = [
+        point("x", 1 + n, 50 - n, **{"tws": 2, "memory.glb.bytes": 1 + n, "array.rows": n}) for n in (1, 2)
+    ]
+    figure, _ = plots.against_tws(swept)
+    assert legend_of(figure) == ["glb.bytes 2, rows 1", "glb.bytes 3, rows 2"]
+
+
+def test_points_of_a_front_are_told_apart() -> None:
+    rows = [point(arch, 1 + n, 3 - n, tws=n) for arch in ("x", "y") for n in (1, 2)]
+    figure, _ = plots.pareto(rows)
+    assert [label for label in legend_of(figure) if ":" in label] == [
+        f"{letter}: {arch}, tws {n}" for letter, arch, n in zip("abcd", "xyxy", (1, 1, 2, 2), strict=True)
+    ]
+
+
 def test_two_columns_set_bars_side_by_side() -> None:
     figure, (layers, total) = plots.energy_by_component(LAYERS, style=plots.columns(2))
     heights = [[bar.get_height() for bar in part] for part in layers.containers]

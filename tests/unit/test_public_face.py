@@ -42,7 +42,7 @@ class TestNames:
     def test_texts_are_short(self) -> None:
         result = sx.simulate(TRACE, tws=3)
         layer, cycles = result.layers[0], result.totals.cycles
-        assert repr(TRACE) == f"<Trace {TRACE.name}: 3 layers, T={TRACE.timesteps}, 2 sample(s), weights>"
+        assert repr(TRACE) == f"<Trace {TRACE.name}: 3 layers, T={TRACE.timesteps}, 2 samples, weights>"
         assert repr(result).startswith(f"<RunResult {TRACE.name} on spikex: 3 layers, {cycles:,} cycles, ")
         assert repr(layer).startswith(
             f"<LayerResult {layer.name} ({layer.kind}, TWS 3): {layer.cycles:,} cycles"

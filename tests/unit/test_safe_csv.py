@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import spikex_sim as sx
 from command import succeed
 from spikex_sim.core.files import csv_text
+from spikex_sim.plots.files import read_rows
 
 NAMES = ["=cmd|' /C calc'!A0", "@SUM(1)", "+1+1", "-2+3", "harmless"]
 
@@ -66,6 +67,7 @@ def test_an_export_of_a_sweep(here: Path, capsys: pytest.CaptureFixture[str]) ->
     succeed(capsys, *["sweep", "export", "o", "--out", "b.csv", "--safe-csv"])
     assert [row[0] for row in cells("a.csv")] == ["trace", "=1+1", "=1+1"]
     assert [row[0] for row in cells("b.csv")] == ["trace", "'=1+1", "'=1+1"]
+    assert read_rows(Path("a.csv")) == read_rows(Path("b.csv"))  # figures have the names
     succeed(capsys, *["sweep", "merge", "o", "--out", "m", "--safe-csv"])
     assert cells("m/sweep.csv") == cells("b.csv")
 

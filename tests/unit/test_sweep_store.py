@@ -208,6 +208,10 @@ class TestShards:
     def test_what_is_no_part(self, folder: Path, capsys: Capture, text: str) -> None:
         is_mistake(run(capsys, folder, "--shard", text), "--shard", "wants I/N")
 
+    def test_a_trace_twice(self, folder: Path, capsys: Capture) -> None:
+        line = ("sweep", folder / "t.npz", folder / "." / "t.npz", "--grid", "tws=1", "--out", folder / "o")
+        is_mistake(spikex(capsys, *line), "TRACE: names ", "t.npz twice")
+
     @pytest.mark.parametrize("shard", [(0, 1), (2, 1), (1,), "1/2", (True, 2), (1, 2.0), None])
     def test_what_is_no_part_in_python(self, shard: Any) -> None:
         with pytest.raises(sx.ConfigError, match="shard: must be i/n"):

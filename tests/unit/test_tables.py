@@ -53,17 +53,42 @@ class TestChoice:
     ) -> None:
         options = ("--grid", "tws=3,2,5", "--sort", "tws", "--top", 2, "--out", "o")
         shown = succeed(capsys, "sweep", "t.npz", *options)
+        assert "Sweep of tiny, by tws, ascending" in shown.lines
         assert [row[1] for row in rows_of(shown.lines, "arch")[1:3]] == ["2", "3"]
-        assert "* smallest of its column of 3 points; here the first 2 by tws, sweep.csv has all" in " ".join(
+        assert "* smallest of its column of 3 points; here the first 2, sweep.csv has all" in " ".join(
             shown.out.split()
         )
 
+    def test_points_that_failed_have_their_error(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ("--grid", "memory.lbuf.port_bits=64,48", "--fields", "cycles,error", "--out", "o")
+        shown = spikex(capsys, "sweep", "t.npz", *options)
+        assert shown.code == 2 and "Sweep of tiny" in shown.lines
+        assert [len(row) for row in rows_of(shown.lines, "#")] == [4, 4, 3]
+        _, first, second = shown.lines[shown.lines.index("#  error") :][:3]
+        assert first == "1" and second.startswith("2  spikex: memory.lbuf: ")
+
+    def test_machines_that_refuse_have_their_reason(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ("--arch", "spikex,spinalflow", "--fields", "trace,cycles,error", "--sort", "cycles")
+        shown = succeed(capsys, "compare", "t.npz", *options)
+        assert "Totals, by cycles, ascending" in shown.lines
+        assert [len(row) for row in rows_of(shown.lines, "arch")] == [3, 3, 2]
+        _, first, second = shown.lines[shown.lines.index("arch        error") :][:3]
+        assert first == "spikex" and second.startswith("spinalflow  layer c1: ")
+
     def test_layers_of_a_run(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        layers = sorted(sx.simulate("t.npz").layer_rows(), key=lambda row: -row["cycles"])
-        shown = succeed(capsys, "run", "t.npz", "--sort", "-cycles", "--top", 2, "--fields", "kind,cycles")
-        wanted = [[row["name"], row["kind"], f"{row['cycles']:,}"] for row in layers[:2]]
-        assert rows_of(shown.lines, "name")[1:3] == wanted
-        assert f"2 of {len(layers)} rows" in shown.lines
+        found = [row for row in sx.simulate("t.npz").layer_rows() if row["kind"] != "maxpool"]
+        layers = sorted(found, key=lambda row: -row["cycles"])
+        shown = succeed(capsys, "run", "t.npz", "--sort", "-cycles", "--top", 1, "--fields", "kind,cycles")
+        wanted = [[row["name"], row["kind"], f"{row['cycles']:,}"] for row in layers[:1]]
+        assert rows_of(shown.lines, "name")[1:2] == wanted
+        assert f"1 of {len(layers)} rows" in shown.lines
+        assert "Layers of tiny on spikex, by cycles, descending" in shown.lines
+        every = rows_of(succeed(capsys, "run", "t.npz", "--fields", "kind").lines, "name")
+        assert every[1:] == [[row["name"], row["kind"]] for row in found]
 
     def test_machines_of_a_comparison(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         results = [sx.simulate("t.npz", arch) for arch in ("ptb", "spikex")]
@@ -85,8 +110,9 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ("--fields cycls", "--fields: 'cycls' is no column here; did you mean cycles?"),
-            ("--sort -enrgy_pj", "--sort: 'enrgy_pj' is no column here; did you mean energy_pj?"),
+            ("--fields cycls", "--fields: 'cycls' is no column of FILE; did you mean cycles?"),
+            ("--sort -enrgy_pj", "--sort: 'enrgy_pj' is no column of FILE; did you mean energy_pj?"),
+            ("--fields nothing", "--fields: 'nothing' is no column of FILE, which has "),
             ("--sort -", "--sort: names nothing"),
             ("--fields ,", "--fields: names nothing"),
             ("--top 0", "--top"),
@@ -95,7 +121,8 @@ class TestChoice:
     def test_mistakes_are_said_before_anything_runs(
         self, here: Path, capsys: pytest.CaptureFixture[str], line: str, options: str, words: str
     ) -> None:
-        is_mistake(spikex(capsys, *line.split(), *options.split()), words)
+        file = "layers.csv" if line.startswith("run") else "sweep.csv"
+        is_mistake(spikex(capsys, *line.split(), *options.split()), words.replace("FILE", file))
         assert not Path("o").exists()
 
     def test_a_part_that_no_machine_has(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +179,17 @@ class TestNarrowTerminals:
         words = succeed(capsys, "run", "--show-config").out.split()
         assert {"memory.glb.partition.ifmap", "500.0", "memory.dram.bandwidth_gb_s"} <= set(words)
 
+    def test_lines_of_text_are_wrapped_and_ratios_stay_beside_what_they_are_of(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(show.console, "_width", 60)
+        shown = succeed(capsys, "compare", "--arch", "spikex,ptb,ann")
+        assert max(map(len, shown.lines)) <= 60
+        assert not any(line.endswith(" ") for line in shown.lines)
+        assert "accelerator    EDP, Js  ratio" in shown.lines
+        words = " ".join(shown.out.split())
+        assert "identical for all accelerators; ann left out (activations, not spikes)" in words
+
 
 class TestList:
     def test_everything_that_has_a_name_is_there(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,6 +234,8 @@ class TestCompletion:
             ("plot x --figure st", {"stalls"}),
             ("reproduce tor", {"tornado"}),
             ("list ne", {"networks"}),
+            ("trace synth --network dvs-gesture-l", {"dvs-gesture-large"}),
+            ("trace convert x --network lenet", {"lenet5-mnist"}),
         ],
     )
     def test_names_are_completed(self, words: str, wanted: set[str]) -> None:

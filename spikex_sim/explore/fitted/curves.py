@@ -150,8 +150,8 @@ class HardwareModel(_Frozen):
         By layer in the network's order, then by window size.
     refused : tuple of Refusal
         What buffers are too small for.
-    version : str
-        Of the package that fitted.
+    version, commit, source_sha256 : str
+        Of the package that fitted, as in results; empty in models of before they were written.
     """
 
     network: str
@@ -162,6 +162,8 @@ class HardwareModel(_Frozen):
     fits: tuple[LayerFit, ...] = Field(min_length=1)
     refused: tuple[Refusal, ...] = ()
     version: str = ""
+    commit: str = ""
+    source_sha256: str = ""
 
     @model_validator(mode="after")
     def _fits_differ(self) -> HardwareModel:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.origin import origin
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.fitted.curves import QUANTITIES, FitError, HardwareModel, LayerFit, Point, Refusal
 from spikex_sim.explore.prefix import spiking, window_sizes
@@ -134,6 +135,7 @@ def fit_hardware_model(
         fits=tuple(fits),
         refused=tuple(refused),
         version=versions()["spikex_sim"],
+        **origin(),
     )
 
 

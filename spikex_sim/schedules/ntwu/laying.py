@@ -95,6 +95,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         operations=operations,
         residency=residency,
         additions=operations_of_spikes(schedule),
+        products=sum(_made(schedule, tagged=False)),
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
         held=_held(schedule, blocks, residency, program, arch),

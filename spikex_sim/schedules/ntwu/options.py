@@ -8,6 +8,7 @@ from pydantic import field_validator
 
 from spikex_sim.spec.arch import (
     Accelerator,
+    DirectEncoding,
     Glb,
     Lbuf,
     Memory,
@@ -47,7 +48,7 @@ class NtwuMemory(Memory):
     lbuf: NtwuLbuf = NtwuLbuf()
 
 
-class NtwuOptions(ZeroGating, Accelerator):
+class NtwuOptions(DirectEncoding, ZeroGating, Accelerator):
     """Configuration of a machine that issues NTWUs."""
 
     tws: int | Literal["auto"] | tuple[int, ...] = knob(

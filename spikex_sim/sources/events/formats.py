@@ -105,6 +105,8 @@ def _load_npz(path: str | Path) -> Recordings:
 
 def _check_declared(archive: NpyZip, where: str) -> None:
     missing = [key for key in _REQUIRED if key not in archive.keys]
+    if missing and "meta" in archive.keys:
+        raise TraceError("is a trace, no recordings; --int8 alone converts one", where=where)
     if missing:
         raise TraceError("is missing: these are no recordings", where=where, field=missing[0])
     present = [key for key in (*_REQUIRED, "label", "sensor") if key in archive.keys]

@@ -1,0 +1,452 @@
+"""Replays a network that is a graph, node by node: what enters, tasks, costs, and what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
+from spikex_sim.core.errors import ConfigError, InternalError, TraceError
+from spikex_sim.core.events import events_of
+from spikex_sim.core.field import Inputs
+from spikex_sim.core.field import Synapse as Lying
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.spikes import count_spikes
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.run.population import Asked, Work
+from spikex_sim.run.replay import LayerCost, LayerRunner, TimedLayer
+from spikex_sim.run.results import LayerResult
+from spikex_sim.run.signals import Signal, joined, matrices, pooled, unpacked
+from spikex_sim.schedules.base import APART, Handover
+from spikex_sim.schedules.held import merged
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task, widths_of
+from spikex_sim.schedules.walk import Walk
+from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population
+from spikex_sim.timing.busy import busy_of, idle
+from spikex_sim.timing.engine import attribute_stalls
+from spikex_sim.trace.graph import GraphTrace
+
+
+@dataclass(eq=False)
+class GraphFlow:
+    """What the nodes of a graph give, of one sample.
+
+    Attributes
+    ----------
+    trace : GraphTrace
+        The network.
+    sample, number : int
+        Of the sample in its trace and in the run.
+    signals : dict of str to Signal
+        What each node serves to others: recorded arrays, else what it computed.
+    kept : str
+        Node whose outputs are still in the GLB.
+    """
+
+    trace: GraphTrace
+    sample: int
+    number: int = 0
+    signals: dict[str, Signal] = field(default_factory=dict)
+    kept: str = ""
+
+    def __post_init__(self) -> None:
+        for node in self.trace.nodes:
+            found = self.recorded(node.name)
+            if found is not None:
+                self.signals[node.name] = found
+
+    def recorded(self, name: str) -> Signal | None:
+        """What the trace has of a node."""
+        trace = self.trace
+        if name in trace.spikes:
+            return Signal("spikes", trace.spikes[name][self.sample])
+        if name in trace.values:
+            return Signal(trace.carries(name), trace.values[name][self.sample], trace.constant(name))
+        return None
+
+
+@dataclass
+class _Sum:
+    """Costs of the layers of one node, one after the other."""
+
+    costs: list[LayerCost] = field(default_factory=list)
+    main: list[LayerCost] = field(default_factory=list)
+
+    def add(self, cost: LayerCost, *, main: bool = True) -> None:
+        """Add a layer; those of a pass say nothing of the node's mode where there are others."""
+        self.costs.append(cost)
+        if main:
+            self.main.append(cost)
+
+    @cached_property
+    def mode(self) -> str | None:
+        """Mode of all its layers, ``mixed`` where they differ."""
+        modes = {one.schedule.mode for one in self.main or self.costs}
+        return modes.pop() if len(modes) == 1 else "mixed"
+
+
+@dataclass(frozen=True)
+class GraphRunner:
+    """Costs and outputs of the nodes of a graph under one configuration."""
+
+    layers: LayerRunner
+
+    def run(self, node: Node, flow: GraphFlow, tws: int) -> tuple[LayerResult, NDArray[Any] | None]:
+        """Run a node for a sample; its cost, and what it computed."""
+        if isinstance(node, Population):
+            return self._population(node, flow, tws)
+        if isinstance(node, MatmulNode):
+            return self._matmul(node, flow)
+        assert isinstance(node, PoolNode | JoinNode)
+        return self._free(node, flow)
+
+    def _free(self, node: PoolNode | JoinNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
+        """Pools and joins cost nothing: consumers read joined spikes as if they were stored so."""
+        taken = [flow.signals.get(source) for source in node.sources]
+        known = {name: one.array for name, one in zip(node.sources, taken, strict=True) if one is not None}
+        out: NDArray[Any] | None = None
+        if len(known) == len(node.sources):
+            if isinstance(node, JoinNode):
+                out = joined(node, [known[source] for source in node.operands])
+            else:
+                out = known[node.source] if node.kind == "avgpool" else pooled(node, known[node.source])
+        flow.kept = ""
+        entered = sum(map(count_spikes, known.values())) if len(known) == len(node.sources) else None
+        given = None if out is None else Signal("spikes", out)
+        return self._result(node, flow, _Sum(), None, entered, 0.0, given)
+
+    def _population(
+        self, node: Population, flow: GraphFlow, tws: int
+    ) -> tuple[LayerResult, NDArray[Any] | None]:
+        size = self.layers.window_size(tws, flow.trace.timesteps)
+        work = self.work(node, flow, size)
+        total, constants = _Sum(), list[list[NDArray[Any]]]()
+        outputs = list[NDArray[Any] | None]()
+        handover = self._handover(node, flow)
+        for asked in work.passes():
+            cost = self._cost(asked.task, flow, total, main=False)
+            found = []
+            if asked.synapses is not None:
+                found = [self._execute(cost, one) for one in work.constants_of(asked)]
+            constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
+            outputs.append(found[0] if found else None)
+        if not work.is_once:
+            outputs = []
+        for asked in work.layers(constants):
+            cost = self._cost(asked.task, flow, total, handover=handover)
+            outputs.append(None if asked.synapses is None else self._execute(cost, asked.synapses))
+        flow.kept = node.name if total.main and all(one.layout.output_kept for one in total.main) else ""
+        made = [one for one in outputs if one is not None]
+        out = self._output(node, flow, np.concatenate(made)) if len(made) == len(outputs) else None
+        entered = sum(
+            count_spikes(one.signal.array) for one in work.branches if one.signal.carries == "spikes"
+        )
+        if out is not None and node.name in node.sources and node.name not in flow.signals:
+            came_back = work.branches[[one.source for one in node.synapses].index(node.name)].signal
+            if not np.array_equal(came_back.array, out.array):
+                raise InternalError(f"outputs of {node.name} differ from those that came back as its inputs")
+        return self._result(node, flow, total, size, entered, self._estimate(work, total), out)
+
+    def work(self, node: Population, flow: GraphFlow, tws: int) -> Work:
+        """Collect what enters a node; where its outputs come back, they are computed for that.
+
+        Raises
+        ------
+        ConfigError
+            If windows are longer than the smallest delay with which its outputs come back.
+        TraceError
+            If something is neither recorded nor computed.
+        """
+        signals = flow.signals
+        for source in node.sources:
+            if source != node.name and source not in signals:
+                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
+                raise TraceError(message, where=flow.trace.where, field=source)
+        if node.name in node.sources and node.name not in signals:
+            silent = np.zeros((*flow.trace.shape(node.name), -(-flow.trace.timesteps // 8)), np.uint8)
+            signals = signals | {node.name: Signal("spikes", silent)}
+            work = Work.of(flow.trace, node, signals, self.layers.arch, tws)
+            signals[node.name] = Signal("spikes", comes_back(replace(work, tws=1), signals))
+        return Work.of(flow.trace, node, signals, self.layers.arch, tws)
+
+    def _matmul(self, node: MatmulNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
+        trace, total = flow.trace, _Sum()
+        for source in node.sources:
+            if source not in flow.signals:
+                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
+                raise TraceError(message, where=trace.where, field=source)
+        a, b = flow.signals[node.a], flow.signals[node.b]
+        streams_b = _streams_b(a, b)
+        left, right = (
+            matrices(self._over_time(one, trace.timesteps), node, turned=turned)
+            for one, turned in ((a, node.transpose_a), (b, node.transpose_b))
+        )
+        filters, streamed = (left, right) if streams_b else (right, left)
+        bits = filter_bits(a if streams_b else b, self._is_plain(trace, node.a if streams_b else node.b))
+        rows, columns = left.shape[1], right.shape[2]
+        out = np.zeros(
+            (node.heads, rows, columns, trace.timesteps), np.float32 if node.datapath == "float" else np.int64
+        )
+        widths = replace(widths_of(node.datapath, self.layers.arch), weight=bits)
+        for t in range(trace.timesteps):
+            for head in range(node.heads):
+                spikes, weights = streamed[head, ..., t], filters[head, ..., t]
+                if not streams_b:
+                    spikes, weights = spikes.T, weights.T
+                name = f"{node.name} (t={t}, head {head})" if trace.timesteps * node.heads > 1 else node.name
+                task = product_task(name, spikes, len(weights), node, widths)
+                cost = self._cost(task, flow, total)
+                synapses = Synapses(
+                    (np.ascontiguousarray(weights)[..., None, None],), None, None, node.datapath,
+                    self.layers.arch.potential_bits, len(weights), (False,),
+                )  # fmt: skip
+                sums = self._execute(cost, synapses)[..., 0]
+                out[head, ..., t] = sums if streams_b else sums.T
+        if node.datapath == "float":
+            out = np.float32(node.scale) * out
+        else:
+            shift = int(np.log2(node.scale))
+            out = out << shift if shift >= 0 else out >> -shift
+        flow.kept = ""
+        entered = sum(count_spikes(one.array) for one in (a, b) if one.carries == "spikes")
+        made = self._output(node, flow, out.reshape(node.heads * rows, columns, -1))
+        return self._result(node, flow, total, 1, entered, 0.0, made)
+
+    @staticmethod
+    def _over_time(signal: Signal, timesteps: int) -> NDArray[Any]:
+        if signal.carries == "spikes":
+            return unpacked(signal.array, timesteps)
+        if signal.constant:
+            return np.broadcast_to(signal.array[..., None], (*signal.array.shape, timesteps))
+        return signal.array
+
+    @staticmethod
+    def _is_plain(trace: GraphTrace, name: str) -> bool:
+        """Whether a node is an unscaled product of spikes, whose float values are whole numbers."""
+        node = trace.node(name)
+        if not isinstance(node, MatmulNode) or node.scale != 1:
+            return False
+        return trace.carries(node.a) == trace.carries(node.b) == "spikes"
+
+    def _cost(
+        self, task: Task, flow: GraphFlow, total: _Sum, *, main: bool = True, handover: Handover = APART
+    ) -> LayerCost:
+        cost = self.layers.cost(task, handover)
+        total.add(cost, main=main)
+        if self.layers.observe is not None:
+            place = [node.name for node in flow.trace.nodes].index(task.name.partition(" (")[0])
+            self.layers.observe(TimedLayer(task.name, place, flow.number, self.layers.arch, cost))
+        return cost
+
+    @staticmethod
+    def _execute(cost: LayerCost, synapses: Synapses) -> NDArray[Any]:
+        """Do what a schedule issues; what is done must be what was counted."""
+        outputs, *made = cost.schedule.execute(synapses)
+        counted = [cost.layout.additions, cost.layout.products]
+        for what, done, asked in zip(("additions", "products"), made, counted, strict=True):
+            if done != asked:
+                raise InternalError(f"{what} of {cost.task.name} are {asked}, but {done} were executed")
+        return outputs
+
+    def _handover(self, node: Population, flow: GraphFlow) -> Handover:
+        """What the nodes around one have in the GLB: outputs that the next node alone takes may stay."""
+        if not self.layers.arch.get("memory.glb.keep_ofmap", default=False):
+            return APART
+        nodes = flow.trace.nodes
+        place = [one.name for one in nodes].index(node.name)
+        takers = [one for one in nodes if node.name in one.sources]
+        wanted = (
+            len(takers) == 1
+            and nodes[place + 1 : place + 2] == tuple(takers)
+            and isinstance(takers[0], Population)
+            and len(takers[0].synapses) == 1
+            and flow.recorded(node.name) is None
+        )
+        return Handover(input_kept=bool(flow.kept) and node.sources == (flow.kept,), output_wanted=wanted)
+
+    def _output(self, node: Population | MatmulNode, flow: GraphFlow, made: NDArray[Any]) -> Signal:
+        """Put what all parts gave together, ``[M, P, ...]``, and check that currents fit their width."""
+        shape = flow.trace.shape(node.name)
+        out = made.reshape(*shape, made.shape[-1])
+        if node.kind == "neurons":
+            return Signal("spikes", out)
+        constant = flow.trace.constant(node.name)
+        if out.dtype.kind == "i":
+            limit = 1 << (min(32, self.layers.arch.psum_bits) - 1)
+            beyond = (out < -limit) | (out >= limit)
+            if beyond.any():
+                at = np.argwhere(beyond.any(axis=(0, 1, 2)))[0, 0]
+                raise ConfigError(
+                    f"{self.layers.arch.psum_bits} bits do not hold the currents of '{node.name}' in sample "
+                    f"{flow.sample}: {int(out[beyond][0])} at time point {at}",
+                    where=self.layers.arch.name,
+                    field="psum_bits",
+                )
+            out = out.astype(np.int32)
+        return Signal("currents", np.ascontiguousarray(out[..., 0]) if constant else out, constant)
+
+    def _estimate(self, work: Work, total: _Sum) -> float:
+        """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`spikex_sim.run.tally.Costs`)."""
+        spiking = [one for one in work.branches if one.signal.carries == "spikes"]
+        inputs = sum(int(np.prod(one.signal.shape)) for one in spiking)
+        if not inputs:
+            return 0.0
+        spikes = sum(count_spikes(one.signal.array) for one in spiking)
+        density = spikes / (inputs * work.trace.timesteps)
+        addition_pj = self.layers.energies.price_pj("alu", alu(ADD, work.node.datapath))
+        dense = sum(one.layout.operations.dense_accumulations for one in total.main)
+        return dense * density * addition_pj
+
+    def _result(
+        self, node: Node, flow: GraphFlow, total: _Sum, tws: int | None, entered: int | None,
+        estimate: float, out: Signal | None,
+    ) -> tuple[LayerResult, NDArray[Any] | None]:  # fmt: skip
+        mismatched = {"spikes": None, "currents": None} | self._mismatches(node, flow, out)
+        if out is not None:
+            flow.signals.setdefault(node.name, out)
+        spiking = out is not None and out.carries == "spikes"
+        costs, arch = total.costs, self.layers.arch
+        counts = sum((one.counts for one in costs), Counts())
+        cycles = sum(one.cycles for one in costs)
+        busy = Counter[str]()
+        for one in costs:
+            busy.update(busy_of(one.layout.program, arch, waits=one.layout.waits))
+        result = LayerResult(
+            name=node.name,
+            kind=kind_of(node),
+            tws=tws,
+            mode=total.mode if costs else None,
+            datapath=None if isinstance(node, PoolNode | JoinNode | InputNode) else node.datapath,
+            cycles=cycles,
+            compute_cycles=sum(one.layout.compute_cycles for one in costs),
+            stalls=sum(
+                (attribute_stalls(one.durations, one.ends, one.layout.program.resumes) for one in costs),
+                Stalls(),
+            ),
+            operations=sum((one.layout.operations for one in costs), Operations()),
+            counts=counts,
+            energy=self.layers.energies.energy(counts, cycles),
+            estimate_pj=estimate,
+            steps=sum(len(one.layout.program) for one in costs),
+            busy=FrozenMap({name: busy[name] for name in idle()}),
+            held=merged(one.layout.held for one in costs),
+            mapping=_mapping([one.layout.mapping for one in total.main or costs]),
+            input_spikes=entered,
+            output_spikes=count_spikes(out.array) if spiking and out is not None else None,
+            output_sha256=None if out is None else hashlib.sha256(np.ascontiguousarray(out.array)).hexdigest(),
+            mismatched_spikes=mismatched["spikes"],
+            mismatched_values=mismatched["currents"],
+            pes=arch.array.rows * arch.array.cols,
+            clock_hz=float(arch.clock_hz),
+        )  # fmt: skip
+        return result, None if out is None else out.array
+
+    @staticmethod
+    def _mismatches(node: Node, flow: GraphFlow, out: Signal | None) -> dict[str, int]:
+        """Where what was recorded of a node differs from what it computed."""
+        recorded = flow.recorded(node.name)
+        if recorded is None or out is None:
+            return {}
+        if out.carries == "spikes":
+            return {"spikes": count_spikes(np.bitwise_xor(recorded.array, out.array))}
+        return {"currents": int(np.count_nonzero(recorded.array != out.array))}
+
+
+def kind_of(node: Node) -> str:
+    """Kind in results: of neurons with one convolution or linear synapse what that is, as in a chain."""
+    if node.kind == "neurons" and isinstance(node, Population) and len(node.synapses) == 1:
+        only = node.synapses[0].kind
+        return only if only in ("conv", "linear") else node.kind
+    return node.kind
+
+
+def _mapping(layers: Sequence[Any]) -> dict[str, Any]:
+    """Mapping of a node: what its layers have in common, and how many they are if several."""
+    if len(layers) < 2:
+        return dict(layers[0]) if layers else {}
+    common = {
+        key: value if all(one.get(key) == value for one in layers) else None
+        for key, value in layers[0].items()
+    }
+    return common | {"layers": len(layers)}
+
+
+def _streams_b(a: Signal, b: Signal) -> bool:
+    """Whether ``b`` is streamed: the operand that is spikes, of two the one with fewer; ties stream ``a``."""
+    if a.carries == b.carries == "spikes":
+        return count_spikes(b.array) < count_spikes(a.array)
+    return b.carries == "spikes"
+
+
+def filter_bits(signal: Signal, plain: bool) -> int:
+    """Bits of a value of the operand that is not streamed, as many as hold all of them."""
+    if signal.carries == "spikes":
+        return 1
+    if signal.array.dtype.kind == "f" and not plain:
+        return 32
+    low, high = int(signal.array.min()), int(signal.array.max())
+    if low >= 0:
+        return max(1, high.bit_length())
+    return max((~low).bit_length(), max(high, 0).bit_length()) + 1
+
+
+def product_task(name: str, spikes: NDArray[Any], channels: int, node: MatmulNode, widths: Any) -> Task:
+    """Ask for one product of a time point and head; ``spikes``: ``[taps, positions]``."""
+    taps, positions = spikes.shape
+    packed = np.packbits(np.ascontiguousarray(spikes, np.uint8)[..., None], axis=-1)
+    geometry = Geometry(taps, positions, 1, 1, 1, 1, 1, 0, 0, positions, 1)
+    inputs = Inputs((Lying(geometry),), (window_spikes(packed, 1, 1),), positions, 1, 1)
+    return Task(name, inputs, channels, widths, silence_is_free=False, datapath=node.datapath, states=0)
+
+
+def comes_back(work: Work, signals: dict[str, Signal]) -> NDArray[np.uint8]:
+    """Outputs of a population whose outputs come back as inputs: packed spikes ``[C, H, W, ceil(T/8)]``.
+
+    Its smallest delay at a time: what comes back in these time points is known by then.
+    """
+    trace, name = work.trace, work.node.name
+    assert work.delay is not None
+    constants = []
+    for asked in work.passes():
+        found = [_evaluated(asked, one) for one in work.constants_of(asked)]
+        constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
+    walks: list[Walk] = []
+    shape = trace.shape(name)
+    out = np.zeros((*shape, -(-trace.timesteps // 8)), np.uint8)
+    for first in range(0, trace.timesteps, work.delay):
+        last = min(first + work.delay, trace.timesteps)
+        now = Work.of(trace, work.node, signals | {name: Signal("spikes", out)}, work.arch, 1)
+        parts = []
+        for number, asked in enumerate(now.layers(constants)):
+            assert asked.synapses is not None
+            if first == 0:
+                walks.append(Walk.of(asked.task.inputs, asked.synapses))
+            walk = replace(walks[number], inputs=asked.task.inputs)
+            parts.append(walk.executed(_all_columns(walk, first, last)).outputs)
+        out = np.concatenate(parts).reshape(out.shape)
+    return out
+
+
+def _evaluated(asked: Asked, synapses: Synapses) -> NDArray[Any]:
+    """What a pass gives, whatever the schedule."""
+    walk = Walk.of(asked.task.inputs, synapses)
+    return walk.executed(_all_columns(walk, 0, 1)).outputs
+
+
+def _all_columns(walk: Walk, first: int, last: int) -> NDArray[np.int64]:
+    """Walk all positions of some windows, window by window."""
+    inputs = walk.inputs
+    position = np.tile(np.arange(inputs.positions), last - first)
+    window = np.repeat(np.arange(first, last), inputs.positions)
+    return walk.columns(
+        events_of(inputs), np.array([0, len(position)]), position, window, np.ones((1, inputs.taps), np.uint8)
+    )
