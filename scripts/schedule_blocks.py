@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.core.geometry import corner
+from spikex_sim.core.geometry import corner, geometry_of
 from spikex_sim.core.registry import plugin
-from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.schedules.base import Layout, Schedule, widths_of
+from spikex_sim.core.tags import window_spikes
+from spikex_sim.schedules.base import Layout, Schedule
 from spikex_sim.schedules.dense.activations import Activations, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.schedules.ntwu.laying import batch_counts
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
+from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.trace import Trace
@@ -168,7 +169,6 @@ class Case:
     name: str
     arch: Accelerator
     schedule: Schedule
-    inputs: WindowedSpikes | Activations
     layout: Layout
 
     @classmethod
@@ -176,17 +176,24 @@ class Case:
         """Let a machine schedule the layer."""
         arch, trace = accelerator(name), example_trace()
         layer = trace.layers[0]
-        assert layer.neuron is not None
-        scheduler, widths = plugin("accelerators", arch.scheduler), widths_of(layer.neuron.datapath, arch)
+        scheduler, geometry = plugin("accelerators", arch.scheduler), geometry_of(layer)
         packed = trace.inputs[0][0]
-        inputs: WindowedSpikes | Activations
         if arch.input_bits > 1:
-            inputs = Activations(spike_counts(packed, arch.input_bits).ravel())
+            inputs = Activations.of(geometry, spike_counts(packed, arch.input_bits), arch.input_bits)
+            task = Task(layer.name, inputs, layer.out_channels, widths_of("int", arch), True)
         else:
             tws = scheduler.window_size(arch.get("tws", default=1), TIMESTEPS, arch)
-            inputs = window_spikes(packed, TIMESTEPS, tws)
-        schedule = scheduler.schedule(layer, inputs, True, widths.potential, arch)
-        return cls(name, arch, schedule, inputs, schedule.lay_out(widths, arch))
+            task = Task.of(
+                layer.name, geometry, window_spikes(packed, TIMESTEPS, tws), layer.out_channels, arch,
+                datapath="int", silence_is_free=True,
+            )  # fmt: skip
+        schedule = scheduler.schedule(task, arch)
+        return cls(name, arch, schedule, schedule.lay_out(arch))
+
+    @property
+    def is_ann(self) -> bool:
+        """Whether the machine runs on activations."""
+        return self.arch.input_bits > 1
 
     def units(self) -> Iterator[tuple[int, int, int]]:
         """Group and batch (fold, position) of every unit of work, and the cycles charged for it."""
@@ -200,15 +207,15 @@ class Case:
 
     def times(self, position: int, tap: int) -> list[int]:
         """Time points at which the input under a tap spikes; of an ANN, time 0 if it is not zero."""
-        y, x = corner(self.schedule.geometry, position)
+        y, x = corner(self.schedule.task.inputs.synapses[0].geometry, position)
         t = TIMES.get((y + tap // KERNEL, x + tap % KERNEL))
         if t is None:
             return []
-        return [0] if isinstance(self.inputs, Activations) else [t]
+        return [0] if self.is_ann else [t]
 
     def times_within(self, position: int, window: int, tap: int) -> list[int]:
         """Time points of a window, from its first, at which the input under a tap spikes."""
-        tws = self.schedule.tws
+        tws = self.schedule.task.tws
         return [t % tws for t in self.times(position, tap) if t // tws == window]
 
 
@@ -279,7 +286,7 @@ def _of_batches(case: Case, schedule: NtwuSchedule) -> Drawing:
 def _slots(case: Case, columns: Sequence[tuple[int, int]], *, packs: bool) -> list[list[int]]:
     """Taps that are active in a batch, by integration slot; packed as StSAP does, first fit."""
     slots: list[tuple[list[int], set[int]]] = []
-    for tap in range(case.schedule.geometry.taps):
+    for tap in range(case.schedule.task.inputs.taps):
         hits = {c for c, column in enumerate(columns) if case.times_within(*column, tap)}
         if not hits:
             continue
@@ -357,8 +364,8 @@ class Fold:
 
     def row_name(self, row: int) -> str:
         """Position and time point of a row of the ifmap matrix; the position alone where it has them all."""
-        time, position = divmod(row, self.schedule.geometry.positions)
-        has_time = self.schedule.points == 1 and not isinstance(self.case.inputs, Activations)
+        time, position = divmod(row, self.schedule.task.positions)
+        has_time = self.schedule.points == 1 and not self.case.is_ann
         return f"p{position} t{time}" if has_time else f"p{position}"
 
     def label(self, band: int) -> str:
@@ -369,7 +376,7 @@ class Fold:
 
     def words(self) -> Iterator[tuple[int, str]]:
         """What enters PE (0, 0), and for how many cycles."""
-        points, positions = self.schedule.points, self.schedule.geometry.positions
+        points, positions = self.schedule.points, self.schedule.task.positions
         if points > 1:
             yield from ((points, str(k)) for k in range(self.k0, self.k1))
         elif self.schedule.dataflow == "ws":
@@ -391,7 +398,7 @@ class Fold:
             yield from range(self.lanes)
 
     def _times(self, row: int, tap: int) -> list[int]:
-        window, position = divmod(row, self.schedule.geometry.positions)
+        window, position = divmod(row, self.schedule.task.positions)
         return self.case.times_within(position, window, tap)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +16,10 @@ import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
-from pipeline import laid_out, widths
+from pipeline import laid_out, task_of
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.registry import plugin
-from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.dense.activations import Activations
 from spikex_sim.testing.own_keys import own
 from strategies import Workload
@@ -131,14 +132,12 @@ def assert_steps(
 
 def dense_steps(workload: Workload, values: NDArray[Any], arch: sx.Accelerator) -> tuple[Any, Any]:
     """Steps and their durations by the package."""
-    scheduler, bits = plugin("accelerators", arch.scheduler), widths(workload, arch)
-    inputs: Any = Activations(values.ravel())
-    if not is_ann(arch):
-        points = workload.timesteps
-        inputs = window_spikes(np.packbits(values, axis=-1), points, scheduler.window_size(1, points, arch))
-    free = workload.spec.neuron.silence_is_free and not workload.biased
-    schedule = scheduler.schedule(workload.spec, inputs, free, bits.potential, arch)
-    _, durations, steps = laid_out(schedule, workload, arch)
+    task = task_of(workload, arch)
+    if is_ann(arch):
+        inputs = Activations.of(geometry_of(workload.spec), values, arch.input_bits)
+        task = replace(task, inputs=inputs, silence_is_free=True)
+    schedule = plugin("accelerators", arch.scheduler).schedule(task, arch)
+    _, durations, steps = laid_out(schedule, arch)
     return steps, durations
 
 

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.registry import plugin
-from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.schedules.base import APART, Handover, Layout, Schedule, Synapses, Widths, widths_of
+from spikex_sim.core.tags import WindowedSpikes
+from spikex_sim.schedules.base import APART, Handover, Layout, Schedule
 from spikex_sim.schedules.ntwu.survey import Survey
 from spikex_sim.schedules.steps import Program, Steps
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.testing import kit
 from spikex_sim.timing.durations import durations_of, undisturbed
 from spikex_sim.timing.engine import Durations, Ends, attribute_stalls
 from strategies import Workload
@@ -54,33 +57,29 @@ class Run:
         return StepColumns(self.layout)
 
 
-def widths(workload: Workload, arch: Accelerator) -> Widths:
-    """Bits of one weight, partial sum and potential of the layer's datapath."""
-    return widths_of(workload.layer["neuron"]["datapath"], arch)
-
-
-def schedule_of(workload: Workload, arch: Accelerator) -> tuple[Any, WindowedSpikes]:
-    """Let the accelerator schedule the layer."""
-    layer = workload.spec
-    assert layer.neuron is not None
-    scheduler = plugin("accelerators", arch.scheduler)
+def task_of(workload: Workload, arch: Accelerator) -> Task:
+    """Ask an accelerator for the layer."""
+    scheduler, neuron = plugin("accelerators", arch.scheduler), workload.spec.neuron
     tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
-    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
-    free = layer.neuron.silence_is_free and not workload.biased
-    return scheduler.schedule(layer, spikes, free, widths(workload, arch).potential, arch), spikes
+    task = kit.task_of(workload, tws, arch)
+    assert neuron is not None and task.silence_is_free == (neuron.silence_is_free and not workload.biased)
+    return task
+
+
+def schedule_of(workload: Workload, arch: Accelerator) -> Any:
+    """Let the accelerator schedule the layer."""
+    return plugin("accelerators", arch.scheduler).schedule(task_of(workload, arch), arch)
 
 
 def run(workload: Workload, arch: Accelerator, engine: str = "fast", handover: Handover = APART) -> Run:
     """Cost one layer."""
-    schedule, spikes = schedule_of(workload, arch)
-    assert workload.spec.neuron is not None
-    schedule.check(arch, workload.spec.neuron.silence_is_free and not workload.biased)
-    layout = schedule.lay_out(widths(workload, arch), arch, handover)
+    schedule = schedule_of(workload, arch)
+    schedule.check(arch)
+    layout = schedule.lay_out(arch, handover)
     durations = durations_of(layout.program, arch)
     ends = plugin("engines", engine).run(durations)
-    return Run(
-        schedule, spikes, schedule.surveyed, layout, durations, ends, attribute_stalls(durations, ends)
-    )
+    stalls = attribute_stalls(durations, ends)
+    return Run(schedule, schedule.task.inputs.spikes[0], schedule.surveyed, layout, durations, ends, stalls)
 
 
 COLUMNS = {
@@ -99,9 +98,9 @@ def program_of(**columns: Any) -> Program:
     return Program(((Steps.of(nothing, nothing, given.get("array_cycles", nothing), bits), 1),))
 
 
-def laid_out(schedule: Schedule, workload: Workload, arch: Accelerator) -> tuple[Layout, Durations, Any]:
+def laid_out(schedule: Schedule, arch: Accelerator) -> tuple[Layout, Durations, Any]:
     """Lay any schedule out: what it costs, how long its steps take, and these."""
-    layout = schedule.lay_out(widths(workload, arch), arch)
+    layout = schedule.lay_out(arch)
     durations = durations_of(layout.program, arch) if layout.waits else undisturbed(layout.program)
     return layout, durations, StepColumns(layout)
 
@@ -110,11 +109,9 @@ def outputs(workload: Workload, arch: Accelerator, schedule: Schedule) -> tuple[
     """Execute a schedule; output spikes in the layer's shape, and the additions made."""
     layer = workload.spec
     assert layer.neuron is not None
-    packed, adds = schedule.execute(
-        Synapses(workload.weight, workload.bias, layer.neuron, arch.potential_bits)
-    )
-    bits = np.unpackbits(packed, axis=-1, count=workload.timesteps).astype(bool)
-    return bits.reshape(*layer.output_shape, workload.timesteps), adds
+    done = schedule.execute(Synapses.of(workload.weight, workload.bias, layer.neuron, arch.potential_bits))
+    bits = np.unpackbits(done.outputs, axis=-1, count=workload.timesteps).astype(bool)
+    return bits.reshape(*layer.output_shape, workload.timesteps), done.additions
 
 
 def oracle_config(arch: Accelerator) -> dict[str, Any]:

@@ -44,7 +44,11 @@ def with_other_groups(
     schedule: SerialSchedule, arch: Accelerator, rng: np.random.Generator
 ) -> SerialSchedule:
     pes = arch.array.rows * arch.array.cols
-    wrong: list[dict[str, Any]] = [{"groups": (pes + 1,), "lanes": pes + 1}, {"groups": (0,)}, {"lanes": 0}]
+    wrong: list[dict[str, Any]] = [  # as many channels in all
+        {"groups": (pes + 1, schedule.task.out_channels - pes - 1), "lanes": pes + 1},
+        {"groups": (0, *schedule.groups)},
+        {"lanes": 0},
+    ]
     return replace(schedule, **wrong[rng.integers(3)])
 
 
@@ -59,4 +63,13 @@ def with_other_positions(
 
 @says(SERIAL, r"windows of \d+ time points; there is one of all time points")
 def with_two_windows(schedule: SerialSchedule, *_: Any) -> SerialSchedule:
-    return replace(schedule, spikes=replace(schedule.spikes, windows=2))
+    inputs = replace(schedule.task.inputs, spikes=(replace(schedule.spikes, windows=2),))
+    return replace(schedule, task=replace(schedule.task, inputs=inputs))
+
+
+@says(SERIAL, r"\d+ channels in groups of \[")
+def with_other_channels(
+    schedule: SerialSchedule, _arch: Accelerator, rng: np.random.Generator
+) -> SerialSchedule:
+    wrong = (schedule.groups[:-1], schedule.groups * 2, ())
+    return replace(schedule, groups=wrong[rng.integers(3)])

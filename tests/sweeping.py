@@ -26,7 +26,7 @@ from spikex_sim.core.errors import UnsupportedError
 class Watched(SpikeX):
     """Writes a line whenever a point is begun; what WATCHED_FAIL and WATCHED_DIE name fails or kills."""
 
-    def schedule(self, layer, spikes, silence_is_free, potential_bits, arch):
+    def schedule(self, task, arch):
         point = f"{arch.tws}-{arch.array.rows}-{arch.array.cols}"
         log = os.open(os.environ["WATCHED_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(log, f"{point}\\n".encode())
@@ -38,7 +38,7 @@ class Watched(SpikeX):
             raise UnsupportedError("cannot take it", where=point)
         if point in os.environ.get("WATCHED_BUG", "").split():
             raise ZeroDivisionError("a bug\\nin two lines")
-        return super().schedule(layer, spikes, silence_is_free, potential_bits, arch)
+        return super().schedule(task, arch)
 
 if os.environ.get("WATCHED_THREAD"):  # beside which no worker is forked
     threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()

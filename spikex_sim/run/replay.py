@@ -12,7 +12,6 @@ import numpy as np
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
-from spikex_sim.core.field import Inputs, Synapse
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
@@ -220,9 +219,7 @@ class LayerRunner:
         needed = _working_bytes(stage, values, timesteps, size, self.arch)
         check_memory(needed, f"layer {layer.name} at TWS {size}", where=flow.trace.where)
         if self.is_ann:
-            synapse = Synapse(geometry, bits=self.arch.input_bits)
-            pixels = values.reshape(geometry.channels, -1)
-            inputs: Inputs = Activations((synapse,), (), geometry.positions, 1, 1, (pixels,))
+            inputs = Activations.of(geometry, values, self.arch.input_bits)
             task = Task(
                 layer.name, inputs, layer.out_channels, widths_of(datapath, self.arch), True, datapath
             )

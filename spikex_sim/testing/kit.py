@@ -20,9 +20,11 @@ from spikex_sim.core.counts import Accesses
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import window_spikes
-from spikex_sim.schedules.base import Schedule, Synapses, widths_of
+from spikex_sim.schedules.base import Schedule, check_task
 from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.testing import naive
@@ -132,40 +134,48 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     AssertionError
         If its spikes are not those of a dense forward pass, or its counts do not fit them.
     """
-    layer = workload.spec
-    assert layer.neuron is not None
     tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
-    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
-    free, widths = silence_is_free(workload), widths_of(layer.neuron.datapath, arch)
+    task = task_of(workload, tws, arch)
     try:
-        schedule = scheduler.schedule(layer, spikes, free, widths.potential, arch)
+        schedule = scheduler.schedule(task, arch)
     except UnsupportedError:
         assert (workload.spikes.sum(axis=-1) > 1).any(), "refuses what it says that it takes"
         check_scheduler(scheduler, once_at_most(workload), arch)
         return
-    assert schedule.geometry == geometry_of(layer), "the schedule is of another layer"
-    schedule.check(arch, free)
+    check_task(schedule, task, arch)
+    schedule.check(arch)
     additions = check_outputs(schedule, workload, arch.potential_bits)
-    layout = schedule.lay_out(widths, arch)
+    layout = schedule.lay_out(arch)
     durations = durations_of(layout.program, arch) if layout.waits else undisturbed(layout.program)
     assert additions == layout.additions, "additions executed and counted differ"
     assert int(durations.array.sum()) == layout.compute_cycles, "cycles of the steps are not the layer's"
     if isinstance(schedule, NtwuSchedule):
-        active = layer.out_channels * int(active_ntwus(workload, schedule.tws).sum())
+        active = task.out_channels * int(active_ntwus(workload, schedule.tws).sum())
         assert layout.operations.ntwus == active, "active NTWUs are not those of Section 2"
     for upper, lower in (("dram", "glb"), ("glb", "lbuf")):
         if lower == "glb" or arch.memory.lbuf.bytes:
             check_conservation(layout.accesses, upper, lower)
 
 
+def task_of(workload: Workload, tws: int, arch: Accelerator) -> Task:
+    """What a machine is asked to do for a layer, with its spikes in windows of ``tws`` time points."""
+    layer = workload.spec
+    assert layer.neuron is not None
+    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
+    return Task.of(
+        layer.name, geometry_of(layer), spikes, layer.out_channels, arch,
+        datapath=layer.neuron.datapath, silence_is_free=silence_is_free(workload),
+    )  # fmt: skip
+
+
 def check_outputs(schedule: Schedule, workload: Workload, potential_bits: int) -> int:
     """Execute a schedule and compare with a plain dense pass; return the additions made."""
     layer = workload.spec
     assert layer.neuron is not None
-    packed, additions = schedule.execute(
-        Synapses(workload.weight, workload.bias, layer.neuron, potential_bits)
+    outputs, additions, products = schedule.execute(
+        Synapses.of(workload.weight, workload.bias, layer.neuron, potential_bits)
     )
-    got = np.unpackbits(packed, axis=-1, count=workload.timesteps).astype(bool)
+    got = np.unpackbits(outputs, axis=-1, count=workload.timesteps).astype(bool)
     want = naive.forward(
         _described(workload), workload.spikes, workload.weight, workload.bias, potential_bits
     )
@@ -174,6 +184,7 @@ def check_outputs(schedule: Schedule, workload: Workload, potential_bits: int) -
     np.testing.assert_array_equal(got.reshape(want.shape), want, differ)
     asked = layer.out_channels * sum(int(field.sum()) for field in fields_of(workload))
     assert additions == asked, "additions are not one for every spike and synapse"
+    assert products == 0, "values are multiplied where there are spikes alone"
     return additions
 
 
@@ -185,16 +196,15 @@ def check_conservation(accesses: Accesses, upper: str, lower: str) -> None:
 
 def check_policy(policy: DispatchPolicy, workload: Workload, tws: int, cols: int) -> None:
     """Check that a dispatch policy packs the active NTWUs of any tile completely and in order."""
-    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), workload.timesteps, tws)
+    inputs = task_of(workload, tws, Accelerator()).inputs
     active = active_ntwus(workload, tws)
-    geometry = geometry_of(workload.spec)
     mode = policy.mode(active, cols)
     assert mode in ("temporal", "spatial")
     middle, half = -(-active.shape[0] // 2), -(-active.shape[1] // 2)
     for p0, p1 in ((0, middle), (middle, active.shape[0])):
         for w0, w1 in ((0, half), (half, active.shape[1])):
             part = active[p0:p1, w0:w1]
-            packing = policy.pack(TileView(part, p0, w0, geometry, spikes), cols, mode)
+            packing = policy.pack(TileView(part, p0, w0, inputs), cols, mode)
             issued = list(zip(packing.position.tolist(), packing.window.tolist(), strict=True))
             assert sorted(issued) == [tuple(pair) for pair in np.argwhere(part).tolist()]
             for p in {p for p, _ in issued}:

@@ -17,12 +17,11 @@ from command import is_mistake, spikex
 from distribution import install
 from examples import examples
 from networks import conv, linear
-from pipeline import laid_out, outputs, schedule_of, widths
+from pipeline import laid_out, outputs, schedule_of
 from spikex_sim.core import registry
 from spikex_sim.core.errors import ConfigError, ScheduleError
-from spikex_sim.core.tags import window_spikes
 from spikex_sim.data import default_trace_path
-from spikex_sim.schedules.base import check_layer
+from spikex_sim.schedules.base import check_task
 from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.serial.schedule import SerialSchedule
@@ -71,21 +70,19 @@ def built(machine: str, keys: dict[str, Any]) -> Accelerator:
     return kit.accelerator(own["scheduler"], keys | own)
 
 
-def correct(workload: Workload, arch: Accelerator) -> tuple[Workload, Any, bool]:
+def correct(workload: Workload, arch: Accelerator) -> tuple[Workload, Any]:
     """Return a schedule that its check accepts, of a layer that the machine takes."""
     if arch.scheduler == "spinalflow":
         workload = kit.once_at_most(workload)
-    schedule, _ = schedule_of(workload, arch)
-    assert workload.spec.neuron is not None
-    free = workload.spec.neuron.silence_is_free and not workload.biased
-    schedule.check(arch, free)
-    return workload, schedule, free
+    schedule = schedule_of(workload, arch)
+    schedule.check(arch)
+    return workload, schedule
 
 
-def refused(schedule: Any, arch: Accelerator, free: bool, message: str) -> None:
+def refused(schedule: Any, arch: Accelerator, message: str) -> None:
     """One line that names the scheduler, then the place and the rule."""
     with pytest.raises(ScheduleError, match=rf"^scheduler {arch.scheduler}: .*{message}") as raised:
-        schedule.check(arch, free)
+        schedule.check(arch)
     assert str(raised.value).isprintable()
 
 
@@ -108,14 +105,14 @@ def test_broken_schedules_are_refused(
     )
     arch = built(machine, keys)
     try:
-        workload, schedule, free = correct(workload, arch)
+        workload, schedule = correct(workload, arch)
     except ConfigError:
         return
     rng = np.random.default_rng(seed)
     for message, spoil in SPOILS[type(schedule)]:
         broken = spoil(schedule, arch, rng)
         if broken is not None:
-            refused(broken, arch, free, message)
+            refused(broken, arch, message)
 
 
 @pytest.mark.kernels
@@ -127,14 +124,14 @@ def test_every_way_to_break_a_schedule_breaks_one(message: str, spoil: Spoil) ->
     workload, broke = a_workload(), 0
     for index, machine in enumerate(MACHINES):
         arch = built(machine, SMALL)
-        _, schedule, free = correct(workload, arch)
+        _, schedule = correct(workload, arch)
         if (message, spoil) not in SPOILS[type(schedule)]:
             continue
         for seed in range(30):
             broken = spoil(schedule, arch, np.random.default_rng([seed, index]))
             if broken is not None:
                 broke += 1
-                refused(broken, arch, free, message)
+                refused(broken, arch, message)
     assert broke
 
 
@@ -148,7 +145,7 @@ def test_unchecked_batches_add_what_they_issue(
     scheduler: str, workload: Workload, seed: int, data: st.DataObject
 ) -> None:
     arch = built(scheduler, data.draw(st.sampled_from([*kit.CONFIGURATIONS, SMALL])))
-    workload, schedule, _ = correct(workload, arch)
+    workload, schedule = correct(workload, arch)
     spikes, additions = outputs(workload, arch, schedule)
     rng = np.random.default_rng(seed)
     short = dropped(schedule, arch, rng)
@@ -169,7 +166,7 @@ def test_unchecked_batches_add_what_they_issue(
 @given(workload=workloads(largest_map=5, longest=12), data=st.data())
 def test_unchecked_folds_add_what_they_issue(machine: str, workload: Workload, data: st.DataObject) -> None:
     arch = built(machine, SMALL)
-    workload, schedule, _ = correct(workload, arch)
+    workload, schedule = correct(workload, arch)
     _, additions = outputs(workload, arch, schedule)
     parts = [outputs(workload, arch, with_folds(schedule, fold))[1] for fold in schedule.folds]
     assert sum(parts) == additions
@@ -232,16 +229,16 @@ def quiet(*, spikes: int = 6) -> Workload:
 
 def test_tiles_that_leave_silence_out_would_send_fewer_tags() -> None:
     workload, arch = quiet(), kit.accelerator("spikex", SMALL)
-    _, schedule, free = correct(workload, arch)
+    _, schedule = correct(workload, arch)
     empty = np.diff(schedule.tile_batches) == 0
     assert empty.any()
     fewer = replace(
         schedule, tiles=schedule.tiles[~empty], tile_batches=np.append(0, schedule.tile_batches[1:][~empty])
     )
     assert np.array_equal(outputs(workload, arch, fewer)[0], outputs(workload, arch, schedule)[0])
-    cheap, honest = (laid_out(each, workload, arch)[0].accesses for each in (fewer, schedule))
+    cheap, honest = (laid_out(each, arch)[0].accesses for each in (fewer, schedule))
     assert cheap.write_bits("dram", "tag") < honest.write_bits("dram", "tag")
-    refused(fewer, arch, free, "tiles do not cut the layer")
+    refused(fewer, arch, "tiles do not cut the layer")
 
 
 @pytest.mark.parametrize("tensor", ["psum", "ifmap"])
@@ -254,46 +251,46 @@ def test_a_tile_must_fit_its_buffers(tensor: str) -> None:
     }
     workload = quiet()
     small, large = kit.accelerator("spikex", keys), kit.accelerator("spikex", {"tws": 2, "array.rows": 2})
-    _, schedule, _ = correct(workload, large)
+    _, schedule = correct(workload, large)
     assert (schedule.shape.positions, schedule.shape.windows) == (9, 6)
-    schedule.check(small, True)
+    schedule.check(small)
     level = "lbuf" if tensor == "psum" else "glb"
     with pytest.raises(ConfigError, match=rf"memory.{level}.bytes: 64 B is too small.*in the {tensor} part"):
-        schedule.lay_out(widths(workload, small), small)
+        schedule.lay_out(small)
 
 
 def test_a_serial_position_is_updated_for_every_time_point_with_a_spike() -> None:
     workload, arch = quiet(spikes=1), kit.accelerator("spinalflow", {})
     workload.spikes[0, 1, 2, 3] = True
-    _, schedule, free = correct(workload, arch)
+    _, schedule = correct(workload, arch)
     lazy = replace(schedule, updates=np.minimum(schedule.updates, 1))
     assert np.array_equal(outputs(workload, arch, lazy)[0], outputs(workload, arch, schedule)[0])
-    cheap, honest = (laid_out(each, workload, arch)[0].compute_cycles for each in (lazy, schedule))
+    cheap, honest = (laid_out(each, arch)[0].compute_cycles for each in (lazy, schedule))
     assert cheap < honest
-    refused(lazy, arch, free, r"position \d+: 1 updates, but its receptive field asks for 2")
+    refused(lazy, arch, r"position \d+: 1 updates, but its receptive field asks for 2")
 
 
 def test_time_points_beyond_the_last_whole_row_are_not_left_out() -> None:
     workload, arch = quiet(), built("systolic-os", SMALL)
-    _, schedule, free = correct(workload, arch)
-    spikes = window_spikes(np.packbits(workload.spikes, axis=-1), 12, 5)
+    _, schedule = correct(workload, arch)
     keys = {"positions_per_pass": 4, "times_per_pass": 3, "points": 5}
-    short = DenseSchedule.of(schedule.geometry, spikes, 2, "os", (schedule.rows, schedule.cols), **keys)
+    task = kit.task_of(workload, 5, arch)
+    short = DenseSchedule.of(task, "os", (schedule.rows, schedule.cols), **keys)
     right = outputs(workload, arch, schedule)[0]
     assert np.array_equal(outputs(workload, arch, short)[0], right)
-    refused(short, arch, free, "rows of 5 time points; 12 come 5 a row")
+    refused(short, arch, "rows of 5 time points; 12 come 5 a row")
 
 
 @pytest.mark.parametrize("stream", ["tap", "channel"])
 def test_taps_beyond_need_are_allowed_and_cost(stream: str) -> None:
     workload, arch = a_workload(), kit.accelerator("spikex", SMALL | {"stream": stream})
-    workload, schedule, free = correct(workload, arch)
+    workload, schedule = correct(workload, arch)
     generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
-    generous.check(arch, free)
+    generous.check(arch)
     right = outputs(workload, arch, schedule)
     got = outputs(workload, arch, generous)
     assert np.array_equal(got[0], right[0]) and got[1] == right[1]
-    cost = [laid_out(each, workload, arch)[0].compute_cycles for each in (schedule, generous)]
+    cost = [laid_out(each, arch)[0].compute_cycles for each in (schedule, generous)]
     assert cost[0] < cost[1]
 
 
@@ -304,56 +301,43 @@ def test_weights_that_are_streamed_are_fetched(lbuf: int) -> None:
     spikes[1, 2, 2, 5] = True
     workload = Workload(layer, spikes, np.ones((2, 3, 2, 2), np.int8))
     arch = kit.accelerator("spikex", {"tws": 2, "memory.lbuf.bytes": lbuf})
-    _, schedule, free = correct(workload, arch)
+    _, schedule = correct(workload, arch)
     generous = replace(schedule, streamed=np.ones_like(schedule.surveyed.streamed))
-    generous.check(arch, free)
+    generous.check(arch)
     for each, channels in ((schedule, 1), (generous, 3)):
-        accesses = laid_out(each, workload, arch)[0].accesses
+        accesses = laid_out(each, arch)[0].accesses
         assert accesses.read_bits("dram", "filter") == channels * 4 * 2 * 8
         assert accesses.read_bits("lbuf", "filter") >= accesses.write_bits("lbuf", "filter")
 
 
 def test_a_large_serial_group_behind_a_small_one_must_fit_too() -> None:
     arch = kit.accelerator("spinalflow", {"memory.lbuf.bytes": 256})
-    workload, schedule, free = correct(a_workload("fc, medium"), arch)
+    _, schedule = correct(a_workload("fc, medium"), arch)
     cut = replace(schedule, groups=(1, 8))
-    cut.check(arch, free)
-    residency = [replace(schedule, groups=g).lay_out(widths(workload, arch), arch).residency
-                 for g in ((1, 8), (8, 1))]  # fmt: skip
+    cut.check(arch)
+    residency = [replace(schedule, groups=g).lay_out(arch).residency for g in ((1, 8), (8, 1))]
     assert residency[0] == residency[1] and residency[0].lbuf_filter == "step"
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_schedule_is_of_the_layer_asked_for(machine: str) -> None:
     arch = built(machine, SMALL)
-    workload, schedule, _ = correct(a_workload(), arch)
-    check_layer(schedule, workload.spec, schedule.inputs, arch)
-    field = "inputs" if isinstance(schedule, DenseSchedule) else "spikes"
-    packed = np.packbits(workload.spikes, axis=-1)
-    size = schedule.inputs.tws + 1
-    wider = window_spikes(packed, workload.timesteps, size)
-    channels: Any = {
-        NtwuSchedule: lambda: replace(schedule, groups=replace(schedule.groups, out_channels=6)),
-        DenseSchedule: lambda: replace(schedule, out_channels=6),
-        SerialSchedule: lambda: replace(schedule, groups=schedule.groups[:-1]),
-    }[type(schedule)]()
-    wrong = {
-        "its schedule Geometry": replace(schedule, geometry=schedule.geometry._replace(in_height=9)),
-        "has 7 channels, its schedule": channels,
-        "is of other spikes": replace(schedule, **{field: replace(schedule.inputs)}),
-    }
-    for message, broken in wrong.items():
-        with pytest.raises(ScheduleError, match=f"scheduler {arch.scheduler}: .*{message}"):
-            check_layer(broken, workload.spec, schedule.inputs, arch)
-    given = replace(schedule, **{field: wider})
-    if given.tws != size:
-        with pytest.raises(ScheduleError, match=rf"has a tws of {given.tws}, not of {size}"):
-            check_layer(given, workload.spec, wider, arch)
+    workload, schedule = correct(a_workload(), arch)
+    task = schedule.task
+    check_task(schedule, task, arch)
+    for other in (replace(task), kit.task_of(workload, task.tws + 1, arch)):
+        broken = replace(schedule, task=other)
+        for wrong, asked in ((broken, task), (schedule, other), (task, other)):
+            with pytest.raises(
+                ScheduleError, match=f"^scheduler {arch.scheduler}: .*another task than conv$"
+            ):
+                check_task(wrong, asked, arch)
 
 
 # --- Through the front door -----------------------------------------------------------------------
 
 POLICIES = """
+from dataclasses import replace
 import numpy as np
 from spikex_sim.accelerators.spikex import SpikeX
 from spikex_sim.core.tags import window_spikes
@@ -381,16 +365,18 @@ class Dropping(AgileDispatch):
         return Packing(position[:-1], window[:-1], starts[starts < len(position) - 1])
 
 class Deaf(SpikeX):
-    def schedule(self, layer, spikes, silence_is_free, potential_bits, arch):
-        fewer = window_spikes(np.zeros((*layer.input_shape, 1), np.uint8), spikes.timesteps, spikes.tws)
-        return super().schedule(layer, fewer, silence_is_free, potential_bits, arch)
+    def schedule(self, task, arch):
+        (synapse,), inputs = task.inputs.synapses, task.inputs
+        silent = np.zeros((synapse.geometry.channels, synapse.geometry.pixels, 1), np.uint8)
+        fewer = replace(inputs, spikes=(window_spikes(silent, inputs.timesteps, inputs.tws),))
+        return super().schedule(replace(task, inputs=fewer), arch)
 """
 FRONT = {
     "Descending": r"tile \d+, batch \d+: position \d+, window \d+ comes after a later window",
     "Wide": r"tile \d+, batch \d+: a batch of \d+ columns on an array of 8",
     "Twice": r"tile \d+, batch \d+: position \d+, window \d+ is issued twice",
     "Dropping": r"tile \d+: position \d+, window \d+ is owed and not issued",
-    "Deaf": "the schedule of layer conv1 is of other spikes than those given",
+    "Deaf": "the schedule is of another task than conv1",
 }
 
 

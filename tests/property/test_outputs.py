@@ -49,7 +49,7 @@ def assert_outputs(workload: Workload, base: str | Accelerator, keys: dict[str, 
     """Execute the schedule and compare, unless a buffer is too small for one; say what happened."""
     arch = load_accelerator(base, own(base, keys))
     try:
-        schedule, _ = schedule_of(workload, arch)
+        schedule = schedule_of(workload, arch)
     except ConfigError:
         return "a buffer is too small"
     except UnsupportedError:
@@ -122,7 +122,7 @@ def test_silence_that_is_not_free(bias: int | None, reset: str, threshold: int) 
     workload = Workload(layer, spikes, weight, values)
     for tws in (1, 4, 25):
         assert_outputs(workload, "spikex", {"tws": tws, "array.cols": 3})
-    schedule, _ = schedule_of(workload, load_accelerator("spikex", {"tws": 4}))
+    schedule = schedule_of(workload, load_accelerator("spikex", {"tws": 4}))
     free = threshold >= 0 and reset == "zero" and not bias
     assert schedule.active.all() == (not free)
 

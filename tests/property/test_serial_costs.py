@@ -127,7 +127,7 @@ def expected(want: dict[str, Any]) -> dict[str, Any]:
 
 def assert_steps(workload: Workload, arch: sx.Accelerator, want: dict[str, Any]) -> None:
     """Compare bits, array cycles and durations step by step."""
-    _, durations, steps = laid_out(schedule_of(workload, arch)[0], workload, arch)
+    _, durations, steps = laid_out(schedule_of(workload, arch), arch)
     for part, names in ((steps, STEP_COLUMNS), (durations, DURATION_COLUMNS)):
         for ours, theirs in names.items():
             assert getattr(part, ours).tolist() == [step[theirs] for step in want["steps"]], theirs

@@ -22,6 +22,7 @@ from spikex_sim.schedules.ntwu.packing import (
     pack_by_window,
 )
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.task import Task
 from spikex_sim.spec.load import load_accelerator
 from strategies import Workload
 
@@ -76,15 +77,17 @@ def test_tiles_cut_positions_outside_and_windows_inside() -> None:
 
 def test_a_schedule_concatenates_the_packings_of_its_tiles() -> None:
     # 3 positions, windows 0 to 2 and 3 to 4 in a tile each; batches of 2.
-    spikes = window_spikes(np.packbits(np.zeros((3, 10), bool), axis=-1), 10, 2)
+    spikes = window_spikes(np.packbits(ACTIVE.repeat(2, axis=1)[None], axis=-1), 10, 2)
+    task = Task.of(
+        "conv", Geometry(1, 3, 1, 1, 1, 1, 1, 0, 0, 3, 1), spikes, 1, load_accelerator(), datapath="int",
+        silence_is_free=True,
+    )  # fmt: skip
     schedule = NtwuSchedule.of(
-        Geometry(1, 3, 1, 1, 1, 1, 1, 0, 0, 3, 1),
-        RowGroups(8, 1),
-        spikes,
+        task,
+        8,
         TileShape(3, 3),
         lambda p0, p1, w0, w1: pack_by_window(ACTIVE[p0:p1, w0:w1], 2),
         mode="spatial",
-        active=ACTIVE,
         stream="tap",
         tailored=True,
     )
@@ -93,7 +96,7 @@ def test_a_schedule_concatenates_the_packings_of_its_tiles() -> None:
     assert schedule.batch_columns.tolist() == [0, 2, 4, 6, 7]
     assert schedule.position.tolist() == [0, 2, 0, 2, 0, 0, 2]
     assert schedule.window.tolist() == [0, 1, 2, 2, 3, 4, 4]
-    assert schedule.batches == 4
+    assert schedule.batches == 4 and np.array_equal(schedule.active, ACTIVE)
 
 
 def test_row_groups() -> None:

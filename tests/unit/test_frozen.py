@@ -166,7 +166,7 @@ def test_the_command_line_says_so_in_one_line(faulty: None, capsys: pytest.Captu
 
 def test_additions_counted_are_those_executed(monkeypatch: pytest.MonkeyPatch) -> None:
     execute = NtwuSchedule.execute
-    monkeypatch.setattr(NtwuSchedule, "execute", lambda *given: (execute(*given)[0], 1))
+    monkeypatch.setattr(NtwuSchedule, "execute", lambda *given: execute(*given)._replace(additions=1))
     with pytest.raises(InternalError, match=r"^internal error: additions of layer fc is 135, but 1 were"):
         sx.simulate(TRACE)
 

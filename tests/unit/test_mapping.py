@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,10 +15,10 @@ from examples import examples
 from networks import conv, linear
 from pipeline import run
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.geometry import geometry_of
 from spikex_sim.schedules.ntwu.tiles import choose_tiles, too_small
 from spikex_sim.spec.arch import half_bits, part_bits
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.testing import kit
 from strategies import PLENTY, Workload, level, overrides, prefixed, workloads
 
 INT = {"threshold": 10, "leak_shift": 1, "reset": "zero", "datapath": "int"}
@@ -27,8 +28,8 @@ LAYER = Workload(conv("conv", (3, 12), 8, INT), np.ones((3, 8, 8, 20), bool), np
 def tiles(*, fill_columns: bool = False, tws: int = 4, windows: int = 40, **keys: Any) -> tuple[int, int]:
     """Return (positions, windows) of the tiles of a 3x3 convolution with 3 channels and a 6x6 output."""
     arch = load_accelerator("spikex", keys)
-    geometry = geometry_of(LAYER.spec)
-    shape = choose_tiles(geometry, windows, tws, 8, 16, arch, fill_columns=fill_columns)
+    task = kit.task_of(replace(LAYER, spikes=np.ones((3, 8, 8, windows * tws), bool)), tws, arch)
+    shape = choose_tiles(task, arch, fill_columns=fill_columns)
     return shape.positions, shape.windows
 
 

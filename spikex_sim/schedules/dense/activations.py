@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Inputs
+from spikex_sim.core.field import Inputs, Synapse
+from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.spec.workload import Layer
 
@@ -25,6 +26,12 @@ class Activations(Inputs):
     """
 
     values: tuple[NDArray[Any], ...] = ()
+
+    @classmethod
+    def of(cls, geometry: Geometry, values: NDArray[Any], bits: int) -> Activations:
+        """Input of a layer with one synapse, whose activations have so many bits."""
+        synapse = Synapse(geometry, bits=bits)
+        return cls((synapse,), (), geometry.positions, 1, 1, (values.reshape(geometry.channels, -1),))
 
     @cached_property
     def by_pixel(self) -> NDArray[np.int64]:
