@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
+    from spikex_sim.trace.trace import Trace
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -46,26 +47,39 @@ def show_trace(
     trace_path: Annotated[Path | None, typer.Argument(help="Trace; default: the packaged one.")] = None,
     tws: Annotated[int, typer.Option("--tws", min=1, help="Window size of the tag statistics.")] = 4,
 ) -> None:
-    """Show what a trace holds: layers, shapes, firing rates, tags.
+    """Show what a trace holds: layers or nodes, shapes, firing rates, tags.
 
     Example: spikex-sim trace show traces/nmnist_digit.npz --tws 4
     """
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.cli.graph import graph_parameters, show_graph
     from spikex_sim.data import default_trace_path
-    from spikex_sim.trace.store import load_chain
-    from spikex_sim.trace.summary import activities, parameter_count
+    from spikex_sim.trace.graph import GraphTrace
+    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.summary import parameter_count
 
     if trace_path is not None and trace_path.is_dir():
         raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
-    trace = load_chain(trace_path or default_trace_path())
+    trace = load_trace(trace_path or default_trace_path())
+    parameters = graph_parameters(trace) if isinstance(trace, GraphTrace) else parameter_count(trace)
     labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
         f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "
-        f"{parameter_count(trace):,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
+        f"{parameters:,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
     )
+    if isinstance(trace, GraphTrace):
+        show_graph(trace, tws)
+    else:
+        _show_chain(trace, tws)
+
+
+def _show_chain(trace: Trace, tws: int) -> None:
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+    from spikex_sim.trace.summary import activities
+
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
     activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
                           f"active (input, window) % at TWS={tws}")  # fmt: skip

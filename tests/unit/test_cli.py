@@ -319,6 +319,7 @@ EFFECTS = {
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
     ("trace convert", "--seed"): (CONVERT, "--seed 3"),
     ("trace convert", "--int8"): (CONVERT, "trace convert f.npz --int8 --out o/x.npz"),
+    ("trace convert", "--graph"): (CONVERT, "trace convert f.npz --graph --out o/x.npz"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
