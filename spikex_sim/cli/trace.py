@@ -18,7 +18,7 @@ from spikex_sim.cli.making import (
     save,
     save_attached,
 )
-from spikex_sim.cli.options import writable_file
+from spikex_sim.cli.options import echo, writable_file
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.units import sides
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
-KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers")
-DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10"}
+KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers", "graph")
+DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10", "graph": "sew-resnet18"}
 """Network of a kind of spikes where --network does not say; of all others nmnist."""
 RATE = 0.05
 DIGIT = 3
@@ -113,7 +113,8 @@ def synth(
         float | None,
         typer.Option(
             "--rate",
-            help=f"Firing rate of bernoulli, bursty (default {RATE:g}), layers (default: the network's).",
+            help=f"Firing rate of bernoulli, bursty (default {RATE:g}), layers (default: the network's), and "
+            "of what a graph takes (default 0.02).",
         ),
     ] = None,
     at_most_once: Annotated[
@@ -126,13 +127,19 @@ def synth(
         int | None, typer.Option("--index", min=0, help="Which digit of that class; default 0.")
     ] = None,
     activity: Activity = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", min=1, help="Channels of a graph's first stage; default: the network's."),
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Generate input spikes and run them through a network with seeded weights.
 
     digit and gesture emulate an event camera; gestures are pooled to the network's input size. layers
-    makes spikes for every layer, without weights, at the network's own rates. Without --network,
-    gestures run through dvs-gesture-large, layers through vgg9-cifar10 and all else through nmnist.
+    makes spikes for every layer, without weights, at the network's own rates. graph makes networks with
+    residuals, recurrence or attention (`list graphs`) and what they take. Without --network,
+    gestures run through dvs-gesture-large, layers through vgg9-cifar10, graph through sew-resnet18 and all
+    else through nmnist.
 
     Example: spikex-sim trace synth --kind bernoulli --rate 0.01 --layer conv2 --out t.npz
     """
@@ -140,7 +147,9 @@ def synth(
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
     camera, drawn = ("digit", "gesture"), ("bernoulli", "bursty", "layers")
     for option, given, kinds in (
-        ("--rate", rate is not None, drawn),
+        ("--rate", rate is not None, (*drawn, "graph")),
+        ("--layer", layer is not None, (*camera, *drawn)),
+        ("--width", width is not None, ("graph",)),
         ("--at-most-once", at_most_once, drawn),
         ("--step-ms", step_ms is not None, camera),
         ("--digit", digit is not None, camera),
@@ -150,8 +159,12 @@ def synth(
         if given and kind not in kinds:
             raise ConfigError(f"is for {' and '.join(kinds)}, not for {kind}", field=option)
     digit, index, seed = DIGIT if digit is None else digit, index or 0, seed or 0
-    chosen = chosen_network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
+    name = network or DEFAULT_NETWORKS.get(kind, "nmnist")
     writable_file(out)
+    if kind == "graph":
+        _write_graph(name, width, timesteps, seed, rate, out)
+        return
+    chosen = chosen_network(name, layer)
     steps = timesteps or chosen.timesteps
     if kind == "layers":
         from spikex_sim.sources.open_loop import generated_trace
@@ -166,6 +179,20 @@ def synth(
     save_attached(
         spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed
     )
+
+
+def _write_graph(
+    name: str, width: int | None, timesteps: int | None, seed: int, rate: float | None, out: Path
+) -> None:
+    from spikex_sim.cli.graph import graph_parameters
+    from spikex_sim.sources.graph_synth import synthetic_graph
+    from spikex_sim.spec.graph_networks import graph_network
+    from spikex_sim.trace.store import save_trace
+
+    network = graph_network(name, width)
+    made = synthetic_graph(network, timesteps or network.timesteps, seed, rate=rate)
+    save_trace(made, out)
+    echo(f"wrote {out} (T={made.timesteps}, {len(made.nodes)} nodes, {graph_parameters(made):,} parameters)")
 
 
 def _drawn(
