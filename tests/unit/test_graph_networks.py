@@ -39,7 +39,7 @@ def test_structures() -> None:
 
 @pytest.mark.parametrize(
     ("name", "width", "T", "until"),
-    [("sew-resnet18", 3, 2, ""), ("ms-resnet18", 3, 2, ""), ("recurrent-shd", 8, 40, ""),
+    [("sew-resnet18", 3, 3, ""), ("ms-resnet18", 3, 2, ""), ("recurrent-shd", 8, 40, ""),
      ("spikformer-4-384", 32, 2, "block1.projection"), ("lenet5-direct", None, 3, "")],
 )  # fmt: skip
 def test_spikes_reach_the_end(name: str, width: int | None, T: int, until: str) -> None:
