@@ -78,9 +78,15 @@ ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.
 DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj": 1e6 * t}
            for h, t in ((0.0, 8.0), (0.5, 4.0), (0.9, 4.0))]  # fmt: skip
 SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
-GRAPH = [{"name": n, "kind": k, "shape": [4, 3, 3], "sources": s, "depth": d, "delay": t} for n, k, s, d, t in (
-    ("in", "input", [], 0, 0), ("a", "neurons", ["in"], 1, 2), ("b", "join", ["a"], 2, 0),
-    ("c", "currents", ["b", "in"], 3, 0))]  # fmt: skip
+GRAPH = [
+    {"name": name, "kind": kind, "shape": [4, 3, 3], "sources": sources, "depth": depth, "delay": delay}
+    for name, kind, sources, depth, delay in (
+        ("in", "input", [], 0, 0),
+        ("a", "neurons", ["in"], 1, 2),
+        ("b", "join", ["a"], 2, 0),
+        ("c", "currents", ["b", "in"], 3, 0),
+    )
+]
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
