@@ -17,6 +17,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Literal
 
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.memory import Share, keep_to, share_of
 
 MAX_JOBS = 256
 """Most processes at a time."""
@@ -41,7 +42,7 @@ class Workers(ProcessPoolExecutor):
     Parameters
     ----------
     jobs : int
-        How many.
+        How many; each may take its part of the memory.
     forked : bool
         Whether they are forks of this process, or begin with an empty one.
     begin : callable, optional
@@ -61,7 +62,7 @@ class Workers(ProcessPoolExecutor):
         if not forked and os.name == "posix":
             resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
         context = multiprocessing.get_context("fork" if forked else "spawn")
-        super().__init__(jobs, context, _begin, (begin, given))
+        super().__init__(jobs, context, _begin, (share_of(jobs), begin, given))
 
     def submit(self, *what: Any, **options: Any) -> Future[Any]:
         """Hand work over, to a worker that is started now if need be."""
@@ -127,7 +128,7 @@ def _work(work: Callable[..., Any], task: Any) -> Any:
     return work(task, *_held)
 
 
-def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
+def _begin(share: Share, begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
     def watch() -> None:
         if parent := multiprocessing.parent_process():
             parent.join()
@@ -138,6 +139,7 @@ def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     threading.Thread(target=watch, daemon=True).start()
+    keep_to(share)
     if begin is not None:
         begin(*given)
 

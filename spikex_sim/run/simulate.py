@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
@@ -215,11 +217,19 @@ class Replay:
         """Replay the samples of a unit; observers see them numbered from the first."""
         flows: Iterable[Flow] = self._flows(unit, first)
         if self.searches:
+            self._check_held()
             flows = list(flows)
             yield from self._together(flows, progress)
             return
         for flow in flows:
             yield from self._together([flow], progress)
+
+    def _check_held(self) -> None:
+        """Raise :class:`TraceError` if the spikes of all samples in all layers are too many to be held."""
+        trace, count = self.traces[0], self.count
+        neurons = prod(trace.layers[0].input_shape) + sum(prod(one.output_shape) for one in trace.layers)
+        one_sample = neurons * ((trace.timesteps + 7) // 8)
+        check_memory(count * one_sample, f"tws: auto over {count} samples at once", where=trace.where)
 
     def _together(self, flows: Sequence[Flow], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
