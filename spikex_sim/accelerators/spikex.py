@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
-from spikex_sim.core.registry import plugin
+from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
     from spikex_sim.core.tags import WindowedSpikes
-    from spikex_sim.schedules.ntwu.packing import DispatchPolicy, Packing
+    from spikex_sim.schedules.ntwu.packing import DispatchPolicy
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
     from spikex_sim.spec.workload import Layer
 
@@ -43,7 +43,7 @@ class SpikeX(Scheduler):
         from spikex_sim.core.tags import receptive_activity
         from spikex_sim.schedules.base import RowGroups
         from spikex_sim.schedules.dispatch.agile import AgileDispatch
-        from spikex_sim.schedules.ntwu.packing import Runs, TileView
+        from spikex_sim.schedules.ntwu.packing import Packing, Runs, TileView
         from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
@@ -54,6 +54,7 @@ class SpikeX(Scheduler):
             active = np.ones_like(active)
         policy: DispatchPolicy = plugin("dispatch", arch.dispatch)
         mode = policy.mode(active, arch.array.cols)
+        check_given(policy, "mode", mode, fits=mode in ("temporal", "spatial"), wanted="temporal or spatial")
         shape = choose_tiles(
             geometry,
             spikes.windows,
@@ -66,7 +67,10 @@ class SpikeX(Scheduler):
 
         def pack_tile(p0: int, p1: int, w0: int, w1: int) -> Packing:
             tile = TileView(active[p0:p1, w0:w1], p0, w0, geometry, spikes)
-            return policy.pack(tile, arch.array.cols, mode)
+            packing = policy.pack(tile, arch.array.cols, mode)
+            fits = isinstance(packing, Packing) and all(isinstance(part, np.ndarray) for part in packing)
+            check_given(policy, "pack", packing, fits=fits, wanted="a Packing of arrays")
+            return packing
 
         in_runs = type(policy).pack is AgileDispatch.pack
         pack = Runs(active, arch.array.cols, by_window=mode != "temporal") if in_runs else pack_tile

@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
-from spikex_sim.core.registry import plugin
+from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
@@ -26,7 +28,7 @@ from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import busy_of, idle
 from spikex_sim.timing.durations import durations_of, undisturbed
-from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, attribute_stalls
+from spikex_sim.timing.engine import Durations, Ends, MemoryEngine, are_ends, attribute_stalls
 from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.plan import Stage
 from spikex_sim.trace.trace import Trace
@@ -192,29 +194,45 @@ class LayerRunner:
 
     def _candidates(self, timesteps: int) -> list[int]:
         """Window sizes that make a difference on this accelerator."""
-        scheduler = plugin("accelerators", self.arch.scheduler)
-        tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
-        return sorted({scheduler.window_size(tws, timesteps, self.arch) for tws in tried})
+        return sorted(
+            {self._window_size(n, timesteps) for n in range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)}
+        )
+
+    def _window_size(self, tws: int, timesteps: int) -> int:
+        """Window size of this accelerator where it is asked for one."""
+        size: int = self._scheduler.window_size(tws, timesteps, self.arch)
+        fits = isinstance(size, Integral) and size >= 1
+        check_given(self._scheduler, "window_size", size, fits=fits, wanted="a number of time points")
+        return size
+
+    @property
+    def _scheduler(self) -> Scheduler:
+        found: Scheduler = plugin("accelerators", self.arch.scheduler)
+        return found
 
     def _cost(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerCost:
         stage, timesteps = flow.stages[index], flow.trace.timesteps
         layer = stage.layer
         assert layer.neuron is not None
         widths = widths_of(layer.neuron.datapath, self.arch)
-        scheduler = plugin("accelerators", self.arch.scheduler)
-        size = scheduler.window_size(tws, timesteps, self.arch)
+        size = self._window_size(tws, timesteps)
         needed = _working_bytes(stage, values, timesteps, size, self.arch)
         check_memory(needed, f"layer {layer.name} at TWS {size}", where=flow.trace.where)
         inputs: Any = Activations(values.ravel())
         if not self.is_ann:
             inputs = window_spikes(values, timesteps, size)
+        scheduler = self._scheduler
         schedule = scheduler.schedule(layer, inputs, stage.silence_is_free, widths.potential, self.arch)
+        check_given(scheduler, "schedule", schedule, fits=isinstance(schedule, Schedule), wanted="a schedule")
         handover = flow.handover(index, self.arch)
         check_layer(schedule, layer, inputs, self.arch)
         schedule.check(self.arch, stage.silence_is_free)
         layout = schedule.lay_out(widths, self.arch, handover)
+        fits = isinstance(layout, Layout)
+        check_given(scheduler, "its schedule's lay_out", layout, fits=fits, wanted="a Layout")
         durations = durations_of(layout.program, self.arch) if layout.waits else undisturbed(layout.program)
         ends = self.engine.run(durations)
+        check_given(self.engine, "run", ends, fits=are_ends(ends, durations), wanted="the ends of all steps")
         counts = layout.accesses.counts + layout.operations.alu(layer.neuron.datapath)
         energy = self.energies.energy(counts, ends.cycles)
         return LayerCost(schedule, inputs, widths, layout, durations, ends, counts, energy)
@@ -275,13 +293,23 @@ class LayerRunner:
                 sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
             outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
         else:
-            packed, additions = cost.schedule.execute(synapses)
+            packed, additions = self._executed(cost.schedule, synapses, prod(layer.output_shape), timesteps)
             outputs = packed.reshape(*layer.output_shape, -1)
         if additions != cost.layout.additions:
             raise InternalError(
                 f"additions of layer {layer.name} is {cost.layout.additions}, but {additions} were executed"
             )
         return outputs
+
+    def _executed(
+        self, schedule: Schedule, synapses: Synapses, neurons: int, timesteps: int
+    ) -> tuple[PackedSpikes, int]:
+        given = schedule.execute(synapses)
+        fits = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], np.ndarray)
+        fits = fits and given[0].dtype == np.uint8 and given[0].size == neurons * ((timesteps + 7) // 8)
+        wanted = "packed spikes of all neurons and the additions"
+        check_given(self._scheduler, "its schedule's execute", given, fits=fits, wanted=wanted)
+        return given
 
     def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""

@@ -56,6 +56,15 @@ class MemoryEngine(Protocol):
         """Time a layer; deterministic, exact to the cycle."""
 
 
+def are_ends(given: object, durations: Durations) -> bool:
+    """Whether something is the ends of all steps, as what follows relies on it."""
+    steps = durations.compute.shape
+    return isinstance(given, Ends) and all(
+        isinstance(one, np.ndarray) and one.dtype == np.int64 and one.shape == steps
+        for one in (given.fetch, given.load, given.compute, given.store, given.writeback)
+    )
+
+
 CAUSES = ("dram", "glb", "drain", "lbuf")
 """Why the array waits, in the order in which it does so within a step."""
 
