@@ -167,7 +167,7 @@ def convert(
     from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_chain
 
-    _refuse_together((int8 or None, "--int8"), (graph or None, "--graph"))
+    refuse_together("--graph", graph or None, {"--int8": int8 or None})
     if int8 or graph:
         for_recordings = {
             "--sample": sample, "--samples": samples, "--split": split, "--limit": limit,

@@ -244,14 +244,14 @@ class GraphRunner:
             cost = self._cost(asked.task, node, flow, total, main=False)
             found = []
             if asked.synapses is not None:
-                found = [self._execute(cost, one) for one in work.constants_of(asked)]
+                found = [self.layers.executed(cost, one) for one in work.constants_of(asked)]
             constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
             outputs.append(found[0] if found else None)
         if not work.is_once:
             outputs = []
         for asked in work.layers(constants):
             cost = self._cost(asked.task, node, flow, total, handover=handover)
-            outputs.append(None if asked.synapses is None else self._execute(cost, asked.synapses))
+            outputs.append(None if asked.synapses is None else self.layers.executed(cost, asked.synapses))
         flow.kept = node.name if total.main and all(one.layout.output_kept for one in total.main) else ""
         made = [one for one in outputs if one is not None]
         out = self._output(node, flow, np.concatenate(made)) if len(made) == len(outputs) else None
@@ -317,7 +317,7 @@ class GraphRunner:
                     (np.ascontiguousarray(weights)[..., None, None],), None, None, node.datapath,
                     self.layers.arch.potential_bits, len(weights), (False,),
                 )  # fmt: skip
-                sums = self._execute(cost, synapses)[..., 0]
+                sums = self.layers.executed(cost, synapses)[..., 0]
                 out[head, ..., t] = sums if streams_b else sums.T
         if node.datapath == "float":
             out = np.float32(node.scale) * out
@@ -356,16 +356,6 @@ class GraphRunner:
             part = len(total.costs) - 1
             self.layers.observe(TimedLayer(node.name, place, flow.number, self.arch, cost, part))
         return cost
-
-    @staticmethod
-    def _execute(cost: LayerCost, synapses: Synapses) -> NDArray[Any]:
-        """Do what a schedule issues; what is done must be what was counted."""
-        outputs, *made = cost.schedule.execute(synapses)
-        counted = [cost.layout.additions, cost.layout.products]
-        for what, done, asked in zip(("additions", "products"), made, counted, strict=True):
-            if done != asked:
-                raise InternalError(f"{what} of {cost.task.name} are {asked}, but {done} were executed")
-        return outputs
 
     def _handover(self, node: Population, flow: GraphFlow) -> Handover:
         """What the nodes around one have in the GLB: outputs that the next node alone takes may stay."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
@@ -223,11 +225,23 @@ class Replay:
         """Replay the samples of a unit; observers see them numbered from the first."""
         flows: Iterable[Any] = self._flows(unit, first)
         if self.searches:
+            self._check_held()
             flows = list(flows)
             yield from self._together(flows, progress)
             return
         for flow in flows:
             yield from self._together([flow], progress)
+
+    def _check_held(self) -> None:
+        """Raise :class:`TraceError` if the spikes of all samples in all layers are too many to be held."""
+        trace, count = self.traces[0], self.count
+        one_sample = sum(prod(shape) * kind.itemsize for kind, shape in self._given())
+        check_memory(count * one_sample, f"tws: auto over {count} samples at once", where=trace.where)
+
+    def _given(self) -> Iterator[tuple[Any, tuple[int, ...]]]:
+        """Type and shape of what each layer gives."""
+        for stage in self.stages:
+            yield stage.gives(self.traces[0], spiking=not self.runner.is_ann)  # type: ignore[arg-type]
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
