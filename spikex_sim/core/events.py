@@ -74,6 +74,8 @@ def _by_pixel(
 @kernel(inline="always")
 def integrate(
     field: Field,
+    first_place: int,
+    last_place: int,
     position: int,
     w: int,
     windows: int,
@@ -81,6 +83,7 @@ def integrate(
     streamed: NDArray[np.uint8],
     batch: int,
     weight: NDArray[Any],
+    offset: int,
     sums: NDArray[Any],
     start: int,
     stride: int,
@@ -88,7 +91,8 @@ def integrate(
 ) -> int:
     """Add the weights of the spikes that a position sees in a window to the sums of their time points.
 
-    Only what is streamed is added. Sums of a time point lie ``stride`` behind those of the one before.
+    Those of some filter positions; the weights of tap ``n`` of all begin at ``n * lanes + offset``. Only what
+    is streamed is added. Sums of a time point lie ``stride`` behind those of the one before.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def integrate(
         How many spikes there were.
     """
     added = 0
-    for k in range(field.place.shape[1]):
+    for k in range(first_place, last_place):
         pixel = field.place[position, k]
         if pixel < 0:
             continue
@@ -106,7 +110,7 @@ def integrate(
             if streamed[batch, synapse] == 0:
                 continue
             added += 1
-            into, source = np.uintp(start + events.point[event] * stride), np.uintp(synapse * lanes)
+            into, source = np.uintp(start + events.point[event] * stride), np.uintp(synapse * lanes + offset)
             for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
                 sums[into + lane] += weight[source + lane]
     return added

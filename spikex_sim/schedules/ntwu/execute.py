@@ -96,8 +96,9 @@ def _walk(
                         )  # fmt: skip
                 else:
                     added += lanes * integrate(
-                        field, side, w, windows, events, streamed, b, weight, sums, into, stride, lanes
-                    )
+                        field, 0, len(words), side, w, windows, events, streamed, b, weight, 0, sums, into,
+                        stride, lanes,
+                    )  # fmt: skip
                 run += 1
                 column += 1
                 if column == stop or position[column] != p + run or window[column] != w:
