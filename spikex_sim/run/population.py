@@ -7,7 +7,7 @@ constant is computed once, in a pass of one time point, unless it is to be recom
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -57,6 +57,16 @@ class Branch:
     def is_sum(self) -> bool:
         """Whether it takes currents, which the array does not stream."""
         return self.signal.carries == "currents"
+
+    def flat(self) -> Branch:
+        """Take a map of which every value is a channel, as linear layers do."""
+        signal, weight = self.signal, self.weight
+        array = signal.array.reshape(-1, 1, 1, *signal.array.shape[3:])
+        synapse = self.synapse.model_copy(
+            update={"kernel": (1, 1), "padding": (0, 0, 0, 0), "stride": (1, 1)}
+        )
+        flat = None if weight is None else weight.reshape(len(weight), -1, 1, 1)
+        return replace(self, synapse=synapse, weight=flat, signal=replace(signal, array=array))
 
     def channels_for(self, part: range, out_channels: int) -> slice:
         """Channels of the source that some output channels of one group take."""
@@ -118,7 +128,8 @@ class Work:
                 holder = other
             taken = trace.node(node.synapses[k].source)
             scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branches.append(Branch(synapse, weight, holder, signals[synapse.source], scale))
+            branch = Branch(synapse, weight, holder, signals[synapse.source], scale)
+            branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay:
             raise ConfigError(
