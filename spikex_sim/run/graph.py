@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, TraceError, UnsupportedError
+from spikex_sim.core.errors import ConfigError, InternalError, TraceError
 from spikex_sim.core.events import events_of
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
@@ -78,10 +78,8 @@ class GraphStage:
         return kind, (*trace.shape(name), *(() if trace.constant(name) else (trace.timesteps,)))
 
 
-def graph_stages(trace: GraphTrace, arch: Accelerator) -> list[GraphStage]:
+def graph_stages(trace: GraphTrace) -> list[GraphStage]:
     """Nodes of a graph that are run, in order."""
-    if arch.input_bits > 1:
-        raise UnsupportedError("an ANN runs chains of layers, no graphs", where=arch.name)
     return [GraphStage(node) for node in trace.nodes if not isinstance(node, InputNode)]
 
 
@@ -130,7 +128,7 @@ class GraphFlow:
 
 
 @dataclass
-class _Sum:
+class LayersOfNode:
     """Costs of the layers of one node, one after the other."""
 
     costs: list[LayerCost] = field(default_factory=list)
@@ -230,14 +228,14 @@ class GraphRunner:
         flow.kept = ""
         entered = sum(map(count_spikes, known.values())) if len(known) == len(node.sources) else None
         given = None if out is None else Signal("spikes", out)
-        return self._result(node, flow, _Sum(), None, entered, 0.0, given)
+        return self._result(node, flow, LayersOfNode(), None, entered, 0.0, given)
 
     def _population(
         self, node: Population, flow: GraphFlow, tws: int
     ) -> tuple[LayerResult, NDArray[Any] | None]:
         size = self.layers.window_size(tws, flow.trace.timesteps)
         work = self.work(node, flow, size)
-        total, constants = _Sum(), list[list[NDArray[Any]]]()
+        total, constants = LayersOfNode(), list[list[NDArray[Any]]]()
         outputs = list[NDArray[Any] | None]()
         handover = self._handover(node, flow)
         for asked in work.passes():
@@ -287,7 +285,7 @@ class GraphRunner:
         return Work.of(flow.trace, node, signals, self.layers.arch, tws)
 
     def _matmul(self, node: MatmulNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
-        trace, total = flow.trace, _Sum()
+        trace, total = flow.trace, LayersOfNode()
         for source in node.sources:
             if source not in flow.signals:
                 message = f"'{node.name}' takes it, but it is neither recorded nor computed"
@@ -346,7 +344,7 @@ class GraphRunner:
         return trace.carries(node.a) == trace.carries(node.b) == "spikes"
 
     def _cost(
-        self, task: Task, node: Node, flow: GraphFlow, total: _Sum, *, main: bool = True,
+        self, task: Task, node: Node, flow: GraphFlow, total: LayersOfNode, *, main: bool = True,
         handover: Handover = APART,
     ) -> LayerCost:  # fmt: skip
         cost = self.layers.cost(task, handover)
@@ -394,7 +392,7 @@ class GraphRunner:
             out = out.astype(np.int32)
         return Signal("currents", np.ascontiguousarray(out[..., 0]) if constant else out, constant)
 
-    def _estimate(self, work: Work, total: _Sum) -> float:
+    def _estimate(self, work: Work, total: LayersOfNode) -> float:
         """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`spikex_sim.run.tally.Costs`)."""
         spiking = [one for one in work.branches if one.signal.carries == "spikes"]
         inputs = sum(int(np.prod(one.signal.shape)) for one in spiking)
@@ -407,8 +405,8 @@ class GraphRunner:
         return dense * density * addition_pj
 
     def _result(
-        self, node: Node, flow: GraphFlow, total: _Sum, tws: int | None, entered: int | None,
-        estimate: float, out: Signal | None,
+        self, node: Node, flow: GraphFlow, total: LayersOfNode, tws: int | None, entered: int | None,
+        estimate: float | None, out: Signal | None,
     ) -> tuple[LayerResult, NDArray[Any] | None]:  # fmt: skip
         mismatched = {"spikes": None, "currents": None} | self._mismatches(node, flow, out)
         if out is not None:
@@ -454,7 +452,7 @@ class GraphRunner:
     def _mismatches(node: Node, flow: GraphFlow, out: Signal | None) -> dict[str, int]:
         """Where what was recorded of a node differs from what it computed."""
         recorded = flow.recorded(node.name)
-        if recorded is None or out is None:
+        if recorded is None or out is None or recorded.carries != out.carries:
             return {}
         if out.carries == "spikes":
             return {"spikes": count_spikes(np.bitwise_xor(recorded.array, out.array))}

@@ -315,7 +315,7 @@ class LayerRunner:
             return self.executed(cost, synapses).reshape(*layer.output_shape, -1)
         assert isinstance(cost.schedule, DenseSchedule)
         sums, additions = cost.schedule.multiply(synapses)
-        _check_made(layer.name, "additions", additions, cost.layout.additions)
+        check_made(layer.name, "additions", additions, cost.layout.additions)
         if stage.bias is not None:
             sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
         return rectified(sums, arch.input_bits).reshape(layer.output_shape)
@@ -335,8 +335,8 @@ class LayerRunner:
         fits = fits and given.outputs.size == task.out_channels * task.positions * length
         wanted = "what came of it (Executed): outputs of all neurons, additions, products"
         check_given(self._scheduler, "its schedule's execute", given, fits=fits, wanted=wanted)
-        _check_made(task.name, "additions", given.additions, cost.layout.additions)
-        _check_made(task.name, "products", given.products, cost.layout.products)
+        check_made(task.name, "additions", given.additions, cost.layout.additions)
+        check_made(task.name, "products", given.products, cost.layout.products)
         return given.outputs
 
     def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
@@ -379,7 +379,8 @@ class LayerRunner:
         }
 
 
-def _check_made(name: str, what: str, made: int, counted: int) -> None:
+def check_made(name: str, what: str, made: int, counted: int) -> None:
+    """Raise :class:`InternalError` where executing a schedule made more or less than was counted."""
     if made != counted:
         raise InternalError(f"{what} of layer {name} is {counted}, but {made} were executed")
 

@@ -22,6 +22,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.run.graph import GraphFlow, GraphRunner, GraphStage, graph_stages
+from spikex_sim.run.graph_ann import AnnRunner, check_ann
 from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
@@ -177,7 +178,7 @@ class Replay:
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
         if isinstance(known[0], GraphTrace):
-            runner = GraphRunner(runner)
+            runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
 
     @property
@@ -299,7 +300,9 @@ class Replay:
 
 def _stages(trace: AnyTrace, arch: Accelerator) -> list[Any]:
     if isinstance(trace, GraphTrace):
-        return graph_stages(trace, arch)
+        if arch.input_bits > 1:
+            check_ann(trace)
+        return graph_stages(trace)
     return plan_stages(trace, fold=arch.input_bits == 1)
 
 
