@@ -19,6 +19,7 @@ from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.spikes import count_spikes, packed_length
 from spikex_sim.core.tags import window_spikes
@@ -235,6 +236,8 @@ class GraphRunner:
     ) -> tuple[LayerResult, NDArray[Any] | None]:
         size = self.layers.window_size(tws, flow.trace.timesteps)
         work = self.work(node, flow, size)
+        needed = work.working_bytes()
+        check_memory(needed, f"node {node.name} at TWS {size}", where=flow.trace.where)
         total, constants = LayersOfNode(), list[list[NDArray[Any]]]()
         outputs = list[NDArray[Any] | None]()
         handover = self._handover(node, flow)

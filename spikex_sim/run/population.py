@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.run.replay import bytes_of_inputs
 from spikex_sim.run.signals import Signal, addend_of, delayed, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
@@ -213,6 +216,24 @@ class Work:
             return False
         sums = [one for one in self.branches if one.is_sum]
         return not any(bool(one.signal.array.any()) for one in sums)
+
+    def working_bytes(self) -> float:
+        """Memory that the node takes at most while it is scheduled and executed, steps aside."""
+        timesteps, channels = self.trace.timesteps, self.node.channels
+        needed = 0.0
+        for one in self.branches:
+            inputs = prod(one.signal.shape)
+            if one.is_sum:
+                needed += 16.0 * inputs * (1 if one.signal.constant else timesteps)
+                continue
+            analog = one.signal.carries == "analog"
+            spikes = inputs * timesteps if analog else count_spikes(one.signal.array)
+            places = prod(one.synapse.kernel)
+            taps = places * (1 if one.synapse.own else one.signal.shape[0])
+            windows = -(-timesteps // self.tws)
+            needed += bytes_of_inputs(self.positions, windows, inputs, spikes, taps, places, self.arch)
+        each = 8.0 * timesteps if self.neurons is None else 26.0 + 2 * ((timesteps + 7) // 8)
+        return needed + self.positions * channels * each
 
     def passes(self) -> Iterator[Asked]:
         """Tasks that compute what is constant, a part each: one time point, all NTWUs issued."""

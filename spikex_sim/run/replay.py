@@ -391,14 +391,22 @@ def _working_bytes(stage: Stage, values: Signal, timesteps: int, tws: int, arch:
     The number of steps has a limit of its own (:data:`spikex_sim.schedules.steps.MAX_STEPS`).
     """
     layer = stage.layer
-    positions, windows = layer.out_height * layer.out_width, -(-timesteps // tws)
-    inputs, units = prod(layer.input_shape), float(positions) * windows
-    streamed = units / arch.array.cols * prod(layer.weight_shape[1:])
+    positions, inputs = layer.out_height * layer.out_width, prod(layer.input_shape)
     spikes = count_spikes(values) if arch.input_bits == 1 else inputs
     outputs = 0.0
     if stage.weight is not None:
         outputs = positions * layer.out_channels * (5.0 + 2 * ((timesteps + 7) // 8))
-    return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + outputs
+    taps, places = prod(layer.weight_shape[1:]), prod(layer.kernel)
+    return outputs + bytes_of_inputs(positions, -(-timesteps // tws), inputs, spikes, taps, places, arch)
+
+
+def bytes_of_inputs(
+    positions: int, windows: int, inputs: int, spikes: int, taps: int, places: int, arch: Accelerator
+) -> float:
+    """Memory that scheduling takes for so many inputs, spikes, taps and filter positions."""
+    units = float(positions) * windows
+    streamed = units / arch.array.cols * taps
+    return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + 4.0 * positions * places
 
 
 def _spike_count(packed: PackedSpikes | None) -> int | None:
