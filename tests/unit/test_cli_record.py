@@ -138,7 +138,7 @@ class TestWithPyTorch:
         assert list(sx.load_trace("x.npz").inputs) == [0]
 
     def test_out(self, capsys: pytest.CaptureFixture[str]) -> None:
-        succeed(capsys, *LINE.format("build").split(), "--out", "sub/y.h5")
+        succeed(capsys, "trace", "record", "net.py:build", "--out", "sub/y.h5")
         assert Path("sub/y.h5").is_file() and not Path("x.npz").exists()
 
     def test_skip(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -264,7 +264,7 @@ class Assembler:
             if offset.any():
                 if layer.kind == "conv" and (any(layer.padding) or layer.groups > 1):
                     raise TraceError(
-                        f"takes spikes that {part.source.name} shifts, with padding, which no bias can stand for",
+                        f"takes spikes that {part.source.name} shifts, with padding, which no bias replaces",
                         field=layer.name,
                     )
                 sums = part.weight.reshape(*part.weight.shape[:2], -1).sum(axis=2)

@@ -1,4 +1,4 @@
-"""Neurons of snnTorch, SpikingJelly and Norse: their equations, how they are called, what comes back to them."""
+"""Neurons of snnTorch, SpikingJelly and Norse: equations, how they are called, what comes back to them."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def _norse_lif(module: Any) -> Cell:
 
 
 def _lsnn(module: Any) -> Cell:
-    """What enters at a time point reaches the potential at the next; the threshold leaks before it is compared."""
+    """What enters reaches the potential a time point late; the threshold leaks before it is compared."""
     share, decay = _rate(module, "tau_syn_inv"), _rate(module, "tau_adapt_inv")
     keeps = float(np.float32(1) - np.float32(decay))
     step = keeps * _number(module.p.beta, "beta")
@@ -280,8 +280,7 @@ def _number(value: Any, name: str) -> float:
     return found
 
 
-def _read_out(module: Any) -> Cell:
-    return Cell(Dynamics(1.0), spikes=False)
+_READ_OUT = Cell(Dynamics(1.0), spikes=False)
 
 
 _RULES: dict[tuple[str, str], Callable[[Any], Cell]] = {
@@ -295,9 +294,13 @@ _RULES: dict[tuple[str, str], Callable[[Any], Cell]] = {
         module, 1.0 / module.tau, scaled=bool(module.decay_input)
     ),
     ("spikingjelly", "ParametricLIFNode"): _parametric,
+    ("spikingjelly", "SimpleIFNode"): lambda module: _jelly(module, None, scaled=False),
+    ("spikingjelly", "SimpleLIFNode"): lambda module: _jelly(
+        module, 1.0 / module.tau, scaled=bool(module.decay_input)
+    ),
     ("spikingjelly", "CUBALIFNode"): _cuba,
-    ("spikingjelly", "NonSpikingIFNode"): _read_out,
-    ("spikingjelly", "NonSpikingLIFNode"): _read_out,
+    ("spikingjelly", "NonSpikingIFNode"): lambda _: _READ_OUT,
+    ("spikingjelly", "NonSpikingLIFNode"): lambda _: _READ_OUT,
     ("norse", "LIFBoxCell"): _box,
     ("norse", "LIFBox"): _box,
     ("norse", "LIFCell"): _norse_lif,
@@ -309,10 +312,10 @@ _RULES: dict[tuple[str, str], Callable[[Any], Cell]] = {
     ("norse", "LSNNRecurrentCell"): _lsnn,
     ("norse", "LSNNRecurrent"): _lsnn,
     ("norse", "IAFCell"): _norse_iaf,
-    ("norse", "LI"): _read_out,
-    ("norse", "LICell"): _read_out,
-    ("norse", "LIBox"): _read_out,
-    ("norse", "LIBoxCell"): _read_out,
+    ("norse", "LI"): lambda _: _READ_OUT,
+    ("norse", "LICell"): lambda _: _READ_OUT,
+    ("norse", "LIBox"): lambda _: _READ_OUT,
+    ("norse", "LIBoxCell"): lambda _: _READ_OUT,
 }
 _REASONS = {
     ("snntorch", "Alpha"): "has two synaptic currents (Alpha); neurons here have one",

@@ -75,39 +75,42 @@ class Replay:
 
     def _made(self, node: Any) -> Any:
         """What a node gives, ``[T, B, C, H, W]``."""
-        torch = self.torch
         if isinstance(node, InputNode):
             return self._entering(node)
         if isinstance(node, PoolNode):
             taken = self._given[node.source]
             return taken if node.kind == "avgpool" else self._flat(self._maximum, taken, node)
         if isinstance(node, JoinNode):
-            parts = [self._given[one] for one in node.operands]
-            if node.how == "slice":
-                first, end = node.channels or (0, 0)
-                return parts[0][:, :, first:end]
-            if node.how == "concat":
-                return torch.cat(parts, 2)
-            shape = self.graph.shape(node.name)
-            full = [one.repeat_interleave(shape[0] // one.shape[2], 2) for one in parts]
-            if node.how == "iand":
-                return full[0] * (1 - full[1])
-            out = full[0]
-            for one in full[1:]:
-                out = torch.maximum(out, one) if node.how == "or" else out * one
-            return out
-        if isinstance(node, MatmulNode):
-            left, right = (
-                one.reshape(*one.shape[:2], node.heads, -1, one.shape[3] * one.shape[4]).transpose(
-                    *((-1, -2) if turned else (-1, -1))
-                )
-                for one, turned in (
-                    (self._given[node.a], node.transpose_a), (self._given[node.b], node.transpose_b),
-                )
-            )  # fmt: skip
-            out = (left @ right) * node.scale
-            return out.reshape(*out.shape[:2], *self.graph.shape(node.name))
-        return self._population(node)
+            return self._joined(node)
+        return self._product(node) if isinstance(node, MatmulNode) else self._population(node)
+
+    def _joined(self, node: JoinNode) -> Any:
+        parts = [self._given[one] for one in node.operands]
+        if node.how == "slice":
+            first, end = node.channels or (0, 0)
+            return parts[0][:, :, first:end]
+        if node.how == "concat":
+            return self.torch.cat(parts, 2)
+        shape = self.graph.shape(node.name)
+        full = [one.repeat_interleave(shape[0] // one.shape[2], 2) for one in parts]
+        if node.how == "iand":
+            return full[0] * (1 - full[1])
+        out = full[0]
+        for one in full[1:]:
+            out = self.torch.maximum(out, one) if node.how == "or" else out * one
+        return out
+
+    def _product(self, node: MatmulNode) -> Any:
+        left, right = (
+            one.reshape(*one.shape[:2], node.heads, -1, one.shape[3] * one.shape[4]).transpose(
+                *((-1, -2) if turned else (-1, -1))
+            )
+            for one, turned in (
+                (self._given[node.a], node.transpose_a), (self._given[node.b], node.transpose_b),
+            )
+        )  # fmt: skip
+        out = (left @ right) * node.scale
+        return out.reshape(*out.shape[:2], *self.graph.shape(node.name))
 
     def _entering(self, node: InputNode) -> Any:
         if node.values is None:
@@ -149,7 +152,8 @@ class Replay:
         leak, fading, calming = (number(key) for key in ("leak", "current.leak", "adaptation.leak"))
         u = i = a = spikes = torch.zeros_like(total[0])
         out: list[Any] = []
-        for time, now in enumerate(total):
+        for time, given in enumerate(total):
+            now = given
             for synapse, weight in back:
                 if time >= synapse.delay:
                     now = now + self._synapse(out[time - synapse.delay], synapse, weight, None)

@@ -40,8 +40,8 @@ class Lost(NamedTuple):
 class Unfollowed(Exception):  # noqa: N818 - it never leaves the package
     """What a tensor holds has no place in a graph; the message says what it is.
 
-    ``harmless``: whether that is so of no sums, so that nothing is left out if no layer takes it; ``nameless``:
-    whether the module around may say better what it is.
+    ``harmless``: whether that is so of no sums, so that nothing is left out if no layer takes it;
+    ``nameless``: whether the module around may say better what it is.
     """
 
     def __init__(self, message: str, *, harmless: bool = False, nameless: bool = False) -> None:
@@ -130,7 +130,7 @@ class Numbering:
         return found
 
     def read(self, known: Known, samples: int, lead: int | None = None) -> Read:
-        """Find what a tensor holds; ``lead``: how many axes are of time points and samples, where that is clear."""
+        """Find what a tensor holds; ``lead``: axes of time points and samples, where that is clear."""
         number, place = known.number, known.place
         if lead is None:
             lead = 0

@@ -9,7 +9,7 @@ import numpy as np
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.frameworks.cells import Cell
 from spikex_sim.sources.frameworks.companions import Lost, Read, Unfollowed, tag_of
-from spikex_sim.sources.frameworks.operations import linear_of
+from spikex_sim.sources.frameworks.layers import linear_of
 from spikex_sim.sources.frameworks.signals import Added, Affine, Outside, Part, Signal, Spiking, Weighted
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Populations:
         follow.give(out, spiking, when, index)
 
     def _times(self, module: Any, cell: Cell, read: Read) -> tuple[Any, int]:
-        """``t + 1`` of each place of a call, by the steps that the neurons went; checked against what they took."""
+        """``t + 1`` of each place of a call, by the steps the neurons went, checked by what they took."""
         first = self._steps.get(module, 0)
         samples = self.follow.samples
         count = len(read.late)
@@ -97,11 +97,12 @@ class Populations:
             )
         if count % samples:
             raise Unfollowed(
-                f"took {count} samples at once, of {samples} (call says how the model is called)"
+                f"took {count} samples at once, of {samples} (call='sequence' gives all time points)"
             )
         if count != steps * samples:
             raise Unfollowed(
-                f"took {count // samples} time points at once and did not walk through them (a step mode, or call)"
+                f"took {count // samples} time points at once and did not walk through them (a step mode, "
+                "call, or axes without T)"
             )
         sample = read.sample.reshape(steps, samples)
         late = read.late.reshape(steps, samples)

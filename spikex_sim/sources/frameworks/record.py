@@ -15,10 +15,10 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.origin import pip_install
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.cells import Cell, cell_of
-from spikex_sim.sources.frameworks.chain import as_chain
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described
 from spikex_sim.sources.frameworks.follow import Follower
 from spikex_sim.sources.frameworks.recording import Recording, Report
+from spikex_sim.trace.chain import as_chain
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS, Trace
@@ -57,8 +57,8 @@ def record(
         Of convolutions, linear layers, batch norms, pooling, sums, products of spikes, neurons of snnTorch,
         SpikingJelly or Norse or of ``neurons``, in any order that a graph can express.
     inputs : tensor or array
-        Spikes, or numbers of an image, ``[T, B, C, H, W]`` or ``[T, B, N]``; without ``B``, ``[T, C, H, W]`` or
-        ``[T, N]``, of one sample; or as ``axes`` says. The model always gets an axis for samples.
+        Spikes, or numbers of an image, ``[T, B, C, H, W]`` or ``[T, B, N]``; without ``B``, ``[T, C, H, W]``
+        or ``[T, N]``, of one sample; or as ``axes`` says. The model always gets an axis for samples.
     call : {"step", "sequence"}, optional
         Whether the model is called once for each time point, with ``[B, ...]``, or once with all there is.
         Default: "sequence" if a SpikingJelly module has step mode 'm' or the inputs have no axis ``T``, else
@@ -105,8 +105,8 @@ def record(
     where = name or type(model).__name__
     try:
         return _recorded(
-            torch, model, _tensor(torch, inputs), where, call, dict(neurons or {}), set(skip), axes, timesteps,
-            input_bits, nearest, closed_loop, label, report, progress or silent,
+            torch, model, _tensor(torch, inputs), where, call, dict(neurons or {}), set(skip), axes,
+            timesteps, input_bits, nearest, closed_loop, label, report, progress or silent,
         )  # fmt: skip
     except TraceError as exc:
         if str(exc).startswith(f"{where}: "):
@@ -141,7 +141,7 @@ def _recorded(
             progress(text, share * count + done, 2 * count)
 
         with _prepared(torch, model), follow.following(model, cells, skipped, refused):
-            _run(torch, model, follow, images, axes, steps, call == "sequence", told)
+            _run(model, follow, images, axes, steps, call == "sequence", told)
 
     recording = Recording(torch, follow, steps)
     run(0)
@@ -197,14 +197,14 @@ def _with_samples(inputs: Any, axes: str | None) -> tuple[Any, str, bool]:
         len(axes) != inputs.ndim or len(set(axes)) != len(axes) or set(axes) - set("TBCHWN")
     ):
         raise TraceError(
-            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; one letter an axis is wanted, of "
-            "T, B, C, H, W, N",
+            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; a letter an axis is wanted, "
+            "of T, B, C, H, W, N",
             field="axes",
         )
     if not named or not all(inputs.shape):
         raise TraceError(
-            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, or the same without B, or "
-            "other axes by name (axes)",
+            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, or without B,"
+            " or other axes by name (axes)",
             field="inputs",
         )
     batched = "B" in named
@@ -306,7 +306,6 @@ def _on_device(model: Any, given: Any) -> Any:
 
 
 def _run(
-    torch: Any,
     model: Any,
     follow: Follower,
     given: Any,
@@ -341,7 +340,7 @@ def _run(
         other = "step" if sequence else "sequence"
         message = shown(f"{type(exc).__name__}: {' '.join(str(exc).split())}", 200)
         raise TraceError(
-            f"failed when called with {shape}: {message} (the other way is call='{other}'; its axes were taken for "
-            f"{axes if sequence else axes.replace('T', '')}, others are named by axes)",
+            f"failed when called with {shape}: {message} (the other way is call='{other}'; axes were taken "
+            f"for {axes if sequence else axes.replace('T', '')}, others are named by axes)",
             field="model",
         ) from exc

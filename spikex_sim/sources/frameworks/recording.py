@@ -16,6 +16,10 @@ from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 USUAL_BITS = 8
+_TOO_OFTEN = (
+    "; neurons that serve in several places are not recorded, and a model that repeats an image itself is "
+    "given it without an axis T (axes)"
+)
 LIKELY = 0.01
 """Share of spikes that rounding may move; with more, what was understood is not what the module does."""
 
@@ -90,8 +94,8 @@ class Recording:
                     odd = values[(values != 0) & (values != 1)]
                     taker = next(one for one in live if signal in taken_by(one))
                     raise TraceError(
-                        f"takes {float(odd[0]):.4g}, which is no spike, and other numbers at other time points; "
-                        f"say how many bits they become (input_bits), or leave {taker.name} out (skip)",
+                        f"takes {float(odd[0]):.4g}, which is no spike, and others at other"
+                        f" time points; say how many bits they become (input_bits), or leave {taker.name} out (skip)",
                         field=taker.name,
                     )
         self._bits = USUAL_BITS if bits is None else bits
@@ -226,14 +230,15 @@ class Recording:
             apart = int(np.bitwise_count(before ^ after).sum())
             if apart and not self._analog:
                 raise TraceError(
-                    f"gave {apart} other spikes in a second run: the model does not start anew with each run; "
-                    "reset what it keeps",
+                    f"gave {apart} other spikes in a second run: the model does not start anew with each "
+                    "run; reset what it keeps",
                     field=one.name,
                 )
             differing, spikes = differing + apart, spikes + int(np.bitwise_count(before).sum())
         if self._analog:
             self._notes.append(
-                f"inputs rounded to {self._bits} bits: {differing} of {spikes} spikes differ from the float model's"
+                f"inputs rounded to {self._bits} bits: {differing} of {spikes} spikes differ from the "
+                "float model's"
             )
 
     def _note_rounding(self) -> None:
@@ -255,8 +260,9 @@ class Recording:
         for one in self._checked:
             if one.differing > LIKELY * max(one.given, 100):
                 raise TraceError(
-                    f"gave {one.given} spikes or values, of which {one.differing} come out otherwise by the equations "
-                    "that were understood; it does something else than its class, or did not start at rest",
+                    f"gave {one.given} spikes or values, of which {one.differing} come out otherwise by the "
+                    "equations that were understood; it does something else than its class, or did not start "
+                    "at rest",
                     field=one.name,
                 )
 

@@ -6,7 +6,7 @@ them. Numbers are float64 until a trace is made of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any, Literal
 
@@ -48,12 +48,16 @@ class Signal:
     @property
     def sources(self) -> tuple[Signal, ...]:
         """What it is made of."""
-        return ()
+        return tuple(one for item in fields(self) for one in _signals_in(getattr(self, item.name)))
 
     @property
     def spiking(self) -> bool:
-        """Whether it is spikes."""
-        return False
+        """Whether it is spikes; of what enters, as far as is known before all of it was seen."""
+        if isinstance(self, Pooled):
+            return self.how == "max" and self.source.spiking
+        if isinstance(self, Sliced):
+            return self.source.spiking
+        return isinstance(self, Outside | Joined | Spiking)
 
 
 @dataclass(eq=False)
@@ -62,11 +66,6 @@ class Outside(Signal):
 
     shaped: bool = False
     """Whether a convolution has said what the shape is; until then only the size counts."""
-
-    @property
-    def spiking(self) -> bool:
-        """As far as is known before all of it was seen."""
-        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +89,6 @@ class Weighted(Signal):
     dilation: Pair = (1, 1)
     groups: int = 1
 
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return tuple(part.source for part in self.parts)
-
 
 Step = tuple[Literal["scale", "shift"], Numbers]
 
@@ -105,20 +100,12 @@ class Affine(Signal):
     source: Signal
     steps: tuple[Step, ...]
 
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return (self.source,)
-
 
 @dataclass(eq=False)
 class Added(Signal):
     """A sum, of terms that may come some time points late."""
 
     terms: tuple[tuple[Signal, int], ...]
-
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return tuple(signal for signal, _ in self.terms)
 
 
 @dataclass(eq=False)
@@ -133,14 +120,6 @@ class Pooled(Signal):
     dilation: Pair = (1, 1)
     divisor: float = 1.0
 
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return (self.source,)
-
-    @property
-    def spiking(self) -> bool:
-        return self.how == "max" and self.source.spiking
-
 
 @dataclass(eq=False)
 class Sliced(Signal):
@@ -149,14 +128,6 @@ class Sliced(Signal):
     source: Signal
     first: int
 
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return (self.source,)
-
-    @property
-    def spiking(self) -> bool:
-        return self.source.spiking
-
 
 @dataclass(eq=False)
 class Joined(Signal):
@@ -164,14 +135,6 @@ class Joined(Signal):
 
     how: Literal["and", "or", "iand", "concat"]
     operands: tuple[Signal, ...]
-
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return self.operands
-
-    @property
-    def spiking(self) -> bool:
-        return True
 
 
 @dataclass(eq=False)
@@ -183,10 +146,6 @@ class Product(Signal):
     heads: int
     transpose_a: bool
     transpose_b: bool
-
-    @property
-    def sources(self) -> tuple[Signal, ...]:
-        return (self.a, self.b)
 
 
 @dataclass(eq=False)
@@ -215,9 +174,13 @@ class Spiking(Signal):
         found = dict.fromkeys(signal for signal, _ in self.taken)
         return (*found, *(() if self.back is None else (self.back,)))
 
-    @property
-    def spiking(self) -> bool:
-        return True
+
+def _signals_in(value: Any) -> list[Signal]:
+    if isinstance(value, Signal):
+        return [value]
+    if isinstance(value, Part):
+        return [value.source]
+    return [one for item in value for one in _signals_in(item)] if isinstance(value, tuple) else []
 
 
 def is_light(signal: Signal) -> bool:
