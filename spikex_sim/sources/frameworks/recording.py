@@ -94,8 +94,8 @@ class Recording:
                     odd = values[(values != 0) & (values != 1)]
                     taker = next(one for one in live if signal in taken_by(one))
                     raise TraceError(
-                        f"takes {float(odd[0]):.4g}, which is no spike, and others at other"
-                        f" time points; say how many bits they become (input_bits), or leave {taker.name} out (skip)",
+                        f"takes {float(odd[0]):.4g}, which is no spike, and others at other time points; "
+                        "say how many bits they become (input_bits), or leave this out (skip)",
                         field=taker.name,
                     )
         self._bits = USUAL_BITS if bits is None else bits
