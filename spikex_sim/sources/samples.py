@@ -19,6 +19,7 @@ from spikex_sim.sources.events.binning import Binning
 from spikex_sim.sources.events.collection import RecordingFile, find_recordings
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES, SPLITS, Recordings
 from spikex_sim.sources.events.formats import load_recordings
+from spikex_sim.sources.events.hdf5 import is_hdf5_trace
 from spikex_sim.sources.synth import (
     GESTURE_CAMERA,
     digit_camera,
@@ -218,8 +219,10 @@ def step_of(shape: Shape) -> int:
 
 
 def _is_trace(path: Path) -> bool:
+    if path.suffix.lower() not in SUFFIXES:
+        return False
     if path.suffix.lower() != ".npz":
-        return path.suffix.lower() in SUFFIXES
+        return is_hdf5_trace(path)
     with open_npz(path, MAX_RECORDING_BYTES) as archive:
         return "meta" in archive.keys
 
@@ -318,7 +321,7 @@ def _merged(recordings: Recordings, shape: Shape) -> tuple[tuple[int, int], int]
     if not factor or shape != (2, sensor[0] // factor, sensor[1] // factor) or sensor[0] % factor:
         raise TraceError(
             f"a sensor of {sensor[0]}x{sensor[1]} cannot be merged to the {list(shape)} that the network "
-            "takes",
+            "takes; `trace convert` crops and pads",
             where=recordings.source,
             field="sensor",
         )
