@@ -607,8 +607,9 @@ class TestTimes:
         inside = [t // 3000 for *_, t in SMALL if t < 150_000]
         counts = [inside.count(step) for step in range(50)]
         line = (
-            f"span {SPAN / 1000:.4g} ms, {len(inside) / SPAN * 1e6:,.0f} events/s; "
-            f"{len(inside) / 50:.4g} events a time point, {max(counts)} at most; {2 * counts.count(0)} % of 50 time points are empty\n"
+            f"span {SPAN / 1000:.4g} ms, {len(SMALL) / SPAN * 1e6:,.0f} events/s; "
+            f"{len(inside) / 50:.4g} events a time point, {max(counts)} at most; "
+            f"{2 * counts.count(0)} % of 50 time points are empty\n"
         )
         assert line in said
 

@@ -53,7 +53,9 @@ class Times:
 
     Attributes
     ----------
-    events, steps, empty : int
+    events : int
+        All of them.
+    placed, steps, empty : int
         Events that lie in time points, time points, and those of them without an event.
     most : int
         Events of the fullest time point.
@@ -61,11 +63,12 @@ class Times:
         From the first to the last event.
     """
 
-    events: int = 0
-    steps: int = 0
-    empty: int = 0
-    most: int = 0
-    span_us: int = 0
+    events: int
+    placed: int
+    steps: int
+    empty: int
+    most: int
+    span_us: int
 
     @classmethod
     def of(cls, events: Events, binned: BinnedEvents) -> Times:
@@ -73,11 +76,12 @@ class Times:
         first, last = _ends(events)
         per_step = binned.per_step
         empty = int(np.count_nonzero(per_step == 0))
-        return cls(int(per_step.sum()), len(per_step), empty, int(per_step.max()), last - first)
+        return cls(len(events), int(per_step.sum()), len(per_step), empty, int(per_step.max()), last - first)
 
     def __add__(self, other: Times) -> Times:
         return Times(
             self.events + other.events,
+            self.placed + other.placed,
             self.steps + other.steps,
             self.empty + other.empty,
             max(self.most, other.most),
@@ -89,7 +93,7 @@ class Times:
         rate = f", {self.events / seconds:,.0f} events/s" if self.span_us else ""
         empty = f"{100 * self.empty / self.steps:.4g} % of {self.steps:,} time points"
         return (
-            f"span {_duration(self.span_us)}{rate}; {self.events / self.steps:.4g} events a time point, "
+            f"span {_duration(self.span_us)}{rate}; {self.placed / self.steps:.4g} events a time point, "
             f"{self.most:,} at most; {empty} are empty"
         )
 

@@ -126,10 +126,12 @@ def recording_format(path: str | Path) -> str:
     if start.startswith(_AEDAT):
         version = shown(start[len(_AEDAT) : len(_AEDAT) + 3].decode("latin-1"))
         raise TraceError(f"is AEDAT {version}; 2.0, 3.1 and 4.0 are read", where=where)
-    if start.startswith(b"% ") and not is_text(start):
-        return "evt" if re.search(rb"^% (evt |format EVT)", start, re.MULTILINE) else "dat"
+    if start.startswith(b"%") and re.search(rb"^% (evt |format EVT)", start, re.MULTILINE):
+        return "evt"
     if is_text(start):
         return "text"
+    if start.startswith(b"% "):
+        return "dat"
     what = next((what for magic, what in _KNOWN.items() if start.startswith(magic)), "")
     raise TraceError(
         what or ("is empty" if not start else f"is no recording that is read: {READ}"), where=where

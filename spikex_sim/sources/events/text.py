@@ -66,11 +66,7 @@ def load_text(path: str | Path, reading: Reading) -> Recordings:
 
 def is_text(start: bytes) -> bool:
     """Whether a file starts like one of events as text: with names of columns, or a row of numbers."""
-    try:
-        text = start.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    for line in text.splitlines():
+    for line in start.decode("utf-8-sig", "replace").split("\n"):
         cells, _ = _cells(line)
         if not line.strip() or (line[0] in "#%" and not _are_names(cells)):
             continue
