@@ -175,11 +175,16 @@ def evt2_bytes(events: Sequence[Event], header: str = "% evt 2.0\n% geometry 640
 
 
 def evt3_bytes(events: Sequence[Event], header: str = "% evt 3.0\n% geometry 640x480\n% end\n") -> bytes:
-    """File of Prophesee's EVT 3: 16-bit words for row, lower and upper 12 bits of the time, column."""
-    data = header.encode()
+    """File of Prophesee's EVT 3: 16-bit words for upper and lower 12 bits of the time, row, column.
+
+    As cameras do, every value of the upper bits is written, and they wrap after 16.8 s.
+    """
+    data, high = header.encode(), -1
     for x, y, polarity, t in events:
-        words = (8 << 12 | t >> 12, 6 << 12 | t & 0xFFF, y, 2 << 12 | polarity << 11 | x)
-        data += struct.pack("<4H", *words)
+        for now in range(high + 1, (t >> 12) + 1):
+            data += struct.pack("<H", 8 << 12 | now & 0xFFF)
+        high = t >> 12
+        data += struct.pack("<3H", 6 << 12 | t & 0xFFF, y, 2 << 12 | polarity << 11 | x)
     return data
 
 

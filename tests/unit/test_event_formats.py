@@ -127,6 +127,12 @@ class TestCameras:
         recordings = read(tmp_path / name, data)
         assert recordings.sensor == sensor and listed(recordings.sample(0)) == from_first(EVENTS)
 
+    def test_a_clock_of_24_bits_wraps(self, tmp_path: Path) -> None:
+        pytest.importorskip("faery")
+        events = [(x, y, p, 60 * t) for x, y, p, t in from_first(EVENTS)]
+        assert events[-1][3] > 2 << 24
+        assert listed(read(tmp_path / "a.raw", evt3_bytes(events)).sample(0)) == events
+
     @pytest.mark.parametrize(
         ("data", "words"),
         [

@@ -43,6 +43,10 @@ class Reading:
     columns: tuple[str, ...] | None = None
 
 
+NOTHING_SAID = Reading()
+"""What holds where nobody says anything: times are µs, and columns have names."""
+
+
 def found_in(names: Iterable[str]) -> dict[str, str]:
     """Which of some names are columns of events, by column; the first where there are several of one."""
     found: dict[str, str] = {}

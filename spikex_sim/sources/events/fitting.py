@@ -97,6 +97,8 @@ def looked_through(events: Events, windows: list[Sides]) -> tuple[Events, int]:
     windows : list of tuple of int
         Rows and columns of the sensor, and of the parts of :meth:`Fitting.windows`.
     """
+    if len(windows) == 1:
+        return events, 0
     x, y = np.asarray(events.x).astype(np.int64), np.asarray(events.y).astype(np.int64)
     inside = np.ones(len(events), np.bool_)
     for before, window in pairwise(windows):

@@ -12,7 +12,7 @@ from spikex_sim.sources.events.aedat2 import load_aedat2
 from spikex_sim.sources.events.aedat4 import load_aedat4
 from spikex_sim.sources.events.aedat31 import load_aedat31
 from spikex_sim.sources.events.arrays import load_npy, load_npz
-from spikex_sim.sources.events.columns import Reading
+from spikex_sim.sources.events.columns import NOTHING_SAID, Reading
 from spikex_sim.sources.events.dat import load_dat
 from spikex_sim.sources.events.events import Recordings
 from spikex_sim.sources.events.faery_files import load_by_faery
@@ -70,7 +70,7 @@ _KNOWN = {
 }
 
 
-def load_recordings(path: str | Path, reading: Reading = Reading()) -> Recordings:  # noqa: B008
+def load_recordings(path: str | Path, reading: Reading = NOTHING_SAID) -> Recordings:
     """Read recordings of an event camera, in any format that :func:`recording_format` tells apart.
 
     Parameters
@@ -94,7 +94,7 @@ def load_recordings(path: str | Path, reading: Reading = Reading()) -> Recording
     form = recording_format(path)
     if form in _NAMED:
         return _NAMED[form](path, reading)
-    if reading != Reading():
+    if reading != NOTHING_SAID:
         field = "--columns" if reading.columns else "--time-unit"
         raise ConfigError(f"is said by {shown(path, 400)} itself", field=field)
     return _OWN[form](path)
