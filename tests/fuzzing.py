@@ -21,13 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 import spikex_sim as sx
 from graph_files import everything
 from naive_events import (
+    aedat2_bytes,
     aedat4_bytes,
     aedat31_bytes,
+    dat_bytes,
     description_of,
     event_packet,
     nmnist_bytes,
@@ -190,6 +193,21 @@ def _events_npz(path: Path) -> None:
     )  # fmt: skip
 
 
+def _records_npy(path: Path) -> None:
+    np.save(path, np.array(EVENTS, [("x", "u1"), ("y", "<i2"), ("p", "?"), ("t", "<i8")]))
+
+
+def _events_h5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        for key, column in zip("xypt", np.array(EVENTS).T, strict=True):
+            file.create_dataset(f"events/{key}", data=column, compression="gzip", track_times=False)
+
+
+def _events_csv(path: Path) -> None:
+    rows = "".join(f"{t},{x},{y},{p}\n" for x, y, p, t in EVENTS)
+    path.write_text(f"t,x,y,p\n{rows}")
+
+
 def _layers_npz(path: Path) -> None:
     spikes = np.random.default_rng(0).random((6, 1, 4, 4)) < 0.3
     np.savez_compressed(
@@ -334,6 +352,11 @@ TARGETS = {
             _recordings,
             flipped,
         ),
+        Target("v2.aedat", _write(aedat2_bytes(EVENTS)), _recordings, flipped),
+        Target("events.dat", _write(dat_bytes(EVENTS)), _recordings, flipped),
+        Target("events.npy", _records_npy, _recordings, reworded),
+        Target("events.h5", _events_h5, _recordings, flipped),
+        Target("events.csv", _events_csv, _recordings, reworded),
         Target("spans.csv", _spans, _reader("sources.events.spans", "load_spans"), reworded),
         Target("layers.npz", _layers_npz, _reader("sources.layer_activity", "load_recorded_layers"), inside),
         Target("results.json", _run_beside, _load_results, reworded, draws=True),
