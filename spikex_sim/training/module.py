@@ -141,7 +141,7 @@ class SpikingNetwork(nn.Module):
             entering.append(_side_by_side(spikes, T))
             current = drive(layer, spikes, rounded(next(weights)))
             assert layer.neuron is not None
-            fired = lif(_side_by_side(current, T), layer.neuron, self.surrogate)
+            fired = self._fired(_side_by_side(current, T), layer.neuron)
             leaving.append(fired)
             spikes = _as_maps(fired, T * samples, layer)
         return Activity(tuple(entering), tuple(leaving), spikes.reshape(T, samples, -1))
@@ -169,6 +169,9 @@ class SpikingNetwork(nn.Module):
             weights=self.integers(), tws=tws, card=card,
         )  # fmt: skip
 
+    def _fired(self, current: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+        return lif(current, neuron.threshold, 2.0 ** -(neuron.leak_shift or 0), self.surrogate)
+
     def _calibrate(self, spikes: torch.Tensor, rate: float) -> None:
         T, samples = spikes.shape[:2]
         spikes = spikes.flatten(0, 1)
@@ -183,12 +186,12 @@ class SpikingNetwork(nn.Module):
             low, high = MIN_START_THRESHOLD - 1, (1 << 15) - 1
             while high - low > 1:
                 middle = (low + high) // 2
-                found = lif(current, _neuron(layer, threshold=middle), self.surrogate)
+                found = self._fired(current, _neuron(layer, threshold=middle))
                 if float(found.mean()) > rate:
                     low = middle
                 else:
                     high = middle
-            fired = lif(current, _neuron(layer, threshold=high), self.surrogate)
+            fired = self._fired(current, _neuron(layer, threshold=high))
             layers.append(_with_neuron(layer, threshold=high))
             spikes = _as_maps(fired, T * samples, layer)
         self.layers = tuple(layers)
