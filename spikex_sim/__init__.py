@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from spikex_sim.spec.arch import Accelerator
     from spikex_sim.spec.load import load_accelerator
     from spikex_sim.spec.workload import Layer, Neuron
+    from spikex_sim.trace.graph import GraphTrace
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
     from spikex_sim.trace.trace import Trace
 
@@ -55,6 +56,7 @@ _HOMES = {
     "Evaluation": "explore.evaluation",
     "Explanation": "explore.explanation",
     "FigureError": "core.errors",
+    "GraphTrace": "trace.graph",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
     "LayerResult": "run.results",
@@ -102,6 +104,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "FigureError",
+    "GraphTrace",
     "InternalError",
     "Layer",
     "LayerResult",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-import spikex_sim as sx
+from spikex_sim.trace.store import load_chain
 from spikex_sim.trace.trace import Trace
 
 
@@ -58,7 +58,7 @@ def _neurons(currents: Any, neuron: Any) -> Any:
 
 def main() -> None:
     """For every line on standard input run the trace's forward pass once, and print the seconds it took."""
-    run = forward(sx.load_trace(sys.argv[1]))
+    run = forward(load_chain(sys.argv[1]))
     for _ in sys.stdin:
         start = time.perf_counter()
         run()

@@ -18,6 +18,7 @@ from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
 from spikex_sim.sources.open_loop import generated_trace
 from spikex_sim.spec.networks import load_network
+from spikex_sim.trace.store import load_chain
 from spikex_sim.trace.trace import Trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def recorded(name: str, folder: Path) -> Trace | None:
     which = ["--sample", str(sample)] if sample else []
     command = [sys.executable, "-m", "spikex_sim", "trace", "convert", str(DATA / file), *which]
     subprocess.run([*command, "--network", network, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
-    return sx.load_trace(out)
+    return load_chain(out)
 
 
 def without_weights(trace: Trace, **options: Any) -> Trace:

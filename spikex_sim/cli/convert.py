@@ -168,7 +168,7 @@ def convert(
     from spikex_sim.sources.events.binning import Binning
     from spikex_sim.sources.events.formats import recording_format
     from spikex_sim.sources.layer_activity import holds_layers
-    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.store import load_chain
 
     if int8:
         for_recordings = {
@@ -178,7 +178,7 @@ def convert(
             "--activity": activity, "--seed": seed, "--at-most-once": at_most_once or None,
         }  # fmt: skip
         _refuse(for_recordings, "is for recordings; --int8 takes a trace as it is")
-        quantize_into(load_trace(recordings_path), out)
+        quantize_into(load_chain(recordings_path), out)
         return
     folder = _is_folder(recordings_path)
     _refuse_together((like, "--like"), (network, "--network"))
@@ -209,7 +209,7 @@ def convert(
         )
     if step_ms is not None and not 1e-3 <= step_ms <= MAX_STEP_MS:
         raise ConfigError(f"must be 0.001 to {MAX_STEP_MS:g}, not {step_ms:g}", field="--step-ms")
-    other_trace = None if like is None else load_trace(like)
+    other_trace = None if like is None else load_chain(like)
     if weights is not None:
         other_trace = _silent_trace(weights)
     chosen = chosen_network(network or "nmnist", None) if other_trace is None else _network_of(other_trace)

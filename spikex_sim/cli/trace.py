@@ -55,12 +55,12 @@ def show_trace(
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
     from spikex_sim.data import default_trace_path
-    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.store import load_chain
     from spikex_sim.trace.summary import activities, parameter_count
 
     if trace_path is not None and trace_path.is_dir():
         raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
-    trace = load_trace(trace_path or default_trace_path())
+    trace = load_chain(trace_path or default_trace_path())
     labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
         f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "

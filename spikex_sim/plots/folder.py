@@ -20,7 +20,7 @@ from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV
 from spikex_sim.run.saved import FILE, SavedResults, load_results
-from spikex_sim.trace.store import SUFFIXES, load_trace
+from spikex_sim.trace.store import SUFFIXES, load_chain
 
 STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "evaluate": ("evaluate.json", studies.evaluation),
@@ -91,7 +91,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         If a trace file cannot be read.
     """
     if path.suffix.lower() in SUFFIXES:
-        trace = load_trace(path)
+        trace = load_chain(path)
         return [Drawing("raster", lambda: spikes.spike_rows(trace, tws), spikes.raster, str(path))]
     if not path.is_dir():
         raise FigureError(f"no such folder{closest_path(path, folders=True)}", where=str(path))

@@ -28,7 +28,7 @@ from spikex_sim.sources.synth import (
 )
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.npyzip import open_npz
-from spikex_sim.trace.store import SUFFIXES, load_trace, load_traces
+from spikex_sim.trace.store import SUFFIXES, load_chain, trace_files
 from spikex_sim.trace.trace import Trace
 
 Split = Literal["train", "test", "all"]
@@ -115,7 +115,8 @@ def load_samples(
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="split")
     files = find_recordings(path) if path.is_dir() and not _holds_traces(path) else None
     if files is None and (path.is_dir() or _is_trace(path)):
-        return _of_traces(load_traces(path) if path.is_dir() else [load_trace(path)], path, shape, limit)
+        traces = [load_chain(file) for file in (trace_files(path) if path.is_dir() else [path])]
+        return _of_traces(traces, path, shape, limit)
     files = files or [RecordingFile(path, path.name, None, None)]
     return _of_recordings(files, path, shape, Binning(timesteps, step_us), split, limit)
 

@@ -14,7 +14,7 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.trace.npyheader import NpyError, human_bytes, read_header, shown
 from spikex_sim.trace.npyzip import open_regular
-from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.store import load_chain
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS
 
 MAX_SPIKES_BYTES = 4 << 30
@@ -47,7 +47,7 @@ def load_spikes(path: str | Path) -> Spikes:
     """
     path = Path(path)
     if path.suffix.lower() != ".npy":
-        trace = load_trace(path)
+        trace = load_chain(path)
         return Spikes(trace.inputs[0], trace.timesteps, trace.batched, trace.label)
     where = shown(path, 400)
     array = _mapped(path, where)

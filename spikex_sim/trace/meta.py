@@ -20,6 +20,8 @@ MAX_LAYERS = 4096
 """Most layers accepted in one trace."""
 MAX_KEY_CHARS = 200
 """Longest JSON key accepted."""
+MAX_NODES = 10_000
+"""Most nodes accepted in one graph."""
 
 
 def _not_absurdly_many(value: Any) -> Any:
@@ -39,6 +41,26 @@ ONE_LINE = AfterValidator(_printable)
 """Text that is printed in results."""
 Layers = Annotated[list[Layer], Field(min_length=1), BeforeValidator(_not_absurdly_many)]
 """Layers of a file of unknown origin."""
+
+
+class GraphMeta(BaseModel):
+    """What a trace file of a graph says about itself, format version 2; keys as in :class:`TraceMeta`.
+
+    Attributes
+    ----------
+    nodes : list
+        Descriptions of the nodes, in order, yet to be checked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal["spikex-trace"]
+    version: Literal[2]
+    name: Annotated[str, Field(max_length=200), ONE_LINE] = ""
+    timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
+    source: Annotated[str, Field(max_length=2000), ONE_LINE] = ""
+    nodes: Annotated[list[Any], Field(min_length=1, max_length=MAX_NODES)]
+    samples: int | None = Field(default=None, ge=1, le=MAX_SAMPLES)
 
 
 class TraceMeta(BaseModel):
@@ -71,7 +93,7 @@ class TraceMeta(BaseModel):
     samples: int | None = Field(default=None, ge=1, le=MAX_SAMPLES)
 
 
-def parse_meta(text: str, where: str) -> TraceMeta:
+def parse_meta(text: str, where: str) -> TraceMeta | GraphMeta:
     """Parse and check ``meta``.
 
     Parameters
@@ -113,21 +135,22 @@ def parse_json(text: str, where: str) -> Any:
     return data
 
 
-def check_meta(data: Any, where: str) -> TraceMeta:
+def check_meta(data: Any, where: str) -> TraceMeta | GraphMeta:
     """Check already parsed ``meta``; see :func:`parse_meta`."""
-    return checked(TraceMeta, data, where)
+    graph = isinstance(data, dict) and data.get("version") == 2
+    return checked(GraphMeta, data, where) if graph else checked(TraceMeta, data, where, "versions 1 and 2")
 
 
-def checked(model: type[Meta], data: Any, where: str) -> Meta:
-    """Check already parsed ``meta`` of a file whose model says its format, in version 1."""
+def checked(model: type[Meta], data: Any, where: str, versions: str = "version 1") -> Meta:
+    """Check already parsed ``meta`` of a file whose model says its format and version."""
     if not isinstance(data, dict):
         raise TraceError("must be a JSON object", where=where, field="meta")
     form, wanted = data.get("format"), get_args(model.model_fields["format"].annotation)[0]
     if form != wanted:
         raise TraceError(f"is {shown(repr(form), 60)}, not '{wanted}'", where=where, field="meta.format")
-    version = data.get("version")
-    if version != 1 or isinstance(version, bool):
-        message = f"this release reads version 1, not {shown(repr(version), 60)}; update spikex-sim"
+    version, known = data.get("version"), get_args(model.model_fields["version"].annotation)[0]
+    if version != known or isinstance(version, bool):
+        message = f"this release reads {versions}, not {shown(repr(version), 60)}; update spikex-sim"
         raise TraceError(message, where=where, field="meta.version")
     return validated(model, data, where=where, error=TraceError, prefix="meta")
 

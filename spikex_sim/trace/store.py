@@ -1,4 +1,4 @@
-"""Trace files: ``.npz`` and HDF5, format version 1, read as if an enemy had written them."""
+"""Trace files: ``.npz`` and HDF5, format versions 1 and 2, read as if an enemy had written them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.files import new_file
 from spikex_sim.core.hints import closest, closest_path
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.meta import MAX_META_CHARS, TraceMeta, check_meta, parse_meta
+from spikex_sim.trace.graph import GraphTrace, nodes_of
+from spikex_sim.trace.graph_arrays import check_array, declared
+from spikex_sim.trace.meta import MAX_META_CHARS, GraphMeta, TraceMeta, check_meta, parse_meta
 from spikex_sim.trace.npyheader import human_bytes, shown
 from spikex_sim.trace.npyzip import PLAIN, NpyZip, open_npz, open_regular, save_npz
 from spikex_sim.trace.trace import Trace, check_chain, check_declared
+from spikex_sim.trace.wiring import wired
 
 if TYPE_CHECKING:
     from spikex_sim.trace.hdf5 import Hdf5Arrays
@@ -37,18 +40,18 @@ _MAX_FILE_BYTES = MAX_TRACE_BYTES + (256 << 20)
 _KEY = re.compile(r"(0|[1-9][0-9]{0,8})/(input|weight|bias)")
 
 
-def load_trace(path: str | Path) -> Trace:
+def load_trace(path: str | Path) -> Trace | GraphTrace:
     """Read a trace file.
 
     Parameters
     ----------
     path : str or Path
-        ``.npz``, ``.h5`` or ``.hdf5`` in format version 1.
+        ``.npz``, ``.h5`` or ``.hdf5`` in format version 1 or 2.
 
     Returns
     -------
-    Trace
-        With ``file_sha256`` of the file's bytes. Its arrays are read-only.
+    Trace or GraphTrace
+        A chain or a graph, with ``file_sha256`` of the file's bytes. Its arrays are read-only.
 
     Raises
     ------
@@ -63,11 +66,19 @@ def load_trace(path: str | Path) -> Trace:
 
     with open_regular(path, _MAX_FILE_BYTES) as handle:
         sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        with open_hdf5(path, shown(path, 400)) as arrays:
+        with open_hdf5(path, shown(path, 400), depth=2) as arrays:
             return _read(arrays, path.stem, sha256)
 
 
-def load_traces(path: str | Path) -> list[Trace]:
+def load_chain(path: str | Path) -> Trace:
+    """Read a trace file that must be of a chain; see :func:`load_trace`."""
+    trace = load_trace(path)
+    if isinstance(trace, GraphTrace):
+        raise TraceError("is a graph (format version 2); a chain of layers is wanted here", where=trace.where)
+    return trace
+
+
+def load_traces(path: str | Path) -> list[Trace | GraphTrace]:
     """Read every trace of a folder, in the order of the file names; of a file, the one trace.
 
     Parameters
@@ -112,7 +123,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def save_trace(trace: Trace, path: str | Path) -> None:
+def save_trace(trace: Trace | GraphTrace, path: str | Path) -> None:
     """Write a trace file: complete or not at all, with the same bytes for the same trace.
 
     Parameters
@@ -133,17 +144,26 @@ def save_trace(trace: Trace, path: str | Path) -> None:
     where = shown(path, 400)
     suffix = _suffix(path)
     # Nothing is written that load_trace would refuse.
-    check_meta(trace.meta(), where)
-    arrays = _arrays_of(trace)
+    meta = trace.meta()
+    check_meta(meta, where)
+    arrays = trace.arrays() if isinstance(trace, GraphTrace) else _arrays_of(trace)
+    if trace.label is not None:
+        arrays["label"] = np.array(trace.label, np.int64)
     _check_total(sum(array.nbytes for array in arrays.values()), where)
-    meta = json.dumps(trace.meta(), allow_nan=False)
+    text = json.dumps(meta, allow_nan=False)
+    if len(text) > MAX_META_CHARS:
+        raise TraceError(
+            f"its description has {len(text)} characters, more than {MAX_META_CHARS}", where=where
+        )
     if suffix == ".npz":
-        save_npz(path, {"meta": np.array(meta), **arrays})
+        save_npz(path, {"meta": np.array(text), **arrays})
         return
     from spikex_sim.trace.hdf5 import hdf5_bytes
 
+    for name in {key.partition("/")[0] for key in arrays if "/" in key} & {"meta", "label", "."}:
+        raise TraceError(f"HDF5 has no room for a node called '{name}'; write an .npz file", where=where)
     with new_file(path) as file:
-        file.write(hdf5_bytes(meta, arrays))
+        file.write(hdf5_bytes(text, arrays))
 
 
 def _suffix(path: Path) -> str:
@@ -156,11 +176,13 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _read(container: Container, stem: str, sha256: str) -> Trace:
+def _read(container: Container, stem: str, sha256: str) -> Trace | GraphTrace:
     where = container.where
     if "meta" not in container.keys:
         raise TraceError("is missing: this is no spikex trace", where=where, field="meta")
     meta = parse_meta(container.text("meta", MAX_META_CHARS), where)
+    if isinstance(meta, GraphMeta):
+        return _read_graph(container, meta, stem, sha256)
     layers = tuple(meta.layers)
     there = set(container.keys)
     check_chain(layers, where, {index for index in range(len(layers)) if f"{index}/input" in there})
@@ -184,6 +206,27 @@ def _read(container: Container, stem: str, sha256: str) -> Trace:
         batched=not one,
         label=_label(container, meta),
         source=meta.source,
+        file_sha256=sha256,
+        where=where,
+    )
+
+
+def _read_graph(container: Container, meta: GraphMeta, stem: str, sha256: str) -> GraphTrace:
+    where = container.where
+    wiring = wired(nodes_of(meta.nodes, where, "meta.nodes"), meta.timesteps, where)
+    keys = [key for key in container.keys if key not in ("meta", "label")]
+    total = 0
+    for key in keys:
+        wanted, found = declared(wiring, key, meta.timesteps, where), container.declared(key)
+        check_array(
+            wanted, found.dtype, found.shape, samples=meta.samples, file=True, where=where, field=shown(key)
+        )
+        total += found.nbytes
+    _check_total(total, where)
+    return GraphTrace.from_arrays(
+        meta.model_dump(exclude_none=True) | {"name": meta.name or shown(stem)},
+        {key: container.read(key) for key in keys},
+        label=_label(container, meta),
         file_sha256=sha256,
         where=where,
     )
@@ -239,7 +282,7 @@ def _check_total(total: int, where: str) -> None:
         )
 
 
-def _label(container: Container, meta: TraceMeta) -> int | tuple[int, ...] | None:
+def _label(container: Container, meta: TraceMeta | GraphMeta) -> int | tuple[int, ...] | None:
     if "label" not in container.keys:
         return None
     where, declared = container.where, container.declared("label")
@@ -267,6 +310,4 @@ def _arrays_of(trace: Trace) -> dict[str, NDArray[Any]]:
             arrays[f"{index}/weight"] = trace.weights[index]
         if index in trace.biases:
             arrays[f"{index}/bias"] = trace.biases[index]
-    if trace.label is not None:
-        arrays["label"] = np.array(trace.label, np.int64)
     return arrays

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.trace.store import file_sha256, load_trace, load_traces, trace_files
+from spikex_sim.trace.store import file_sha256, load_chain, trace_files
 from spikex_sim.trace.trace import Trace
 
 MAX_HELD, MAX_HELD_BYTES = 256, 8 << 20
@@ -37,7 +37,7 @@ class TraceFiles(Sequence[Trace]):
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
         self.hashes = tuple(map(file_sha256, self.paths))
-        self._first = load_trace(self.paths[0])
+        self._first = load_chain(self.paths[0])
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -52,7 +52,7 @@ class TraceFiles(Sequence[Trace]):
         place = range(len(self))[place]
         if place == 0:
             return self._first
-        trace = load_trace(self.paths[place])
+        trace = load_chain(self.paths[place])
         _check_like(trace, self._first)
         if trace.sha256 != self.hashes[place]:
             raise TraceError("was changed while it was replayed", where=trace.where)
@@ -94,7 +94,8 @@ def _check_like(other: Trace, first: Trace) -> None:
 def _loaded(one: Trace | str | Path) -> list[Trace]:
     if isinstance(one, Trace):
         return [one]
-    return load_traces(one) if Path(one).is_dir() else [load_trace(one)]
+    path = Path(one)
+    return [load_chain(file) for file in (trace_files(path) if path.is_dir() else [path])]
 
 
 def identities(traces: Sequence[Trace]) -> list[tuple[str, str]]:

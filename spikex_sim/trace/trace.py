@@ -86,9 +86,7 @@ class Trace:
         for key in ("inputs", "weights", "biases"):
             arrays = {index: frozen_array(array) for index, array in getattr(self, key).items()}
             object.__setattr__(self, key, MappingProxyType(dict(sorted(arrays.items()))))
-        if self.label is not None:
-            classes = _classes(self.label, self.where)
-            object.__setattr__(self, "label", tuple(classes.tolist()) if classes.ndim else int(classes))
+        object.__setattr__(self, "label", as_label(self.label, self.where))
         _check(self)
 
     def __repr__(self) -> str:
@@ -279,11 +277,15 @@ def _rebuilt(values: dict[str, Any]) -> Trace:
     return Trace(**values)
 
 
-def _classes(label: Any, where: str) -> NDArray[np.int64]:
+def as_label(label: Any, where: str) -> int | tuple[int, ...] | None:
+    """Class of a sample or of several as plain numbers; :class:`TraceError` if they are none."""
+    if label is None:
+        return None
     try:
         given = np.asarray(label)
         if given.dtype.kind in "iu" and given.ndim <= 1:
-            return given.astype(np.int64)
+            classes = given.astype(np.int64)
+            return tuple(classes.tolist()) if classes.ndim else int(classes)
     except (ValueError, OverflowError, TypeError):
         pass
     raise TraceError("must be a whole number, or one for each sample", where=where, field="label")
@@ -319,7 +321,7 @@ def _check(trace: Trace) -> None:
                 timesteps=trace.timesteps, samples=trace.samples, batched=trace.batched, where=trace.where,
             )  # fmt: skip
     _check_values(trace)
-    _check_label(trace)
+    check_label(trace.label, trace.samples, trace.batched, trace.where)
 
 
 def _check_values(trace: Trace) -> None:
@@ -337,17 +339,18 @@ def _check_values(trace: Trace) -> None:
                 raise TraceError("holds NaN or infinite values", where=trace.where, field=f"{index}/{part}")
 
 
-def _check_label(trace: Trace) -> None:
+def check_label(label: int | tuple[int, ...] | None, samples: int, batched: bool, where: str) -> None:
+    """Raise :class:`TraceError` unless there is one class for each sample, or for none."""
     message = ""
-    if isinstance(trace.label, tuple):
-        if not trace.batched:
+    if isinstance(label, tuple):
+        if not batched:
             message = "is a list of classes, but the trace has no sample axis (meta.samples)"
-        elif len(trace.label) != trace.samples:
-            message = f"{len(trace.label)} labels for {trace.samples} samples"
-    elif trace.label is not None and trace.samples != 1:
-        message = f"one label for {trace.samples} samples"
+        elif len(label) != samples:
+            message = f"{len(label)} labels for {samples} samples"
+    elif label is not None and samples != 1:
+        message = f"one label for {samples} samples"
     if message:
-        raise TraceError(message, where=trace.where, field="label")
+        raise TraceError(message, where=where, field="label")
 
 
 def check_outputs(layers: Sequence[Layer], timesteps: int, where: str) -> None:

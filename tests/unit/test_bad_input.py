@@ -72,7 +72,7 @@ WEIGHTS = a_trace().weights
 NAN = WEIGHTS[2].copy()
 NAN[0, 0] = np.nan
 BAD_ARRAYS = {
-    "another version": ({"meta": meta(version=2)}, "meta.version", "reads version 1, not 2"),
+    "another version": ({"meta": meta(version=3)}, "meta.version", "reads versions 1 and 2, not 3"),
     "another format": ({"meta": meta(format="x")}, "meta.format", "not 'spikex-trace'"),
     "no version": ({"meta": meta(version=...)}, "meta.version", "not None"),
     "channels that do not chain": (

@@ -56,7 +56,7 @@ class TestWrongContent:
             ('{"version": ' + "9" * 5000 + "}", "meta", ["64 bits"]),
             (json.dumps(a_meta(format="other")), "meta.format", ["'other'", "spikex-trace"]),
             (json.dumps(a_meta(format=...)), "meta.format", ["None"]),
-            (json.dumps(a_meta(version=2)), "meta.version", ["reads version 1, not 2"]),
+            (json.dumps(a_meta(version=3)), "meta.version", ["reads versions 1 and 2, not 3"]),
             (json.dumps(a_meta(version=True)), "meta.version", ["not True"]),
             (json.dumps(a_meta(timesteps=0)), "meta.timesteps", ["greater than or equal to 1"]),
             (json.dumps(a_meta(timesteps="11")), "meta.timesteps", ["integer"]),

@@ -16,7 +16,7 @@ from spikex_sim.sources.cameras.gestures import SENSOR
 from spikex_sim.sources.samples import emulated
 from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.networks import load_network
-from spikex_sim.trace.store import load_trace
+from spikex_sim.trace.store import load_chain
 from spikex_sim.trace.trace import Trace
 
 NETWORKS = ("dvs-gesture-medium", "dvs-gesture-large", "nmnist")
@@ -50,7 +50,7 @@ def bernoulli_layer(network: str, layer: str, rate: float, samples: int) -> Trac
 def camera_network(network: str) -> Trace:
     """What an emulated event camera saw, and a network of Table II with seeded weights."""
     if network == "nmnist":
-        return load_trace(default_trace_path())
+        return load_chain(default_trace_path())
     preset = load_network(network)
     shape = preset.layers[0].input_shape
     return attach_network(
