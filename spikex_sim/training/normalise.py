@@ -62,9 +62,8 @@ class _Normalised(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         sums, gain, mean, inverse, threshold = ctx.saved_tensors
         # A neuron's derivative is by current over threshold: the normalised sum is what it is to see.
-        given = (grads[0] * threshold[:, None, None]).contiguous(memory_format=torch.channels_last)
-        found: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-        found = torch.ops.aten.native_batch_norm_backward(
-            given, sums, gain, None, None, mean, inverse, True, _EPS, [True, True, True]
+        given = grads[0].contiguous(memory_format=torch.channels_last)
+        by_sums, by_gain, by_offset = torch.ops.aten.native_batch_norm_backward(
+            given, sums, gain * threshold, None, None, mean, inverse, True, _EPS, [True, True, True]
         )
-        return found
+        return by_sums, by_gain * threshold, by_offset * threshold

@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 
 from naive_graph import evaluate  # noqa: E402
 from naive_graph_trace import Trace  # noqa: E402
-
 from spikex_sim.core.errors import SpikexError  # noqa: E402
 from spikex_sim.sources.graph_networks import GraphNetwork  # noqa: E402
 from spikex_sim.sources.trained_graphs import (  # noqa: E402
@@ -219,5 +218,5 @@ def test_sums_that_float32_does_not_hold_are_refused() -> None:
     wide = {"name": "image", "kind": "input", "shape": [600, 3, 3], "values": {"bits": 8, "constant": True}}
     nodes = [wide, {"name": "out", "kind": "currents", "channels": 2,
                     "synapses": [{"from": "image", "kind": "linear"}]}]  # fmt: skip
-    with pytest.raises(SpikexError, match="nodes.out: has sums that float32 does not add exactly"):
+    with pytest.raises(SpikexError, match=r"nodes.out: has sums that float32 does not add exactly"):
         check_trainable(network(nodes))
