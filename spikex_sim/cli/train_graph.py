@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikex_sim.training.graph_run import GraphOutcome
 
 TAKEN = {
-    "network", "out", "data", "epochs", "warmup", "batch", "rate", "cutoff", "timesteps", "plain", "mirror",
+    "network", "out", "data", "epochs", "batch", "rate", "cutoff", "timesteps", "plain", "mirror",
     "seed", "checkpoint",
 }  # fmt: skip
 """Parameters of the command that such networks take."""
@@ -60,7 +60,7 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
         data=options["data"],
         recipe=Recipe(
             epochs=options["epochs"],
-            warmup_epochs=options["warmup"] or 0,
+            warmup_epochs=0,  # normalised sums leave no channel silent
             batch=options["batch"],
             learning_rate=options["rate"],
             seed=options["seed"],

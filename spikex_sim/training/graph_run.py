@@ -122,7 +122,7 @@ def _card(
     plan: GraphPlan, data: Splits, spiking: SpikingGraph, chosen: Measured, test: Measured
 ) -> dict[str, Any]:
     """Provenance of the weights, as plain JSON."""
-    keys = ("epochs", "warmup_epochs", "batch", "learning_rate", "seed")
+    keys = ("epochs", "batch", "learning_rate", "seed")
     return {
         "data": data.about,
         "data_sha256": data.sha256,

@@ -374,6 +374,7 @@ ELSEWHERE = {
             "--samples",
             "--save-data",
             "--plain",
+            "--mirror",
             "--tolerance",
             "--seed",
             "--checkpoint",
