@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 import spikex_sim as sx
+from graph_files import everything
 from naive_events import (
     aedat4_bytes,
     aedat31_bytes,
@@ -311,6 +312,8 @@ TARGETS = {
     for one in (
         Target("trace.npz", lambda path: sx.save_trace(small_trace(), path), _run, inside),
         Target("trace.h5", lambda path: sx.save_trace(small_trace(), path), _run, flipped),
+        Target("format2.npz", lambda path: sx.save_trace(everything(), path), sx.load_trace, inside),
+        Target("format2.h5", lambda path: sx.save_trace(everything(), path), sx.load_trace, flipped),
         Target(
             "spikes.npy",
             lambda path: np.save(path, np.eye(6, 8, dtype=np.uint8)),

@@ -147,6 +147,9 @@ def convert(
     int8: Annotated[
         bool, typer.Option("--int8", help="Put a trace's float layers on the integer datapath; traces only.")
     ] = False,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Write a trace's layers as a graph, format 2; traces only.")
+    ] = False,
 ) -> None:
     """Turn recordings of an event camera into traces; every event is accounted for.
 
@@ -161,7 +164,8 @@ def convert(
     weights; --network is then needed and says what the layers are.
 
     With --int8 a trace with float layers (.npz, .h5) gets int8 weights; how far its spikes and
-    predictions are off is said layer by layer.
+    predictions are off is said layer by layer. With --graph a trace of a chain of layers becomes one of a
+    graph that gives the same results.
 
     Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out mine
     """
@@ -170,15 +174,17 @@ def convert(
     from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_chain
 
-    if int8:
+    _refuse_together((int8 or None, "--int8"), (graph or None, "--graph"))
+    if int8 or graph:
         for_recordings = {
             "--sample": sample, "--samples": samples, "--split": split, "--limit": limit,
             "--network": network, "--like": like, "--weights": weights, "--sensor": sensor,
             "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
             "--activity": activity, "--seed": seed, "--at-most-once": at_most_once or None,
         }  # fmt: skip
-        _refuse(for_recordings, "is for recordings; --int8 takes a trace as it is")
-        quantize_into(load_chain(recordings_path), out)
+        taker = "--int8" if int8 else "--graph"
+        _refuse(for_recordings, f"is for recordings; {taker} takes a trace as it is")
+        (quantize_into if int8 else _write_graph)(load_chain(recordings_path), out)
         return
     folder = _is_folder(recordings_path)
     _refuse_together((like, "--like"), (network, "--network"))
@@ -229,6 +235,15 @@ def convert(
         convert_many(recordings_path, samples, split or "all", limit, conversion, out)
     else:
         _convert_one(recordings_path, sample or 0, conversion, out)
+
+
+def _write_graph(trace: Trace, out: Path) -> None:
+    from spikex_sim.trace.chain import as_graph
+    from spikex_sim.trace.store import save_trace
+
+    made = as_graph(trace)
+    save_trace(made, out)
+    echo(f"wrote {out}: {len(made.nodes)} nodes, format version 2")
 
 
 def _silent_trace(weights: str) -> Trace:

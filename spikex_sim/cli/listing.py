@@ -37,6 +37,18 @@ def _networks() -> Sheet:
     return made
 
 
+def _graphs() -> Sheet:
+    from spikex_sim.cli import show
+    from spikex_sim.core.units import sides
+    from spikex_sim.spec.graph_networks import graph_names, graph_network
+
+    made = show.table("graphs: trace synth --kind graph --network NAME", "name", "input", "T", "nodes")
+    for name in graph_names():
+        network = graph_network(name)
+        made.add_row(name, sides(network.nodes[0]["shape"]), str(network.timesteps), str(len(network.nodes)))
+    return made
+
+
 def _weights() -> Sheet:
     from spikex_sim.cli import show
     from spikex_sim.sources.trained import shipped_names
@@ -77,6 +89,7 @@ def _figures() -> Sheet:
 LISTS: dict[str, Callable[[], Sheet]] = {
     "presets": _presets,
     "networks": _networks,
+    "graphs": _graphs,
     "weights": _weights,
     "accelerators": _plugins("accelerators", "--set scheduler=NAME"),
     "dispatch": _plugins("dispatch", "policies, --set dispatch=NAME"),

@@ -18,7 +18,7 @@ from spikex_sim.cli.making import (
     save,
     save_attached,
 )
-from spikex_sim.cli.options import writable_file
+from spikex_sim.cli.options import echo, writable_file
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.units import sides
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
+    from spikex_sim.trace.trace import Trace
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
-KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers")
-DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10"}
+KINDS = ("digit", "gesture", "bernoulli", "bursty", "layers", "graph")
+DEFAULT_NETWORKS = {"gesture": "dvs-gesture-large", "layers": "vgg9-cifar10", "graph": "sew-resnet18"}
 """Network of a kind of spikes where --network does not say; of all others nmnist."""
 RATE = 0.05
 DIGIT = 3
@@ -46,26 +47,39 @@ def show_trace(
     trace_path: Annotated[Path | None, typer.Argument(help="Trace; default: the packaged one.")] = None,
     tws: Annotated[int, typer.Option("--tws", min=1, help="Window size of the tag statistics.")] = 4,
 ) -> None:
-    """Show what a trace holds: layers, shapes, firing rates, tags.
+    """Show what a trace holds: layers or nodes, shapes, firing rates, tags.
 
     Example: spikex-sim trace show traces/nmnist_digit.npz --tws 4
     """
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.cli.graph import graph_parameters, show_graph
     from spikex_sim.data import default_trace_path
-    from spikex_sim.trace.store import load_chain
-    from spikex_sim.trace.summary import activities, parameter_count
+    from spikex_sim.trace.graph import GraphTrace
+    from spikex_sim.trace.store import load_trace
+    from spikex_sim.trace.summary import parameter_count
 
     if trace_path is not None and trace_path.is_dir():
         raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
-    trace = load_chain(trace_path or default_trace_path())
+    trace = load_trace(trace_path or default_trace_path())
+    parameters = graph_parameters(trace) if isinstance(trace, GraphTrace) else parameter_count(trace)
     labelled = "" if trace.label is None else f", label {trace.label}"
     show.say(
         f"[bold]{escape(trace.name)}[/]: T={trace.timesteps}, {trace.samples} sample(s){labelled}, "
-        f"{parameter_count(trace):,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
+        f"{parameters:,} parameters\nsource {escape(trace.source)}\nsha256 {trace.sha256}\n"
     )
+    if isinstance(trace, GraphTrace):
+        show_graph(trace, tws)
+    else:
+        _show_chain(trace, tws)
+
+
+def _show_chain(trace: Trace, tws: int) -> None:
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+    from spikex_sim.trace.summary import activities
+
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
     activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
                           f"active (input, window) % at TWS={tws}")  # fmt: skip
@@ -99,7 +113,8 @@ def synth(
         float | None,
         typer.Option(
             "--rate",
-            help=f"Firing rate of bernoulli, bursty (default {RATE:g}), layers (default: the network's).",
+            help=f"Firing rate of bernoulli, bursty (default {RATE:g}), layers (default: the network's), and "
+            "of what a graph takes (default 0.02).",
         ),
     ] = None,
     at_most_once: Annotated[
@@ -112,13 +127,19 @@ def synth(
         int | None, typer.Option("--index", min=0, help="Which digit of that class; default 0.")
     ] = None,
     activity: Activity = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", min=1, help="Channels of a graph's first stage; default: the network's."),
+    ] = None,
     seed: Seed = None,
 ) -> None:
     """Generate input spikes and run them through a network with seeded weights.
 
     digit and gesture emulate an event camera; gestures are pooled to the network's input size. layers
-    makes spikes for every layer, without weights, at the network's own rates. Without --network,
-    gestures run through dvs-gesture-large, layers through vgg9-cifar10 and all else through nmnist.
+    makes spikes for every layer, without weights, at the network's own rates. graph makes networks with
+    residuals, recurrence or attention (`list graphs`) and what they take. Without --network,
+    gestures run through dvs-gesture-large, layers through vgg9-cifar10, graph through sew-resnet18 and all
+    else through nmnist.
 
     Example: spikex-sim trace synth --kind bernoulli --rate 0.01 --layer conv2 --out t.npz
     """
@@ -126,7 +147,9 @@ def synth(
         raise ConfigError(f"must be one of {', '.join(KINDS)}, not {kind}", field="--kind")
     camera, drawn = ("digit", "gesture"), ("bernoulli", "bursty", "layers")
     for option, given, kinds in (
-        ("--rate", rate is not None, drawn),
+        ("--rate", rate is not None, (*drawn, "graph")),
+        ("--layer", layer is not None, (*camera, *drawn)),
+        ("--width", width is not None, ("graph",)),
         ("--at-most-once", at_most_once, drawn),
         ("--step-ms", step_ms is not None, camera),
         ("--digit", digit is not None, camera),
@@ -136,8 +159,12 @@ def synth(
         if given and kind not in kinds:
             raise ConfigError(f"is for {' and '.join(kinds)}, not for {kind}", field=option)
     digit, index, seed = DIGIT if digit is None else digit, index or 0, seed or 0
-    chosen = chosen_network(network or DEFAULT_NETWORKS.get(kind, "nmnist"), layer)
+    name = network or DEFAULT_NETWORKS.get(kind, "nmnist")
     writable_file(out)
+    if kind == "graph":
+        _write_graph(name, width, timesteps, seed, rate, out)
+        return
+    chosen = chosen_network(name, layer)
     steps = timesteps or chosen.timesteps
     if kind == "layers":
         from spikex_sim.sources.open_loop import generated_trace
@@ -152,6 +179,20 @@ def synth(
     save_attached(
         spikes, chosen, out, f"{kind}-{chosen.name}", f"{source}, seed {seed}", label, activity, seed
     )
+
+
+def _write_graph(
+    name: str, width: int | None, timesteps: int | None, seed: int, rate: float | None, out: Path
+) -> None:
+    from spikex_sim.cli.graph import graph_parameters
+    from spikex_sim.sources.graph_synth import synthetic_graph
+    from spikex_sim.spec.graph_networks import graph_network
+    from spikex_sim.trace.store import save_trace
+
+    network = graph_network(name, width)
+    made = synthetic_graph(network, timesteps or network.timesteps, seed, rate=rate)
+    save_trace(made, out)
+    echo(f"wrote {out} (T={made.timesteps}, {len(made.nodes)} nodes, {graph_parameters(made):,} parameters)")
 
 
 def _drawn(

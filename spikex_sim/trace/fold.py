@@ -62,46 +62,59 @@ def folded_weight(pool: Layer, layer: Layer, weight: NDArray[Any], where: str, f
     TraceError
         If a sum leaves int8.
     """
-    wide = weight.astype(np.int64 if weight.dtype == np.int8 else weight.dtype)
-    folded = _spread_linear(pool, wide) if layer.kind == "linear" else _spread_conv(pool, wide)
+    kernel, stride = pool.kernel, pool.stride
+    if layer.kind == "linear":
+        pooled = weight.reshape(len(weight), pool.in_channels, pool.out_height, pool.out_width)
+        sides = (pool.padding[0], pool.padding[0], pool.padding[1], pool.padding[1])
+        spread = spread_over_map(pooled, kernel, stride, sides, (pool.in_height, pool.in_width))
+        folded = spread.reshape(len(weight), -1)
+    else:
+        folded = spread_over_windows(weight, kernel, stride)
+    return as_given(folded, weight, pool.name, where, field)
+
+
+def as_given(folded: NDArray[Any], weight: NDArray[Any], pool: str, where: str, field: str) -> NDArray[Any]:
+    """Folded weights in the type of those they are from; :class:`TraceError` if they leave int8."""
     if weight.dtype == np.int8 and len(folded) and (folded.min() < -128 or folded.max() > 127):
         raise TraceError(
-            f"overlapping windows of avgpool '{pool.name}' add up to weights beyond int8; "
-            "use the float datapath",
+            f"overlapping windows of avgpool '{pool}' add up to weights beyond int8; use the float datapath",
             where=where,
             field=field,
         )
     return folded.astype(weight.dtype)
 
 
-def _spread_conv(pool: Layer, weight: NDArray[Any]) -> NDArray[Any]:
-    height, width = weight.shape[2:]
-    (kernel_h, kernel_w), (stride_h, stride_w) = pool.kernel, pool.stride
+def spread_over_windows(
+    weight: NDArray[Any], kernel: tuple[int, int], stride: tuple[int, int]
+) -> NDArray[Any]:
+    """Every tap's weight ``[M, C, E_h, E_w]`` over its whole pooling window; int8 becomes int64."""
+    wide = weight.astype(np.int64 if weight.dtype == np.int8 else weight.dtype)
+    height, width = wide.shape[2:]
     folded = np.zeros(
-        (*weight.shape[:2], (height - 1) * stride_h + kernel_h, (width - 1) * stride_w + kernel_w),
-        weight.dtype,
+        (*wide.shape[:2], (height - 1) * stride[0] + kernel[0], (width - 1) * stride[1] + kernel[1]),
+        wide.dtype,
     )
     for i in range(height):
         for j in range(width):
-            y, x = i * stride_h, j * stride_w
-            folded[:, :, y : y + kernel_h, x : x + kernel_w] += weight[:, :, i : i + 1, j : j + 1]
+            y, x = i * stride[0], j * stride[1]
+            folded[:, :, y : y + kernel[0], x : x + kernel[1]] += wide[:, :, i : i + 1, j : j + 1]
     return folded
 
 
-def _spread_linear(pool: Layer, weight: NDArray[Any]) -> NDArray[Any]:
-    outputs = len(weight)
-    pooled = weight.reshape(outputs, pool.in_channels, pool.out_height, pool.out_width)
-    (pad_h, pad_w) = pool.padding
-    padded = np.zeros(
-        (outputs, pool.in_channels, pool.in_height + 2 * pad_h, pool.in_width + 2 * pad_w), weight.dtype
-    )
-    for r in range(pool.out_height):
-        for c in range(pool.out_width):
-            y, x = r * pool.stride[0], c * pool.stride[1]
-            window = padded[:, :, y : y + pool.kernel[0], x : x + pool.kernel[1]]
-            window += pooled[:, :, r : r + 1, c : c + 1]
-    inside = padded[:, :, pad_h : pad_h + pool.in_height, pad_w : pad_w + pool.in_width]
-    return np.ascontiguousarray(inside).reshape(outputs, -1)
+def spread_over_map(
+    weight: NDArray[Any],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    sides: tuple[int, int, int, int],
+    size: tuple[int, int],
+) -> NDArray[Any]:
+    """Like :func:`spread_over_windows` for weights of all that is pooled; what was padding is left out."""
+    spread = spread_over_windows(weight, kernel, stride)
+    top, bottom, left, right = sides
+    height, width = size
+    padded = np.zeros((*spread.shape[:2], top + height + bottom, left + width + right), spread.dtype)
+    padded[:, :, : spread.shape[2], : spread.shape[3]] = spread
+    return np.ascontiguousarray(padded[:, :, top : top + height, left : left + width])
 
 
 def maxpool_packed(layer: Layer, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:

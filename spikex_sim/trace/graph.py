@@ -23,6 +23,7 @@ from spikex_sim.trace.graph_arrays import (
     is_flat,
     weight_key,
 )
+from spikex_sim.trace.graph_fold import folded
 from spikex_sim.trace.graph_values import check_values
 from spikex_sim.trace.meta import GraphMeta, checked
 from spikex_sim.trace.trace import MAX_SAMPLES, as_label, check_label, frozen_array
@@ -275,9 +276,7 @@ class GraphTrace:
         keyed += [
             (name, f"{name}/neuron/{key}", array) for (name, key), array in sorted(self.neuron_arrays.items())
         ]
-        yield from (
-            (key, array) for name, key, array in sorted(keyed, key=lambda one: places.get(one[0], -1))
-        )
+        yield from ((key, array) for name, key, array in sorted(keyed, key=lambda one: places.get(one[0], 0)))
 
     def _check(self) -> None:
         if not 1 <= self.samples <= MAX_SAMPLES:
@@ -300,6 +299,10 @@ class GraphTrace:
             )
         self._check_there()
         check_values(self)
+        for node in self.nodes:
+            for k, synapse in enumerate(node.synapses if isinstance(node, Population) else ()):
+                if self.node(synapse.source).kind == "avgpool":
+                    folded(self, node.name, k)
         check_label(self.label, self.samples, self.batched, self.where)
 
     def _check_there(self) -> None:

@@ -30,13 +30,14 @@ _DAMAGED = (OSError, RuntimeError, ValueError, TypeError, AttributeError, Lookup
 
 
 class Hdf5Arrays:
-    """Arrays of an open HDF5 file by key; see :func:`open_hdf5`."""
+    """Arrays of an open HDF5 file by key, and the groups that hold none; see :func:`open_hdf5`."""
 
     def __init__(self, file: h5py.File, path: Path, where: str, depth: int) -> None:
         self.where = where
         self._path = path
         self._links = 0
         self._datasets: dict[str, h5py.Dataset] = {}
+        self.empty: list[str] = []
         self._collect(file, "", depth)
 
     @property
@@ -125,6 +126,7 @@ class Hdf5Arrays:
         """Find the datasets in a group and in the groups in it, down to a depth."""
         with self._guard(prefix.rstrip("/")):
             self._links += len(group)
+            self.empty += [] if len(group) else [prefix.rstrip("/")]
             if self._links > MAX_LINKS:
                 raise self._error(f"has {self._links} entries, more than {MAX_LINKS}", prefix.rstrip("/"))
             for name in group:

@@ -67,6 +67,8 @@ def load_trace(path: str | Path) -> Trace | GraphTrace:
     with open_regular(path, _MAX_FILE_BYTES) as handle:
         sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
         with open_hdf5(path, shown(path, 400), depth=2) as arrays:
+            for key in filter(None, arrays.empty):
+                raise TraceError("unknown key", where=arrays.where, field=shown(key))
             return _read(arrays, path.stem, sha256)
 
 

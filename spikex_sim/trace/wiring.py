@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.hints import closest
-from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population, Shape
+from spikex_sim.spec.graph import (
+    InputNode,
+    JoinNode,
+    MatmulNode,
+    Node,
+    PoolNode,
+    Population,
+    Shape,
+    Synapse,
+)
 from spikex_sim.spec.workload import MAX_SIZE
 from spikex_sim.trace.meta import MAX_NODES
 from spikex_sim.trace.npyheader import shown
@@ -185,7 +194,9 @@ class _Wirer:
     def refuse_pool(self, node: Node, source: str, key: str = "") -> None:
         if self.nodes[source].kind == "avgpool":
             raise self.error(
-                f"cannot take avgpool '{source}', which is folded into conv and linear synapses", node, key
+                f"cannot take avgpool '{source}', which is folded into conv and linear synapses alone",
+                node,
+                key,
             )
 
     def population(self, node: Population) -> Port:
@@ -233,8 +244,11 @@ class _Wirer:
             raise error(
                 f"a maxpool synapse takes currents, {source} gives {named}; pool spikes in a node", "from"
             )
-        if synapse.own and synapse.source != node.name:
-            self.refuse_pool(node, synapse.source, f"synapses.{k}.from")
+        pool = self.nodes[synapse.source]
+        if isinstance(pool, PoolNode) and pool.kind == "avgpool":
+            reason = why_not_folded(pool, synapse, taken.shape, self.ports[pool.source].shape)
+            if reason:
+                raise error(f"avgpool {source} cannot be folded: {reason}", "from")
         if taken.floating and node.datapath == "int":
             raise error(f"the int datapath does not take the float32 values of {source}", "from")
         if taken.constant and synapse.delay:
@@ -337,6 +351,33 @@ class _Wirer:
                 f"{MAX_OUTPUT_BYTES / 2**30:g} GiB; replay fewer of them",
                 node,
             )
+
+
+def why_not_folded(pool: PoolNode, synapse: Synapse, pooled: Shape, taken: Shape) -> str:
+    """Say why no single filter does what pooling and the synapse do; empty if one does.
+
+    Parameters
+    ----------
+    pool : PoolNode
+        Average pooling.
+    synapse : Synapse
+        Takes what it gives.
+    pooled, taken : tuple of int
+        Shapes after and before the pooling.
+    """
+    if synapse.own:
+        return "it is folded into conv and linear synapses alone"
+    if synapse.kind == "linear" and prod(taken) > MAX_SIZE:
+        return f"the {prod(taken)} values that are pooled are more than {MAX_SIZE}"
+    for axis in (0, 1):
+        before, after = synapse.padding[2 * axis : 2 * axis + 2]
+        covered = pooled[1 + axis] * pool.stride[axis] - pool.padding[2 * axis]
+        hides_nothing = pool.kernel[axis] <= pool.stride[axis] and covered >= taken[1 + axis]
+        if (before or after) and not hides_nothing:
+            return (
+                "with padding, its windows must not overlap and must cover the map; pad the pooling instead"
+            )
+    return ""
 
 
 def _named(port: Port) -> str:

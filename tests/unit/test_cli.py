@@ -208,6 +208,7 @@ MANY = "trace convert rec --network net.yaml --out o/x"
 SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
 NIR = "trace nir g.nir --input t.npz --out o/x.npz"
 DIGIT = "trace synth --timesteps 9 --out o/x.npz"
+GRAPH = "trace synth --kind graph --width 2 --out o/x.npz"
 EVALUATE = "evaluate ht.npz --data lab.npz"
 MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
@@ -300,6 +301,7 @@ EFFECTS = {
     ("trace synth", "--digit"): (DIGIT, "--digit 7"),
     ("trace synth", "--index"): (DIGIT, "--index 4"),
     ("trace synth", "--activity"): (SYNTH, "--activity 0.2"),
+    ("trace synth", "--width"): (GRAPH, "--width 3"),
     ("trace synth", "--seed"): (SYNTH, "--seed 3"),
     ("trace synth", "--out"): (SYNTH, "--out o/y.h5"),
     ("trace convert", "--sample"): (CONVERT, "--sample 1"),
@@ -319,6 +321,7 @@ EFFECTS = {
     ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
     ("trace convert", "--seed"): (CONVERT, "--seed 3"),
     ("trace convert", "--int8"): (CONVERT, "trace convert f.npz --int8 --out o/x.npz"),
+    ("trace convert", "--graph"): (CONVERT, "trace convert f.npz --graph --out o/x.npz"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),

@@ -1,0 +1,46 @@
+"""Graphs on the command line: shown, and made of chains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import spikex_sim as sx
+from command import succeed
+from graph_files import everything
+from spikex_sim.trace.chain import as_graph
+from spikex_sim.trace.graph import GraphTrace
+from trace_files import a_trace
+
+
+def test_a_graph_is_shown_node_by_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = everything()
+    sx.save_trace(graph, tmp_path / "g.npz")
+    shown = succeed(capsys, "trace", "show", str(tmp_path / "g.npz"), "--tws", "3").lines
+    assert all(len(line) <= 80 or line.startswith("sha256") for line in shown)
+    for line in (
+        "img: input 2x4x4, analog, 4 bits signed, scale 1, constant",
+        "    <- stem by maxpool, 3x3, padding 1, shift 2, weights 4",
+        "    <- pop by identity, delay 2, weights -3",
+        "    <- pooled by conv, 1x1, groups 2, weights of synapse 1",
+        "    <- pop, half by iand",
+        "    <- pop · bothᵀ, 2 head(s), scale 0.25, int",
+        "    <- half by linear, weights none",
+    ):
+        assert line in shown
+    text = " ".join(" ".join(shown).split())
+    assert "reset subtract, a step later" in text and "at TWS=3" in text
+    thresholds, values = graph.neuron_arrays["pop", "threshold"], graph.values["stem"]
+    assert f"V_th {thresholds.min()} to {thresholds.max()}" in text
+    assert f"recorded int32 {values.min()} to {values.max()}" in text
+
+
+def test_a_chain_becomes_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sx.save_trace(a_trace(), tmp_path / "chain.npz")
+    out = tmp_path / "graph.h5"
+    said = succeed(capsys, "trace", "convert", str(tmp_path / "chain.npz"), "--graph", "--out", str(out))
+    assert said.lines[-1] == f"wrote {out}: 4 nodes, format version 2"
+    found = sx.load_trace(out)
+    assert isinstance(found, GraphTrace)
+    assert found.meta() == as_graph(a_trace()).meta()
