@@ -121,9 +121,9 @@ def train(
     for path in (out, save_data):
         if path is not None:
             writable_file(path)
-    from spikex_sim.sources.graph_networks import is_graph_network
+    from spikex_sim.spec.graph_networks import is_graph
 
-    if is_graph_network(network):
+    if is_graph(network):
         return train_graph(context.params, _changed(context), _typed(context))
     if mirror:
         raise ConfigError("has no effect on recordings", where="--mirror")

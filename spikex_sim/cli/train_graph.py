@@ -43,9 +43,9 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
         raise ConfigError("is missing: a network of nodes learns from a file of images", where="--data")
     from spikex_sim.cli import show
     from spikex_sim.core.files import csv_text, write_files
-    from spikex_sim.sources.graph_networks import load_graph_network
     from spikex_sim.sources.trained_graphs import save_trained_graph
-    from spikex_sim.training.graph import check_trainable
+    from spikex_sim.spec.graph_networks import load_graph
+    from spikex_sim.training.graph import check_trainable, wiring_of
     from spikex_sim.training.graph_run import GraphPlan, with_command
     from spikex_sim.training.graph_run import train_graph as carry_out
     from spikex_sim.training.images import Variation
@@ -53,7 +53,8 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     from spikex_sim.training.recipe import Recipe
 
     show.log_to_terminal()
-    height = check_trainable(load_graph_network(options["network"])).shape[1:2]
+    network = load_graph(options["network"])
+    height = check_trainable(wiring_of(network), network.name).shape[1:2]
     shift = 0 if options["plain"] or not height else height[0] // SHIFT_SHARE
     plan = GraphPlan(
         network=options["network"],

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.hints import closest
-from spikex_sim.sources.graph_networks import GraphNetwork
 from spikex_sim.sources.trained import FORMAT, MAX_CARD_CHARS, MAX_WEIGHT_BYTES
 from spikex_sim.spec.graph import InputNode, Node, Population, describe_node
+from spikex_sim.spec.graph_networks import GraphNetwork
 from spikex_sim.trace.graph import GraphTrace, nodes_of
 from spikex_sim.trace.graph_arrays import check_array, declared, weight_key
 from spikex_sim.trace.meta import MAX_META_CHARS, MAX_NODES, ONE_LINE, checked, parse_json
@@ -101,7 +101,8 @@ class TrainedGraph:
 
     def described(self) -> GraphNetwork:
         """Nodes and time points without what was trained."""
-        return GraphNetwork(self.network, self.timesteps, self.nodes, self.where)
+        nodes = tuple(describe_node(node) for node in self.nodes)
+        return GraphNetwork(self.network, self.timesteps, nodes)
 
     def trace(
         self,

@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.sources.graph_networks import GraphNetwork
 from spikex_sim.spec.graph import InputNode, PoolNode, Population, Synapse, describe_node
+from spikex_sim.spec.graph_networks import GraphNetwork
+from spikex_sim.trace.graph import nodes_of
 from spikex_sim.trace.graph_arrays import weight_key
-from spikex_sim.trace.wiring import Wiring
+from spikex_sim.trace.wiring import Wiring, wired
 from spikex_sim.training.lif import Surrogate, lif
 from spikex_sim.training.module import (
     MAX_WEIGHT,
@@ -50,19 +51,20 @@ class SpikingGraph(nn.Module):
     Parameters
     ----------
     network : GraphNetwork
-        One constant analog input; conv, linear and identity synapses without delay; neurons without current
-        and adaptation, whose thresholds are left open. The last node is read out.
+        One constant analog input, synapses without delay, pools, and neurons without current and adaptation
+        whose thresholds are left open. The last node is read out.
     surrogate : Surrogate, optional
         Derivative of the spike.
     """
 
     def __init__(self, network: GraphNetwork, surrogate: Surrogate | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.timesteps = network.timesteps
         self.surrogate = surrogate or Surrogate()
-        self.wiring = network.wiring
-        self.input = check_trainable(network)
-        self.populations = [node for node in network.nodes if isinstance(node, Population)]
+        self.wiring = wiring_of(network)
+        self.input = check_trainable(self.wiring, network.name)
+        self.nodes = list(self.wiring.nodes.values())
+        self.populations = [node for node in self.nodes if isinstance(node, Population)]
         self.spiking = [node for node in self.populations if node.neuron is not None]
         self.held = [(node.name, k) for node in self.populations for k in held_weights(node, self.wiring)]
         shapes = [self.wiring.weight_shape(name, k) for name, k in self.held]
@@ -108,7 +110,7 @@ class SpikingGraph(nn.Module):
                 )
                 mean, variance = made._running(node)
                 mean.copy_(-bias)
-                variance.copy_(threshold**2)
+                variance.copy_((threshold - _at(node)) ** 2)
         return made
 
     @property
@@ -124,19 +126,19 @@ class SpikingGraph(nn.Module):
     def described(self) -> dict[str, Any]:
         """What a checkpoint must agree with, as JSON holds it."""
         return {
-            "timesteps": self.network.timesteps,
-            "nodes": [describe_node(node) for node in self.network.nodes],
+            "timesteps": self.timesteps,
+            "nodes": [describe_node(node) for node in self.nodes],
         }
 
     def forward(self, images: torch.Tensor) -> Activity:
         """Run images ``[samples, C, H, W]``, whole numbers as float32, through all nodes."""
-        T, samples = self.network.timesteps, len(images)
+        T, samples = self.timesteps, len(images)
         weights = {key: rounded(stored) for key, stored in zip(self.held, self.stored, strict=False)}
         maps = {self.input.name: images.contiguous(memory_format=torch.channels_last)}
         fired = []
-        for node in self.network.nodes:
+        for node in self.nodes:
             if isinstance(node, PoolNode):
-                maps[node.name] = _maxpool(node, maps[node.source])
+                maps[node.name] = _pooled(node, maps[node.source])
             if not isinstance(node, Population):
                 continue
             sums = self._sums(node, maps, weights)
@@ -155,8 +157,11 @@ class SpikingGraph(nn.Module):
             for key, stored in zip(self.held, self.stored, strict=False)
         }
         for node in self.spiking:
-            for part, found in zip(("bias", "neuron/threshold"), self._folded(node), strict=True):
-                arrays[f"{node.name}/{part}"] = found.detach().cpu().numpy().astype(np.int32)
+            bias, threshold = self._folded(node)
+            arrays[f"{node.name}/bias"] = bias.detach().cpu().numpy().astype(np.int32)
+            arrays[f"{node.name}/neuron/threshold"] = threshold.detach().cpu().numpy().astype(np.int32) + _at(
+                node
+            )
         return arrays
 
     def _node(self, name: str) -> Population:
@@ -181,7 +186,7 @@ class SpikingGraph(nn.Module):
             terms[constant] = terms[constant] + found if constant in terms else found
         if len(terms) == 1:
             return next(iter(terms.values()))
-        return terms[False] + terms[True].repeat(self.network.timesteps, 1, 1, 1)
+        return terms[False] + terms[True].repeat(self.timesteps, 1, 1, 1)
 
     def _spikes(self, node: Population, sums: torch.Tensor, samples: int) -> torch.Tensor:
         """Spikes ``[T, neurons]`` for sums without bias."""
@@ -193,7 +198,7 @@ class SpikingGraph(nn.Module):
         else:
             bias, threshold = self._folded(node)
             sums = sums + bias[:, None, None]
-        T = self.network.timesteps
+        T = self.timesteps
         current = side_by_side(sums, len(sums) // samples)
         neurons = current.shape[1]
         leak = 0.0 if node.neuron.leak_shift is None else 2.0**-node.neuron.leak_shift
@@ -213,6 +218,11 @@ class SpikingGraph(nn.Module):
         """Running mean and variance of a node's sums."""
         place = self.spiking.index(node)
         return self.get_buffer(f"mean_{place}"), self.get_buffer(f"variance_{place}")
+
+
+def _at(node: Population) -> int:
+    """By how much the threshold of neurons is higher that fire at it, not above it."""
+    return int(node.neuron is not None and node.neuron.fires == "at")
 
 
 def held_weights(node: Population, wiring: Wiring) -> list[int]:
@@ -263,7 +273,7 @@ def _synapse(synapse: Synapse, taken: torch.Tensor, weight: torch.Tensor | None)
             (top, left) if (top, left) == (bottom, right) else 0, synapse.dilation, synapse.groups,
         )  # fmt: skip
     else:
-        sums = taken if synapse.kind == "identity" else _maxpool(synapse, taken)
+        sums = taken if synapse.kind == "identity" else _pooled(synapse, taken)
         if weight is not None:
             sums = sums * weight[:, None, None]
         elif synapse.weight not in (None, 1):
@@ -275,22 +285,32 @@ def _synapse(synapse: Synapse, taken: torch.Tensor, weight: torch.Tensor | None)
     return sums
 
 
-def _maxpool(window: PoolNode | Synapse, taken: torch.Tensor) -> torch.Tensor:
+def _pooled(window: PoolNode | Synapse, taken: torch.Tensor) -> torch.Tensor:
+    """Largest value in each window, or the sum: consumers of average pooling take this times their weight."""
+    mean = window.kind == "avgpool"
     if any(window.padding):
         top, bottom, left, right = window.padding
         # Beyond the border of spikes lies silence; currents there take no part.
-        beyond = 0.0 if isinstance(window, PoolNode) else -float(_EXACT)
+        beyond = 0.0 if mean or isinstance(window, PoolNode) else -float(_EXACT)
         taken = functional.pad(taken, (left, right, top, bottom), value=beyond)
+    if mean:
+        return functional.avg_pool2d(taken, window.kernel, window.stride, divisor_override=1)
     return functional.max_pool2d(taken, window.kernel, window.stride, dilation=window.dilation)
 
 
-def check_trainable(network: GraphNetwork) -> InputNode:
+def wiring_of(network: GraphNetwork) -> Wiring:
+    """Nodes of a network and how they fit together; :class:`TraceError` if they do not."""
+    where = f"network {network.name}"
+    return wired(nodes_of(network.nodes, where), network.timesteps, where)
+
+
+def check_trainable(wiring: Wiring, name: str) -> InputNode:
     """Return a network's input, or raise :class:`ConfigError` naming the first node that is not trained."""
-    nodes = network.nodes
+    nodes = list(wiring.nodes.values())
     inputs = [node for node in nodes if isinstance(node, InputNode)]
 
-    def fail(message: str, name: str, key: str = "") -> ConfigError:
-        return ConfigError(message, where=network.where, field=f"nodes.{name}{key}")
+    def fail(message: str, node: str, key: str = "") -> ConfigError:
+        return ConfigError(message, where=f"network {name}", field=f"nodes.{node}{key}")
 
     largest: dict[str, int] = {}
     for node in nodes:
@@ -299,11 +319,13 @@ def check_trainable(network: GraphNetwork) -> InputNode:
             if node.values is None or not node.values.constant or node.values.bits != 8 or len(inputs) > 1:
                 raise fail("training takes one input: constant values of 8 bits", node.name)
         elif isinstance(node, Population):
-            largest[node.name] = _check_population(node, network.wiring, largest, fail)
-        elif node.kind != "maxpool":
+            largest[node.name] = _check_population(node, wiring, largest, fail)
+        elif isinstance(node, PoolNode):
+            largest[node.name] = prod(node.kernel) if node.kind == "avgpool" else 1
+        else:
             raise fail(f"training takes no {node.kind}", node.name)
     last = nodes[-1]
-    if not isinstance(last, Population) or network.wiring.ports[last.name].shape[1:] != (1, 1):
+    if not isinstance(last, Population) or wiring.ports[last.name].shape[1:] != (1, 1):
         raise fail("the last node is read out: neurons or currents, one position a class", last.name)
     return inputs[0]
 
@@ -316,10 +338,11 @@ def _check_population(
         raise fail("training is for the integer datapath", node.name, ".datapath")
     neuron = node.neuron
     if neuron is not None:
-        if neuron.states > 1 or neuron.reset_delay or neuron.reset == "none" or neuron.fires == "at":
+        unlike = neuron.reset == "none" or (neuron.reset == "subtract" and neuron.fires == "at")
+        if neuron.states > 1 or neuron.reset_delay or unlike:
             raise fail(
-                "training takes neurons with a potential alone that fire above their threshold and are reset "
-                "at once, to zero or by subtraction", node.name, ".neuron",
+                "training takes neurons with a potential alone, reset at once: to zero, or above their "
+                "threshold by subtraction", node.name, ".neuron",
             )  # fmt: skip
         if neuron.threshold is not None:
             raise fail("leave it out: training finds one a channel", node.name, ".neuron.threshold")
@@ -327,9 +350,9 @@ def _check_population(
     for k, synapse in enumerate(node.synapses):
         field = f".synapses.{k}"
         port = wiring.ports[synapse.source]
-        if synapse.kind == "avgpool" or synapse.delay:
-            raise fail("training takes no avgpool and no delay", node.name, field)
-        shape = (1,) if synapse.own else wiring.weight_shape(node.name, holder(node, k))[1:]
+        if synapse.delay:
+            raise fail("training takes no delay", node.name, field)
+        shape = synapse.kernel if synapse.own else wiring.weight_shape(node.name, holder(node, k))[1:]
         weight = 1 if synapse.own and port.carries == "currents" else MAX_WEIGHT
         total += prod(shape) * largest.get(synapse.source, 1) * max(weight, abs(int(synapse.weight or 0)))
     if total >= _EXACT:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.sources.graph_networks import load_graph_network
 from spikex_sim.sources.trained_graphs import TrainedGraph
+from spikex_sim.spec.graph_networks import load_graph
 from spikex_sim.training.data import Splits
-from spikex_sim.training.graph import SpikingGraph, check_trainable
+from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of
 from spikex_sim.training.images import Variation, splits_of_images
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Row, Trainer
@@ -86,12 +86,15 @@ def train_graph(plan: GraphPlan, folder: Path | None = None, progress: Progress 
     SpikexError
         If network, data or checkpoint are wrong or do not fit together.
     """
-    network = load_graph_network(plan.network).lasting(plan.timesteps)
-    image = check_trainable(network)
+    network = load_graph(plan.network)
+    network = replace(network, timesteps=plan.timesteps or network.timesteps)
+    wiring = wiring_of(network)
+    image = check_trainable(wiring, network.name)
     data = splits_of_images(
         plan.data, image, seed=plan.recipe.seed, variation=plan.variation, progress=progress
     )
-    check_labels(data, network.wiring.ports[network.nodes[-1].name].shape[0], network.name)
+    classes = list(wiring.ports.values())[-1].shape[0]
+    check_labels(data, classes, network.name)
     count = min(CALIBRATION_SAMPLES, len(data.training.labels))
     sample = torch.from_numpy(data.training.batch(np.arange(count), None))
     spiking = SpikingGraph.drawn(network, sample, plan.recipe.seed, plan.surrogate).to(device())
@@ -111,7 +114,7 @@ def train_graph(plan: GraphPlan, folder: Path | None = None, progress: Progress 
         name=network.name,
         network=network.name,
         timesteps=network.timesteps,
-        nodes=network.nodes,
+        nodes=tuple(spiking.nodes),
         arrays=spiking.integers(),
         card=_card(plan, data, spiking, chosen, test),
     )

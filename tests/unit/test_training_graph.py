@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,21 @@ torch = pytest.importorskip("torch")
 from naive_graph import evaluate  # noqa: E402
 from naive_graph_trace import Trace  # noqa: E402
 from spikex_sim.core.errors import SpikexError  # noqa: E402
-from spikex_sim.sources.graph_networks import GraphNetwork  # noqa: E402
 from spikex_sim.sources.trained_graphs import (  # noqa: E402
     TrainedGraph,
     load_trained_graph,
     shipped_graph_names,
 )
-from spikex_sim.trace.graph import nodes_of  # noqa: E402
-from spikex_sim.training.graph import SpikingGraph, check_trainable  # noqa: E402
+from spikex_sim.spec.graph_networks import GraphNetwork, graph_names, graph_network  # noqa: E402
+from spikex_sim.training.data import Splits  # noqa: E402
+from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of  # noqa: E402
+from spikex_sim.training.images import Images, Variation  # noqa: E402
+from spikex_sim.training.loop import Trainer  # noqa: E402
 from spikex_sim.training.losses import predictions  # noqa: E402
 from spikex_sim.training.module import Activity  # noqa: E402
 from spikex_sim.training.normalise import normalised  # noqa: E402
+from spikex_sim.training.recipe import Recipe  # noqa: E402
+from spikex_sim.training.samples import Chosen  # noqa: E402
 
 IMAGE = {"name": "image", "kind": "input", "shape": [2, 6, 5], "values": {"bits": 8, "constant": True}}
 
@@ -38,12 +43,12 @@ def conv(source: str, **keys: Any) -> dict[str, Any]:
 
 
 def network(nodes: list[dict[str, Any]], T: int = 4) -> GraphNetwork:
-    return GraphNetwork("small", T, nodes_of(nodes, "small"), "small")
+    return GraphNetwork("small", T, tuple(nodes))
 
 
 def residual(neuron: dict[str, Any], shift: int, groups: int, spiking: bool) -> GraphNetwork:
     """Every construct that is trained, in one network."""
-    last = {"name": "out", "channels": 3, "synapses": [{"from": "e", "kind": "linear"}]}
+    last = {"name": "out", "channels": 3, "synapses": [{"from": "mean", "kind": "linear"}]}
     nodes = [
         IMAGE,
         {"name": "stem", "kind": "currents", "channels": 4, "synapses": [conv("image", shift=shift)]},
@@ -56,7 +61,8 @@ def residual(neuron: dict[str, Any], shift: int, groups: int, spiking: bool) -> 
                          {"from": "p", "kind": "identity", "weight": -9},
                          {"from": "stem", "kind": "maxpool", "kernel": 3, "stride": 2, "padding": 1}],
                 **neuron),
-        neurons("e", 2, [conv("d", padding=[1, 2, 0, 1], stride=2)], **neuron),
+        neurons("e", 2, [conv("d", padding=[1, 2, 0, 1])], **neuron),
+        {"name": "mean", "kind": "avgpool", "from": "e", "kernel": 2, "stride": 2},
         last | {"kind": "neurons", "neuron": neuron} if spiking else last | {"kind": "currents"},
     ]  # fmt: skip
     return network(nodes)
@@ -78,8 +84,8 @@ def check_nodes(made: SpikingGraph, arrays: dict[str, Any], images: Any) -> Acti
     """Compare the oracle's spikes and currents with those in training, image by image."""
     with torch.no_grad():
         activity = made(images)
-    T, samples = made.network.timesteps, len(images)
-    meta = TrainedGraph("n", "n", T, made.network.nodes, arrays).trace(np.zeros(made.input.shape)).meta()
+    T, samples = made.timesteps, len(images)
+    meta = TrainedGraph("n", "n", T, tuple(made.nodes), arrays).trace(np.zeros(made.input.shape)).meta()
     image = f"{made.input.name}/values"
     for sample in range(samples):
         found = evaluate(Trace(meta, arrays | {image: images[sample].numpy().astype(np.int32)})).computed
@@ -87,7 +93,7 @@ def check_nodes(made: SpikingGraph, arrays: dict[str, Any], images: Any) -> Acti
             channels, height, width = made.wiring.ports[name].shape
             mine = fired.reshape(T, samples, height, width, channels)[:, sample].permute(3, 1, 2, 0)
             np.testing.assert_array_equal(found[name].values, mine.numpy().astype(bool), err_msg=name)
-        last = found[made.network.nodes[-1].name].values[:, 0, 0]
+        last = found[made.nodes[-1].name].values[:, 0, 0]
         np.testing.assert_array_equal(last.T, activity.output[:, sample].numpy())
         assert int(predictions(activity.counts)[sample]) == int(last.sum(-1).argmax())
     return activity
@@ -97,7 +103,8 @@ def check_nodes(made: SpikingGraph, arrays: dict[str, Any], images: Any) -> Acti
 @given(
     neuron=st.fixed_dictionaries(
         {"reset": st.sampled_from(["zero", "subtract"])}, optional={"leak_shift": st.integers(1, 4)}
-    ),
+    )
+    | st.just({"fires": "at", "leak_shift": 1}),
     shift=st.integers(0, 5),
     groups=st.sampled_from([1, 2, 4]),
     spiking=st.booleans(),
@@ -180,7 +187,10 @@ def test_a_step_against_the_gradient_lowers_the_loss() -> None:
         ({0: {"values": None}}, "nodes.image: training takes one input: constant values of 8 bits"),
         ({0: {"values": {"bits": 4, "constant": True}}}, "nodes.image: training takes one input"),
         ({2: {"neuron": {"threshold": 3}}}, "nodes.a.neuron.threshold: leave it out"),
-        ({2: {"neuron": {"fires": "at"}}}, "nodes.a.neuron: training takes neurons with a potential alone"),
+        (
+            {2: {"neuron": {"fires": "at", "reset": "subtract"}}},
+            "nodes.a.neuron: training takes neurons with a potential alone",
+        ),
         ({2: {"neuron": {"reset": "none"}}}, "nodes.a.neuron: training takes"),
         ({2: {"neuron": {"reset_delay": 1}}}, "nodes.a.neuron: training takes"),
         ({2: {"neuron": {"current": {}}}}, "nodes.a.neuron: training takes"),
@@ -195,28 +205,74 @@ def test_what_cannot_be_trained_is_refused(change: dict[int, dict[str, Any]], me
         neurons("a", 4, [{"from": "stem", "kind": "identity"}]),
         {"name": "out", "kind": "currents", "channels": 3, "synapses": [{"from": "a", "kind": "linear"}]},
     ]
-    check_trainable(network(nodes))
+    refused(nodes, None)
     for place, keys in change.items():
         nodes[place] = nodes[place] | keys
+    refused(nodes, message)
+
+
+def refused(nodes: list[dict[str, Any]], message: str | None) -> None:
+    described = network(nodes)
+    if message is None:
+        check_trainable(wiring_of(described), "small")
+        return
     with pytest.raises(SpikexError, match=message):
-        check_trainable(network(nodes))
+        check_trainable(wiring_of(described), "small")
 
 
-@pytest.mark.parametrize("synapse", [{"delay": 1}, {"kind": "avgpool", "kernel": 1}])
-def test_synapses_that_are_not_trained_are_refused(synapse: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", graph_names())
+def test_presets_can_be_trained_but_for_what_is_named(name: str) -> None:
+    wiring = wiring_of(graph_network(name))
+    mistakes = {
+        "recurrent-shd": r"nodes.cochlea: training takes one input",
+        "spikformer-4-384": r"nodes.block1.vk: training takes no matmul",
+    }
+    if name not in mistakes:
+        assert check_trainable(wiring, name).name == "image"
+        return
+    with pytest.raises(SpikexError, match=mistakes[name]):
+        check_trainable(wiring, name)
+
+
+def test_a_run_that_is_broken_off_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (48, 2, 6, 5)).astype(np.uint8)
+    data = Images(pixels, (pixels.mean((1, 2, 3)) > 127).astype(np.int64), True, Variation(1, True))
+    parts = [Chosen(data, np.arange(start, start + 16)) for start in (0, 16, 32)]
+    splits = Splits(*parts, "drawn", 0)
+    described = residual({"leak_shift": 1}, 3, 1, spiking=False)
+    images = torch.from_numpy(data.batch(np.arange(16), None))
+
+    def trained(folder: Path | None, stop: bool = False) -> dict[str, Any]:
+        made = SpikingGraph.drawn(described, images, 0)
+        trainer = Trainer(made, splits, Recipe(epochs=4, batch=8), (4,) * len(made.names))
+
+        def progress(what: str, done: int, total: int) -> None:
+            if stop and what.startswith("epoch 3"):
+                raise KeyboardInterrupt
+
+        trainer.run(folder, progress)
+        return made.integers()
+
+    whole = trained(None)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, stop=True)
+    for key, array in trained(tmp_path).items():
+        np.testing.assert_array_equal(array, whole[key], err_msg=key)
+
+
+def test_delays_are_refused() -> None:
     nodes = [
         IMAGE,
         neurons("a", 2, [conv("image")]),
-        neurons("b", 2, [{"from": "a", "kind": "identity"} | synapse]),
+        neurons("b", 2, [{"from": "a", "kind": "identity", "delay": 1}]),
         neurons("out", 3, [{"from": "b", "kind": "linear"}]),
     ]
-    with pytest.raises(SpikexError, match=r"nodes.b.synapses.0: training takes no avgpool and no delay"):
-        check_trainable(network(nodes))
+    refused(nodes, r"nodes.b.synapses.0: training takes no delay")
 
 
 def test_sums_that_float32_does_not_hold_are_refused() -> None:
     wide = {"name": "image", "kind": "input", "shape": [600, 3, 3], "values": {"bits": 8, "constant": True}}
     nodes = [wide, {"name": "out", "kind": "currents", "channels": 2,
                     "synapses": [{"from": "image", "kind": "linear"}]}]  # fmt: skip
-    with pytest.raises(SpikexError, match=r"nodes.out: has sums that float32 does not add exactly"):
-        check_trainable(network(nodes))
+    refused(nodes, r"nodes.out: has sums that float32 does not add exactly")
