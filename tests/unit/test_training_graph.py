@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from naive_graph import evaluate  # noqa: E402
 from naive_graph_trace import Trace  # noqa: E402
 from spikex_sim.core.errors import SpikexError  # noqa: E402
+from spikex_sim.sources.images import LabelledImages  # noqa: E402
 from spikex_sim.sources.trained_graphs import (  # noqa: E402
     TrainedGraph,
     load_trained_graph,
@@ -23,7 +24,7 @@ from spikex_sim.sources.trained_graphs import (  # noqa: E402
 from spikex_sim.spec.graph_networks import GraphNetwork, graph_names, graph_network  # noqa: E402
 from spikex_sim.training.data import Splits  # noqa: E402
 from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of  # noqa: E402
-from spikex_sim.training.images import Images, Variation  # noqa: E402
+from spikex_sim.training.images import Variation, VariedImages  # noqa: E402
 from spikex_sim.training.loop import Trainer  # noqa: E402
 from spikex_sim.training.losses import predictions  # noqa: E402
 from spikex_sim.training.module import Activity  # noqa: E402
@@ -237,14 +238,15 @@ def test_presets_can_be_trained_but_for_what_is_named(name: str) -> None:
 def test_a_run_that_is_broken_off_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (48, 2, 6, 5)).astype(np.uint8)
-    data = Images(pixels, (pixels.mean((1, 2, 3)) > 127).astype(np.int64), True, Variation(1, True))
+    images = LabelledImages(pixels, (pixels.mean((1, 2, 3)) > 127).astype(np.int64), True)
+    data = VariedImages(images, Variation(1, True))
     parts = [Chosen(data, np.arange(start, start + 16)) for start in (0, 16, 32)]
     splits = Splits(*parts, "drawn", 0)
     described = residual({"leak_shift": 1}, 3, 1, spiking=False)
-    images = torch.from_numpy(data.batch(np.arange(16), None))
+    sample = torch.from_numpy(data.batch(np.arange(16), None))
 
     def trained(folder: Path | None, stop: bool = False) -> dict[str, Any]:
-        made = SpikingGraph.drawn(described, images, 0)
+        made = SpikingGraph.drawn(described, sample, 0)
         trainer = Trainer(made, splits, Recipe(epochs=4, batch=8), (4,) * len(made.names))
 
         def progress(what: str, done: int, total: int) -> None:

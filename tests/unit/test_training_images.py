@@ -11,8 +11,9 @@ import pytest
 pytest.importorskip("torch")
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.images import LabelledImages
 from spikex_sim.spec.graph import InputNode
-from spikex_sim.training.images import Images, Variation, splits_of_images
+from spikex_sim.training.images import Variation, VariedImages, splits_of_images
 
 LABELS = np.arange(40) % 4
 
@@ -44,9 +45,9 @@ def test_splits_hold_every_image_once(tmp_path: Path) -> None:
 def test_pixels_enter_signed_or_as_they_are() -> None:
     pixels = np.array([0, 127, 255, 128], np.uint8).reshape(1, 1, 2, 2)
     for signed, wanted in ((True, [-128, -1, 127, 0]), (False, [0, 127, 255, 128])):
-        data = Images(pixels, np.zeros(1, np.int64), signed)
+        data = LabelledImages(pixels, np.zeros(1, np.int64), signed)
         assert data.values(np.array([0])).ravel().tolist() == wanted
-        assert data.batch(np.array([0]), None).ravel().tolist() == wanted
+        assert VariedImages(data).batch(np.array([0]), None).ravel().tolist() == wanted
 
 
 def test_grey_images_may_lack_their_channel(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_grey_images_may_lack_their_channel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mirror", [True, False])
 def test_training_images_are_shifted_and_mirrored(mirror: bool) -> None:
     pixels = np.arange(1, 26, dtype=np.uint8).reshape(1, 1, 5, 5)
-    data = Images(pixels, np.zeros(1, np.int64), False, Variation(1, mirror))
+    data = VariedImages(LabelledImages(pixels, np.zeros(1, np.int64), False), Variation(1, mirror))
     rng = np.random.default_rng(0)
     seen = {data.batch(np.array([0]), rng).tobytes() for _ in range(300)}
     padded = np.pad(pixels[0, 0].astype(np.float32), 1)
