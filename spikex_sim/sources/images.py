@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.sources.events.events import MAX_RECORDING_BYTES
 from spikex_sim.spec.graph import InputNode
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.npyzip import NpyZip, open_npz
 
-MAX_IMAGE_BYTES = 4 << 30
 MIDDLE = 128
 """Taken off pixels of 0 to 255 where the numbers that enter are signed."""
 SPLITS = ("train", "test")
@@ -45,7 +45,7 @@ class LabelledImages:
 
 def holds_images(path: Path) -> bool:
     """Whether an ``.npz`` is of labelled images."""
-    with open_npz(path, MAX_IMAGE_BYTES) as archive:
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
         return "test_images" in archive.keys
 
 
@@ -69,7 +69,7 @@ def load_images(path: Path, image: InputNode) -> tuple[Mapping[str, LabelledImag
     TraceError
         If something is missing, of another type, or does not fit the network.
     """
-    with open_npz(path, MAX_IMAGE_BYTES) as archive:
+    with open_npz(path, MAX_RECORDING_BYTES) as archive:
         found = {split: _read(archive, split, image, shown(path, 400)) for split in SPLITS}
         return found, archive.sha256
 
