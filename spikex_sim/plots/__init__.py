@@ -7,6 +7,7 @@
 [[50.0, 25.0]]
 """
 
+from spikex_sim.plots.graphs import graph, graph_rows
 from spikex_sim.plots.hardware import hardware_model
 from spikex_sim.plots.layers import (
     energy_by_component,
@@ -47,6 +48,8 @@ __all__ = [
     "energy_by_tensor",
     "evaluation",
     "file_bytes",
+    "graph",
+    "graph_rows",
     "hardware_model",
     "paper_fig5",
     "paper_fig7",

@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.plots import layers, machines, spikes, studies, sweeps
+from spikex_sim.plots import graphs, layers, machines, spikes, studies, sweeps
 from spikex_sim.plots.files import read_evaluation, read_rows
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
 from spikex_sim.plots.table import Rows, trace_of
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV
 from spikex_sim.run.saved import FILE, SavedResults, load_results
-from spikex_sim.trace.store import SUFFIXES, load_chain
+from spikex_sim.trace.graph import GraphTrace
+from spikex_sim.trace.store import SUFFIXES, load_trace
+from spikex_sim.trace.trace import Trace
 
 STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "evaluate": ("evaluate.json", studies.evaluation),
@@ -32,7 +34,7 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
 """File of every command's and paper's study, and what draws it."""
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "comparison", "tws",
-    "firing-rate", "array-size", "pareto", "raster", *STUDIES,
+    "firing-rate", "array-size", "pareto", "raster", "graph", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
 
@@ -91,8 +93,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         If a trace file cannot be read.
     """
     if path.suffix.lower() in SUFFIXES:
-        trace = load_chain(path)
-        return [Drawing("raster", lambda: spikes.spike_rows(trace, tws), spikes.raster, str(path))]
+        return list(_of_trace(load_trace(path), tws, str(path)))
     if not path.is_dir():
         raise FigureError(f"no such folder{closest_path(path, folders=True)}", where=str(path))
     found: list[Drawing] = []
@@ -111,6 +112,14 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
             where=str(path),
         )
     return found
+
+
+def _of_trace(trace: Trace | GraphTrace, tws: int, place: str) -> Iterator[Drawing]:
+    lacks = ""
+    if isinstance(trace, GraphTrace):
+        yield Drawing("graph", partial(graphs.graph_rows, trace), graphs.graph, place)
+        lacks = "" if trace.spikes else "no spikes are recorded"
+    yield Drawing("raster", lambda: spikes.spike_rows(trace, tws), spikes.raster, place, lacks)
 
 
 def _of_run(path: Path) -> Iterator[Drawing]:

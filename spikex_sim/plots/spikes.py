@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import FigureError
+from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.plots.style import Given, Style, legend, note, panels
 from spikex_sim.plots.table import Row, Rows, cell, number
+from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.trace import Trace
 
 SHOWN = 40
@@ -23,17 +26,24 @@ MAX_EDGES = 80
 
 
 def spike_rows(
-    trace: Trace, tws: int = 4, *, layer: int = 0, sample: int = 0, shown: int = SHOWN
+    trace: Trace | GraphTrace,
+    tws: int = 4,
+    *,
+    layer: int | str | None = None,
+    sample: int = 0,
+    shown: int = SHOWN,
 ) -> list[Row]:
     """Spikes and tags of some inputs of a layer.
 
     Parameters
     ----------
-    trace : Trace
+    trace : Trace or GraphTrace
     tws : int
         Window size, time points.
-    layer, sample : int
-        Whose recorded input to take.
+    layer : int or str, optional
+        Layer whose recorded input, or node whose recorded spikes to take; default: the first of them.
+    sample : int
+        Which sample's.
     shown : int
         Inputs at most; they are chosen at equal distances among those that spike at all.
 
@@ -50,11 +60,13 @@ def spike_rows(
     FigureError
         If the layer's input is not recorded, there is no such sample, or it has no spikes.
     """
-    if layer not in trace.inputs or not 0 <= sample < trace.samples or tws < 1 or shown < 1:
+    recorded: Mapping[Any, PackedSpikes] = trace.inputs if isinstance(trace, Trace) else trace.spikes
+    layer = next(iter(recorded), None) if layer is None else layer
+    if layer not in recorded or not 0 <= sample < trace.samples or tws < 1 or shown < 1:
         raise FigureError(
             f"layer {layer}, sample {sample}, windows of {tws}: nothing recorded", where=trace.where
         )
-    packed = trace.inputs[layer][sample]
+    packed = recorded[layer][sample]
     inputs = packed.reshape(-1, packed.shape[-1])
     spiking = np.flatnonzero(inputs.any(axis=1))
     if not len(spiking):

@@ -311,7 +311,7 @@ def describe_node(node: Node) -> dict[str, Any]:
 def _changed(model: BaseModel) -> list[str]:
     """Fields that are not as by default."""
     fields = type(model).model_fields
-    return [key for key in fields if getattr(model, key) != fields[key].get_default()]
+    return [key for key in fields if getattr(model, key) != fields[key].default]
 
 
 def _one_or_two(pair: Pair) -> Any:

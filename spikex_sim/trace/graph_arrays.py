@@ -12,7 +12,7 @@ from spikex_sim.core.hints import closest
 from spikex_sim.core.spikes import packed_length
 from spikex_sim.spec.graph import InputNode, Node, Population
 from spikex_sim.trace.npyheader import shown
-from spikex_sim.trace.wiring import Wiring
+from spikex_sim.trace.wiring import Wiring, meant
 
 _SYNAPSE = re.compile(r"synapse-(0|[1-9][0-9]{0,8})/weight")
 PARTS = ("spikes", "values", "synapse-0/weight", "bias", "neuron/threshold")
@@ -70,7 +70,7 @@ def declared(wiring: Wiring, key: str, timesteps: int, where: str) -> Declaratio
     name, _, part = key.partition("/")
     node = wiring.nodes.get(name)
     if node is None:
-        raise fail(f"there is no node '{shown(name, 40)}'{closest(name[:40], [*wiring.nodes, 'label'])}")
+        raise fail(f"there is no node '{shown(name, 40)}'{meant(name, ['label', *wiring.nodes])}")
     if part in ("spikes", "values"):
         return _recording(wiring, node, part, timesteps, fail)
     known = part == "bias" or part.startswith("neuron/") or _SYNAPSE.fullmatch(part)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from spikex_sim.trace.meta import MAX_NODES
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.trace import MAX_OUTPUT_BYTES, MAX_TIMESTEPS
 
+MAX_COMPARED = 200
+"""Most nodes whose names are compared with one that there is not."""
 MAX_PATH = 8
 """Most nodes of a cycle that a message names."""
 Carries = Literal["spikes", "analog", "currents"]
@@ -130,7 +133,7 @@ class _Wirer:
             if source in self.ports:
                 continue
             if source not in self.nodes:
-                raise self.error(f"there is no node '{shown(source, 40)}'{closest(source, self.nodes)}", node)
+                raise self.error(f"there is no node '{shown(source, 40)}'{meant(source, self.nodes)}", node)
             if source != node.name:
                 cycle = self.path(source, node.name)
                 if not cycle:
@@ -378,6 +381,11 @@ def why_not_folded(pool: PoolNode, synapse: Synapse, pooled: Shape, taken: Shape
                 "with padding, its windows must not overlap and must cover the map; pad the pooling instead"
             )
     return ""
+
+
+def meant(name: str, nodes: Iterable[str]) -> str:
+    """Say which of the first nodes has nearly this name, if any."""
+    return closest(name, islice(nodes, MAX_COMPARED))
 
 
 def _named(port: Port) -> str:

@@ -9,6 +9,7 @@ import pytest
 import spikex_sim as sx
 from command import succeed
 from graph_files import everything
+from spikex_sim.plots.graphs import graph_rows
 from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace
 from trace_files import a_trace
@@ -44,3 +45,10 @@ def test_a_chain_becomes_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[s
     found = sx.load_trace(out)
     assert isinstance(found, GraphTrace)
     assert found.meta() == as_graph(a_trace()).meta()
+
+
+def test_depths_of_a_figure() -> None:
+    assert {row["name"]: row["depth"] for row in graph_rows(everything())} == {
+        "in": 0, "img": 0, "stem": 1, "pooled": 1, "mean": 2, "pop": 2, "half": 3, "both": 4, "att": 5,
+        "out": 3, "last": 4,
+    }  # fmt: skip
