@@ -159,9 +159,8 @@ class SpikingGraph(nn.Module):
         for node in self.spiking:
             bias, threshold = self._folded(node)
             arrays[f"{node.name}/bias"] = bias.detach().cpu().numpy().astype(np.int32)
-            arrays[f"{node.name}/neuron/threshold"] = threshold.detach().cpu().numpy().astype(np.int32) + _at(
-                node
-            )
+            bar = threshold.detach().cpu().numpy().astype(np.int32) + np.int32(_at(node))
+            arrays[f"{node.name}/neuron/threshold"] = bar
         return arrays
 
     def _node(self, name: str) -> Population:
@@ -177,11 +176,13 @@ class SpikingGraph(nn.Module):
     ) -> torch.Tensor:
         """``I`` before the bias, ``[n, M, H, W]``; n is the samples alone where it is constant."""
         terms: dict[bool, torch.Tensor] = {}
-        for k, synapses in together(node).items():
+        for k, synapses in together(node, self.wiring).items():
             taken = maps[synapses[0].source]
             for synapse in synapses[1:]:
                 taken = taken + maps[synapse.source]
-            found = _synapse(synapses[0], taken, weights.get((node.name, holder(node, k))))
+            first = holder(node, k)
+            weight = weights.get((node.name, first), node.synapses[first].weight)
+            found = _synapse(synapses[0], taken, weight)
             constant = self.wiring.ports[synapses[0].source].constant
             terms[constant] = terms[constant] + found if constant in terms else found
         if len(terms) == 1:
@@ -245,26 +246,31 @@ def holder(node: Population, k: int) -> int:
     return k if other is None else holder(node, other)
 
 
-def together(node: Population) -> dict[int, list[Synapse]]:
+def together(node: Population, wiring: Wiring) -> dict[int, list[Synapse]]:
     """Synapses by the first of the same weights and window: these take the sum of their sources' spikes."""
+
+    def spikes(synapse: Synapse) -> bool:
+        return wiring.ports[synapse.source].carries == "spikes"
+
     found: dict[int, list[Synapse]] = {}
     for k, synapse in enumerate(node.synapses):
         first = holder(node, k)
         alike = {"source": synapse.source, "weight_of": synapse.weight_of}
-        if first == k or node.synapses[first].model_copy(update=alike) != synapse:
-            found[k] = [synapse]
-        else:
+        same = node.synapses[first].model_copy(update=alike) == synapse
+        if first != k and same and spikes(synapse) and spikes(node.synapses[first]):
             found[first].append(synapse)
+        else:
+            found[k] = [synapse]
     return found
 
 
-def _synapse(synapse: Synapse, taken: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+def _synapse(synapse: Synapse, taken: torch.Tensor, weight: torch.Tensor | float | None) -> torch.Tensor:
     """Sum of a synapse ``[n, M, H, W]`` for what it takes, ``[n, C, H, W]``."""
     if synapse.kind == "linear":
-        assert weight is not None
+        assert isinstance(weight, torch.Tensor)
         sums = functional.linear(taken.flatten(1), weight)[:, :, None, None]
     elif synapse.kind == "conv":
-        assert weight is not None
+        assert isinstance(weight, torch.Tensor)
         top, bottom, left, right = synapse.padding
         if (top, left) != (bottom, right):
             taken = functional.pad(taken, (left, right, top, bottom))
@@ -275,9 +281,7 @@ def _synapse(synapse: Synapse, taken: torch.Tensor, weight: torch.Tensor | None)
     else:
         sums = taken if synapse.kind == "identity" else _pooled(synapse, taken)
         if weight is not None:
-            sums = sums * weight[:, None, None]
-        elif synapse.weight not in (None, 1):
-            sums = sums * float(synapse.weight or 0)
+            sums = sums * (weight[:, None, None] if isinstance(weight, torch.Tensor) else weight)
     sums = exact(sums)
     if synapse.shift:
         smooth = sums * 2.0**-synapse.shift
@@ -353,8 +357,11 @@ def _check_population(
         if synapse.delay:
             raise fail("training takes no delay", node.name, field)
         shape = synapse.kernel if synapse.own else wiring.weight_shape(node.name, holder(node, k))[1:]
-        weight = 1 if synapse.own and port.carries == "currents" else MAX_WEIGHT
-        total += prod(shape) * largest.get(synapse.source, 1) * max(weight, abs(int(synapse.weight or 0)))
+        number = node.synapses[holder(node, k)].weight
+        weight = MAX_WEIGHT if number is None else abs(int(number))
+        if number is None and synapse.own and port.carries == "currents":
+            weight = 1
+        total += prod(shape) * largest.get(synapse.source, 1) * weight
     if total >= _EXACT:
         raise fail("has sums that float32 does not add exactly (24 bits); take fewer inputs", node.name)
     return 1 if neuron is not None else total

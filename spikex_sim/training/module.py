@@ -35,8 +35,8 @@ class Activity:
     Attributes
     ----------
     entering : tuple of tensor, ``[T, samples * neurons]``
-        Spikes that enter every conv and linear layer; the neurons of a map in the order rows, columns,
-        channels.
+        Spikes that enter every conv and linear layer, or of a graph those that are fired; the neurons of a
+        map in the order rows, columns, channels.
     fired : tuple of tensor, ``[T, samples * neurons]``
         Spikes of every conv and linear layer, in the same order.
     output : tensor, ``[T, samples, classes]``

@@ -49,18 +49,23 @@ def network(nodes: list[dict[str, Any]], T: int = 4) -> GraphNetwork:
 
 def residual(neuron: dict[str, Any], shift: int, groups: int, spiking: bool) -> GraphNetwork:
     """Every construct that is trained, in one network."""
+    wide = {"kernel": 3, "stride": 2, "padding": 1}
     last = {"name": "out", "channels": 3, "synapses": [{"from": "mean", "kind": "linear"}]}
     nodes = [
         IMAGE,
         {"name": "stem", "kind": "currents", "channels": 4, "synapses": [conv("image", shift=shift)]},
         neurons("a", 4, [{"from": "stem", "kind": "identity"}], **neuron),
-        neurons("b", 4, [conv("a", groups=groups), conv("image", shift=shift)], **neuron),
+        neurons("b", 4, [conv("a", groups=groups), conv("image", shift=shift),
+                         conv("image", shift=shift, weight_of=1)], **neuron),
         neurons("c", 4, [conv("a"), conv("b", weight_of=0), conv("b", weight_of=0, dilation=2, padding=2),
                          {"from": "stem", "kind": "identity", "shift": 1}], **neuron),
         {"name": "p", "kind": "maxpool", "from": "c", "kernel": 2, "stride": 2, "padding": [0, 1, 0, 1]},
         neurons("d", 4, [conv("p"), {"from": "p", "kind": "identity"},
                          {"from": "p", "kind": "identity", "weight": -9},
-                         {"from": "stem", "kind": "maxpool", "kernel": 3, "stride": 2, "padding": 1}],
+                         {"from": "p", "kind": "identity", "weight_of": 2},
+                         {"from": "c", "kind": "avgpool", "kernel": 2, "stride": 2, "padding": [0, 1, 0, 1]},
+                         {"from": "stem", "kind": "avgpool", "shift": 2, **wide},
+                         {"from": "stem", "kind": "maxpool", **wide}],
                 **neuron),
         neurons("e", 2, [conv("d", padding=[1, 2, 0, 1])], **neuron),
         {"name": "mean", "kind": "avgpool", "from": "e", "kernel": 2, "stride": 2},
