@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.sources.synth import bernoulli, check_size, generator, seed_of_stream
-from spikex_sim.spec.graph import InputNode, MatmulNode, Node, PoolNode, Population, node_of
+from spikex_sim.spec.graph import InputNode, MatmulNode, Node, PoolNode, Population, Synapse, node_of
 from spikex_sim.spec.graph_networks import GraphNetwork
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_arrays import weight_key
@@ -143,10 +143,23 @@ def _moments(
             mean, variance = mean + first * scale, variance + second * scale**2
             continue
         taken = wiring.nodes[synapse.source]
-        taps = prod(wiring.weight_shape(node.name, k)[1:])
+        taps = wiring.weight_shape(node.name, k)[1] * (
+            1 if synapse.kind == "linear" else _inside(wiring, synapse)
+        )
         taps *= prod(taken.kernel) if isinstance(taken, PoolNode) and taken.kind == "avgpool" else 1
         variance += taps * WEIGHT_SIGMA**2 * (second + first**2) * scale**2
     return mean, variance
+
+
+def _inside(wiring: Wiring, synapse: Synapse) -> float:
+    """Taps of a channel that lie inside the map, on average: at the edges others see padding."""
+    shape = wiring.ports[synapse.source].shape
+    share = 1.0
+    for axis, outputs in enumerate(synapse.out_size(*shape[1:])):
+        starts = np.arange(outputs) * synapse.stride[axis] - synapse.padding[2 * axis]
+        places = starts[:, None] + np.arange(synapse.kernel[axis]) * synapse.dilation[axis]
+        share *= float(((places >= 0) & (places < shape[1 + axis])).sum(axis=1).mean())
+    return share
 
 
 def _product(wiring: Wiring, node: MatmulNode, known: dict[str, tuple[float, float]]) -> tuple[float, float]:
