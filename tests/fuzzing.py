@@ -256,6 +256,23 @@ def _trained(path: Path) -> None:
     save_trained(load_trained("nmnist-ht"), path)
 
 
+def _trained_graph(path: Path) -> None:
+    from spikex_sim.sources.trained_graphs import TrainedGraph, save_trained_graph
+    from spikex_sim.trace.graph import nodes_of
+
+    nodes = [
+        {"name": "image", "kind": "input", "shape": [1, 4, 4], "values": {"bits": 8, "constant": True}},
+        {"name": "out", "kind": "neurons", "channels": 3, "synapses": [{"from": "image", "kind": "linear"}],
+         "neuron": {"leak_shift": 1}},
+    ]  # fmt: skip
+    arrays = {
+        "out/synapse-0/weight": np.ones((3, 16), np.int8),
+        "out/bias": np.ones(3, np.int32),
+        "out/neuron/threshold": np.ones(3, np.int32),
+    }
+    save_trained_graph(TrainedGraph("n", "n", 4, nodes_of(nodes, "n"), arrays), path)
+
+
 _CHECKPOINT = {"weight": np.zeros((2, 3), np.float32), "order": np.arange(4)}
 
 
@@ -367,6 +384,12 @@ TARGETS = {
         Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded, draws=True),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),
         Target("trained.npz", _trained, _reader("sources.trained", "load_trained"), inside),
+        Target(
+            "trained-graph.npz",
+            _trained_graph,
+            _reader("sources.trained_graphs", "load_trained_graph"),
+            inside,
+        ),
         Target("saved.npz", _checkpoint, _load_checkpoint, inside),
         Target("graph.nir", _graph, _reader("sources.frameworks.nir", "load_nir"), flipped),
     )

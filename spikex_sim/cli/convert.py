@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spikex_sim.cli.convert_images import convert_images
 from spikex_sim.cli.making import (
     Activity,
     Entered,
@@ -101,7 +102,7 @@ def convert(
     recordings_path: Annotated[
         Path,
         typer.Argument(
-            help="Recordings (.npz, .npy, .h5, .csv, .bin, .aedat, .raw, .dat, .es), a folder of them, "
+            help="Recordings (.npz, .npy, .h5, .csv, .bin, .aedat, .raw, .dat, .es), a folder of them, images, "
             "recorded layers, or a trace."
         ),
     ],
@@ -121,7 +122,9 @@ def convert(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", help="Part of a folder or of --samples; default all.", metavar="|".join(PARTS)
+            "--split",
+            help="Part of a folder or of --samples, default all; of images, default test.",
+            metavar="|".join(PARTS),
         ),
     ] = None,
     limit: Annotated[
@@ -217,6 +220,9 @@ def convert(
     Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
     weights; --network is then needed and says what the layers are.
 
+    Labelled images (.npz with train_images, train_labels and so on) enter the trained graph that --weights
+    names, as they are; of --split test if not said.
+
     With --int8 a trace with float layers (.npz, .h5) gets int8 weights; how far its spikes and
     predictions are off is said layer by layer. With --graph a trace of a chain of layers becomes one of a
     graph that gives the same results.
@@ -227,6 +233,7 @@ def convert(
     from spikex_sim.sources.events.clock import Clock
     from spikex_sim.sources.events.fitting import Fitting
     from spikex_sim.sources.events.formats import recording_format
+    from spikex_sim.sources.images import holds_images
     from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_chain
 
@@ -254,6 +261,15 @@ def convert(
     refuse_together("--step-events", step_events, {"--step-ms": step_ms})
     if split is not None and split not in PARTS:
         raise ConfigError(f"must be one of {', '.join(PARTS)}, not {split}", field="--split")
+    if not folder and recording_format(recordings_path) == "npz" and holds_images(recordings_path):
+        for_events = {
+            "--network": network, "--like": like, "--sensor": sensor, "--timesteps": timesteps,
+            "--step-ms": step_ms, "--step-events": step_events, "--activity": activity, "--seed": seed,
+            "--at-most-once": at_most_once or None,
+        }  # fmt: skip
+        _refuse(for_events, f"is for recordings; {recordings_path} holds images")
+        convert_images(recordings_path, weights, sample or 0, samples, split or "test", limit, out)
+        return
     if not folder and samples is None:
         _refuse({"--split": split, "--limit": limit}, "is for a folder of recordings, or with --samples")
     if folder:

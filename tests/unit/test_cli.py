@@ -387,6 +387,7 @@ ELSEWHERE = {
             "--samples",
             "--save-data",
             "--plain",
+            "--mirror",
             "--tolerance",
             "--seed",
             "--checkpoint",
