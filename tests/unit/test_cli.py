@@ -353,7 +353,17 @@ ELSEWHERE = {
     ("search-tws", "--engine"),
     *(
         ("trace record", option)
-        for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
+        for option in (
+            "--call",
+            "--skip",
+            "--nearest",
+            "--closed-loop",
+            "--int8",
+            "--out",
+            "--axes",
+            "--timesteps",
+            "--input-bits",
+        )
     ),
     *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
     *(

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import sides
-from spikex_sim.sources.frameworks.dynamics import Dynamics
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
 from spikex_sim.sources.frameworks.synapse import Numbers, Synapse, pool_layer
-from spikex_sim.spec.workload import Layer
+from spikex_sim.spec.workload import Layer, Neuron
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
@@ -227,7 +226,7 @@ class _Builder:
         if self.factor is not None:
             synapse, self.factor = synapse.taking_scaled(self._factors(node)), None
         # Its neurons are not known yet; the layer is made for its shape, and to refuse what does not close.
-        layer = synapse.layer(Dynamics(1.0).neuron, self.where)
+        layer = synapse.layer(_neuron(1.0, 1.0), self.where)
         self.open = synapse
         self._become(node, layer.output_shape)
 
@@ -301,7 +300,7 @@ class _Builder:
         scale = np.where(np.abs(scale - 1) <= _SCALE_TOLERANCE, 1.0, scale)
         synapse = self.open.scaled(self._channels(node, "r", scale))
         index = len(self.layers)
-        neuron = Dynamics(self._one(node, "v_threshold"), leak).neuron
+        neuron = _neuron(self._one(node, "v_threshold"), leak)
         self.layers.append(synapse.layer(neuron, self.where))
         self.weights[index], bias = synapse.float32()
         if bias is not None:
@@ -336,6 +335,10 @@ class _Builder:
 
 _KINDS = ("Input", "Output", "Conv2d", "Linear", "Affine", "Scale", "SumPool2d", "AvgPool2d", "Flatten",
           "IF", "LIF")  # fmt: skip
+
+
+def _neuron(threshold: float, leak: float) -> Neuron:
+    return Neuron(threshold=float(np.float32(threshold)), leak=leak, reset="zero", datapath="float")
 
 
 def _padding(node: Node, weight: Numbers) -> tuple[int, int]:
