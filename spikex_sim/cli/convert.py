@@ -102,8 +102,8 @@ def convert(
     recordings_path: Annotated[
         Path,
         typer.Argument(
-            help="Recordings (.npz, .npy, .h5, .csv, .bin, .aedat, .raw, .dat, .es), a folder of them, images, "
-            "recorded layers, or a trace."
+            help="Recordings (.npz, .npy, .h5, .csv, .bin, .aedat, .raw, .dat, .es), a folder of them, "
+            "images, recorded layers, or a trace."
         ),
     ],
     out: Annotated[
@@ -263,9 +263,8 @@ def convert(
         raise ConfigError(f"must be one of {', '.join(PARTS)}, not {split}", field="--split")
     if not folder and recording_format(recordings_path) == "npz" and holds_images(recordings_path):
         for_events = {
-            "--network": network, "--like": like, "--sensor": sensor, "--timesteps": timesteps,
-            "--step-ms": step_ms, "--step-events": step_events, "--activity": activity, "--seed": seed,
-            "--at-most-once": at_most_once or None,
+            "--network": network, "--like": like, "--timesteps": timesteps, "--activity": activity,
+            "--seed": seed, "--at-most-once": at_most_once or None, **of_events,
         }  # fmt: skip
         _refuse(for_events, f"is for recordings; {recordings_path} holds images")
         convert_images(recordings_path, weights, sample or 0, samples, split or "test", limit, out)
