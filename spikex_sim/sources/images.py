@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES
+from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.spec.graph import InputNode
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.npyzip import NpyZip, open_npz
@@ -72,6 +73,20 @@ def load_images(path: Path, image: InputNode) -> tuple[Mapping[str, LabelledImag
     with open_npz(path, MAX_RECORDING_BYTES) as archive:
         found = {split: _read(archive, split, image, shown(path, 400)) for split in SPLITS}
         return found, archive.sha256
+
+
+def image_samples(path: Path, image: InputNode, split: str, limit: int | None = None) -> LabelledSamples:
+    """Labelled images one by one, of ``train``, ``test`` or ``all``; at most so many."""
+    found, digest = load_images(path, image)
+    parts = SPLITS if split == "all" else (split,)
+    places = [(part, number) for part in parts for number in range(len(found[part].labels))][:limit]
+
+    def values(number: int) -> NDArray[np.int32]:
+        part, place = places[number]
+        return found[part].values(np.array([place])).reshape(image.shape)
+
+    labels = tuple(int(found[part].labels[number]) for part, number in places)
+    return LabelledSamples(labels, values, f"{shown(path.name, 400)}, {split} images", digest)
 
 
 def _read(archive: NpyZip, split: str, image: InputNode, where: str) -> LabelledImages:

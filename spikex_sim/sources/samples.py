@@ -62,7 +62,7 @@ class LabelledSamples:
     labels : tuple of int
         Class of each sample.
     spikes : callable
-        Gives the spikes ``[C, H, W, T]`` of a sample by its number.
+        Gives the spikes ``[C, H, W, T]`` of a sample by its number; of images the numbers ``[C, H, W]``.
     source : str
         Where they come from, in words.
     sha256 : str
@@ -72,7 +72,7 @@ class LabelledSamples:
     """
 
     labels: tuple[int, ...]
-    spikes: Callable[[int], NDArray[np.bool_]]
+    spikes: Callable[[int], NDArray[Any]]
     source: str
     sha256: str = ""
     marks: tuple[str | None, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -142,6 +143,17 @@ def shipped_graph_names() -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(item.name.removesuffix(".npz") for item in folder.iterdir() if item.name.endswith(".npz"))
+
+
+def is_trained_graph(path: str | Path) -> bool:
+    """Whether a file is of weights in format version 2; one that cannot be read is not."""
+    path = Path(path)
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return False
+    with suppress(TraceError), open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
+        found = parse_json(archive.text("meta", MAX_META_CHARS), shown(path, 400))
+        return isinstance(found, dict) and found.get("format") == FORMAT and found.get("version") == 2
+    return False
 
 
 def load_trained_graph(path_or_name: str | Path) -> TrainedGraph:
