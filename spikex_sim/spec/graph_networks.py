@@ -181,7 +181,7 @@ def _mnist(name: str) -> GraphNetwork:
 
 
 def _cifar10(name: str) -> GraphNetwork:
-    """Residual network of eight weighted layers: pooled sums, SEW ADD, a shortcut before the neurons."""
+    """Residual network of eight weighted layers: SEW ADD, and a shortcut and pooling before neurons."""
     nodes = _Nodes()
     neuron = {"leak_shift": 1}
     image = nodes.image(CIFAR, DIRECT | {"scale": 1 / 128})
