@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.run.signals import Signal, addend_of, delayed, positions_of
+from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -107,7 +107,7 @@ class Work:
 
         Raises
         ------
-        ConfigError
+        ConfigError, UnsupportedError
             If windows are longer than the smallest delay with which its outputs come back.
         """
         branches = []
@@ -120,6 +120,12 @@ class Work:
             scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
             branches.append(Branch(synapse, weight, holder, signals[synapse.source], scale))
         work = cls(trace, node, tuple(branches), arch, tws)
+        if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
+            raise UnsupportedError(
+                f"node {node.name}: this machine takes {tws} time points together, but needs outputs that come "
+                f"back after {work.delay}",
+                where=arch.name,
+            )
         if work.delay is not None and tws > work.delay:
             raise ConfigError(
                 f"{tws} is above the delay with which the outputs of '{node.name}' come back; the largest "
@@ -254,12 +260,13 @@ class Work:
     def constants_of(self, asked: Asked) -> Iterator[Synapses]:
         """What to execute a pass with, so that each of its results goes into the sum in its place.
 
-        In the integer datapath all of them go together. In the float one each synapse has an addend of its
-        own, and a pass is executed once for each, with the weights of the others at zero.
+        A node that is constant as a whole is executed as it is, and in the integer datapath all synapses go
+        together. In the float one each synapse has an addend of its own, and a pass is executed once for
+        each, with the weights of the others at zero.
         """
         assert asked.synapses is not None
         weights = asked.synapses.weights
-        if not self.floating or len(weights) == 1:
+        if self.is_once or not self.floating or len(weights) == 1:
             yield asked.synapses
             return
         for own in range(len(weights)):
@@ -331,6 +338,7 @@ class Work:
             if one in streamed:
                 if one.signal.carries == "analog":
                     taken = one.signal.at(one.channels_for(part, self.node.channels))
+                    taken = later(taken, one.synapse.delay)
                     pixels = np.moveaxis(taken, 0, 2).reshape(-1, *taken.shape[3:])
                     shift, scale = one.synapse.shift, one.scale
                     addends.append(Addend(len(weights), pixels, streamed=True, scale=scale, shift=shift))
