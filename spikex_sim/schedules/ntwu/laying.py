@@ -292,7 +292,7 @@ class _Layer:
         return {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
 
     def _lay(
-        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, PerStep], groups: int
+        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, NDArray[np.int64]], groups: int
     ) -> tuple[Steps, Sums]:
         """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
         schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task
@@ -349,8 +349,11 @@ class _Layer:
         task = self.schedule.task
         return not task.states or task.words is not None or self._spills
 
-    def _chunks(self, first: int, rows: int) -> tuple[Chunks, PerStep]:
-        """Cut the batches of a row group so that each step fits the LBUF halves; and their slots."""
+    def _chunks(self, first: int, rows: int) -> tuple[Chunks, NDArray[np.int64]]:
+        """Cut the batches of a row group so that each step fits the LBUF halves; and their slots.
+
+        Of slots there are two numbers a chunk: how many, and how many each with its rows in use.
+        """
         schedule, residency, arch = self.schedule, self.residency, self.arch
         glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
         chunks = cut_chunks(
@@ -370,7 +373,8 @@ class _Layer:
             raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
         if schedule.packs_taps:
             return chunks, count_slots(schedule, chunks, first, rows)
-        return chunks, chunks.taps
+        shared = chunks.taps - chunks.table[:, OWN_TAPS]
+        return chunks, np.stack((chunks.taps, rows * shared + chunks.table[:, OWN_TAPS]), axis=1)
 
     def _operations(self, sums: Sums) -> Operations:
         """What the array does in the layer."""
@@ -400,7 +404,7 @@ class _Layer:
 @kernel
 def _lay(
     table: NDArray[np.int64],
-    slots: PerStep,
+    slots: NDArray[np.int64],
     cycles_per_slot: int,
     tiles: NDArray[np.int64],
     tile_batches: PerStep,
@@ -465,12 +469,10 @@ def _lay(
         widest = own if starts_tile else max(widest, own)
         filter_bits = table[i, FILTER_WORDS] * weight_bits
         group_bits = filters_in_all * weight_bits if i == 0 else 0
-        used = slots[i]
         rows_of_taps = rows * (table[i, TAPS] - table[i, OWN_TAPS]) + table[i, OWN_TAPS]
-        rows_of_slots = max(rows * (used - table[i, OWN_TAPS]), 0) + table[i, OWN_TAPS]
         taps += table[i, TAPS]
         row_taps += own * rows_of_taps
-        row_slots += own * rows_of_slots
+        row_slots += own * slots[i, 1]
         while words[i] > words_half:
             laid[0, step], laid[1, step] = tile, -1
             for row in (19, 20, 16):
@@ -478,7 +480,7 @@ def _lay(
             words[i] -= words_half
             step += 1
 
-        array = used * cycles_per_slot
+        array = slots[i, 0] * cycles_per_slot
         if ends_batch:
             array += update_cycles[b]
             column_updates += rows * own * update_cycles[b]
