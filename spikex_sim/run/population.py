@@ -122,8 +122,8 @@ class Work:
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
             raise UnsupportedError(
-                f"node {node.name}: this machine takes {tws} time points together, but needs outputs that come "
-                f"back after {work.delay}",
+                f"node {node.name}: its outputs come back after {work.delay} time points, and this machine "
+                f"takes {tws} together",
                 where=arch.name,
             )
         if work.delay is not None and tws > work.delay:
