@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from naive_graph import evaluate
 from naive_graph_trace import Trace
+from spikex_sim.trace.graph import GraphTrace
 
 Array = NDArray[Any]
 Spikes = NDArray[np.bool_]
@@ -53,3 +54,8 @@ def drawn_weights(rng: np.random.Generator, *shape: int) -> Array:
 
 def spikes_of(trace: Trace, node: str = "out") -> Spikes:
     return evaluate(trace).computed[node].values
+
+
+def packaged(trace: Trace) -> GraphTrace:
+    """Take a trace as the package does."""
+    return GraphTrace.from_arrays(trace.meta, trace.arrays)

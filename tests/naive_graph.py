@@ -19,7 +19,7 @@ from naive_graph_trace import FLOAT, Array, Map, Node, Synapse, Tap, Trace, Wind
 def addend_int(synapse: Synapse, taps: list[Tap], x: Array) -> int:
     """Sum of a synapse at one time point; one of analog values or currents is shifted right (§1)."""
     terms = [int(x[c, row, col]) * w for c, _, _, row, col, w in taps]
-    if synapse.kind == "maxpool":
+    if synapse.kind == "maxpool" and taps:  # a window of nothing but padding adds nothing
         return max(int(x[c, row, col]) for c, _, _, row, col, _ in taps) * taps[0][-1] >> synapse.shift
     return sum(terms) if synapse.carries == "spikes" else sum(terms) >> synapse.shift
 
@@ -32,7 +32,7 @@ def addend_float(synapse: Synapse, taps: list[Tap], x: Array) -> np.float32:
             total = total + w * (FLOAT(synapse.taken.scale) * FLOAT(x[c, row, col]))
         return total
     values = [FLOAT(x[c, row, col]) for c, _, _, row, col, _ in taps]
-    if synapse.kind == "maxpool":
+    if synapse.kind == "maxpool" and taps:
         return FLOAT(max(values)) * FLOAT(taps[0][-1])
     total = FLOAT(0)
     for value in values:

@@ -193,6 +193,14 @@ def folded(pool: Node, window: Window, size: tuple[int, int], weight: Array) -> 
     return Window(size, (kernel[0], kernel[1]), stride, (top, bottom, left, right)), new
 
 
+def over_map(weight: Array, window: Window) -> Array:
+    """Weights of a filter that is laid once, for every pixel of the map: of those beside it 0."""
+    found = np.zeros((*weight.shape[:2], *window.map_size), weight.dtype)
+    for i, j, y, x in window.inside(0, 0):
+        found[:, :, y, x] = weight[:, :, i, j]
+    return found
+
+
 def synapses_of(trace: Trace, node: Node, maps: dict[str, Map]) -> list[Synapse]:
     """Synapses of a population or of currents, in order; `maps` holds their sources, the node itself too."""
     found: list[Synapse] = []
@@ -222,6 +230,8 @@ def synapses_of(trace: Trace, node: Node, maps: dict[str, Map]) -> list[Synapse]
         if taken.pool:
             assert kind == "conv", "average pooling is folded into conv and linear synapses"
             window, weight = folded(taken.pool, window, size, weight)
+            if described["kind"] == "linear":
+                window, weight = Window(size, size), over_map(weight, window)
         synapse = Synapse(
             kind, described["from"], taken, window, out_size, weight,
             int(described.get("groups", 1)), int(described.get("delay", 0)), int(described.get("shift", 0)),

@@ -22,8 +22,8 @@ from spikex_sim.cli.options import (
 
 if TYPE_CHECKING:
     from spikex_sim.explore.evaluation import Evaluation
+    from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
-    from spikex_sim.sources.trained import TrainedNetwork
 
 SCHEMA = 1
 """Version of the layout of ``evaluate.json``."""
@@ -105,7 +105,7 @@ def evaluate(
             wrote(write_files(out, {"evaluate.json": json.dumps(content, indent=1) + "\n"}))
 
 
-def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation]) -> None:
+def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
@@ -157,7 +157,7 @@ def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluat
 
 
 def _content(
-    trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation], engine: str
+    trained: Trained, samples: LabelledSamples, found: list[Evaluation], engine: str
 ) -> dict[str, Any]:
     """As in ``evaluate.json``."""
     from spikex_sim.core.origin import origin
@@ -167,7 +167,7 @@ def _content(
         "versions": dict(found[0].versions) | origin(),
         "network": {
             "name": trained.name,
-            "variant": trained.variant,
+            "variant": getattr(trained, "variant", None),
             "sha256": trained.file_sha256,
             "card": dict(trained.card),
         },

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.run.replay import bytes_of_inputs
-from spikex_sim.run.signals import Signal, addend_of, delayed, positions_of
+from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -120,7 +120,7 @@ class Work:
 
         Raises
         ------
-        ConfigError
+        ConfigError, UnsupportedError
             If windows are longer than the smallest delay with which its outputs come back.
         """
         branches = []
@@ -134,6 +134,12 @@ class Work:
             branch = Branch(synapse, weight, holder, signals[synapse.source], scale)
             branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
+        if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
+            raise UnsupportedError(
+                f"node {node.name}: its outputs come back after {work.delay} time points, and this machine "
+                f"takes {tws} together",
+                where=arch.name,
+            )
         if work.delay is not None and tws > work.delay:
             raise ConfigError(
                 f"{tws} is above the delay with which the outputs of '{node.name}' come back; the largest "
@@ -286,12 +292,13 @@ class Work:
     def constants_of(self, asked: Asked) -> Iterator[Synapses]:
         """What to execute a pass with, so that each of its results goes into the sum in its place.
 
-        In the integer datapath all of them go together. In the float one each synapse has an addend of its
-        own, and a pass is executed once for each, with the weights of the others at zero.
+        A node that is constant as a whole is executed as it is, and in the integer datapath all synapses go
+        together. In the float one each synapse has an addend of its own, and a pass is executed once for
+        each, with the weights of the others at zero.
         """
         assert asked.synapses is not None
         weights = asked.synapses.weights
-        if not self.floating or len(weights) == 1:
+        if self.is_once or not self.floating or len(weights) == 1:
             yield asked.synapses
             return
         for own in range(len(weights)):
@@ -363,6 +370,7 @@ class Work:
             if one in streamed:
                 if one.signal.carries == "analog":
                     taken = one.signal.at(one.channels_for(part, self.node.channels))
+                    taken = later(taken, one.synapse.delay)
                     pixels = np.moveaxis(taken, 0, 2).reshape(-1, *taken.shape[3:])
                     shift, scale = one.synapse.shift, one.scale
                     addends.append(Addend(len(weights), pixels, streamed=True, scale=scale, shift=shift))

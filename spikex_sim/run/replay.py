@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -249,7 +250,7 @@ class LayerRunner:
         """Schedule a task, hold the schedule against it, and cost it."""
         scheduler = self._scheduler
         schedule = scheduler.schedule(task, self.arch)
-        check_given(scheduler, "schedule", schedule, fits=isinstance(schedule, Schedule), wanted="a schedule")
+        check_given(scheduler, "schedule", schedule, fits=is_schedule(type(schedule)), wanted="a schedule")
         check_task(schedule, task, self.arch)
         schedule.check(self.arch)
         layout = schedule.lay_out(self.arch, handover)
@@ -377,6 +378,13 @@ class LayerRunner:
             "pes": self.arch.array.rows * self.arch.array.cols,
             "clock_hz": float(self.arch.clock_hz),
         }
+
+
+@lru_cache(maxsize=64)
+def is_schedule(kind: type) -> bool:
+    """Whether objects of a class have what a schedule has, fields of dataclasses too."""
+    names = {*dir(kind), *getattr(kind, "__dataclass_fields__", ())}
+    return names >= {"task", "mode", "check", "lay_out", "execute", "places"}
 
 
 def check_made(name: str, what: str, made: int, counted: int) -> None:

@@ -48,10 +48,16 @@ def delayed(packed: PackedSpikes, delay: int, timesteps: int) -> PackedSpikes:
     """Spikes so many time points later; nothing before the start."""
     if not delay:
         return packed
-    bits = np.unpackbits(packed, axis=-1, count=timesteps)
-    later = np.zeros_like(bits)
-    later[..., delay:] = bits[..., : timesteps - delay]
-    return np.packbits(later, axis=-1)
+    return np.packbits(later(np.unpackbits(packed, axis=-1, count=timesteps), delay), axis=-1)
+
+
+def later(values: NDArray[Any], delay: int) -> NDArray[Any]:
+    """Values ``[..., T]`` so many time points later; 0 before the start."""
+    if not delay:
+        return values
+    found = np.zeros_like(values)
+    found[..., delay:] = values[..., :-delay]
+    return found
 
 
 def taps_inside(windowed: Windowed, shape: Shape) -> tuple[tuple[int, int], list[tuple[slice, ...]]]:
@@ -126,10 +132,7 @@ def addend_of(synapse: Synapse, weight: NDArray[Any], signal: Signal, *, floatin
     number = np.float32 if floating else np.int64
     values = signal.array.astype(number)
     values = values[..., None] if signal.constant else values
-    if synapse.delay:
-        later = np.zeros_like(values)
-        later[..., synapse.delay :] = values[..., : values.shape[-1] - synapse.delay]
-        values = later
+    values = later(values, synapse.delay)
     size, taps = taps_inside(synapse, signal.shape)
     lowest: Any = -np.inf if floating else np.iinfo(np.int64).min
     largest = synapse.kind == "maxpool"

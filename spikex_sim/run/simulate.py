@@ -240,9 +240,17 @@ class Replay:
         check_memory(count * one_sample, f"tws: auto over {count} samples at once", where=trace.where)
 
     def _given(self) -> Iterator[tuple[Any, tuple[int, ...]]]:
-        """Type and shape of what each layer gives."""
+        """Type and shape of what enters the network, and of what each layer gives."""
+        first = self.traces[0]
+        entered = (
+            [first.inputs[0]]
+            if isinstance(first, Trace)
+            else [*first.spikes.values(), *first.values.values()]
+        )
+        for array in entered:
+            yield array.dtype, array.shape[1:]
         for stage in self.stages:
-            yield stage.gives(self.traces[0], spiking=not self.runner.is_ann)  # type: ignore[arg-type]
+            yield stage.gives(first, spiking=not self.runner.is_ann)  # type: ignore[arg-type]
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""

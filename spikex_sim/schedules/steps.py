@@ -165,7 +165,8 @@ class Program:
 
     def bits(self, activity: str, tensor: str | None = None) -> PerStep:
         """Bits that an activity moves in every step of the layer, of one tensor or of all."""
-        return np.concatenate([np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs])
+        found = [np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     @property
     def array_cycles(self) -> PerStep:
@@ -176,7 +177,7 @@ class Program:
     def group(self) -> PerStep:
         """Group of every step of the layer."""
         lengths = [len(steps) for steps, times in self.runs for _ in range(times)]
-        return np.repeat(np.arange(len(lengths)), lengths)
+        return np.repeat(np.arange(len(lengths)), np.array(lengths, np.int64))
 
     @property
     def tile(self) -> PerStep:
@@ -189,7 +190,8 @@ class Program:
         return self._row(BATCH)
 
     def _row(self, row: int) -> PerStep:
-        return np.concatenate([np.tile(steps.table[row], times) for steps, times in self.runs])
+        found = [np.tile(steps.table[row], times) for steps, times in self.runs]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Program:
         """The same with so much more in the very first step."""

@@ -66,7 +66,7 @@ def synthetic_graph(
                 spikes = bernoulli(node.shape, timesteps, INPUT_RATE if rate is None else rate, own)
                 arrays[f"{node.name}/spikes"] = np.packbits(spikes, axis=-1)
             else:
-                arrays[f"{node.name}/values"] = _image(node.shape, own)
+                arrays[f"{node.name}/values"] = _image(node.shape, own) + _middle(node)
         elif isinstance(node, Population):
             for k, synapse in enumerate(node.synapses):
                 if synapse.weight_of is None and not synapse.own:
@@ -81,6 +81,11 @@ def synthetic_graph(
     meta = {"name": network.name, "timesteps": timesteps, "nodes": nodes,
             "source": f"preset {network.name}, not trained, seed {seed}"}  # fmt: skip
     return GraphTrace.from_arrays(meta, arrays, where=where)
+
+
+def _middle(image: InputNode) -> int:
+    """Mean of the numbers of an image."""
+    return 0 if image.values is None or image.values.signed else 128
 
 
 def _image(shape: tuple[int, ...], seed: int) -> NDArray[np.int32]:
@@ -119,7 +124,11 @@ def _moments(
     wiring: Wiring, node: Node, known: dict[str, tuple[float, float]], input_rate: float
 ) -> tuple[float, float]:
     if isinstance(node, InputNode):
-        return (0.0, 64.0**2) if node.values is not None else (input_rate, input_rate * (1 - input_rate))
+        return (
+            (_middle(node), 64.0**2)
+            if node.values is not None
+            else (input_rate, input_rate * (1 - input_rate))
+        )
     if isinstance(node, MatmulNode):
         return _product(wiring, node, known)
     if isinstance(node, PoolNode):

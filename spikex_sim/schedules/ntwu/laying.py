@@ -28,14 +28,7 @@ from spikex_sim.schedules.ntwu.chunks import (
     cut_chunks,
 )
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.ntwu.residency import (
-    Blocks,
-    Residency,
-    blocks_of,
-    blocks_of_group,
-    choose_residency,
-    run_bits,
-)
+from spikex_sim.schedules.ntwu.residency import Blocks, Residency, SpMbs, blocks_of, choose_residency
 from spikex_sim.schedules.ntwu.slots import count_slots
 from spikex_sim.schedules.steps import FIRST, MAX_STEPS, Column, PerStep, Program, Steps, check_number
 
@@ -65,17 +58,13 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
     task, sizes = schedule.task, schedule.groups.sizes
     widths = task.widths
-    every = blocks_of(schedule)
+    groups = [(schedule.groups.rows * number, rows) for number, rows in enumerate(sizes)]
+    spmbs, blocks = blocks_of(schedule, groups)
     if not schedule.shape.fits_all:
-        _check_room(schedule, every, arch)
-    firsts = [schedule.groups.rows * number for number in range(len(sizes))]
-    own = {rows: blocks_of_group(schedule, every, 0, rows) for rows in dict.fromkeys(sizes)}
-    blocks = [own[rows] for rows in sizes]
-    if task.has_own:
-        blocks = [blocks_of_group(schedule, every, *span) for span in zip(firsts, sizes, strict=True)]
-    residency = choose_residency(schedule, blocks, arch, handover)
+        _check_room(schedule, spmbs, arch)
+    residency = choose_residency(schedule, spmbs, blocks, arch, handover)
     layer = _Layer(schedule, residency, batch_counts(schedule, arch), arch)
-    runs, sums, operations = layer.runs(firsts, sizes, blocks)
+    runs, sums, operations = layer.runs(groups, spmbs, blocks)
     program = Program.of(runs)
     log = AccessLog()
     program.accesses(log, "lbuf")
@@ -98,25 +87,25 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         products=sum(_made(schedule, tagged=False)),
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
-        held=_held(schedule, blocks, residency, program, arch),
+        held=_held(schedule, spmbs, blocks, residency, program, arch),
     )
 
 
 def _held(
-    schedule: NtwuSchedule, blocks: Sequence[Blocks], residency: Residency, program: Program,
+    schedule: NtwuSchedule, found: SpMbs, blocks: Sequence[Blocks], residency: Residency, program: Program,
     arch: NtwuOptions,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
     if schedule.shape.fits_all:
         return ()
     glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
-    filters = weight_bits * max(one.filter_words_in_all for one in blocks)
-    layer_filters = weight_bits * sum(one.filter_words_in_all for one in blocks)
+    filters = weight_bits * max(one.words_in_all for one in blocks)
+    layer_filters = weight_bits * sum(one.words_in_all for one in blocks)
     if schedule.shape.by_run:
         filters = layer_filters
-    by_run = run_bits(schedule, blocks)
-    spmbs, most = int(by_run.sum()), int(by_run.max())
-    merged = blocks[0].merged_bits - int(blocks[0].spmb_bits.sum())
+    by_run = [sum(bits) for bits in found.run_bits]
+    spmbs, most = sum(by_run), max(by_run)
+    merged = found.merged_bits - spmbs
     fetched_filters, loaded_filters = (program.total(way, "filter") for way in ("fetch", "load"))
     fetched_spmbs = program.total("fetch", "ifmap") + program.total("fetch", "tag")
     in_glb = (
@@ -128,15 +117,14 @@ def _held(
     return (*in_glb, Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer_filters, loaded_filters))
 
 
-def _check_room(schedule: NtwuSchedule, blocks: Blocks, arch: NtwuOptions) -> None:
+def _check_room(schedule: NtwuSchedule, spmbs: SpMbs, arch: NtwuOptions) -> None:
     """Raise :class:`ConfigError` if a tile's potentials or spikes have no room."""
     task, shape = schedule.task, schedule.shape
     sizes = f"{shape.positions} position(s) and {shape.windows} window(s)"
     potential_bits = shape.positions * schedule.groups.sizes[0] * task.potential_bits
     if potential_bits > arch.memory.lbuf.part_bits("psum"):
         raise too_small("lbuf", "psum", arch, potential_bits, f"the potentials of {sizes}")
-    each = [one.geometry.channels * (one.bits * task.tws + one.tagged) for one in task.inputs.synapses]
-    spike_bits = int((blocks.pairs * np.array(each, np.int64)).sum(axis=1).max())
+    spike_bits = spmbs.largest_bits
     if spike_bits > arch.memory.glb.half_bits("ifmap"):
         raise too_small("glb", "ifmap", arch, spike_bits, f"the spikes of {sizes}")
 
@@ -148,7 +136,7 @@ def operations_of_spikes(schedule: NtwuSchedule) -> int:
 
 def _made(schedule: NtwuSchedule, *, tagged: bool) -> tuple[int, ...]:
     """Operations of each synapse of spikes, or of analog values."""
-    spikes = schedule.surveyed.spikes.sum(axis=0).tolist()
+    spikes = schedule.surveyed.seen
     rows = schedule.task.out_channels
     return tuple(
         number * (1 if one.own else rows)
@@ -246,7 +234,7 @@ class _Layer:
     arch: NtwuOptions
 
     def runs(
-        self, firsts: Sequence[int], sizes: Sequence[int], blocks: Sequence[Blocks]
+        self, row_groups: Sequence[tuple[int, int]], spmbs: SpMbs, blocks: Sequence[Blocks]
     ) -> tuple[list[list[tuple[Steps, int]]], Sums, Operations]:
         """Steps of every run and group, those of equal groups once; sums and operations of all.
 
@@ -260,39 +248,32 @@ class _Layer:
         tables: dict[int, Any] = {}
         total = Sums(*([0] * len(Sums._fields)))
         runs: list[list[tuple[Steps, int]]] = []
-        needed = run_bits(schedule, blocks) if residency.glb_ifmap in ("layer", "run") else None
+        fetches = residency.glb_ifmap in ("layer", "run")
         for run in range(schedule.runs):
             groups: list[tuple[Steps, int]] = []
             done: dict[int, tuple[Steps, Sums]] = {}
-            for first, rows, own in zip(firsts, sizes, blocks, strict=True):
+            for (first, rows), own in zip(row_groups, blocks, strict=True):
                 key = rows if alike else first
                 if key not in tables:
                     tables[key] = self._chunks(first, rows)
                 if key not in done:
-                    done[key] = self._lay(run, rows, own, tables[key], len(sizes))
+                    done[key] = self._lay(run, rows, own, tables[key], len(blocks))
                 steps, found = done[key]
                 if groups and groups[-1][0] is steps:
                     groups[-1] = steps, groups[-1][1] + 1
                 else:
                     groups.append((steps, 1))
                 total = total.plus(found)
-            if needed is not None:
-                bits = self._ifmap_of_run(run, blocks)
+            if fetches:
+                ifmap, tags = spmbs.run_bits[run]
+                bits = {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
                 steps, times = groups[0]
                 groups[:1] = [(steps.adding_to_first(bits), 1), *([(steps, times - 1)] if times > 1 else [])]
             runs.append(groups)
         return runs, total, self._operations(total)
 
-    def _ifmap_of_run(self, run: int, blocks: Sequence[Blocks]) -> dict[Column, int]:
-        found = blocks_of(self.schedule) if self.schedule.task.has_own else blocks[0]
-        ifmap, tags = (
-            int(bits.reshape(self.schedule.runs, -1)[run].sum())
-            for bits in (found.tile_ifmap_bits, found.tile_tag_bits)
-        )
-        return {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
-
     def _lay(
-        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, PerStep], groups: int
+        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, NDArray[np.int64]], groups: int
     ) -> tuple[Steps, Sums]:
         """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
         schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task
@@ -314,8 +295,8 @@ class _Layer:
             chunks.table[begin:end], slots[begin:end],
             -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
             schedule.batch_columns, batches.update_cycles, batches.catchups, batches.potential_reads,
-            batches.potential_writes, batches.words, blocks.tile_ifmap_bits, blocks.tile_tag_bits,
-            blocks.tile_filter_words, blocks.filter_words_in_all,
+            batches.potential_writes, batches.words, blocks.spmbs.ifmap_bits, blocks.spmbs.tags,
+            blocks.tile_words, blocks.words_in_all,
             rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
             schedule.tws, SKEWS.index(self.arch.skew),
             NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
@@ -349,8 +330,11 @@ class _Layer:
         task = self.schedule.task
         return not task.states or task.words is not None or self._spills
 
-    def _chunks(self, first: int, rows: int) -> tuple[Chunks, PerStep]:
-        """Cut the batches of a row group so that each step fits the LBUF halves; and their slots."""
+    def _chunks(self, first: int, rows: int) -> tuple[Chunks, NDArray[np.int64]]:
+        """Cut the batches of a row group so that each step fits the LBUF halves; and their slots.
+
+        Of slots there are two numbers a chunk: how many, and how many each with its rows in use.
+        """
         schedule, residency, arch = self.schedule, self.residency, self.arch
         glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
         chunks = cut_chunks(
@@ -370,7 +354,8 @@ class _Layer:
             raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
         if schedule.packs_taps:
             return chunks, count_slots(schedule, chunks, first, rows)
-        return chunks, chunks.taps
+        shared = chunks.taps - chunks.table[:, OWN_TAPS]
+        return chunks, np.stack((chunks.taps, rows * shared + chunks.table[:, OWN_TAPS]), axis=1)
 
     def _operations(self, sums: Sums) -> Operations:
         """What the array does in the layer."""
@@ -400,7 +385,7 @@ class _Layer:
 @kernel
 def _lay(
     table: NDArray[np.int64],
-    slots: PerStep,
+    slots: NDArray[np.int64],
     cycles_per_slot: int,
     tiles: NDArray[np.int64],
     tile_batches: PerStep,
@@ -465,12 +450,10 @@ def _lay(
         widest = own if starts_tile else max(widest, own)
         filter_bits = table[i, FILTER_WORDS] * weight_bits
         group_bits = filters_in_all * weight_bits if i == 0 else 0
-        used = slots[i]
         rows_of_taps = rows * (table[i, TAPS] - table[i, OWN_TAPS]) + table[i, OWN_TAPS]
-        rows_of_slots = max(rows * (used - table[i, OWN_TAPS]), 0) + table[i, OWN_TAPS]
         taps += table[i, TAPS]
         row_taps += own * rows_of_taps
-        row_slots += own * rows_of_slots
+        row_slots += own * slots[i, 1]
         while words[i] > words_half:
             laid[0, step], laid[1, step] = tile, -1
             for row in (19, 20, 16):
@@ -478,7 +461,7 @@ def _lay(
             words[i] -= words_half
             step += 1
 
-        array = used * cycles_per_slot
+        array = slots[i, 0] * cycles_per_slot
         if ends_batch:
             array += update_cycles[b]
             column_updates += rows * own * update_cycles[b]

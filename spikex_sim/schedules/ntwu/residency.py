@@ -19,79 +19,141 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """Which SP-MBs and filters the tiles of a schedule need, for one row group.
+class SpMbs:
+    """SP-MBs that the tiles of a schedule need in the GLB.
 
     Attributes
     ----------
-    spmb : bool array ``[tiles, C]``
-        SP-MBs that move to the GLB.
-    filters : bool array ``[tiles, filters]``
-        Filters that move: one for each weight array and channel.
+    needed : bool array ``[tiles, C]``
+        Which.
     pairs : int64 array ``[tiles, synapses]``
-        (pixel, window) pairs of one SP-MB.
+        (pixel, window) pairs of one of them.
     word_bits, tag_bits : int64 array ``[C]``
         What each pair takes, in bits.
     synapse : int64 array ``[C]``
         Synapse of each channel.
-    filter_words : int64 array ``[filters]``
-        Weights of each filter, of all rows.
+    runs : int
+        Runs that the tiles belong to, in equal parts.
     """
 
-    spmb: NDArray[np.bool_]
-    filters: NDArray[np.bool_]
+    needed: NDArray[np.bool_]
     pairs: NDArray[np.int64]
     word_bits: NDArray[np.int64]
     tag_bits: NDArray[np.int64]
     synapse: NDArray[np.int64]
-    filter_words: NDArray[np.int64]
+    runs: int
 
     @cached_property
-    def tile_ifmap_bits(self) -> NDArray[np.int64]:
-        """Bits of spikes that each tile needs, in all its SP-MBs."""
-        return self._bits(self.spmb, self.word_bits)
+    def ifmap_bits(self) -> NDArray[np.int64]:
+        """Bits of spikes that each tile needs."""
+        return self._bits(self.needed, self.word_bits)
 
     @cached_property
-    def tile_tag_bits(self) -> NDArray[np.int64]:
+    def tags(self) -> NDArray[np.int64]:
         """Bits of tags that each tile needs."""
-        return self._bits(self.spmb, self.tag_bits)
+        return self._bits(self.needed, self.tag_bits)
 
     @cached_property
-    def spmb_bits(self) -> NDArray[np.int64]:
-        """Bits of the SP-MBs of each tile."""
-        return self.tile_ifmap_bits + self.tile_tag_bits
+    def run_bits(self) -> list[tuple[int, int]]:
+        """Bits of spikes and of tags in each run."""
+        if self.runs == 1:
+            return [(int(self.ifmap_bits.sum()), int(self.tags.sum()))]
+        parts = (bits.reshape(self.runs, -1).sum(axis=1).tolist() for bits in (self.ifmap_bits, self.tags))
+        return list(zip(*parts, strict=True))
 
-    @cached_property
+    @property
     def merged_bits(self) -> int:
         """Bits of the tiles if each needed all SP-MBs that any of them needs."""
-        every = np.broadcast_to(self.spmb.any(axis=0), self.spmb.shape)
+        needed = self.needed.any(axis=0)
+        if self._alike:
+            return int(np.count_nonzero(needed) * self.pairs.sum()) * self._word
+        every = np.broadcast_to(needed, self.needed.shape)
         return int(self._bits(every, self.word_bits + self.tag_bits).sum())
 
-    @cached_property
-    def tile_filter_words(self) -> NDArray[np.int64]:
-        """Weights that each tile needs."""
-        words: NDArray[np.int64]
-        if self.pairs.shape[1] == 1 and self.filter_words[0] == self.filter_words[-1]:  # all are alike
-            words = self.filters.sum(axis=1) * int(self.filter_words[0])
-        else:
-            words = self.filters @ self.filter_words
-        return words
+    @property
+    def largest_bits(self) -> int:
+        """Bits of the largest tile with all its channels."""
+        if self._alike:
+            return int(self.pairs.max()) * len(self.word_bits) * self._word
+        each = np.zeros(self.pairs.shape[1], np.int64)
+        np.add.at(each, self.synapse, self.word_bits + self.tag_bits)
+        return int((self.pairs @ each).max(initial=0))
+
+    def of(self, mine: NDArray[np.bool_]) -> SpMbs:
+        """Those of some channels."""
+        return replace(self, needed=self.needed & mine)
+
+    @property
+    def _alike(self) -> bool:
+        return len(self.pairs[0]) == 1
+
+    @property
+    def _word(self) -> int:
+        return int(self.word_bits[0] + self.tag_bits[0])
 
     @cached_property
-    def filter_words_in_all(self) -> int:
-        """Weights that any tile needs."""
-        return int(self.filter_words[self.filters.any(axis=0)].sum())
+    def _blocks(self) -> NDArray[np.int64]:
+        blocks: NDArray[np.int64] = self.needed.sum(axis=1) * self.pairs[:, 0]
+        return blocks
 
-    def _bits(self, spmb: NDArray[np.bool_], each: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.pairs.shape[1] == 1:  # all channels are alike
-            alike: NDArray[np.int64] = spmb.sum(axis=1) * self.pairs[:, 0] * int(each[0])
-            return alike
-        bits: NDArray[np.int64] = (spmb * self.pairs[:, self.synapse]) @ each
+    def _bits(self, needed: NDArray[np.bool_], each: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self._alike:
+            return self._blocks * int(each[0])
+        bits: NDArray[np.int64] = (needed * self.pairs[:, self.synapse]) @ each
         return bits
 
 
-def blocks_of(schedule: NtwuSchedule) -> Blocks:
-    """Find the SP-MBs and filters that move, of all rows; only active ones where the schedule is tailored."""
+@dataclass(frozen=True)
+class Blocks:
+    """What the tiles of a schedule need for one row group.
+
+    Attributes
+    ----------
+    spmbs : SpMbs
+        SP-MBs.
+    filters : bool array ``[tiles, filters]``
+        Filters that move: one for each weight array and channel.
+    each : int64 array ``[filters]`` or int
+        Weights of each filter, of all rows.
+    """
+
+    spmbs: SpMbs
+    filters: NDArray[np.bool_]
+    each: NDArray[np.int64] | int
+
+    @cached_property
+    def tile_words(self) -> NDArray[np.int64]:
+        """Weights that each tile needs."""
+        if isinstance(self.each, int):
+            alike: NDArray[np.int64] = self.filters.sum(axis=1) * self.each
+            return alike
+        words: NDArray[np.int64] = self.filters @ self.each
+        return words
+
+    @cached_property
+    def words_in_all(self) -> int:
+        """Weights that any tile needs."""
+        needed = self.filters.any(axis=0)
+        if isinstance(self.each, int):
+            return int(np.count_nonzero(needed)) * self.each
+        return int(self.each[needed].sum())
+
+
+def blocks_of(schedule: NtwuSchedule, groups: Sequence[tuple[int, int]]) -> tuple[SpMbs, list[Blocks]]:
+    """Find the SP-MBs and filters that move; only active ones where the schedule is tailored.
+
+    Parameters
+    ----------
+    schedule : NtwuSchedule
+        The layer's schedule.
+    groups : sequence of (int, int)
+        First output channel of each row group, and how many it has.
+
+    Returns
+    -------
+    SpMbs, list of Blocks
+        What all groups need together, and what each of them needs.
+    """
     inputs, tiles = schedule.task.inputs, schedule.tiles
     channels = inputs.channels
     spmb, pixels = spmb_tags(
@@ -110,22 +172,22 @@ def blocks_of(schedule: NtwuSchedule) -> Blocks:
     if len(inputs.synapses) > 1:
         filters = np.zeros((len(tiles), int(channels.filters.max()) + 1), np.bool_)
         np.logical_or.at(filters.T, channels.filters, streams.T)
-    return Blocks(
-        spmb, filters, pixels * (tiles[:, 3] - tiles[:, 2])[:, None], channels.bits * schedule.tws,
-        channels.tag_bits, channels.synapse, np.zeros(filters.shape[1], np.int64),
+    every = SpMbs(
+        spmb, pixels * (tiles[:, 3] - tiles[:, 2])[:, None], channels.bits * schedule.tws, channels.tag_bits,
+        channels.synapse, schedule.runs,
     )  # fmt: skip
-
-
-def blocks_of_group(schedule: NtwuSchedule, blocks: Blocks, first_row: int, rows: int) -> Blocks:
-    """What one row group needs of it: of channels that go to one row, those of its rows."""
-    channels = schedule.task.inputs.channels
-    words = np.zeros_like(blocks.filter_words)
-    if not schedule.task.has_own:
-        words[channels.filters] = channels.filter_taps * rows
-        return replace(blocks, filter_words=words)
-    mine = (channels.own < 0) | ((channels.own >= first_row) & (channels.own < first_row + rows))
-    words[channels.filters] = channels.filter_taps * np.where(channels.own < 0, rows, mine)
-    return replace(blocks, spmb=blocks.spmb & mine, filter_words=words)
+    if len(inputs.synapses) == 1 and not schedule.task.has_own:
+        taps = inputs.synapses[0].geometry.filter_taps
+        alike = {rows: Blocks(every, filters, taps * rows) for rows in {rows for _, rows in groups}}
+        return every, [alike[rows] for _, rows in groups]
+    found = []
+    for first, rows in groups:
+        own = channels.own
+        mine = (own < 0) | ((own >= first) & (own < first + rows))
+        words = np.zeros(filters.shape[1], np.int64)
+        words[channels.filters] = channels.filter_taps * np.where(own < 0, rows, mine)
+        found.append(Blocks(every.of(mine) if schedule.task.has_own else every, filters, words))
+    return every, found
 
 
 @dataclass(frozen=True)
@@ -152,7 +214,7 @@ class Residency:
 
 
 def choose_residency(
-    schedule: NtwuSchedule, groups: Sequence[Blocks], arch: Accelerator, handover: Handover
+    schedule: NtwuSchedule, spmbs: SpMbs, groups: Sequence[Blocks], arch: Accelerator, handover: Handover
 ) -> Residency:
     """Choose the widest scope that fits, once per layer.
 
@@ -160,6 +222,8 @@ def choose_residency(
     ----------
     schedule : NtwuSchedule
         The layer's schedule.
+    spmbs : SpMbs
+        SP-MBs that the tiles of all row groups need.
     groups : sequence of Blocks
         What the tiles of each row group need.
     arch : Accelerator
@@ -176,9 +240,9 @@ def choose_residency(
         ifmap = "kept" if handover.input_kept else once
         return Residency(all_filters, ifmap, glb_ofmap, all_filters)
     bits = schedule.task.widths.weight
-    group_bits = bits * max(one.filter_words_in_all for one in groups)
-    tile_bits = bits * max(int(one.tile_filter_words.max()) for one in groups)
-    layer_bits = bits * sum(one.filter_words_in_all for one in groups)
+    group_bits = bits * max(one.words_in_all for one in groups)
+    tile_bits = bits * max(int(one.tile_words.max()) for one in groups)
+    layer_bits = bits * sum(one.words_in_all for one in groups)
     glb_filter: Literal["layer", "group", "tile", "step"] = "step"
     if by_run and layer_bits <= glb.half_bits("filter"):
         glb_filter = "layer"
@@ -189,7 +253,7 @@ def choose_residency(
     glb_ifmap: Literal["layer", "run", "tile", "kept"] = "tile"
     if handover.input_kept:
         glb_ifmap = "kept"
-    elif max(map(int, run_bits(schedule, groups))) <= glb.half_bits("ifmap"):
+    elif max(map(sum, spmbs.run_bits)) <= glb.half_bits("ifmap"):
         glb_ifmap = once
     lbuf_filter: Literal["layer", "group", "step"] = "step"
     if glb_filter == "layer" and layer_bits <= lbuf.half_bits("filter"):
@@ -197,13 +261,6 @@ def choose_residency(
     elif glb_filter in ("layer", "group") and group_bits <= lbuf.half_bits("filter"):
         lbuf_filter = "group"
     return Residency(glb_filter, glb_ifmap, glb_ofmap, lbuf_filter)
-
-
-def run_bits(schedule: NtwuSchedule, groups: Sequence[Blocks]) -> NDArray[np.int64]:
-    """Bits of the SP-MBs that all row groups need in each run; one run where nothing comes back."""
-    found = blocks_of(schedule) if schedule.task.has_own else groups[0]
-    bits: NDArray[np.int64] = found.spmb_bits.reshape(schedule.runs, -1).sum(axis=1)
-    return bits
 
 
 def stored_bits(schedule: NtwuSchedule) -> int:

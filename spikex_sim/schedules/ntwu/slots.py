@@ -23,6 +23,11 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: in
     """Slots that the streamed taps of each chunk need when taps without a common column share one.
 
     Greedy first fit in tap order, as in the PTB paper's StSAP.
+
+    Returns
+    -------
+    int64 array ``[chunks, 2]``
+        Slots, and the sum of the rows that these have in use: one for a tap of an own channel.
     """
     inputs = schedule.task.inputs
     slots: NDArray[np.int64] = _count_slots(
@@ -46,7 +51,7 @@ def _count_slots(
     first_row: int,
     rows: int,
 ) -> NDArray[np.int64]:
-    slots, batch = np.zeros(len(table), np.int64), table[:, BATCH]
+    slots, batch = np.zeros((len(table), 2), np.int64), table[:, BATCH]
     widest = widest_batch(batch_columns)
     words = (widest + 63) // 64  # columns are bits
     few = widest <= FEW_COLUMNS
@@ -59,7 +64,7 @@ def _count_slots(
     few_mask, few_taken = np.zeros((1, size if few else 0), np.uint8), np.zeros(size, np.uint8)
     bit_of = np.uint64(1) << np.arange(64).astype(np.uint64)
     few_bits = bit_of[:8].astype(np.uint8)
-    lowest = np.zeros(widest, np.int64)
+    lowest, in_use = np.zeros(widest, np.int64), np.zeros(size, np.int64)
     start_of = np.zeros(1 << FEW_COLUMNS, np.int64)
     marked = -1
     for part in range(len(batch)):
@@ -77,15 +82,16 @@ def _count_slots(
         taps = table[part, FIRST_TAP], table[part, LAST_TAP]
         if few:
             start_of[: 1 << (stop - start)] = 0
-            slots[part] = _few_slots(
+            slots[part, 0], slots[part, 1] = _few_slots(
                 few_mask[0], field, channel_of, apart, channels, taps, streamed[batch[part]], start_of,
-                few_taken,
+                few_taken, rows, in_use,
             )  # fmt: skip
         else:
             lowest[:] = 0
-            slots[part] = _many_slots(
-                mask, field, channel_of, apart, channels, taps, streamed[batch[part]], lowest, taken
-            )
+            slots[part, 0], slots[part, 1] = _many_slots(
+                mask, field, channel_of, apart, channels, taps, streamed[batch[part]], lowest, taken,
+                rows, in_use,
+            )  # fmt: skip
     return slots
 
 
@@ -100,7 +106,9 @@ def _few_slots(
     streamed: NDArray[np.uint8],
     start_of: NDArray[np.int64],
     taken: NDArray[np.uint8],
-) -> int:
+    rows: int,
+    in_use: NDArray[np.int64],
+) -> tuple[int, int]:
     """Slots of a part; ``start_of`` is, for each set of columns, the slot below which none is free in all."""
     used = 0
     for channel in range(channels[0], channels[1]):
@@ -116,11 +124,12 @@ def _few_slots(
             while slot < used and taken[slot] & columns != 0:
                 slot += 1
             if slot == used:
-                taken[used] = 0
+                taken[used], in_use[used] = 0, 0
                 used += 1
             taken[slot] |= columns
+            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of.own[channel] >= 0 else rows))
             start_of[columns] = slot
-    return used
+    return used, in_use[:used].sum()
 
 
 @kernel
@@ -134,7 +143,9 @@ def _many_slots(
     streamed: NDArray[np.uint8],
     lowest: NDArray[np.int64],
     taken: NDArray[np.uint64],
-) -> int:
+    rows: int,
+    in_use: NDArray[np.int64],
+) -> tuple[int, int]:
     """Slots of a part; ``lowest`` is the first slot in which a column is free, for each."""
     used = 0
     for channel in range(channels[0], channels[1]):
@@ -149,15 +160,16 @@ def _many_slots(
             while slot < used and _overlap(taken, slot, mask, own):
                 slot += 1
             if slot == used:
-                taken[:, used] = 0
+                taken[:, used], in_use[used] = 0, 0
                 used += 1
+            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of.own[channel] >= 0 else rows))
             for word in range(len(mask)):
                 taken[word, slot] |= mask[word, own]
             for col in range(len(lowest)):
                 if _has(mask, own, col):
                     while lowest[col] < used and _has(taken, lowest[col], col):
                         lowest[col] += 1
-    return used
+    return used, in_use[:used].sum()
 
 
 @kernel

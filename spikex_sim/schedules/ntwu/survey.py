@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,17 @@ class Survey:
     touched: NDArray[np.int64]
     spikes: NDArray[np.int64]
     uncovered: NDArray[np.int64]
+
+    @cached_property
+    def by_column(self) -> NDArray[np.int64]:
+        """Spikes that each column sees, of all synapses."""
+        return self.spikes[:, 0] if self.spikes.shape[1] == 1 else self.spikes.sum(axis=1)
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """Spikes that all columns see, of each synapse."""
+        total: list[int] = self.spikes.sum(axis=0).tolist()
+        return total
 
 
 def survey(

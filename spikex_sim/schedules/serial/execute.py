@@ -1,7 +1,8 @@
 """Executes a time-serial schedule: position after position, the spikes of its field in order of time.
 
 The channel groups issue the same, one after the other; here their output channels are the lanes of the
-innermost loops. Spikes of one time point are added in ascending order of their taps.
+innermost loops. Spikes of one time point are added in ascending order of their taps. Neurons other than
+simple ones are walked position by position, with all time points of each.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.core.events import events_of
 from spikex_sim.core.geometry import Geometry, corner
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import by_channel, fire, rest
 from spikex_sim.schedules.synapses import Executed, Synapses
+from spikex_sim.schedules.walk import Walk
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.serial.schedule import SerialSchedule
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
 
 def execute(schedule: SerialSchedule, synapses: Synapses) -> Executed:
     """Run what a schedule issues; see :meth:`spikex_sim.schedules.base.Schedule.execute`."""
+    if not synapses.is_simple:
+        inputs, position = schedule.task.inputs, np.flatnonzero(schedule.issued)
+        walk, window = Walk.of(inputs, synapses), np.zeros_like(position)
+        every_tap = np.ones((1, inputs.taps), np.uint8)
+        made = walk.columns(events_of(inputs), np.array([0, len(position)]), position, window, every_tap)
+        return walk.executed(made)
     spikes = schedule.spikes
     fired, additions = _walk(
         schedule.geometry, spikes.timesteps, spikes.times, spikes.starts, schedule.taken, schedule.updates,

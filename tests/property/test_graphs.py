@@ -1,0 +1,151 @@
+"""Random graphs: the package gives every output, and in one tile every count, that the slow oracle gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+import spikex_sim as sx
+from drawn_graphs import delays_of, graphs, largest_window
+from examples import examples
+from graphs import packaged
+from naive_graph import Evaluated, digest, evaluate
+from naive_graph_cost import COUNTED, Machine, costs, dense_costs
+from naive_graph_trace import Trace
+from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.spec.load import load_accelerator
+from spikex_sim.testing.own_keys import own
+from strategies import arrays
+
+PRESETS = ["spikex", "ptb", "ptb-stsap", "systolic-os", "systolic-ws", "systolic-is", "sata", "spinalflow"]
+FLOWS = ("os", "ws", "is")
+FLOATS = {"energy.table": "default", "energy.device": "hp", "memory.dram.kind": "LPDDR4"}
+"""A table with float energies."""
+
+
+def simulated(trace: Trace, preset: str, keys: dict[str, Any], tws: Any = None, engine: str = "fast") -> Any:
+    """What the package says of a trace; keys that a machine has not are left out."""
+    follows = load_accelerator(preset).scheduler in ("spikex", "ptb")
+    return sx.simulate(
+        packaged(trace), preset, tws=tws if follows else None, overrides=own(preset, keys), engine=engine
+    )
+
+
+def assert_outputs(result: Any, trace: Trace, evaluated: Evaluated) -> None:
+    """Hashes of all that is computed, and where it differs from what was recorded."""
+    pools = [node["name"] for node in trace.nodes if node["kind"] == "avgpool"]
+    layers = [layer for layer in result.layers if layer.name not in pools]
+    assert [layer.name for layer in layers] == list(evaluated.computed)
+    for layer in layers:
+        made = evaluated.computed[layer.name]
+        assert layer.output_sha256 == digest(made), layer.name
+        spiking = made.carries == "spikes"
+        assert layer.output_spikes == (int(made.values.sum()) if spiking else None), layer.name
+        different = evaluated.mismatched.get(layer.name)
+        assert layer.mismatched_spikes == (different if spiking else None), layer.name
+        assert layer.mismatched_values == (None if spiking else different), layer.name
+
+
+@st.composite
+def settings_of(draw: st.DrawFn) -> dict[str, Any]:
+    """Array, datapath and dispatch; buffers as they are."""
+    keys = draw(arrays()) | {"direct_encoding": draw(st.sampled_from(["reuse", "recompute"]))}
+    keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 6]))
+    keys["dispatch"] = draw(st.sampled_from(["agile", "temporal", "spatial"]))
+    keys["mapping.tile"] = draw(st.sampled_from(["auto", "layer"]))
+    return keys
+
+
+def assert_machine(data: st.DataObject, preset: str, trace: Trace) -> None:
+    """Run a graph on a machine with keys that are drawn; it may refuse what it says it cannot do."""
+    keys = data.draw(settings_of()) | FLOATS
+    if preset == "sata":
+        keys |= {"lif_sharing": data.draw(st.sampled_from([1, 2]))}
+        keys |= {"dataflow": data.draw(st.sampled_from(["os", "ws", "tick_batch"]))}
+    tws = data.draw(st.integers(1, largest_window(trace)))
+    evaluated = evaluate(trace, potential_bits=keys["potential_bits"])
+    try:
+        result = simulated(trace, preset, keys, tws)
+    except UnsupportedError as error:
+        assert preset == "spinalflow" or keys.get("dataflow") == "tick_batch", error
+        event("cannot be done")
+        return
+    event("done")
+    assert_outputs(result, trace, evaluated)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("datapath", ["int", "float"])
+@pytest.mark.parametrize("preset", PRESETS)
+@examples(30)
+@given(data=st.data())
+def test_outputs_are_those_of_the_oracle(preset: str, datapath: str, data: st.DataObject) -> None:
+    assert_machine(data, preset, data.draw(graphs(datapath, sparse=preset == "spinalflow")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("datapath", ["int", "float"])
+@pytest.mark.parametrize("preset", PRESETS)
+@examples(300)
+@given(data=st.data())
+def test_outputs_of_many(preset: str, datapath: str, data: st.DataObject) -> None:
+    assert_machine(data, preset, data.draw(graphs(datapath, sparse=preset == "spinalflow")))
+
+
+def assert_counts(trace: Trace, tws: int, reuse: bool) -> None:
+    """In one tile on 8x8 PEs: counts of `spikex` and `ptb`, cycles of the dense dataflows, outputs of all."""
+    evaluated = evaluate(trace)
+    keys = {"array.rows": 8, "array.cols": 8, "mapping.tile": "layer", "leak_catchup_cycles": 1}
+    keys |= {"direct_encoding": "reuse" if reuse else "recompute"}
+    for preset in ("spikex", "ptb"):
+        wanted = costs(trace, evaluated, Machine(preset, tws, reuse))
+        result = simulated(trace, preset, keys, tws)
+        assert_outputs(result, trace, evaluated)
+        for layer in result.layers:
+            described = layer.to_dict()
+            found = {key: described.get(key, 0) for key in COUNTED} | {"mode": layer.mode}
+            assert found == {key: wanted[layer.name][key] for key in found}, (
+                preset,
+                layer.name,
+                found,
+                wanted[layer.name],
+            )
+    dense = dense_costs(trace, evaluated, reuse)
+    for flow in FLOWS:
+        for layer in simulated(trace, f"systolic-{flow}", keys).layers:
+            assert layer.compute_cycles == dense[layer.name].get(flow, 0), (flow, layer.name)
+
+
+@pytest.mark.parametrize("datapath", ["int", "float"])
+@examples(150)
+@given(data=st.data())
+def test_counts_are_those_of_the_oracle(datapath: str, data: st.DataObject) -> None:
+    trace = data.draw(graphs(datapath))
+    assert_counts(trace, data.draw(st.integers(1, largest_window(trace))), data.draw(st.booleans()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("datapath", ["int", "float"])
+@examples(1500)
+@given(data=st.data())
+def test_counts_of_many(datapath: str, data: st.DataObject) -> None:
+    trace = data.draw(graphs(datapath))
+    assert_counts(trace, data.draw(st.integers(1, largest_window(trace))), data.draw(st.booleans()))
+
+
+@pytest.mark.parametrize("preset", ["spikex", "ptb"])
+@examples(10)
+@given(data=st.data())
+def test_windows_above_the_delay_of_recurrence_are_refused(preset: str, data: st.DataObject) -> None:
+    trace = data.draw(graphs().filter(lambda trace: largest_window(trace) < trace.timesteps))
+    first = next(delay for delay in delays_of(trace) if delay < trace.timesteps)
+    with pytest.raises(ConfigError, match=f"the largest that works is {first}"):
+        simulated(trace, preset, {}, trace.timesteps)
+    auto = simulated(trace, preset, {}, "auto")
+    sizes = {layer.name: layer.tws for layer in auto.layers}
+    for node in trace.nodes:
+        for one in node.get("synapses", ()):
+            assert one["from"] != node["name"] or sizes[node["name"]] <= one["delay"]
