@@ -230,8 +230,8 @@ class Recording:
             apart = int(np.bitwise_count(before ^ after).sum())
             if apart and not self._analog:
                 raise TraceError(
-                    f"gave {apart} other spikes in a second run: the model does not start anew with each "
-                    "run; reset what it keeps",
+                    f"gave {apart} other spikes in a second run: the model draws random numbers, "
+                    "or keeps something from run to run",
                     field=one.name,
                 )
             differing, spikes = differing + apart, spikes + int(np.bitwise_count(before).sum())
