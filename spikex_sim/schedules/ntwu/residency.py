@@ -105,10 +105,12 @@ class SpMbs:
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the tiles of a schedule need for one row group.
+    """What the tiles of a schedule need for one row group, or for each of several that are alike.
 
     Attributes
     ----------
+    first, rows, times : int
+        First output channel of the (first) group, how many it has, and how many such groups follow.
     spmbs : SpMbs
         SP-MBs.
     filters : bool array ``[tiles, filters]``
@@ -117,6 +119,9 @@ class Blocks:
         Weights of each filter, of all rows.
     """
 
+    first: int
+    rows: int
+    times: int
     spmbs: SpMbs
     filters: NDArray[np.bool_]
     each: NDArray[np.int64] | int
@@ -139,20 +144,13 @@ class Blocks:
         return int(self.each[needed].sum())
 
 
-def blocks_of(schedule: NtwuSchedule, groups: Sequence[tuple[int, int]]) -> tuple[SpMbs, list[Blocks]]:
+def blocks_of(schedule: NtwuSchedule) -> tuple[SpMbs, list[Blocks]]:
     """Find the SP-MBs and filters that move; only active ones where the schedule is tailored.
-
-    Parameters
-    ----------
-    schedule : NtwuSchedule
-        The layer's schedule.
-    groups : sequence of (int, int)
-        First output channel of each row group, and how many it has.
 
     Returns
     -------
     SpMbs, list of Blocks
-        What all groups need together, and what each of them needs.
+        What all row groups need together, and what each of them needs; those in a row that are alike once.
     """
     inputs, tiles = schedule.task.inputs, schedule.tiles
     channels = inputs.channels
@@ -176,17 +174,27 @@ def blocks_of(schedule: NtwuSchedule, groups: Sequence[tuple[int, int]]) -> tupl
         spmb, pixels * (tiles[:, 3] - tiles[:, 2])[:, None], channels.bits * schedule.tws, channels.tag_bits,
         channels.synapse, schedule.runs,
     )  # fmt: skip
-    if len(inputs.synapses) == 1 and not schedule.task.has_own:
-        taps = inputs.synapses[0].geometry.filter_taps
-        alike = {rows: Blocks(every, filters, taps * rows) for rows in {rows for _, rows in groups}}
-        return every, [alike[rows] for _, rows in groups]
-    found = []
-    for first, rows in groups:
-        own = channels.own
-        mine = (own < 0) | ((own >= first) & (own < first + rows))
+    sizes = schedule.groups.sizes
+    found = list[Blocks]()
+    if not schedule.task.has_own:
+        first = 0
+        for rows in dict.fromkeys(sizes):
+            words: NDArray[np.int64] | int = channels.filter_taps[0] * rows if len(channels.own) else 0
+            if len(inputs.synapses) > 1:
+                words = np.zeros(filters.shape[1], np.int64)
+                words[channels.filters] = channels.filter_taps * rows
+            else:
+                words = int(words)
+            times = sizes.count(rows)
+            found.append(Blocks(first, rows, times, every, filters, words))
+            first += rows * times
+        return every, found
+    for number, rows in enumerate(sizes):
+        first = number * schedule.groups.rows
+        mine = (channels.own < 0) | ((channels.own >= first) & (channels.own < first + rows))
         words = np.zeros(filters.shape[1], np.int64)
-        words[channels.filters] = channels.filter_taps * np.where(own < 0, rows, mine)
-        found.append(Blocks(every.of(mine) if schedule.task.has_own else every, filters, words))
+        words[channels.filters] = channels.filter_taps * np.where(channels.own < 0, rows, mine)
+        found.append(Blocks(first, rows, 1, every.of(mine), filters, words))
     return every, found
 
 
@@ -242,7 +250,7 @@ def choose_residency(
     bits = schedule.task.widths.weight
     group_bits = bits * max(one.words_in_all for one in groups)
     tile_bits = bits * max(int(one.tile_words.max()) for one in groups)
-    layer_bits = bits * sum(one.words_in_all for one in groups)
+    layer_bits = bits * sum(one.words_in_all * one.times for one in groups)
     glb_filter: Literal["layer", "group", "tile", "step"] = "step"
     if by_run and layer_bits <= glb.half_bits("filter"):
         glb_filter = "layer"
