@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -123,8 +123,11 @@ def nir(
     ],
     out: OutFile,
     dt: Annotated[float, typer.Option("--dt", help="Length of a step in seconds.", metavar="S")] = 1e-4,
+    reset: Annotated[
+        str, typer.Option("--reset", help="What a spike does to the potential.", metavar="zero|subtract")
+    ] = "zero",
 ) -> None:
-    """Turn a NIR graph and spikes that enter it into a closed-loop trace.
+    """Turn a NIR graph and spikes that enter it into a closed-loop trace; what is no chain, into a graph.
 
     Spikes are those that enter the first layer of a trace, of all its samples, or an .npy of zeros and
     ones, [C, H, W, T] or [N, T], with or without a first axis of samples.
@@ -135,7 +138,9 @@ def nir(
     from spikex_sim.sources.spike_files import load_spikes
 
     writable_file(out)
-    network = load_nir(graph, dt)
+    network = load_nir(graph, dt, _reset(reset))
+    for note in network.notes:
+        echo(note)
     given = load_spikes(spikes)
     trace = network.trace(
         given.packed,
@@ -146,6 +151,12 @@ def nir(
         source=f"{graph.name}, steps of {dt:g} s, on spikes of {spikes.name}",
     )
     save(trace, out)
+
+
+def _reset(given: str) -> Literal["zero", "subtract"]:
+    if given in ("zero", "subtract"):
+        return given  # type: ignore[return-value]
+    raise ConfigError(f"must be zero or subtract, not '{given:.40}'", where="--reset")
 
 
 def _arguments(returned: Any, target: str) -> dict[str, Any]:

@@ -335,6 +335,7 @@ EFFECTS = {
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
+    ("trace nir", "--reset"): (NIR, "--reset subtract"),
     ("trace nir", "--out"): (NIR, "--out o/y.h5"),
     ("energy show", "--table"): ("energy show", "--table table"),
     ("energy show", "--device"): ("energy show", "--device lop"),

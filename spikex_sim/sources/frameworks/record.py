@@ -197,13 +197,13 @@ def _with_samples(inputs: Any, axes: str | None) -> tuple[Any, str, bool]:
         len(axes) != inputs.ndim or len(set(axes)) != len(axes) or set(axes) - set("TBCHWN")
     ):
         raise TraceError(
-            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; a letter an axis is wanted, "
-            "of T, B, C, H, W, N",
+            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; a letter an axis is wanted,"
+            " of T, B, C, H, W, N",
             field="axes",
         )
     if not named or not all(inputs.shape):
         raise TraceError(
-            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, or without B,"
+            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, no B,"
             " or other axes by name (axes)",
             field="inputs",
         )

@@ -94,8 +94,8 @@ class Recording:
                     odd = values[(values != 0) & (values != 1)]
                     taker = next(one for one in live if signal in taken_by(one))
                     raise TraceError(
-                        f"takes {float(odd[0]):.4g}, which is no spike, and others at other"
-                        f" time points; say how many bits they become (input_bits), or leave {taker.name} out (skip)",
+                        f"takes {float(odd[0]):.4g}, which is no spike, and others at other time points; "
+                        "say how many bits they become (input_bits), or leave this out (skip)",
                         field=taker.name,
                     )
         self._bits = USUAL_BITS if bits is None else bits
@@ -247,7 +247,8 @@ class Recording:
         largest = max((one.largest for one in self._checked), default=0.0)
         said = f"computed anew, {differing} of {given} spikes and values differ from what the modules gave"
         self._notes.append(said + (f"; read-outs by {largest:.2g} at most" if largest else ""))
-        reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in self.follow.lost)
+        said_of = [one for one in self.follow.lost if " is a state of " not in f" {one.reason}"]
+        reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in said_of)
         self._notes += [f"not followed: {reason}" for reason in list(reasons)[:8]]
 
     def refuse_differing(self, nearest: bool) -> None:
