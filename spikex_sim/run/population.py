@@ -36,7 +36,7 @@ class Branch:
     Attributes
     ----------
     synapse : Synapse
-        Average pooling folded in, never ``linear``.
+        Average pooling folded in; ``linear`` is a convolution of one position with as many channels.
     weight : array or None
         See :meth:`spikex_sim.trace.graph.GraphTrace.weight`.
     holder : int
@@ -113,12 +113,16 @@ class Work:
         branches = []
         for k in range(len(node.synapses)):
             synapse, weight = folded(trace, node.name, k)
+            signal = signals[synapse.source]
+            if node.synapses[k].kind == "linear":
+                synapse, signal = synapse.model_copy(update={"kernel": (1, 1)}), signal.flat
+                weight = None if weight is None else weight.reshape(len(weight), -1, 1, 1)
             holder = k
             while (other := node.synapses[holder].weight_of) is not None:
                 holder = other
             taken = trace.node(node.synapses[k].source)
             scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branches.append(Branch(synapse, weight, holder, signals[synapse.source], scale))
+            branches.append(Branch(synapse, weight, holder, signal, scale))
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
             raise UnsupportedError(
