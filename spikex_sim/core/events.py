@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Field, Inputs
+from spikex_sim.core.field import CHANNELS, FIRST, Field, Inputs
 from spikex_sim.core.jit import kernel
 
 
@@ -104,7 +104,7 @@ def integrate(
         pixel = field.place[position, k]
         if pixel < 0:
             continue
-        word, tap = pixel * windows + w, field.first[k]
+        word, tap = pixel * windows + w, field.taps[k, FIRST]
         for event in range(events.first[word], events.first[word + 1]):
             synapse = tap + events.channel[event]
             if streamed[batch, synapse] == 0:
@@ -147,7 +147,7 @@ def integrate_in_order(
         if pixel >= 0:
             words[k], ends[k] = events.first[pixel * windows + w], events.first[pixel * windows + w + 1]
     added = 0
-    none = field.channels[first_place] if first_place < last_place else 0
+    none = field.taps[first_place, CHANNELS] if first_place < last_place else 0
     while True:
         channel = none
         for k in range(first_place, last_place):
@@ -157,7 +157,7 @@ def integrate_in_order(
             return added
         for k in range(first_place, last_place):
             while words[k] < ends[k] and events.channel[words[k]] == channel:
-                if streamed[field.first[k] + channel] != 0:
+                if streamed[field.taps[k, FIRST] + channel] != 0:
                     into = start + events.point[words[k]] * stride
                     if own:
                         added += 1

@@ -39,7 +39,7 @@ class Branch:
     Attributes
     ----------
     synapse : Synapse
-        Average pooling folded in, never ``linear``.
+        Average pooling folded in; ``linear`` is a convolution of one position with as many channels.
     weight : array or None
         See :meth:`spikex_sim.trace.graph.GraphTrace.weight`.
     holder : int

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.events import Events, integrate, integrate_in_order
-from spikex_sim.core.field import Field, Inputs, Taps, taps_of
+from spikex_sim.core.field import CHANNELS, FIRST, Field, Inputs, Taps, taps_of
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel, forget, shifted
 from spikex_sim.schedules.synapses import Executed, Synapses
@@ -214,7 +214,7 @@ def _columns(
             for term in range(len(terms.kind)):
                 first, last_place = terms.first_place[term], terms.last_place[term]
                 if terms.kind[term] == SPIKES and unordered and not terms.own[term]:
-                    offset = weight_at[first] - field.first[first] * lanes
+                    offset = weight_at[first] - field.taps[first, FIRST] * lanes
                     made[0] += lanes * integrate(
                         field, first, last_place, p, w, windows, events, streamed, b, weight, offset, sums, 0,
                         lanes, lanes,
@@ -310,7 +310,7 @@ def _rows(
                     continue
                 first_place, last_place = terms.first_place[term], terms.last_place[term]
                 if terms.kind[term] == SPIKES and unordered and not terms.own[term]:
-                    offset = weight_at[first_place] - field.first[first_place] * lanes
+                    offset = weight_at[first_place] - field.taps[first_place, FIRST] * lanes
                     made[0] += lanes * integrate(
                         field, first_place, last_place, p, w, windows, events, streamed, 0, weight, offset,
                         sums, 0, lanes, lanes,
@@ -360,10 +360,10 @@ def multiply(
     own, each = terms.own[term], terms.points[term]
     scale = number(terms.scale[term])
     made = 0
-    for channel in range(field.channels[k0]):
+    for channel in range(field.taps[k0, CHANNELS]):
         for k in range(k0, k1):
             pixel = field.place[position, k]
-            if pixel < 0 or streamed[field.first[k] + channel] == 0:
+            if pixel < 0 or streamed[field.taps[k, FIRST] + channel] == 0:
                 continue
             source = terms.start[term] + (field.start[pixel] + channel) * each
             for point in range(points):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import spmb_tags
+from spikex_sim.core.field import FILTER_TAPS, FILTERS, OF_SYNAPSE, OWN, TAG_WIDTH, WIDTH, spmb_tags
 from spikex_sim.schedules.base import Handover
 from spikex_sim.spec.arch import Accelerator
 
@@ -28,19 +28,19 @@ class SpMbs:
         Which.
     pairs : int64 array ``[tiles, synapses]``
         (pixel, window) pairs of one of them.
-    word_bits, tag_bits : int64 array ``[C]``
-        What each pair takes, in bits.
-    synapse : int64 array ``[C]``
-        Synapse of each channel.
+    word_bits, tag_bits : int64 array ``[C]`` or int
+        What each pair takes, in bits; a number where there is one synapse.
+    synapse : int64 array ``[C]`` or None
+        Synapse of each channel, where there are several or none.
     runs : int
         Runs that the tiles belong to, in equal parts.
     """
 
     needed: NDArray[np.bool_]
     pairs: NDArray[np.int64]
-    word_bits: NDArray[np.int64]
-    tag_bits: NDArray[np.int64]
-    synapse: NDArray[np.int64]
+    word_bits: NDArray[np.int64] | int
+    tag_bits: NDArray[np.int64] | int
+    synapse: NDArray[np.int64] | None
     runs: int
 
     @cached_property
@@ -65,16 +65,17 @@ class SpMbs:
     def merged_bits(self) -> int:
         """Bits of the tiles if each needed all SP-MBs that any of them needs."""
         needed = self.needed.any(axis=0)
-        if self._alike:
-            return int(np.count_nonzero(needed) * self.pairs.sum()) * self._word
-        every = np.broadcast_to(needed, self.needed.shape)
-        return int(self._bits(every, self.word_bits + self.tag_bits).sum())
+        if self.synapse is None:
+            return int(np.count_nonzero(needed) * self.pairs.sum() * (self.word_bits + self.tag_bits))
+        return int(
+            self._bits(np.broadcast_to(needed, self.needed.shape), self.word_bits + self.tag_bits).sum()
+        )
 
     @property
     def largest_bits(self) -> int:
         """Bits of the largest tile with all its channels."""
-        if self._alike:
-            return int(self.pairs.max()) * len(self.word_bits) * self._word
+        if self.synapse is None:
+            return int(self.pairs.max() * self.needed.shape[1] * (self.word_bits + self.tag_bits))
         each = np.zeros(self.pairs.shape[1], np.int64)
         np.add.at(each, self.synapse, self.word_bits + self.tag_bits)
         return int((self.pairs @ each).max(initial=0))
@@ -83,32 +84,25 @@ class SpMbs:
         """Those of some channels."""
         return replace(self, needed=self.needed & mine)
 
-    @property
-    def _alike(self) -> bool:
-        return len(self.pairs[0]) == 1
-
-    @property
-    def _word(self) -> int:
-        return int(self.word_bits[0] + self.tag_bits[0])
-
     @cached_property
     def _blocks(self) -> NDArray[np.int64]:
         blocks: NDArray[np.int64] = self.needed.sum(axis=1) * self.pairs[:, 0]
         return blocks
 
-    def _bits(self, needed: NDArray[np.bool_], each: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self._alike:
-            return self._blocks * int(each[0])
-        bits: NDArray[np.int64] = (needed * self.pairs[:, self.synapse]) @ each
+    def _bits(self, needed: NDArray[np.bool_], each: NDArray[np.int64] | int) -> NDArray[np.int64]:
+        bits: NDArray[np.int64]
+        bits = self._blocks * each if self.synapse is None else (needed * self.pairs[:, self.synapse]) @ each
         return bits
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """What the tiles of a schedule need for one row group.
+    """What the tiles of a schedule need for one row group, or for each of several that are alike.
 
     Attributes
     ----------
+    first, rows, times : int
+        First output channel of the (first) group, how many it has, and how many such groups follow.
     spmbs : SpMbs
         SP-MBs.
     filters : bool array ``[tiles, filters]``
@@ -117,6 +111,9 @@ class Blocks:
         Weights of each filter, of all rows.
     """
 
+    first: int
+    rows: int
+    times: int
     spmbs: SpMbs
     filters: NDArray[np.bool_]
     each: NDArray[np.int64] | int
@@ -139,25 +136,18 @@ class Blocks:
         return int(self.each[needed].sum())
 
 
-def blocks_of(schedule: NtwuSchedule, groups: Sequence[tuple[int, int]]) -> tuple[SpMbs, list[Blocks]]:
+def blocks_of(schedule: NtwuSchedule) -> tuple[SpMbs, list[Blocks]]:
     """Find the SP-MBs and filters that move; only active ones where the schedule is tailored.
-
-    Parameters
-    ----------
-    schedule : NtwuSchedule
-        The layer's schedule.
-    groups : sequence of (int, int)
-        First output channel of each row group, and how many it has.
 
     Returns
     -------
     SpMbs, list of Blocks
-        What all groups need together, and what each of them needs.
+        What all row groups need together, and what each of them needs; those in a row that are alike once.
     """
     inputs, tiles = schedule.task.inputs, schedule.tiles
     channels = inputs.channels
     spmb, pixels = spmb_tags(
-        inputs.field, len(channels.own), len(inputs.synapses), inputs.tags, inputs.counts, tiles
+        inputs.field, len(channels), len(inputs.synapses), inputs.tags, inputs.counts, tiles
     )
     streams = spmb
     if not schedule.tailored:
@@ -170,23 +160,38 @@ def blocks_of(schedule: NtwuSchedule, groups: Sequence[tuple[int, int]]) -> tupl
         streams = np.broadcast_to((np.diff(schedule.tile_batches) > 0)[:, None], spmb.shape)
     filters = streams
     if len(inputs.synapses) > 1:
-        filters = np.zeros((len(tiles), int(channels.filters.max()) + 1), np.bool_)
-        np.logical_or.at(filters.T, channels.filters, streams.T)
-    every = SpMbs(
-        spmb, pixels * (tiles[:, 3] - tiles[:, 2])[:, None], channels.bits * schedule.tws, channels.tag_bits,
-        channels.synapse, schedule.runs,
-    )  # fmt: skip
+        filters = np.zeros((len(tiles), int(channels[:, FILTERS].max()) + 1), np.bool_)
+        np.logical_or.at(filters.T, channels[:, FILTERS], streams.T)
+    windows = (tiles[:, 3] - tiles[:, 2])[:, None]
     if len(inputs.synapses) == 1 and not schedule.task.has_own:
-        taps = inputs.synapses[0].geometry.filter_taps
-        alike = {rows: Blocks(every, filters, taps * rows) for rows in {rows for _, rows in groups}}
-        return every, [alike[rows] for _, rows in groups]
-    found = []
-    for first, rows in groups:
-        own = channels.own
-        mine = (own < 0) | ((own >= first) & (own < first + rows))
+        only = inputs.synapses[0]
+        every = SpMbs(spmb, pixels * windows, only.bits * schedule.tws, int(only.tagged), None, schedule.runs)
+    else:
+        every = SpMbs(
+            spmb, pixels * windows, channels[:, WIDTH] * schedule.tws, channels[:, TAG_WIDTH],
+            channels[:, OF_SYNAPSE], schedule.runs,
+        )  # fmt: skip
+    sizes = schedule.groups.sizes
+    found = list[Blocks]()
+    if not schedule.task.has_own:
+        first = 0
+        for rows in dict.fromkeys(sizes):
+            words: NDArray[np.int64] | int = channels[:, FILTER_TAPS][0] * rows if len(channels) else 0
+            if len(inputs.synapses) > 1:
+                words = np.zeros(filters.shape[1], np.int64)
+                words[channels[:, FILTERS]] = channels[:, FILTER_TAPS] * rows
+            else:
+                words = int(words)
+            times = sizes.count(rows)
+            found.append(Blocks(first, rows, times, every, filters, words))
+            first += rows * times
+        return every, found
+    for number, rows in enumerate(sizes):
+        first = number * schedule.groups.rows
+        mine = (channels[:, OWN] < 0) | ((channels[:, OWN] >= first) & (channels[:, OWN] < first + rows))
         words = np.zeros(filters.shape[1], np.int64)
-        words[channels.filters] = channels.filter_taps * np.where(own < 0, rows, mine)
-        found.append(Blocks(every.of(mine) if schedule.task.has_own else every, filters, words))
+        words[channels[:, FILTERS]] = channels[:, FILTER_TAPS] * np.where(channels[:, OWN] < 0, rows, mine)
+        found.append(Blocks(first, rows, 1, every.of(mine), filters, words))
     return every, found
 
 
@@ -242,7 +247,7 @@ def choose_residency(
     bits = schedule.task.widths.weight
     group_bits = bits * max(one.words_in_all for one in groups)
     tile_bits = bits * max(int(one.tile_words.max()) for one in groups)
-    layer_bits = bits * sum(one.words_in_all for one in groups)
+    layer_bits = bits * sum(one.words_in_all * one.times for one in groups)
     glb_filter: Literal["layer", "group", "tile", "step"] = "step"
     if by_run and layer_bits <= glb.half_bits("filter"):
         glb_filter = "layer"
