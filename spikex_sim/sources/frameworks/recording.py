@@ -255,8 +255,8 @@ class Recording:
         silent = [name for name, one in self._silent.items() if one]
         if silent:
             self._notes.append(
-                f"{len(silent)} of {len(self._silent)} populations gave no spike ({', '.join(silent[:4])}), so "
-                "that their equations were put to no test"
+                f"{len(silent)} of {len(self._silent)} populations gave no spike ({', '.join(silent[:4])}), "
+                "so that their equations were put to no test"
             )
         said_of = [one for one in self.follow.lost if " is a state of " not in f" {one.reason}"]
         reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in said_of)
