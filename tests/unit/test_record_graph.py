@@ -204,6 +204,7 @@ def test_neurons_of_snntorch(case: str) -> None:
     ("LIFNode", {"tau": 2.0, "v_reset": 0.25, "v_threshold": 0.5}),
     ("LIFNode", {"tau": 2.0, "v_reset": -0.25, "decay_input": False}),
     ("ParametricLIFNode", {"v_reset": None}),
+    ("SimpleIFNode", {"v_reset": None}),
     ("CUBALIFNode", {"c_decay": 0.5, "v_decay": 0.75}),
 ])  # fmt: skip
 def test_neurons_of_spikingjelly(case: tuple[str, dict[str, Any]]) -> None:
@@ -232,6 +233,21 @@ def test_neurons_of_norse(adaptive: bool, recurrent: bool) -> None:
         [adaptive, 1 + adaptive] if recurrent else [adaptive]
     )
     assert trace.nodes[-1].kind == "currents"
+
+
+@pytest.mark.parametrize("name", ["LIF", "LIFRecurrent", "LSNN"])
+def test_neurons_of_norse_that_walk_through_time(name: str) -> None:
+    norse = pytest.importorskip("norse.torch")
+    keys = {"tau_syn_inv": 500.0, "tau_mem_inv": 250.0, "v_th": 0.25}
+    keys |= {"tau_adapt_inv": 125.0, "beta": 0.5} if name == "LSNN" else {}
+    p = getattr(norse, f"{name[:4] if name == 'LSNN' else 'LIF'}Parameters")(
+        **{key: torch.as_tensor(value) for key, value in keys.items()}
+    )
+    first = [norse.LIFRecurrent(30, 20, p)] if name == "LIFRecurrent" else [
+        nn.Linear(30, 20, bias=False), getattr(norse, name)(p),
+    ]  # fmt: skip
+    model = dyadic(norse.SequentialState(*first, nn.Linear(20, 5)))
+    checked(model, inputs(shape=FLAT), call="sequence")
 
 
 def test_containers_that_come_back() -> None:

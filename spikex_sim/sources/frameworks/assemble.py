@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -352,6 +352,18 @@ def taken_by(signal: Signal) -> tuple[Signal, ...]:
     if isinstance(signal, Spiking):
         return (signal.taken[-1][0], *(() if signal.back is None else (signal.back,)))
     return signal.sources
+
+
+def alive(roots: Iterable[Signal], ends: Callable[[Signal], bool] | None = None) -> dict[Signal, None]:
+    """Find all that nodes are made of, but what is behind an end."""
+    found: dict[Signal, None] = {}
+    stack = list(roots)
+    while stack:
+        signal = stack.pop()
+        if signal not in found:
+            found[signal] = None
+            stack += taken_by(signal) if ends is None or not ends(signal) else ()
+    return found
 
 
 def scale_of(signal: Signal) -> tuple[float, Signal]:

@@ -174,6 +174,14 @@ def _jelly(module: Any, decay: float | None, *, scaled: bool) -> Cell:
     return Cell(dynamics, sequence=getattr(module, "step_mode", "s") == "m")
 
 
+def _simple(module: Any, decay: float | None, *, scaled: bool) -> Cell:
+    if module.v_reset not in (None, 0.0):
+        raise TraceError(
+            f"starts at 0 and resets to {module.v_reset:g}; neurons here start where they reset to"
+        )
+    return _jelly(module, decay, scaled=scaled)
+
+
 def _parametric(module: Any) -> Cell:
     share = 1 / (1 + float(np.exp(-_number(module.w, "w"))))
     return _jelly(module, share, scaled=bool(module.decay_input))
@@ -294,8 +302,8 @@ _RULES: dict[tuple[str, str], Callable[[Any], Cell]] = {
         module, 1.0 / module.tau, scaled=bool(module.decay_input)
     ),
     ("spikingjelly", "ParametricLIFNode"): _parametric,
-    ("spikingjelly", "SimpleIFNode"): lambda module: _jelly(module, None, scaled=False),
-    ("spikingjelly", "SimpleLIFNode"): lambda module: _jelly(
+    ("spikingjelly", "SimpleIFNode"): lambda module: _simple(module, None, scaled=False),
+    ("spikingjelly", "SimpleLIFNode"): lambda module: _simple(
         module, 1.0 / module.tau, scaled=bool(module.decay_input)
     ),
     ("spikingjelly", "CUBALIFNode"): _cuba,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import sides
-from spikex_sim.sources.frameworks.assemble import Assembler, taken_by
+from spikex_sim.sources.frameworks.assemble import Assembler, alive
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
 from spikex_sim.sources.frameworks.nir_neurons import NEURONS, Equations, Steps
 from spikex_sim.sources.frameworks.signals import (
@@ -170,13 +170,7 @@ class _Builder:
         for node in self.graph.nodes.values():
             if node.name not in self.values:
                 raise node.error("is not on the way from the input to the output")
-        live: dict[Signal, None] = {}
-        stack: list[Signal] = [*self.populations, *self.read_outs]
-        while stack:
-            signal = stack.pop()
-            if signal not in live:
-                live[signal] = None
-                stack += taken_by(signal)
+        live = alive([*self.populations, *self.read_outs])
         given = self.values[entering.name]
         shape = given.shape if len(given.shape) == 1 else given.signal.shape
         try:
@@ -187,8 +181,8 @@ class _Builder:
                 assembler.read_out(signal)
         except TraceError as exc:
             raise TraceError(str(exc), where=self.graph.where) from None
-        nodes = tuple(assembler.nodes)
-        return NirNetwork(nodes, assembler.arrays, tuple(self.steps.notes), self.graph.where)
+        notes = tuple(self.steps.notes)
+        return NirNetwork(tuple(assembler.nodes), assembler.arrays, notes, self.graph.where)
 
     def _checked(self) -> Node:
         """Input of the graph, after a look at kinds and ends of all nodes."""

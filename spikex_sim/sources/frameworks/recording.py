@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.sources.frameworks.assemble import Assembler, taken_by
+from spikex_sim.sources.frameworks.assemble import Assembler, alive, taken_by
 from spikex_sim.sources.frameworks.check import Checked, Replay
 from spikex_sim.sources.frameworks.follow import Follower
 from spikex_sim.sources.frameworks.signals import Outside, Pooled, Signal, Spiking, is_light
@@ -139,29 +139,20 @@ class Recording:
 
     def live(self) -> dict[Signal, None]:
         """All that populations and read-outs are made of."""
-        found: dict[Signal, None] = {}
-        stack: list[Signal] = [*self.follow.populations.found.values(), *self.read_outs()]
-        while stack:
-            signal = stack.pop()
-            if signal not in found:
-                found[signal] = None
-                if not (isinstance(signal, Pooled) and self._is_outside(signal)):
-                    stack += taken_by(signal)
-        return found
+        roots = [*self.follow.populations.found.values(), *self.read_outs()]
+        return alive(roots, self._is_outside)
 
     def _is_outside(self, signal: Signal) -> bool:
         """Whether numbers enter that are pooled first."""
+        if not isinstance(signal, Pooled):
+            return False
         while isinstance(signal, Pooled):
             signal = signal.source
         return isinstance(signal, Outside) and self.follow.memory.analog(signal)
 
     def entering(self, live: dict[Signal, None]) -> list[Signal]:
         """Signals that become inputs."""
-        return [
-            one
-            for one in live
-            if isinstance(one, Outside) or (isinstance(one, Pooled) and self._is_outside(one))
-        ]
+        return [one for one in live if isinstance(one, Outside) or self._is_outside(one)]
 
     def graph(self, *, name: str, source: str, label: Any, batched: bool) -> tuple[GraphTrace, Report]:
         """Make the graph of the second run, and compare it."""
