@@ -107,6 +107,61 @@ def test_convolutions_of_all_kinds() -> None:
     assert convs[4].padding == (1, 2, 1, 2)
 
 
+class Scaler(nn.Module):
+    def forward(self, x: Any) -> Any:
+        return x * 2.0 + 0.25
+
+
+class Functional(nn.Module):
+    """What modules do, by functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.lif = nn.Conv2d(2, 4, 3), leaky(threshold=0.3)
+        self.fc, self.last = nn.Linear(36, 5), leaky(threshold=0.3)
+
+    def forward(self, x: Any) -> Any:
+        x = nn.functional.avg_pool2d(self.lif(self.conv(x)), 2, ceil_mode=True)
+        return self.last(self.fc(nn.functional.adaptive_avg_pool2d(x[..., :3, :3], 3).flatten(1)))
+
+
+def folded(norm: Any, layer: Any) -> Any:
+    """A layer with the batch norm after it in its weights."""
+    factor = norm.weight.data / norm.running_var.sqrt()
+    rows = factor.reshape(-1, *(1,) * (layer.weight.ndim - 1))
+    layer.bias.data = (layer.bias.data - norm.running_mean) * factor + norm.bias.data
+    layer.weight.data = layer.weight.data * rows
+    return layer
+
+
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "SyncBatchNorm", "scaler"])
+def test_what_folds_makes_a_chain(kind: str) -> None:
+    after = Scaler() if kind == "scaler" else getattr(nn, kind)(20)
+    model, given = chained(nn.Linear(30, 20), after, leaky(threshold=0.3)), inputs(shape=FLAT)
+    if kind == "SyncBatchNorm":
+        after.eps, after.running_var = 0.0, 4.0 ** torch.randint(-1, 2, (20,))
+    got = sx.record(model, given)
+    layer = model[0]
+    if kind == "scaler":
+        layer.weight.data, layer.bias.data = layer.weight.data * 2, layer.bias.data * 2 + 0.25
+    else:
+        layer = folded(after, layer)
+    want = sx.record(nn.Sequential(layer, model[2]), given)
+    assert isinstance(got, sx.Trace) and np.array_equal(got.weights[0], want.weights[0])
+    assert np.array_equal(got.biases[0], want.biases[0]) and got.spikes(0).any()
+
+
+def test_functions_do_as_modules_do() -> None:
+    model, given = dyadic(Functional()), inputs(shape=(T, B, 2, 8, 8))
+    got = sx.record(model, given)
+    modules = (model.conv, model.lif, nn.AvgPool2d(2), nn.Flatten(), model.fc, model.last)
+    want = sx.record(nn.Sequential(*modules), given)
+    assert isinstance(got, sx.Trace) and isinstance(want, sx.Trace)
+    for index, weight in want.weights.items():
+        assert np.array_equal(got.weights[index], weight)
+    assert [layer.kind for layer in got.layers] == ["conv", "avgpool", "linear"]
+
+
 def test_pooling_of_sums_and_read_outs() -> None:
     model = chained(
         nn.Conv2d(2, 8, 3), nn.MaxPool2d(2), soft(), nn.Conv2d(8, 8, 3, padding=1), nn.AvgPool2d(2), soft(),
@@ -192,6 +247,57 @@ def test_containers_that_come_back() -> None:
     trace = checked(model, inputs(shape=FLAT))
     for node in trace.nodes[2:]:
         assert (node.name in node.sources) and max(one.delay for one in node.synapses) == 1
+
+
+class ByHand(nn.Module):
+    """Walks through time in a loop, with its own spikes of the time point before; writes into zeros."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.fc, self.back, self.lif = nn.Linear(30, 20), nn.Linear(20, 20), leaky(threshold=0.25)
+        self.top, self.last = nn.Linear(20, 4), leaky(threshold=0.25)
+
+    def forward(self, x: Any) -> Any:
+        spikes, out = torch.zeros(B, 20), torch.zeros(T, B, 4)
+        for time in range(T):
+            spikes = self.lif(self.fc(x.select(self.axis, time)) + self.back(spikes))
+            out[time] = self.top(spikes)
+        return torch.stack([self.last(one) for one in out])
+
+
+@pytest.mark.parametrize("axes", ["TBN", "BTN"])
+def test_recurrence_by_hand(axes: str) -> None:
+    given = inputs(shape=FLAT)
+    given = given.transpose(0, 1) if axes == "BTN" else given
+    trace = checked(dyadic(ByHand(axes.index("T"))), given, call="sequence", axes=axes)
+    assert [one.delay for one in trace.node("lif").synapses] == [0, 1]
+    assert trace.node("top").kind == "neurons"
+
+
+class Concatenated(nn.Module):
+    """Channels of several layers side by side, sliced, grouped and flattened together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.c, self.d = nn.Conv2d(8, 6, 3, padding=1, groups=2), nn.Conv2d(6, 4, 3)
+        self.lifs = nn.ModuleList(leaky(threshold=0.3) for _ in range(4))
+        self.fc = nn.Linear(4 * 64 + 8 * 25, 3)
+
+    def forward(self, x: Any) -> Any:
+        a = self.lifs[0](self.a(x))
+        both = torch.cat([self.lifs[1](self.b(a)), a], 1)
+        c = self.lifs[2](self.c(both))
+        d = self.lifs[3](self.d(torch.cat([c[:, 4:], both[:, 2:6]], 1)))
+        pooled = nn.functional.max_pool2d(both, 2)
+        return self.fc(torch.cat([d.flatten(1), pooled.flatten(1)], 1))
+
+
+def test_channels_side_by_side() -> None:
+    trace = checked(dyadic(Concatenated()), inputs())
+    assert {node.how for node in trace.nodes if node.kind == "join"} == {"concat", "slice"}
+    assert [one.kind for one in trace.node("d").synapses] == ["conv", "conv", "conv"]
 
 
 class Repeats(nn.Module):

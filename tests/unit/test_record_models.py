@@ -99,9 +99,9 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
         sys.modules["torchvision._internally_replaced_utils"], "load_state_dict_from_url", None, raising=False
     )
-    from spikingjelly.activation_based.model import sew_resnet, spiking_vgg
+    from spikingjelly.activation_based.model import sew_resnet, spikformer, spiking_vgg
 
-    return sew_resnet, spiking_vgg
+    return sew_resnet, spiking_vgg, spikformer
 
 
 @pytest.mark.parametrize("join", ["ADD", "AND", "IAND"])
@@ -144,3 +144,33 @@ def test_spiking_vgg_11(models: Any) -> None:
     assert sum(node.kind == "neurons" for node in trace.nodes) == 8
     result = sx.simulate(trace, tws=2)
     assert not any(layer.mismatched_spikes for layer in result.layers)
+
+
+def test_spikformer(models: Any) -> None:
+    """The whole model: patches, positions, a block of attention, a head."""
+    from spikingjelly.activation_based import functional, neuron
+
+    keys = {"img_size_h": 32, "img_size_w": 32, "patch_size": 16, "embed_dims": 32, "num_heads": 2}
+    model = models[2].Spikformer(T=3, mlp_ratio=2.0, depths=1, num_classes=5, **keys)
+    functional.set_step_mode(model, "m")
+    for module in dyadic(model).modules():
+        if isinstance(module, neuron.LIFNode):
+            module.v_threshold = 0.125
+    notes: list[str] = []
+    image = torch.randint(0, 256, (1, 1, 3, 32, 32), generator=torch.Generator().manual_seed(4)) / 256
+    trace = sx.record(model, image.repeat(3, 1, 1, 1, 1), report=lambda report: notes.extend(report.notes))
+    assert isinstance(trace, GraphTrace)
+    kinds = [node.kind for node in trace.nodes]
+    assert kinds.count("matmul") == 2 and kinds.count("neurons") == 10
+    assert sum(bool(packed.any()) for packed in trace.spikes.values()) >= 8
+    result = sx.simulate(trace, tws=1)
+    assert not any(layer.mismatched_spikes or layer.mismatched_values for layer in result.layers)
+
+
+def test_silent_neurons_are_told(models: Any) -> None:
+    model = nn.Sequential(
+        nn.Linear(30, 4), pytest.importorskip("snntorch").Leaky(beta=0.5, threshold=99.0, init_hidden=True)
+    )
+    notes: list[str] = []
+    sx.record(model, inputs(shape=(4, 2, 30)), report=lambda report: notes.extend(report.notes))
+    assert any(note.startswith("1 of 1 populations gave no spike (0)") for note in notes)

@@ -219,9 +219,7 @@ class Assembler:
         if isinstance(signal, Added):
             terms = []
             for source, delay in signal.terms:
-                more, offset = self._sum(source)
-                if delay and offset.any():
-                    raise TraceError("adds a bias that comes some time points late", field=signal.name)
+                more, offset = self._sum(source)  # of zeros, before the start, a layer gives its bias too
                 terms += [replace(term, delay=term.delay + delay) for term in more]
                 nothing = nothing + offset
             return terms, nothing

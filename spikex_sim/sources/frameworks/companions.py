@@ -40,13 +40,12 @@ class Lost(NamedTuple):
 class Unfollowed(Exception):  # noqa: N818 - it never leaves the package
     """What a tensor holds has no place in a graph; the message says what it is.
 
-    ``harmless``: whether that is so of no sums, so that nothing is left out if no layer takes it;
     ``nameless``: whether the module around may say better what it is.
     """
 
-    def __init__(self, message: str, *, harmless: bool = False, nameless: bool = False) -> None:
+    def __init__(self, message: str, *, nameless: bool = False) -> None:
         super().__init__(message)
-        self.harmless, self.nameless = harmless, nameless
+        self.nameless = nameless
 
 
 @dataclass(frozen=True, eq=False)

@@ -142,7 +142,7 @@ class Follower(Values):
             if name in ops.WEIGHING or name == "batch_norm":
                 raise self.error(str(exc), title) from None
             for one in given:
-                harmless = exc.harmless or name in ops.READ_OUT
+                harmless = name in ops.READ_OUT or all(map(is_light, self.signals(tags)))
                 self.lose(one, str(exc), title, harmless=harmless, nameless=exc.nameless)
         return out
 
@@ -167,7 +167,7 @@ class Follower(Values):
         elif not self._outside_alone(name, args, kwargs, given, title):
             tags = self.tagged((args, kwargs))
             message = self._unknown(tags, title, f" computes '{name}' of")
-            raise Unfollowed(message, harmless=all(map(is_light, self.signals(tags))), nameless=True)
+            raise Unfollowed(message, nameless=True)
 
     def _gather(
         self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]
@@ -188,16 +188,13 @@ class Follower(Values):
 
         if name == "__setitem__":
             target, index, value = args
-            if not isinstance(tag_of(target), Known):
-                if bool(target.detach().clone().index_put_((), target.new_zeros(())).any()):
-                    raise Unfollowed("writes into constant numbers")
-                zeros = self.torch.zeros(target.shape, dtype=self.torch.int32)
-                put(target, Known(zeros, zeros.clone()))
             tag = tag_of(target)
-            assert isinstance(tag, Known)
-            made = [one.clone() for one in tag]
+            zeros = self.torch.zeros(target.shape, dtype=self.torch.int32)
+            made = [one.clone() for one in (tag if isinstance(tag, Known) else (zeros, zeros))]
             for which, one in enumerate(made):
                 one[index] = part(value, which) if isinstance(value, self.torch.Tensor) else 0
+            if bool((target * (made[0] == 0).to(target.device)).any()):
+                raise Unfollowed("writes into constant numbers")
             put(target, Known(*made))
             return
         made = [func(*(part(one, which) for one in args), **{k: part(v, which) for k, v in kwargs.items()})
@@ -263,6 +260,7 @@ class Follower(Values):
             first = self.numbering.start(signal)
             mine = (tag.number >= first) & (tag.number < first + signal.size)
             if bool(mine.any()):
+                mine = mine.to(tensor.device)
                 whole = self.torch.clamp(self.torch.round(tensor / scale), *self.limits)
                 rounded = self.torch.where(mine, (whole * scale).to(tensor.dtype), tensor)
                 put(rounded, tag)

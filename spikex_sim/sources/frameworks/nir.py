@@ -308,10 +308,10 @@ class _Builder:
             raise node.error(
                 f"takes {weight.shape[1] * groups} channels of a map, not {sides(entered.shape)}"
             )
-        stride, dilation = (_of_two(node, key) for key in ("stride", "dilation"))
+        stride, dilation = (node.along(key) for key in ("stride", "dilation"))
         if min(stride) < 1 or min(dilation) < 1:
             raise node.error("stride must be at least 1, as dilation")
-        padding = _padding(node, kernel, dilation)
+        padding = node.padded(kernel, dilation)
         made = [
             (side + before + after - step * (length - 1) - 1) // by + 1
             for side, before, after, step, length, by in zip(
@@ -459,22 +459,3 @@ class _Builder:
 
 def _method(kind: str) -> str:
     return "neuron" if kind in NEURONS else "read_out" if kind in READ_OUTS else kind.lower()
-
-
-def _of_two(node: Node, key: str) -> tuple[int, int]:
-    """A pair, of which a one-dimensional convolution has the second alone."""
-    pair = node.pair(key)
-    return (1, pair[1]) if node.kind == "Conv1d" else pair
-
-
-def _padding(node: Node, kernel: Any, dilation: tuple[int, int]) -> tuple[int, int, int, int]:
-    padding = node.values.get("padding")
-    if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise node.error("must be numbers, valid or same", "padding")
-        total = [step * (side - 1) * (padding == "same") for side, step in zip(kernel, dilation, strict=True)]
-        return total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2
-    height, width = node.pair("padding")
-    if min(height, width) < 0:
-        raise node.error("must be 0 or more", "padding")
-    return (0, 0, width, width) if node.kind == "Conv1d" else (height, height, width, width)

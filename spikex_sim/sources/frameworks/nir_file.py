@@ -71,6 +71,25 @@ class Node:
             raise self.error("must be one or two whole numbers", key)
         return int(values[0]), int(values[-1])
 
+    def along(self, key: str) -> tuple[int, int]:
+        """A pair, of which a one-dimensional convolution has the second alone."""
+        return (1, self.pair(key)[1]) if self.kind == "Conv1d" else self.pair(key)
+
+    def padded(self, kernel: tuple[int, ...], dilation: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Padding of a convolution: top, bottom, left, right."""
+        padding = self.values.get("padding")
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise self.error("must be numbers, valid or same", "padding")
+            both = [
+                step * (side - 1) * (padding == "same") for side, step in zip(kernel, dilation, strict=True)
+            ]
+            return both[0] // 2, both[0] - both[0] // 2, both[1] // 2, both[1] - both[1] // 2
+        height, width = self.pair("padding")
+        if min(height, width) < 0:
+            raise self.error("must be 0 or more", "padding")
+        return (0, 0, width, width) if self.kind == "Conv1d" else (height, height, width, width)
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:

@@ -102,6 +102,7 @@ def record(
     torch = _import_torch()
     if not isinstance(model, torch.nn.Module):
         raise TraceError(f"is a {type(model).__name__}, not a torch.nn.Module", field="model")
+    model = getattr(model, "_orig_mod", model)  # what torch.compile made is not looked into
     where = name or type(model).__name__
     try:
         return _recorded(

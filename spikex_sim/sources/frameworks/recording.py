@@ -73,6 +73,7 @@ class Recording:
         self._notes: list[str] = []
         self._checked: list[Checked] = []
         self._differs = ""
+        self._silent: dict[str, bool] = {}
 
     def first_run(self, bits: int | None) -> None:
         """Take in the first run: how long it was, what it reads out, which numbers enter."""
@@ -198,6 +199,10 @@ class Recording:
         made = GraphTrace.from_arrays(meta, arrays, label=label, where=name)
         sums = {assembler.names[one]: memory.over_time(one, self.timesteps) for one in outs}
         self._checked = Replay(self.torch, made).compared(sums)
+        self._silent = {
+            assembler.names[one]: not np.any(memory.packed(one, self.timesteps))
+            for one in follow.populations.found.values()
+        }
         self._note_rounding()
         modules = {node: signal for signal, node in assembler.names.items()}
         checked = {one.name: one for one in self._checked}
@@ -230,8 +235,8 @@ class Recording:
             apart = int(np.bitwise_count(before ^ after).sum())
             if apart and not self._analog:
                 raise TraceError(
-                    f"gave {apart} other spikes in a second run: the model does not start anew with each "
-                    "run; reset what it keeps",
+                    f"gave {apart} other spikes in a second run: the model draws random numbers, "
+                    "or keeps something from run to run",
                     field=one.name,
                 )
             differing, spikes = differing + apart, spikes + int(np.bitwise_count(before).sum())
@@ -247,6 +252,12 @@ class Recording:
         largest = max((one.largest for one in self._checked), default=0.0)
         said = f"computed anew, {differing} of {given} spikes and values differ from what the modules gave"
         self._notes.append(said + (f"; read-outs by {largest:.2g} at most" if largest else ""))
+        silent = [name for name, one in self._silent.items() if one]
+        if silent:
+            self._notes.append(
+                f"{len(silent)} of {len(self._silent)} populations gave no spike ({', '.join(silent[:4])}), "
+                "so that their equations were put to no test"
+            )
         said_of = [one for one in self.follow.lost if " is a state of " not in f" {one.reason}"]
         reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in said_of)
         self._notes += [f"not followed: {reason}" for reason in list(reasons)[:8]]
