@@ -5,7 +5,7 @@ Everything else derives from the table: durations and stalls, accesses, lists of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -165,7 +165,7 @@ class Program:
 
     def bits(self, activity: str, tensor: str | None = None) -> PerStep:
         """Bits that an activity moves in every step of the layer, of one tensor or of all."""
-        return np.concatenate([np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs])
+        return self._joined(np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs)
 
     @property
     def array_cycles(self) -> PerStep:
@@ -176,7 +176,7 @@ class Program:
     def group(self) -> PerStep:
         """Group of every step of the layer."""
         lengths = [len(steps) for steps, times in self.runs for _ in range(times)]
-        return np.repeat(np.arange(len(lengths)), lengths)
+        return np.repeat(np.arange(len(lengths)), np.array(lengths, np.int64))
 
     @property
     def tile(self) -> PerStep:
@@ -189,7 +189,12 @@ class Program:
         return self._row(BATCH)
 
     def _row(self, row: int) -> PerStep:
-        return np.concatenate([np.tile(steps.table[row], times) for steps, times in self.runs])
+        return self._joined(np.tile(steps.table[row], times) for steps, times in self.runs)
+
+    @staticmethod
+    def _joined(parts: Iterable[PerStep]) -> PerStep:
+        """One behind the other; nothing where there are no steps."""
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Program:
         """The same with so much more in the very first step."""
