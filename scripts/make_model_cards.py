@@ -6,12 +6,14 @@ python scripts/make_model_cards.py [--check]
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
+from spikex_sim.sources.trained_graphs import TrainedGraph, load_trained_graph, shipped_graph_names
+from spikex_sim.spec.graph import Population
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"
 VARIANTS = {
@@ -26,14 +28,16 @@ def pages() -> dict[str, str]:
     networks = sorted((load_trained(name) for name in shipped_names()), key=_order)
     groups = {name: list(group) for name, group in groupby(networks, lambda one: one.network)}
     texts = {f"{name}.md": _page(name, group) for name, group in groups.items()}
-    return {"index.md": _index(groups), **texts}
+    graphs = [load_trained_graph(name) for name in shipped_graph_names()]
+    texts |= {f"{one.name}.md": _graph_page(one) for one in graphs}
+    return {"index.md": _index(groups, graphs), **texts}
 
 
 def _order(one: TrainedNetwork) -> tuple[str, int]:
     return one.network, list(VARIANTS).index(one.variant)
 
 
-def _index(groups: Mapping[str, list[TrainedNetwork]]) -> str:
+def _index(groups: Mapping[str, list[TrainedNetwork]], graphs: Sequence[TrainedGraph]) -> str:
     rows = [
         f"| [{network}]({network}.md) | `{one.name}` | {VARIANTS[one.variant]} "
         f"| {_accuracy(one.card['test'])} |"
@@ -52,6 +56,12 @@ def _index(groups: Mapping[str, list[TrainedNetwork]]) -> str:
             "|---|---|---|---|",
             *rows,
             "",
+            "Networks that are graphs and take images, by the name that `load_trained_graph` takes:",
+            "",
+            "| network | test images correct |",
+            "|---|---|",
+            *(f"| [{one.name}]({one.name}.md) | {_accuracy(one.card['test'])} |" for one in graphs),
+            "",
         ]
     )
 
@@ -61,6 +71,59 @@ def _page(network: str, group: list[TrainedNetwork]) -> str:
     for one in group:
         parts += [*_section(one), ""]
     return "\n".join(parts)
+
+
+def _graph_page(one: TrainedGraph) -> str:
+    card = one.card
+    recipe, test, varied = card["recipe"], card["test"], card["variation"]
+    mirrored = ", half of them mirrored" if varied["mirror"] else ""
+    rows = {
+        "data": card["data"],
+        "test images correct": _accuracy(test),
+        "validation images correct": _accuracy(card["validation"]),
+        "training images": f"shifted by up to {varied['shift_px']} pixels{mirrored}",
+        "time points": str(one.timesteps),
+        "epochs, batch, rate, seed": ", ".join(
+            f"{recipe[key]:g}" for key in ("epochs", "batch", "learning_rate", "seed")
+        ),
+        "PyTorch": card["torch"],
+        "weights, SHA-256": f"`{one.file_sha256}`",
+    }
+    return "\n".join(
+        [
+            f"# {one.name}",
+            "",
+            "Written by `scripts/make_model_cards.py` from the card in the file.",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {key} | {value} |" for key, value in rows.items()),
+            "",
+            "```",
+            card["command"],
+            "```",
+            "",
+            *([f"{card['notes']}", ""] if card.get("notes") else []),
+            "| node | takes | shape | thresholds, leak shift, reset | spikes, % | ever fire, % |",
+            "|---|---|---|---|---|---|",
+            *(_node(one, node) for node in one.nodes if isinstance(node, Population)),
+            "",
+        ]
+    )
+
+
+def _node(one: TrainedGraph, node: Population) -> str:
+    taken = ", ".join(
+        f"{synapse.kind} of {synapse.source}" + ("" if synapse.weight_of is None else " (same weights)")
+        for synapse in node.synapses
+    )
+    shape = "x".join(map(str, one.wiring.ports[node.name].shape))
+    numbers = ["currents", "", ""]
+    if node.neuron is not None:
+        bars = one.arrays[f"{node.name}/neuron/threshold"]
+        rates = [f"{100 * one.card['test'][key][node.name]:.2f}" for key in ("rates", "active")]
+        numbers = [f"{bars.min()} to {bars.max()}, {node.neuron.leak_shift}, {node.neuron.reset}", *rates]
+    return f"| {node.name} | {taken} | {shape} | {' | '.join(numbers)} |"
 
 
 def _section(one: TrainedNetwork) -> list[str]:

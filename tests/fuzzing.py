@@ -21,13 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 import spikex_sim as sx
 from graph_files import everything
 from naive_events import (
+    aedat2_bytes,
     aedat4_bytes,
     aedat31_bytes,
+    dat_bytes,
     description_of,
     event_packet,
     nmnist_bytes,
@@ -59,6 +62,8 @@ class Target:
     make: Callable[[Path], None]
     use: Callable[[Path], object]
     mutate: Callable[[bytes, random.Random], bytes]
+    draws: bool = False
+    """Whether figures are drawn of what is read, which takes a hundred times as long."""
 
 
 def flipped(data: bytes, chance: random.Random) -> bytes:
@@ -188,6 +193,21 @@ def _events_npz(path: Path) -> None:
     )  # fmt: skip
 
 
+def _records_npy(path: Path) -> None:
+    np.save(path, np.array(EVENTS, [("x", "u1"), ("y", "<i2"), ("p", "?"), ("t", "<i8")]))
+
+
+def _events_h5(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        for key, column in zip("xypt", np.array(EVENTS).T, strict=True):
+            file.create_dataset(f"events/{key}", data=column, compression="gzip", track_times=False)
+
+
+def _events_csv(path: Path) -> None:
+    rows = "".join(f"{t},{x},{y},{p}\n" for x, y, p, t in EVENTS)
+    path.write_text(f"t,x,y,p\n{rows}")
+
+
 def _layers_npz(path: Path) -> None:
     spikes = np.random.default_rng(0).random((6, 1, 4, 4)) < 0.3
     np.savez_compressed(
@@ -234,6 +254,23 @@ def _trained(path: Path) -> None:
     from spikex_sim.sources.trained import load_trained, save_trained
 
     save_trained(load_trained("nmnist-ht"), path)
+
+
+def _trained_graph(path: Path) -> None:
+    from spikex_sim.sources.trained_graphs import TrainedGraph, save_trained_graph
+    from spikex_sim.trace.graph import nodes_of
+
+    nodes = [
+        {"name": "image", "kind": "input", "shape": [1, 4, 4], "values": {"bits": 8, "constant": True}},
+        {"name": "out", "kind": "neurons", "channels": 3, "synapses": [{"from": "image", "kind": "linear"}],
+         "neuron": {"leak_shift": 1}},
+    ]  # fmt: skip
+    arrays = {
+        "out/synapse-0/weight": np.ones((3, 16), np.int8),
+        "out/bias": np.ones(3, np.int32),
+        "out/neuron/threshold": np.ones(3, np.int32),
+    }
+    save_trained_graph(TrainedGraph("n", "n", 4, nodes_of(nodes, "n"), arrays), path)
 
 
 _CHECKPOINT = {"weight": np.zeros((2, 3), np.float32), "order": np.arange(4)}
@@ -332,16 +369,27 @@ TARGETS = {
             _recordings,
             flipped,
         ),
+        Target("v2.aedat", _write(aedat2_bytes(EVENTS)), _recordings, flipped),
+        Target("events.dat", _write(dat_bytes(EVENTS)), _recordings, flipped),
+        Target("events.npy", _records_npy, _recordings, reworded),
+        Target("events.h5", _events_h5, _recordings, flipped),
+        Target("events.csv", _events_csv, _recordings, reworded),
         Target("spans.csv", _spans, _reader("sources.events.spans", "load_spans"), reworded),
         Target("layers.npz", _layers_npz, _reader("sources.layer_activity", "load_recorded_layers"), inside),
-        Target("results.json", _run_beside, _load_results, reworded),
-        Target("layers.csv", _run_beside, _figures("energy-components", "roofline"), reworded),
-        Target("accesses.csv", _run_beside, _figures("energy-tensors"), reworded),
-        Target("sweep.csv", _sweep_beside, _figures("pareto", "tws", "array-size"), reworded),
-        Target("evaluate.json", _write(EVALUATION), _figures("evaluate"), reworded),
-        Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded),
+        Target("results.json", _run_beside, _load_results, reworded, draws=True),
+        Target("layers.csv", _run_beside, _figures("energy-components", "roofline"), reworded, draws=True),
+        Target("accesses.csv", _run_beside, _figures("energy-tensors"), reworded, draws=True),
+        Target("sweep.csv", _sweep_beside, _figures("pareto", "tws", "array-size"), reworded, draws=True),
+        Target("evaluate.json", _write(EVALUATION), _figures("evaluate"), reworded, draws=True),
+        Target("search.csv", _write(SEARCH), _figures("search-tws"), reworded, draws=True),
         Target("model.json", _model, _reader("explore.fitted.curves", "HardwareModel.load"), reworded),
         Target("trained.npz", _trained, _reader("sources.trained", "load_trained"), inside),
+        Target(
+            "trained-graph.npz",
+            _trained_graph,
+            _reader("sources.trained_graphs", "load_trained_graph"),
+            inside,
+        ),
         Target("saved.npz", _checkpoint, _load_checkpoint, inside),
         Target("graph.nir", _graph, _reader("sources.frameworks.nir", "load_nir"), flipped),
     )

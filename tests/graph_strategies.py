@@ -82,9 +82,13 @@ def next_node(draw: st.DrawFn, wiring: Wiring, name: str, timesteps: int) -> Des
         synapse = {"from": source, "kind": how}
         if how not in ("linear", "identity"):
             synapse |= draw(windows())
+        if how == "conv" and port.shape[0] % 2 == 0:
+            synapse["groups"] = draw(st.integers(1, 2))
         if how in ("identity", "avgpool", "maxpool"):
             node["channels"] = port.shape[0]
         node["synapses"].append(synapse)
+    if draw(st.booleans()):
+        node["synapses"].append(node["synapses"][0] | {"weight_of": 0})
     if kind == "neurons" and draw(st.booleans()):
         delay = draw(st.integers(1, timesteps))
         node["synapses"].append({"from": name, "kind": "identity", "delay": delay, "weight": -2})
@@ -137,7 +141,11 @@ def graphs(draw: st.DrawFn, most: int = 6) -> GraphTrace:
         if node.kind == "avgpool" or (node.kind != "input" and draw(st.booleans())):
             keys = []
         if isinstance(node, Population):
-            keys += [weight_key(name, k) for k, one in enumerate(node.synapses) if one.weight is None]
+            keys += [
+                weight_key(name, k)
+                for k, one in enumerate(node.synapses)
+                if one.weight is None and one.weight_of is None
+            ]
             keys += [f"{name}/bias"] if draw(st.booleans()) else []
         for key in keys:
             wanted = declared(wiring, key, timesteps, "drawn")

@@ -134,3 +134,67 @@ def spread_us(events: Sequence[Event], timesteps: int) -> int:
         return 1000
     share = (max(event[3] for event in events) + 1) / timesteps / 1000
     return 1000 * max(1, round(share))
+
+
+def aedat2_bytes(events: Sequence[Event], chip: str = "", other: Sequence[int] = ()) -> bytes:
+    """File of AEDAT 2.0 of a DVS128 or, as the chip's name says, a DAVIS346; ``other`` are more addresses.
+
+    jAER counts columns from the right of the chip and rows from below, and DVS128 has 0 for ON.
+    """
+    header = f"#!AER-DAT2.0\r\n# This is a raw AE data file\r\n{f'# AEChip: {chip}' if chip else '#'}\r\n"
+    body = b""
+    for x, y, polarity, t in events:
+        if "davis" in chip.lower():
+            address = (259 - y) << 22 | (345 - x) << 12 | polarity << 11
+        else:
+            address = (127 - y) << 8 | (127 - x) << 1 | (1 - polarity)
+        body += struct.pack(">Ii", address, t)
+    return header.encode() + body + b"".join(struct.pack(">Ii", one, events[-1][3]) for one in other)
+
+
+def dat_bytes(
+    events: Sequence[Event], header: str = "% Version 2\n% Height 240\n% Width 304\n", kind: int = 12
+) -> bytes:
+    """File of Prophesee's DAT, version 2 if the header does not say 1."""
+    shifts = (9, 17) if "Version 1" in header else (14, 28)
+    words = (
+        struct.pack("<II", t, x | y << shifts[0] | polarity << shifts[1]) for x, y, polarity, t in events
+    )
+    return header.encode() + bytes([kind, 8]) + b"".join(words)
+
+
+def evt2_bytes(events: Sequence[Event], header: str = "% evt 2.0\n% geometry 640x480\n% end\n") -> bytes:
+    """File of Prophesee's EVT 2: 32-bit words, the upper 28 bits of the time in one of their own."""
+    data, high = header.encode(), None
+    for x, y, polarity, t in events:
+        if t >> 6 != high:
+            high = t >> 6
+            data += struct.pack("<I", 8 << 28 | high)
+        data += struct.pack("<I", polarity << 28 | (t & 63) << 22 | x << 11 | y)
+    return data
+
+
+def evt3_bytes(events: Sequence[Event], header: str = "% evt 3.0\n% geometry 640x480\n% end\n") -> bytes:
+    """File of Prophesee's EVT 3: 16-bit words for upper and lower 12 bits of the time, row, column.
+
+    As cameras do, every value of the upper bits is written, and they wrap after 16.8 s.
+    """
+    data, high = header.encode(), -1
+    for x, y, polarity, t in events:
+        for now in range(high + 1, (t >> 12) + 1):
+            data += struct.pack("<H", 8 << 12 | now & 0xFFF)
+        high = t >> 12
+        data += struct.pack("<3H", 6 << 12 | t & 0xFFF, y, 2 << 12 | polarity << 11 | x)
+    return data
+
+
+def es_bytes(events: Sequence[Event], width: int, height: int) -> bytes:
+    """File of Event Stream 2.0 with events of a DVS: times as differences, rows from below."""
+    data, before = b"Event Stream" + bytes([2, 0, 0, 1]) + struct.pack("<HH", width, height), 0
+    for x, y, polarity, t in events:
+        wait, before = t - before, t
+        while wait >= 0b1111111:
+            data += b"\xff"
+            wait -= 0b1111111
+        data += bytes([wait << 1 | polarity]) + struct.pack("<HH", x, height - 1 - y)
+    return data

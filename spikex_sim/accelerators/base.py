@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spikex_sim.core.registry import plugin
+from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.costs.components import usual_components
 from spikex_sim.costs.energy import Component, EnergyModel
 from spikex_sim.costs.table import BUILT_IN
@@ -61,7 +62,10 @@ class Scheduler(Protocol):
         EnergyTableError
             If the energy table lacks one of them.
         """
-        return usual_components(arch, self.lif_units(arch))
+        units = self.lif_units(arch)
+        fits = isinstance(units, Integral) and units >= 0
+        check_given(self, "lif_units", units, fits=fits, wanted="a number of LIF units")
+        return usual_components(arch, units)
 
     def schedule(self, task: Task, arch: Any) -> Schedule:
         """Turn a task into a schedule.
@@ -95,8 +99,11 @@ def energy_model(arch: Accelerator) -> EnergyModel:
 
 
 def _made(arch: Accelerator) -> EnergyModel:
-    components = plugin("accelerators", arch.scheduler).components(arch)
-    return EnergyModel(components, float(arch.clock_hz), arch.energy.table, arch.name)
+    scheduler = plugin("accelerators", arch.scheduler)
+    found = scheduler.components(arch)
+    fits = isinstance(found, tuple) and all(isinstance(one, Component) for one in found)
+    check_given(scheduler, "components", found, fits=fits, wanted="a tuple of Component")
+    return EnergyModel(found, float(arch.clock_hz), arch.energy.table, arch.name)
 
 
 _kept = lru_cache(maxsize=64)(_made)

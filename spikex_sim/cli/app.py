@@ -39,8 +39,8 @@ from spikex_sim.cli.options import (
     echo,
     forget,
     parse_settings,
+    results_folder,
     split_names,
-    unfinished,
     wrote,
 )
 from spikex_sim.cli.overlap import keep_inputs
@@ -177,30 +177,28 @@ def run(
     show.log_to_terminal()
     wanted = Wanted.of(out, accesses, access_levels, layers, timeline=timeline)
     choice = Choice.of(sort, top, fields, layer_columns())
-    from spikex_sim.core.files import check_writable
     from spikex_sim.run.simulate import simulate
     from spikex_sim.trace.together import as_traces, layer_names
 
-    if out is not None:
-        check_writable(out)
-    traces = as_traces(default_trace(trace_path))
-    observed = wanted.observed(layer_names(traces[0]))
-    if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
-        from spikex_sim.explore.many import replay_one
+    with results_folder(out) as kept:
+        traces = as_traces(default_trace(trace_path))
+        observed = wanted.observed(layer_names(traces[0]))
+        if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
+            from spikex_sim.explore.many import replay_one
 
-        with sweep.counting_bar() as progress:
-            result = replay_one(
-                traces, accelerator, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
-            )
-    else:
-        if jobs != 1:
-            raise ConfigError("--timeline and --accesses follow a run in one process", field="--jobs")
-        with show.progress_bar("reading") as progress:
-            result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
-    files = result.save(out, safe_csv=safe_csv) if out is not None else []
-    if len(result.samples) > 1:
-        forget(unfinished(out))
-    files += wanted.write(observed, result)
+            with sweep.counting_bar() as progress:
+                result = replay_one(
+                    traces, accelerator, engine=engine, jobs=jobs, resume=kept, progress=progress
+                )
+        else:
+            if jobs != 1:
+                raise ConfigError("--timeline and --accesses follow a run in one process", field="--jobs")
+            with show.progress_bar("reading") as progress:
+                result = simulate(traces, accelerator, engine=engine, progress=progress, observe=observed)
+        files = result.save(out, safe_csv=safe_csv) if out is not None else []
+        if len(result.samples) > 1:
+            forget(kept)
+        files += wanted.write(observed, result)
     if choice:
         show_layers(result, choice)
     else:
@@ -243,25 +241,21 @@ def compare(
 
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
-    from spikex_sim.core.files import check_writable
     from spikex_sim.explore.comparison import compare as run_all
 
     choice = Choice.of(sort, top, fields, sweep.sweep_columns([]))
-    if out is not None:
-        check_writable(out)
     trace = default_trace(trace_path)
-    with sweep.counting_bar() as progress:
-        found = run_all(
-            trace, accelerators, engine=engine, jobs=jobs, resume=unfinished(out), progress=progress
-        )
-    show_comparison(found, choice)
-    if out is not None:
-        for position, (name, result) in enumerate(found.outcomes):
-            if not isinstance(result, str):
-                folder = re.sub(r"[^\w.+-]", "_", name)
-                wrote(result.save(out / f"{position}-{folder}", safe_csv=safe_csv))
-        if any(len(one.samples) > 1 for one in found.results):
-            forget(unfinished(out))
+    with results_folder(out) as kept:
+        with sweep.counting_bar() as progress:
+            found = run_all(trace, accelerators, engine=engine, jobs=jobs, resume=kept, progress=progress)
+        show_comparison(found, choice)
+        if out is not None:
+            for position, (name, result) in enumerate(found.outcomes):
+                if not isinstance(result, str):
+                    folder = re.sub(r"[^\w.+-]", "_", name)
+                    wrote(result.save(out / f"{position}-{folder}", safe_csv=safe_csv))
+            if any(len(one.samples) > 1 for one in found.results):
+                forget(kept)
 
 
 def _show_config(accelerator: Accelerator) -> None:

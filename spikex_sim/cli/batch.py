@@ -17,9 +17,11 @@ from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     from spikex_sim.cli.convert import Conversion
-    from spikex_sim.sources.events.binning import BinnedEvents
+    from spikex_sim.sources.events.binning import BinnedEvents, Binning
+    from spikex_sim.sources.events.clock import Times
     from spikex_sim.sources.events.collection import RecordingFile
-    from spikex_sim.sources.events.events import Recordings
+    from spikex_sim.sources.events.columns import Reading
+    from spikex_sim.sources.events.events import Events, Recordings
     from spikex_sim.trace.trace import Trace
 
 MAX_TRACES = 1_000_000
@@ -81,11 +83,20 @@ class Summary:
     by_label: dict[int | None, Account] = field(default_factory=dict)
     total: Account = field(default_factory=Account)
     tally: Counter[str] = field(default_factory=Counter)
+    times: Times | None = None
+    odd: list[str] = field(default_factory=list)
 
-    def add(self, label: int | None, binned: BinnedEvents) -> None:
+    def add(self, one: Chosen, events: Events, binned: BinnedEvents, binning: Binning) -> None:
         """Count one more recording."""
-        self.by_label.setdefault(label, Account()).add(binned)
+        from spikex_sim.sources.events.clock import Times, oddity
+
+        self.by_label.setdefault(one.label, Account()).add(binned)
         self.total.add(binned)
+        self.tally["cropped away"] += binned.cropped
+        times = Times.of(events, binned)
+        self.times = times if self.times is None else self.times + times
+        if odd := oddity(events, binned, binning):
+            self.odd.append(f"{one.name}: {odd}")
 
     def show(self) -> None:
         """Print the table and the tally."""
@@ -102,6 +113,10 @@ class Summary:
         for what, count in self.tally.items():
             if count:
                 echo(f"{what} in the files: {count:,}")
+        echo(f"together: {self.times}")
+        if self.odd:
+            share = f"{len(self.odd):,} of {counted(self.total.recordings, 'recording')}"
+            show.note(f"{self.odd[0]} ({share} so or otherwise odd)")
 
 
 def convert_many(
@@ -139,11 +154,13 @@ def convert_many(
     entered = conversion.entered
     with new_folder(out) as folder:
         with show.progress_bar("converting") as progress:
-            for number, one in enumerate(_chosen(files, samples, split, limit, summary, progress)):
+            chosen = _chosen(files, samples, split, limit, conversion.reading, summary, progress)
+            for number, one in enumerate(chosen):
                 if number >= MAX_TRACES:
                     raise ConfigError(f"more than {MAX_TRACES:,} recordings; use --limit", where=str(path))
-                binned = conversion.binned(one.recordings, one.index)
-                summary.add(one.label, binned)
+                events = conversion.events(one.recordings, one.index)
+                binned = conversion.binned(one.recordings, events)
+                summary.add(one, events, binned, conversion.binning)
                 trace = _trace(one, binned, conversion, entered, progress)
                 entered = replace(entered, like=entered.like or trace)
                 stem = re.sub(r"[^\w.-]", "_", one.name.rsplit("/", 1)[-1])[:40]
@@ -171,7 +188,7 @@ def _trace(
 ) -> Trace:
     from spikex_sim.trace.npyheader import shown
 
-    step = conversion.binning.step(one.recordings.sample(one.index))
+    step = conversion.binning.step(conversion.events(one.recordings, one.index))
     name = shown(one.name, 100)
     source = f"{shown(one.file.name, 400)} sample {one.index}, {step} steps"
     return entered.trace(binned.spikes, name, source, one.label, progress)
@@ -182,6 +199,7 @@ def _chosen(
     samples: str | None,
     split: str,
     limit: int | None,
+    reading: Reading,
     summary: Summary,
     progress: Progress,
 ) -> Iterator[Chosen]:
@@ -193,7 +211,7 @@ def _chosen(
     for number, file in enumerate(files):
         if split != "all" and file.split not in (split, None):
             continue
-        recordings = load_recordings(file.path)
+        recordings = load_recordings(file.path, reading)
         summary.tally.update(recordings.tally)
         indices = sample_numbers(samples, len(recordings), recordings.source)
         for index in indices:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spikex_sim.cli.convert_images import convert_images
 from spikex_sim.cli.making import (
     Activity,
     Entered,
@@ -30,7 +31,10 @@ from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
     from spikex_sim.sources.events.binning import BinnedEvents, Binning
-    from spikex_sim.sources.events.events import Recordings
+    from spikex_sim.sources.events.clock import Clock
+    from spikex_sim.sources.events.columns import Reading
+    from spikex_sim.sources.events.events import Events, Recordings
+    from spikex_sim.sources.events.fitting import Fitting
     from spikex_sim.trace.trace import Trace
 
 MAX_STEP_MS = 1e6
@@ -50,38 +54,56 @@ class Conversion:
         How events become time steps.
     sensor : tuple of int or None
         Rows and columns of the sensor where a file does not say.
+    fitting : Fitting
+        What becomes of a sensor that is no multiple of the input.
+    reading : Reading
+        What is to be known of files that do not say it.
+    clock : Clock
+        How times are taken.
     """
 
     entered: Entered
     binning: Binning
     sensor: tuple[int, int] | None
+    fitting: Fitting
+    reading: Reading
+    clock: Clock
 
-    def binned(self, recordings: Recordings, index: int) -> BinnedEvents:
+    def events(self, recordings: Recordings, index: int) -> Events:
+        """Events of one sample, with times as the clock has them."""
+        return self.clock(recordings.sample(index))
+
+    def binned(self, recordings: Recordings, events: Events) -> BinnedEvents:
         """Spikes of one sample, pooled to the network's input."""
         from spikex_sim.sources.events.events import check_events
+        from spikex_sim.sources.events.fitting import looked_through
 
-        events = recordings.sample(index)
         network = self.entered.network
         shape = network.layers[0].input_shape
         own = recordings.sensor
         if own and self.sensor and self.sensor != own:
             raise ConfigError(f"differs from the {sides(own)} that {recordings.source} has", field="--sensor")
         sensor = own or self.sensor or (shape[-2:] if len(shape) == 3 else (1, 1))
-        if len(shape) != 3 or sensor[0] % shape[1] or sensor[0] // shape[1] != sensor[1] / shape[2]:
+        if len(shape) != 3 or shape[0] != 2:
             raise ConfigError(
-                f"takes an input of {sides(shape)}, to which a {sides(sensor)} sensor cannot be pooled",
+                f"takes an input of {sides(shape)}; events of a camera are 2 maps, OFF and ON",
                 where=f"network {network.name}",
             )
+        windows = self.fitting.windows(sensor, shape[1:], f"network {network.name}")
         advice = "as the file says" if own else "--sensor ROWSxCOLUMNS says how large it is"
         check_events(events, sensor, events.where, advice)
-        return self.binning(events, sensor, sensor[0] // shape[1])
+        seen, cropped = looked_through(events, windows)
+        binning = self.binning.lasting(events)
+        binned = binning(seen, windows[-1], windows[-1][0] // shape[1])
+        return replace(binned, cropped=cropped)
 
 
 def convert(
     recordings_path: Annotated[
         Path,
         typer.Argument(
-            help="Recordings (.npz, .bin, .aedat, .aedat4), a folder of them, recorded layers, or a trace."
+            help="Recordings (.npz, .npy, .h5, .csv, .bin, .aedat, .raw, .dat, .es), a folder of them, "
+            "images, recorded layers, or a trace."
         ),
     ],
     out: Annotated[
@@ -100,7 +122,9 @@ def convert(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", help="Part of a folder or of --samples; default all.", metavar="|".join(PARTS)
+            "--split",
+            help="Part of a folder or of --samples, default all; of images, default test.",
+            metavar="|".join(PARTS),
         ),
     ] = None,
     limit: Annotated[
@@ -123,6 +147,46 @@ def convert(
             "--sensor",
             help="Sensor's size where the file does not say, e.g. 34x34; default: the network's input.",
             metavar="ROWSxCOLUMNS",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option("--crop", help="Keep so much of the sensor, its middle.", metavar="ROWSxCOLUMNS"),
+    ] = None,
+    pad: Annotated[
+        str | None,
+        typer.Option(
+            "--pad", help="Make the sensor so large with silence around it.", metavar="ROWSxCOLUMNS"
+        ),
+    ] = None,
+    block: Annotated[
+        int | None,
+        typer.Option(
+            "--bin",
+            min=1,
+            help="Merge NxN pixels; crops or pads what does not fit. Default: what fits.",
+            metavar="N",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", help="Order of columns that the file does not name, e.g. t,x,y,p.", metavar="LIST"
+        ),
+    ] = None,
+    time_unit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-unit", help="Unit of times in arrays and text; default us.", metavar="s|ms|us|ns"
+        ),
+    ] = None,
+    from_first: Annotated[
+        bool, typer.Option("--from-first", help="Count times from a recording's first event.")
+    ] = False,
+    unwrap: Annotated[
+        int | None,
+        typer.Option(
+            "--unwrap", min=8, max=62, help="Undo the wraps of a clock of so many bits.", metavar="BITS"
         ),
     ] = None,
     timesteps: Timesteps = None,
@@ -156,6 +220,9 @@ def convert(
     Spikes recorded layer by layer (.npz with names and each one's bits and shape) become a trace without
     weights; --network is then needed and says what the layers are.
 
+    Labelled images (.npz with train_images, train_labels and so on) enter the trained graph that --weights
+    names, as they are; of --split test if not said.
+
     With --int8 a trace with float layers (.npz, .h5) gets int8 weights; how far its spikes and
     predictions are off is said layer by layer. With --graph a trace of a chain of layers becomes one of a
     graph that gives the same results.
@@ -163,17 +230,24 @@ def convert(
     Example: spikex-sim trace convert N-MNIST --split test --limit 100 --network nmnist --out mine
     """
     from spikex_sim.sources.events.binning import Binning
+    from spikex_sim.sources.events.clock import Clock
+    from spikex_sim.sources.events.fitting import Fitting
     from spikex_sim.sources.events.formats import recording_format
+    from spikex_sim.sources.images import holds_images
     from spikex_sim.sources.layer_activity import holds_layers
     from spikex_sim.trace.store import load_chain
 
-    _refuse_together((int8 or None, "--int8"), (graph or None, "--graph"))
+    refuse_together("--graph", graph or None, {"--int8": int8 or None})
+    of_events = {
+        "--sensor": sensor, "--crop": crop, "--pad": pad, "--bin": block, "--columns": columns,
+        "--time-unit": time_unit, "--from-first": from_first or None, "--unwrap": unwrap,
+        "--step-ms": step_ms, "--step-events": step_events,
+    }  # fmt: skip
     if int8 or graph:
         for_recordings = {
             "--sample": sample, "--samples": samples, "--split": split, "--limit": limit,
-            "--network": network, "--like": like, "--weights": weights, "--sensor": sensor,
-            "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
-            "--activity": activity, "--seed": seed, "--at-most-once": at_most_once or None,
+            "--network": network, "--like": like, "--weights": weights, "--timesteps": timesteps,
+            "--activity": activity, "--seed": seed, "--at-most-once": at_most_once or None, **of_events,
         }  # fmt: skip
         taker = "--int8" if int8 else "--graph"
         _refuse(for_recordings, f"is for recordings; {taker} takes a trace as it is")
@@ -187,6 +261,14 @@ def convert(
     refuse_together("--step-events", step_events, {"--step-ms": step_ms})
     if split is not None and split not in PARTS:
         raise ConfigError(f"must be one of {', '.join(PARTS)}, not {split}", field="--split")
+    if not folder and recording_format(recordings_path) == "npz" and holds_images(recordings_path):
+        for_events = {
+            "--network": network, "--like": like, "--timesteps": timesteps, "--activity": activity,
+            "--seed": seed, "--at-most-once": at_most_once or None, **of_events,
+        }  # fmt: skip
+        _refuse(for_events, f"is for recordings; {recordings_path} holds images")
+        convert_images(recordings_path, weights, sample or 0, samples, split or "test", limit, out)
+        return
     if not folder and samples is None:
         _refuse({"--split": split, "--limit": limit}, "is for a folder of recordings, or with --samples")
     if folder:
@@ -195,8 +277,7 @@ def convert(
     if not folder and recording_format(recordings_path) == "npz" and holds_layers(recordings_path):
         for_events = {
             "--sample": sample, "--samples": samples, "--like": like, "--weights": weights,
-            "--sensor": sensor, "--timesteps": timesteps, "--step-ms": step_ms, "--step-events": step_events,
-            "--activity": activity, "--seed": seed,
+            "--timesteps": timesteps, "--activity": activity, "--seed": seed, **of_events,
         }  # fmt: skip
         _refuse(for_events, f"is for events; {recordings_path} holds recorded layers")
         _convert_layers(recordings_path, network, out, at_most_once)
@@ -217,7 +298,10 @@ def convert(
         Binning(
             timesteps or chosen.timesteps, None if step_ms is None else round(1000 * step_ms), step_events
         ),
-        _rows_and_columns(sensor),
+        _rows_and_columns(sensor, "--sensor"),
+        Fitting(_rows_and_columns(crop, "--crop"), _rows_and_columns(pad, "--pad"), block),
+        _reading(columns, time_unit),
+        Clock(unwrap, from_first),
     )
     if folder or samples is not None:
         from spikex_sim.cli.batch import convert_many
@@ -268,22 +352,27 @@ def _refuse(given: Mapping[str, object], message: str) -> None:
 
 def _convert_one(path: Path, sample: int, conversion: Conversion, out: Path) -> None:
     from spikex_sim.cli import show
+    from spikex_sim.sources.events.clock import Times, oddity
     from spikex_sim.sources.events.formats import load_recordings
 
     writable_file(out)
     with show.progress_bar("reading"):
-        recordings = load_recordings(path)
-    events = recordings.sample(sample)
-    binned = conversion.binned(recordings, sample)
+        recordings = load_recordings(path, conversion.reading)
+    events = conversion.events(recordings, sample)
+    binned = conversion.binned(recordings, events)
     step = conversion.binning.step(events)
+    tally = {**recordings.tally, "cropped away": binned.cropped}
     account = [
-        f"{len(events):,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on one "
-        f"already set, {binned.out_of_range:,} came after {conversion.binning.timesteps} steps of {step}",
-        *(f"{what} in the file: {count:,}" for what, count in recordings.tally.items() if count),
+        f"{len(events) - binned.cropped:,} events: {binned.kept:,} became spikes, {binned.merged:,} fell on "
+        f"one already set, {binned.out_of_range:,} came after {conversion.binning.timesteps} steps of {step}",
+        *(f"{what} in the file: {count:,}" for what, count in tally.items() if count),
+        f"{Times.of(events, binned)}",
     ]
     source = f"{path.name} sample {sample}, {step} steps"
     name = f"{path.stem}-{sample}"
     save_entered(binned.spikes, conversion.entered, out, name, source, events.label, account)
+    if odd := oddity(events, binned, conversion.binning):
+        show.note(f"{path.name}: {odd}")
 
 
 def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> None:
@@ -309,7 +398,20 @@ def _convert_layers(path: Path, network: str | None, out: Path, once: bool) -> N
     save(made.trace, out)
 
 
-def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
+def _reading(columns: str | None, time_unit: str | None) -> Reading:
+    from spikex_sim.sources.events.columns import COLUMNS, UNITS, Reading, found_in
+
+    if time_unit is not None and time_unit not in UNITS:
+        raise ConfigError(f"must be one of {', '.join(UNITS)}, not {time_unit}", field="--time-unit")
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    if names is not None and len(found_in(names)) < len(COLUMNS):
+        raise ConfigError(
+            f"wants x, y, p and t in their order, e.g. t,x,y,p, not {columns}", field="--columns"
+        )
+    return Reading(time_unit or "us", names)
+
+
+def _rows_and_columns(text: str | None, option: str) -> tuple[int, int] | None:
     from spikex_sim.sources.events.events import MAX_SIDE
 
     if text is None:
@@ -318,5 +420,5 @@ def _rows_and_columns(text: str | None) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(
         part.isascii() and part.isdigit() and len(part) < 9 and 1 <= int(part) <= MAX_SIDE for part in parts
     ):
-        raise ConfigError(f"wants rows and columns from 1 to {MAX_SIDE}, e.g. 34x34", field="--sensor")
+        raise ConfigError(f"wants rows and columns from 1 to {MAX_SIDE}, e.g. 34x34", field=option)
     return int(parts[0]), int(parts[1])

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikex_sim.cli.options import Archs, Engine, Jobs, Out, Settings, parse_settings, split_names, wrote
+from spikex_sim.cli.options import (
+    Archs,
+    Engine,
+    Jobs,
+    Out,
+    Settings,
+    parse_settings,
+    results_folder,
+    split_names,
+    wrote,
+)
 
 if TYPE_CHECKING:
     from spikex_sim.explore.evaluation import Evaluation
+    from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
-    from spikex_sim.sources.trained import TrainedNetwork
 
 SCHEMA = 1
 """Version of the layout of ``evaluate.json``."""
@@ -69,34 +79,33 @@ def evaluate(
 
     show.log_to_terminal()
     from spikex_sim.cli.sweep import counting_bar
-    from spikex_sim.core.files import check_writable, write_files
+    from spikex_sim.core.files import write_files
     from spikex_sim.explore.evaluation import evaluate as run
     from spikex_sim.explore.trained_inputs import as_network, as_samples
     from spikex_sim.spec.load import load_accelerator
 
-    if out is not None:
-        check_writable(out)
-    accelerators = [load_accelerator(name, overrides) for name in names]
-    trained = as_network(network, variant)
-    samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
-    found = []
-    for accelerator in accelerators:
-        with counting_bar() as progress:
-            found.append(
-                run(
-                    trained, samples, accelerator, tws=overrides.get("tws"), engine=engine, jobs=jobs,
-                    progress=progress,
-                )
-            )  # fmt: skip
-    _show(trained, samples, found)
-    if out is not None:
-        import json
+    with results_folder(out):
+        accelerators = [load_accelerator(name, overrides) for name in names]
+        trained = as_network(network, variant)
+        samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
+        found = []
+        for accelerator in accelerators:
+            with counting_bar() as progress:
+                found.append(
+                    run(
+                        trained, samples, accelerator, tws=overrides.get("tws"), engine=engine, jobs=jobs,
+                        progress=progress,
+                    )
+                )  # fmt: skip
+        _show(trained, samples, found)
+        if out is not None:
+            import json
 
-        content = _content(trained, samples, found, engine)
-        wrote(write_files(out, {"evaluate.json": json.dumps(content, indent=1) + "\n"}))
+            content = _content(trained, samples, found, engine)
+            wrote(write_files(out, {"evaluate.json": json.dumps(content, indent=1) + "\n"}))
 
 
-def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation]) -> None:
+def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
@@ -148,7 +157,7 @@ def _show(trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluat
 
 
 def _content(
-    trained: TrainedNetwork, samples: LabelledSamples, found: list[Evaluation], engine: str
+    trained: Trained, samples: LabelledSamples, found: list[Evaluation], engine: str
 ) -> dict[str, Any]:
     """As in ``evaluate.json``."""
     from spikex_sim.core.origin import origin
@@ -158,7 +167,7 @@ def _content(
         "versions": dict(found[0].versions) | origin(),
         "network": {
             "name": trained.name,
-            "variant": trained.variant,
+            "variant": getattr(trained, "variant", None),
             "sha256": trained.file_sha256,
             "card": dict(trained.card),
         },

@@ -40,12 +40,17 @@ def _networks() -> Sheet:
 def _graphs() -> Sheet:
     from spikex_sim.cli import show
     from spikex_sim.core.units import sides
+    from spikex_sim.sources.trained_graphs import shipped_graph_names
     from spikex_sim.spec.graph_networks import graph_names, graph_network
 
-    made = show.table("graphs: trace synth --kind graph --network NAME", "name", "input", "T", "nodes")
+    title = "graphs: trace synth --kind graph --network NAME; trained: trace convert --weights NAME"
+    made = show.table(title, "name", "input", "T", "nodes", "trained")
+    trained = shipped_graph_names()
     for name in graph_names():
         network = graph_network(name)
-        made.add_row(name, sides(network.nodes[0]["shape"]), str(network.timesteps), str(len(network.nodes)))
+        shape = sides(network.nodes[0]["shape"])
+        numbers = str(network.timesteps), str(len(network.nodes))
+        made.add_row(name, shape, *numbers, "yes" if name in trained else "")
     return made
 
 

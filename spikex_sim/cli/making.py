@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
+    from spikex_sim.trace.graph import GraphTrace
     from spikex_sim.trace.trace import Trace
 
 ACTIVITY = 0.05
@@ -70,18 +71,37 @@ def chosen_network(name: str, layer: str | None) -> Network:
     return network if layer is None else network.only(layer)
 
 
-def save(trace: Trace, out: Path) -> None:
+def save(trace: Trace | GraphTrace, out: Path) -> None:
     """Write a trace, and say how busy its layers are and what it holds."""
+    from spikex_sim.trace.graph import GraphTrace
     from spikex_sim.trace.store import save_trace
     from spikex_sim.trace.summary import activities
 
     save_trace(trace, out)
+    if isinstance(trace, GraphTrace):
+        _say_graph(trace, out)
+        return
     rates = [f"{trace.layers[at].name} {100 * busy.rate:.4g}" for at, busy in activities(trace).items()]
     samples = f"{counted(trace.samples, 'sample')}, " if trace.batched else ""
     weights = f"weights of {len(trace.weights)}" if trace.weights else "no weights"
     echo(f"input rates, %: {', '.join(rates)}")
     spikes = f"{samples}spikes of {counted(len(trace.inputs), 'layer')}"
     echo(f"wrote {out} (T={trace.timesteps}, {spikes}, {weights})")
+
+
+def _say_graph(graph: GraphTrace, out: Path) -> None:
+    from spikex_sim.core.spikes import count_spikes
+
+    rates = [
+        f"{name} {100 * count_spikes(packed) / (packed[..., 0].size * graph.timesteps):.4g}"
+        for name, packed in graph.spikes.items()
+    ]
+    if rates:
+        echo(f"spike rates, %: {', '.join(rates)}")
+    samples = f"{counted(graph.samples, 'sample')}, " if graph.batched else ""
+    weights = f"weights of {len({name for name, _ in graph.weights})}" if graph.weights else "no weights"
+    held = f"{samples}{counted(len(graph.nodes), 'node')}, spikes of {len(graph.spikes)}"
+    echo(f"wrote {out} (graph, T={graph.timesteps}, {held}, {weights})")
 
 
 def network_of(trace: Trace) -> Network:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -100,9 +101,16 @@ def echo(text: str) -> None:
     typer.echo(harmless(text))
 
 
-def unfinished(out: Path | None) -> Path | None:
-    """File in a folder of results that samples are kept in until the run is finished."""
-    return None if out is None else out / "samples.sqlite"
+@contextmanager
+def results_folder(out: Path | None) -> Iterator[Path | None]:
+    """Claim a folder of results; gives the file there that samples are kept in until the run is finished."""
+    if out is None:
+        yield None
+        return
+    from spikex_sim.core.claim import claimed
+
+    with claimed(out) as folder:
+        yield folder / "samples.sqlite"
 
 
 def forget(kept: Path | None) -> None:

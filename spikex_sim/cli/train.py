@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from spikex_sim.cli.options import parse_numbers, writable_file, wrote
+from spikex_sim.cli.train_graph import train_graph
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.origin import pip_install
 
@@ -30,7 +31,9 @@ def train(
     ],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Recordings; default: emulated ones.", metavar="FILE|FOLDER"),
+        typer.Option(
+            "--data", help="Recordings, or images; default: emulated recordings.", metavar="FILE|FOLDER"
+        ),
     ] = None,
     ht: Annotated[
         str | None,
@@ -92,6 +95,7 @@ def train(
     plain: Annotated[
         bool, typer.Option("--plain", help="Take samples as they are: no shifts, no lost spikes.")
     ] = False,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror half of the training images.")] = False,
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0.0, help="Accuracy that --ht may cost in validation.")
     ] = 0.01,
@@ -117,6 +121,12 @@ def train(
     for path in (out, save_data):
         if path is not None:
             writable_file(path)
+    from spikex_sim.spec.graph_networks import is_graph
+
+    if is_graph(network):
+        return train_graph(context.params, _changed(context), _typed(context))
+    if mirror:
+        raise ConfigError("has no effect on recordings", where="--mirror")
     variant: Variant = "has" if has else "base" if ht is None else "ht"
     betas = [DEFAULT_BETA] if ht is None else parse_numbers(ht, "--ht", float)
     if len(set(betas)) < len(betas) or not all(0 <= beta < 1e6 for beta in betas):
@@ -211,12 +221,22 @@ def _show(results: dict[float, Outcome]) -> None:
     show.put(made)
 
 
+def _changed(context: typer.Context) -> dict[str, str]:
+    """Parameters that are not at their default, by name: as they are written."""
+    return {
+        str(parameter.name): parameter.opts[0]
+        for parameter in context.command.params
+        if context.params[str(parameter.name)] not in (None, parameter.default)
+    }
+
+
 def _typed(context: typer.Context) -> str:
     """Repeat the command with every option that is not at its default; of files the name alone."""
     words = ["spikex-sim", "train"]
+    changed = _changed(context)
     for parameter in context.command.params:
         value = context.params[str(parameter.name)]
-        if value is None or value == parameter.default:
+        if parameter.name not in changed:
             continue
         if parameter.param_type_name == "option":
             words.append(parameter.opts[0])

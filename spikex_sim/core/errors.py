@@ -39,6 +39,10 @@ class ScheduleError(SpikexError):
     """A plug-in's schedule leaves work out, repeats it, orders it wrongly or asks too much of the array."""
 
 
+class PluginError(SpikexError):
+    """A plug-in gives something of another kind than it is asked for."""
+
+
 class EnergyTableError(SpikexError):
     """An energy is asked for that the table does not have, or the table itself is malformed."""
 

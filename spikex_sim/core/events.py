@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Field, Inputs
+from spikex_sim.core.field import CHANNELS, FIRST, Field, Inputs
 from spikex_sim.core.jit import kernel
 
 
@@ -74,6 +74,8 @@ def _by_pixel(
 @kernel(inline="always")
 def integrate(
     field: Field,
+    first_place: int,
+    last_place: int,
     position: int,
     w: int,
     windows: int,
@@ -81,6 +83,7 @@ def integrate(
     streamed: NDArray[np.uint8],
     batch: int,
     weight: NDArray[Any],
+    offset: int,
     sums: NDArray[Any],
     start: int,
     stride: int,
@@ -88,7 +91,8 @@ def integrate(
 ) -> int:
     """Add the weights of the spikes that a position sees in a window to the sums of their time points.
 
-    Only what is streamed is added. Sums of a time point lie ``stride`` behind those of the one before.
+    Those of some filter positions; the weights of tap ``n`` of all begin at ``n * lanes + offset``. Only what
+    is streamed is added. Sums of a time point lie ``stride`` behind those of the one before.
 
     Returns
     -------
@@ -96,17 +100,17 @@ def integrate(
         How many spikes there were.
     """
     added = 0
-    for k in range(field.place.shape[1]):
+    for k in range(first_place, last_place):
         pixel = field.place[position, k]
         if pixel < 0:
             continue
-        word, tap = pixel * windows + w, field.first[k]
+        word, tap = pixel * windows + w, field.taps[k, FIRST]
         for event in range(events.first[word], events.first[word + 1]):
             synapse = tap + events.channel[event]
             if streamed[batch, synapse] == 0:
                 continue
             added += 1
-            into, source = np.uintp(start + events.point[event] * stride), np.uintp(synapse * lanes)
+            into, source = np.uintp(start + events.point[event] * stride), np.uintp(synapse * lanes + offset)
             for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
                 sums[into + lane] += weight[source + lane]
     return added
@@ -143,7 +147,7 @@ def integrate_in_order(
         if pixel >= 0:
             words[k], ends[k] = events.first[pixel * windows + w], events.first[pixel * windows + w + 1]
     added = 0
-    none = field.channels[first_place] if first_place < last_place else 0
+    none = field.taps[first_place, CHANNELS] if first_place < last_place else 0
     while True:
         channel = none
         for k in range(first_place, last_place):
@@ -153,7 +157,7 @@ def integrate_in_order(
             return added
         for k in range(first_place, last_place):
             while words[k] < ends[k] and events.channel[words[k]] == channel:
-                if streamed[field.first[k] + channel] != 0:
+                if streamed[field.taps[k, FIRST] + channel] != 0:
                     into = start + events.point[words[k]] * stride
                     if own:
                         added += 1

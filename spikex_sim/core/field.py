@@ -21,6 +21,12 @@ FEW_PLACES = 1 << 18
 """Most places of a synapse that are kept from layer to layer."""
 
 
+SYNAPSE, CHANNELS, ROW, FIRST = range(4)
+"""What a row of :attr:`Field.taps` says of a filter position."""
+OF_SYNAPSE, FIRST_PLACE, FILTER_TAPS, FILTERS, OWN, WIDTH, TAG_WIDTH = range(7)
+"""What a row of :func:`channels_of` says of an input channel."""
+
+
 class Field(NamedTuple):
     """Taps of all synapses, as kernels take them. A filter position is a tap with all channels.
 
@@ -28,21 +34,15 @@ class Field(NamedTuple):
     ----------
     place : int32 array ``[P, K]``
         Pixel under each filter position, -1 outside the map.
-    synapse, channels : int64 array ``[K]``
-        Synapse of each filter position, and the input channels that lie there.
-    row : int64 array ``[K]``
-        Number of the first of these among the channels of all synapses.
-    first : int64 array ``[K]``
-        Number of the first of these in a list of all taps.
+    taps : int64 array ``[K, 4]``
+        :data:`SYNAPSE` of each filter position, input :data:`CHANNELS` that lie there, number of the first of
+        these among the channels of all synapses (:data:`ROW`), and in a list of all taps (:data:`FIRST`).
     start : int64 array ``[pixels]``
         Channels of all pixels before.
     """
 
     place: NDArray[np.int32]
-    synapse: NDArray[np.int64]
-    channels: NDArray[np.int64]
-    row: NDArray[np.int64]
-    first: NDArray[np.int64]
+    taps: NDArray[np.int64]
     start: NDArray[np.int64]
 
 
@@ -69,30 +69,6 @@ class Synapse:
     own: bool = False
     bits: int = 1
     tagged: bool = True
-
-
-class Channels(NamedTuple):
-    """Input channels of all synapses, one behind the other, as kernels take them; arrays ``[C]``.
-
-    Attributes
-    ----------
-    synapse, first_place, filter_taps : int64 array
-        Synapse, its first filter position, and how many it has.
-    filters : int64 array
-        Number of the channel's filter: one for each weight array and channel.
-    own : int64 array
-        Output channel that it alone goes to; -1: all.
-    bits, tag_bits : int64 array
-        Width of a word at a time point, and of its tag.
-    """
-
-    synapse: NDArray[np.int64]
-    first_place: NDArray[np.int64]
-    filter_taps: NDArray[np.int64]
-    filters: NDArray[np.int64]
-    own: NDArray[np.int64]
-    bits: NDArray[np.int64]
-    tag_bits: NDArray[np.int64]
 
 
 @lru_cache(maxsize=128)
@@ -133,16 +109,20 @@ def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
         channels += geometry.channels
         taps += geometry.taps
         before += geometry.pixels * geometry.channels
-    columns = np.array(rows, np.int64).reshape(-1, 4).T.copy()
+    taps_ = np.array(rows, np.int64).reshape(-1, 4)
     place = places[1] if len(synapses) == 1 else np.concatenate(places, axis=1)
-    return Field(
-        np.ascontiguousarray(place), columns[0], columns[1], columns[2], columns[3], np.concatenate(start)
-    )
+    return Field(np.ascontiguousarray(place), taps_, np.concatenate(start))
 
 
 @lru_cache(maxsize=128)
-def channels_of(synapses: tuple[Synapse, ...]) -> Channels:
-    """Input channels of all synapses."""
+def channels_of(synapses: tuple[Synapse, ...]) -> NDArray[np.int64]:
+    """Input channels of all synapses, one behind the other ``[C, 7]``.
+
+    A row says :data:`OF_SYNAPSE`, its :data:`FIRST_PLACE` (filter position) and how many it has
+    (:data:`FILTER_TAPS`); the number of the channel's filter, one for each weight array and channel
+    (:data:`FILTERS`); the output channel that it alone goes to, -1: all (:data:`OWN`); the width of a word
+    at a time point (:data:`WIDTH`) and of its tag (:data:`TAG_WIDTH`).
+    """
     rows = []
     first, filters, numbers = 0, 0, dict[int, int]()
     for number, synapse in enumerate(synapses):
@@ -156,7 +136,7 @@ def channels_of(synapses: tuple[Synapse, ...]) -> Channels:
                  channel if synapse.own else -1, synapse.bits, int(synapse.tagged))
             )  # fmt: skip
         first += geometry.filter_taps
-    return Channels(*np.array(rows, np.int64).reshape(-1, 7).T.copy())
+    return np.array(rows, np.int64).reshape(-1, 7)
 
 
 class Taps(NamedTuple):
@@ -225,8 +205,8 @@ class Inputs:
         return field_of(self.synapses, self.positions)
 
     @cached_property
-    def channels(self) -> Channels:
-        """Input channels of all synapses."""
+    def channels(self) -> NDArray[np.int64]:
+        """Input channels of all synapses; see :func:`channels_of`."""
         return channels_of(self.synapses)
 
     @cached_property
@@ -262,33 +242,33 @@ class Inputs:
         """Spikes that all output positions see together, of each synapse."""
         found = np.zeros(len(self.synapses), np.int64)
         field = self.field
-        _reach(field.place, field.synapse, self.counts.sum(axis=1), found)
+        _reach(field, self.counts.sum(axis=1), found)
         return found
 
 
 @kernel
 def _dilate(place: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     positions, taps = place.shape
-    active = np.zeros((positions, counts.shape[1]), np.bool_)
+    windows = counts.shape[1]
+    found, flat = np.zeros(positions * windows, np.bool_), counts.ravel()
     for p in range(positions):
-        own = active[p]
+        own = np.uintp(p * windows)  # indices are unsigned: a sign would have to be looked at
         for k in range(taps):
-            if place[p, k] >= 0:
-                row = counts[place[p, k]]
-                for w in range(len(own)):
-                    own[w] |= row[w] > 0
-    return active
+            pixel = place[p, k]
+            if pixel >= 0:
+                at = np.uintp(pixel * windows)
+                for w in range(np.uintp(windows)):
+                    found[own + w] |= flat[at + w] > 0
+    return found.reshape(positions, windows)
 
 
 @kernel
-def _reach(
-    place: NDArray[np.int32], synapse: NDArray[np.int64], total: NDArray[np.int64], found: NDArray[np.int64]
-) -> None:
-    positions, taps = place.shape
+def _reach(field: Field, total: NDArray[np.int64], found: NDArray[np.int64]) -> None:
+    positions, taps = field.place.shape
     for p in range(positions):
         for k in range(taps):
-            if place[p, k] >= 0:
-                found[synapse[k]] += total[place[p, k]]
+            if field.place[p, k] >= 0:
+                found[field.taps[k, SYNAPSE]] += total[field.place[p, k]]
 
 
 @kernel
@@ -310,7 +290,7 @@ def set_pixels(field: Field, synapses: int, size: int) -> NDArray[np.int64]:
             pixel = field.place[p, k]
             if pixel >= 0 and seen[pixel] != s:
                 seen[pixel] = s
-                pixels[field.synapse[k], s] += 1
+                pixels[field.taps[k, SYNAPSE], s] += 1
     return pixels
 
 
@@ -353,8 +333,8 @@ def spmb_tags(
                 if pixel < 0 or seen[pixel] == tile:
                     continue
                 seen[pixel] = tile
-                pixels[tile, field.synapse[k]] += 1
-                size, row = field.channels[k], field.row[k]
+                pixels[tile, field.taps[k, SYNAPSE]] += 1
+                size, row = field.taps[k, CHANNELS], field.taps[k, ROW]
                 for w in range(tiles[tile, 2], tiles[tile, 3]):
                     if counts[pixel, w] > 0:
                         word = field.start[pixel] * windows + w * size

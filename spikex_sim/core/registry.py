@@ -12,12 +12,18 @@ from traceback import FrameSummary
 from types import FrameType
 from typing import Any
 
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, PluginError
 from spikex_sim.core.faults import one_line
 from spikex_sim.core.hints import closest
 
 SEAMS = {"accelerators": "scheduler", "dispatch": "dispatch", "engines": "engine"}
 """Kinds of plug-ins and the option that names one; the entry-point group is ``spikex_sim.<kind>``."""
+METHODS = {
+    "accelerators": ("window_size", "lif_units", "components", "schedule"),
+    "dispatch": ("mode", "pack"),
+    "engines": ("run",),
+}
+"""What each kind of plug-in is called for."""
 
 
 @lru_cache(maxsize=len(SEAMS))
@@ -54,7 +60,7 @@ def plugin(seam: str, name: str) -> Any:
     Raises
     ------
     ConfigError
-        If no plug-in of that name is registered, or it cannot be imported.
+        If no plug-in of that name is registered, it cannot be imported, or it lacks a method.
     """
     points = _found(seam)
     if not isinstance(name, str) or name not in points:
@@ -67,10 +73,28 @@ def plugin(seam: str, name: str) -> Any:
 def _instance(seam: str, name: str) -> Any:
     point = _found(seam)[name]
     try:
-        return point.load()()
+        made = point.load()()
     except Exception as exc:
         told = one_line(exc, [place for _, place in _places(exc, {_package(point.module)})])
         raise ConfigError(f"plug-in '{name}' cannot be loaded: {told}", field=SEAMS[seam]) from exc
+    lacking = [method for method in METHODS[seam] if not callable(getattr(made, method, None))]
+    if lacking:
+        raise ConfigError(f"plug-in '{name}' has no method {lacking[0]}", field=SEAMS[seam])
+    return made
+
+
+def check_given(plug_in: object, method: str, given: object, *, fits: bool, wanted: str) -> None:
+    """Raise :class:`PluginError`, which names plug-in and method, unless what a plug-in gave fits."""
+    if not fits:
+        plain = given is None or isinstance(given, str | bool | int | float)
+        shown = f"{given!r:.60}" if plain else f"a {type(given).__name__}"
+        raise PluginError(f"plug-in {_title(plug_in)} failed: {method}() gave {shown}, not {wanted}")
+
+
+def _title(plug_in: object) -> str:
+    place = f"{type(plug_in).__module__}:{type(plug_in).__qualname__}"
+    titles = (f"{SEAMS[seam]} '{name}'" for seam in SEAMS for name, at in places(seam).items() if at == place)
+    return next(titles, place)
 
 
 def fault_of_plugin(exc: BaseException) -> str:

@@ -181,7 +181,8 @@ def _powered_scratchpads(rows: _Rows) -> Component:
 
 def _alu(rows: _Rows, lif_units: int) -> Component:
     add = rows.only("accumulate")
-    multiply = rows.only("int_multiply") if rows.arch.input_bits > 1 else 0.0
+    multiplies = rows.arch.input_bits > 1 or rows.table.has("int_multiply")
+    multiply = rows.only("int_multiply") if multiplies else None
     if rows.table.has("lif"):
         compare, update = 0.0, rows.only("lif")
     else:
@@ -199,10 +200,10 @@ def _alu(rows: _Rows, lif_units: int) -> Component:
 
 
 def _operations(
-    datapath: Literal["int", "float"], add: float, update: float, multiply: float, compare: float
+    datapath: Literal["int", "float"], add: float, update: float, multiply: float | None, compare: float
 ) -> dict[Counter, float]:
     by_action = {ADD: add, UPDATE: update, MULTIPLY: multiply, COMPARE: compare}
-    return {alu(action, datapath): pj for action, pj in by_action.items()}
+    return {alu(action, datapath): pj for action, pj in by_action.items() if pj is not None}
 
 
 def _pe(rows: _Rows) -> Component:

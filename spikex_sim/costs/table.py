@@ -154,8 +154,8 @@ class EnergyTable:
             raise EnergyTableError(
                 f"no energy for a memory of {capacity_bytes} B x {width_bits} bit ({device}): the "
                 f"{'smallest' if at == 0 else 'largest'} row of this width is {nearest.label}; "
-                "it is not extrapolated, but energy.table may name a folder with a row of your own, of 0 pJ "
-                "where cycles alone are wanted",
+                "it is not extrapolated; set energy.table to a folder with a row of your own for it, of 0 pJ "
+                "where cycles alone are wanted (docs/energy.md)",
                 where=self.name,
             )
         low, high = rows[at - 1], rows[at]

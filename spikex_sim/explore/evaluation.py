@@ -9,12 +9,12 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.explore.prefix import ArchLike, spiking
-from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
+from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, Trained, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
 from spikex_sim.run.merging import class_sums
 from spikex_sim.run.replay import TimedLayer
@@ -22,9 +22,10 @@ from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import prepare, simulate, versions
 from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
+from spikex_sim.sources.trained_graphs import TrainedGraph
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.trace.trace import Trace
+from spikex_sim.trace.together import AnyTrace
 
 BATCH = 16
 """Samples that are replayed at a time."""
@@ -39,7 +40,7 @@ class EvaluatedSample:
     label, predicted : int
         Class, and the output neuron with the most spikes over all time points, the lowest of several.
     spikes : tuple of int
-        Spikes of every output neuron.
+        Spikes of every output neuron; of a read-out its summed currents.
     cycles : int
         Cycles.
     seconds, energy_pj, energy_on_chip_pj, edp_js : float
@@ -141,7 +142,7 @@ def evaluate(
 
     Parameters
     ----------
-    network : str, Path or TrainedNetwork
+    network : str, Path, TrainedNetwork or TrainedGraph
         Network with shipped weights, a file of weights, or integer weights.
     data : str, Path or LabelledSamples, optional
         What enters the first layer, and the classes: labelled recordings or traces, file or folder; by
@@ -179,7 +180,13 @@ def evaluate(
     samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
     accelerator = spiking(arch, tws, overrides)
     given = tws is not None or "tws" in (overrides or {})
-    if trained.variant == "has" and trained.tws and not given and accelerator.get("tws", default=None):
+    if (
+        isinstance(trained, TrainedNetwork)
+        and trained.variant == "has"
+        and trained.tws
+        and not given
+        and accelerator.get("tws", default=None)
+    ):
         accelerator = load_accelerator(accelerator, {"tws": trained.tws})
     if not samples.labels:
         raise TraceError("holds no samples", where=samples.source)
@@ -216,36 +223,40 @@ class _Batch:
     seen: _Densities
 
 
-def _batch(trained: TrainedNetwork, samples: LabelledSamples, numbers: range) -> Trace:
+def _batch(trained: Trained, samples: LabelledSamples, numbers: range) -> AnyTrace:
     spikes = np.stack([samples.spikes(number) for number in numbers])
     labels = tuple(samples.labels[number] for number in numbers)
     return trained.trace(spikes, trained.name, labels, samples.source)
 
 
-def _replayed(trace: Trace, accelerator: Accelerator, engine: str) -> _Batch:
+def _replayed(trace: AnyTrace, accelerator: Accelerator, engine: str) -> _Batch:
     seen = _Densities()
     result = simulate(trace, accelerator, engine=engine, observe=seen)
     return _Batch(_answers(result), result.layers, seen)
 
 
 class _Densities:
-    """An observer that adds up how densely spikes and windows fill each layer's input."""
+    """An observer that adds up how densely spikes and windows fill each layer's input.
+
+    By layer: spikes, places for them, set tags, tags.
+    """
 
     def __init__(self) -> None:
-        self.spikes: dict[int, float] = {}
-        self.windows: dict[int, float] = {}
+        self.counts: dict[str, NDArray[np.int64]] = {}
 
     def __call__(self, timed: TimedLayer) -> None:
-        inputs = timed.cost.spikes
-        assert isinstance(inputs, WindowedSpikes)
-        neurons = len(inputs.starts) - 1
-        spikes = len(inputs.times) / (neurons * inputs.timesteps)
-        windows = np.count_nonzero(inputs.tags) / inputs.tags.size
-        self.spikes[timed.index] = self.spikes.get(timed.index, 0.0) + spikes
-        self.windows[timed.index] = self.windows.get(timed.index, 0.0) + float(windows)
+        inputs = timed.cost.task.inputs
+        for synapse, spikes in zip(inputs.synapses, inputs.spikes, strict=True):
+            if synapse.tagged:
+                places = (len(spikes.starts) - 1) * spikes.timesteps
+                tags = np.count_nonzero(spikes.tags)
+                found = np.array([len(spikes.times), places, tags, spikes.tags.size])
+                self.counts[timed.name] = self.counts.get(timed.name, np.zeros(4, np.int64)) + found
 
 
-def _classes(trained: TrainedNetwork) -> int:
+def _classes(trained: Trained) -> int:
+    if isinstance(trained, TrainedGraph):
+        return trained.wiring.ports[trained.nodes[-1].name].shape[0]
     return trained.layers[trained.neuron_layers[-1]].out_channels
 
 
@@ -275,6 +286,8 @@ def _layers(batches: Sequence[_Batch], samples: int) -> tuple[EvaluatedLayer, ..
         if first.tws is None:
             continue
         parts = [batch.layers[index] for batch in batches]
+        counts = [batch.seen.counts[first.name] for batch in batches if first.name in batch.seen.counts]
+        spikes, places, tags, words = sum(counts, np.zeros(4, np.int64)).tolist()
         found.append(
             EvaluatedLayer(
                 layer=first.name,
@@ -283,8 +296,8 @@ def _layers(batches: Sequence[_Batch], samples: int) -> tuple[EvaluatedLayer, ..
                 seconds=sum(part.seconds for part in parts) / samples,
                 energy_pj=sum(part.energy_pj for part in parts) / samples,
                 energy_on_chip_pj=sum(part.energy_on_chip_pj for part in parts) / samples,
-                spike_density=sum(batch.seen.spikes[index] for batch in batches) / samples,
-                window_density=sum(batch.seen.windows[index] for batch in batches) / samples,
+                spike_density=spikes / places if places else 0.0,
+                window_density=tags / words if words else 0.0,
             )
         )
     return tuple(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.sources.images import image_samples
 from spikex_sim.sources.samples import (
     EMULATED,
     LabelledSamples,
@@ -15,15 +16,24 @@ from spikex_sim.sources.samples import (
     step_of,
 )
 from spikex_sim.sources.trained import TrainedNetwork, load_trained, shipped_names
+from spikex_sim.sources.trained_graphs import (
+    TrainedGraph,
+    is_trained_graph,
+    load_trained_graph,
+    shipped_graph_names,
+)
 
 VARIANTS = ("base", "ht", "has")
 
-NetworkLike = TrainedNetwork | str | Path
+Trained = TrainedNetwork | TrainedGraph
+NetworkLike = TrainedNetwork | TrainedGraph | str | Path
 SamplesLike = LabelledSamples | str | Path
 
 
-def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwork:
+def as_network(network: NetworkLike, variant: str | None = None) -> Trained:
     """Load shipped weights by network and variant or by both in one name, or a file of weights (``.npz``).
+
+    Graphs (``mnist``, ``cifar10``) have no variants.
 
     Raises
     ------
@@ -34,6 +44,12 @@ def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwo
     """
     if variant not in (None, *VARIANTS):
         raise ConfigError(f"must be one of {', '.join(VARIANTS)}, not {variant!r:.40}", field="variant")
+    graph = _graph_of(network)
+    if graph is not None:
+        if variant is not None:
+            raise ConfigError("a graph has no variants; leave it out", where=graph.name, field="variant")
+        return graph
+    assert not isinstance(network, TrainedGraph)
     named = isinstance(network, str) and not network.endswith(".npz")
     if named and network not in shipped_names():
         return load_trained(f"{network}-{variant or VARIANTS[0]}")
@@ -43,8 +59,19 @@ def as_network(network: NetworkLike, variant: str | None = None) -> TrainedNetwo
     return trained
 
 
+def _graph_of(network: NetworkLike) -> TrainedGraph | None:
+    """The trained graph that is meant, if one is."""
+    if isinstance(network, TrainedGraph):
+        return network
+    if isinstance(network, TrainedNetwork):
+        return None
+    if str(network) in shipped_graph_names() or is_trained_graph(network):
+        return load_trained_graph(network)
+    return None
+
+
 def as_samples(
-    trained: TrainedNetwork,
+    trained: Trained,
     data: SamplesLike | None = None,
     *,
     split: str = "test",
@@ -66,6 +93,8 @@ def as_samples(
     limit : int, optional
         Most samples; of the emulated camera 20.
 
+    Of a graph, samples are labelled images (``train_images`` and so on in an ``.npz``).
+
     Raises
     ------
     SpikexError
@@ -77,6 +106,14 @@ def as_samples(
         raise ConfigError(f"must be train, test or all, not {split!r:.40}", field="split")
     if step_ms is not None and not 1e-3 <= step_ms <= 1e6:
         raise ConfigError(f"must be 0.001 to 1e6, not {step_ms:g}", field="step_ms")
+    if isinstance(trained, TrainedGraph):
+        if data is None:
+            raise ConfigError(
+                f"is missing: {trained.name} sees labelled images, in an .npz file", field="data"
+            )
+        if step_ms is not None:
+            raise ConfigError("is for recordings, not for images", field="step_ms")
+        return image_samples(Path(data), trained.input, split, limit)
     shape = trained.layers[0].input_shape
     own = trained.card.get("step_us")
     step_us = own if isinstance(own, int) and own > 0 else step_of(shape)

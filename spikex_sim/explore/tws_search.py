@@ -29,6 +29,7 @@ from spikex_sim.explore.workers import check_jobs, in_order
 from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
+from spikex_sim.sources.trained_graphs import TrainedGraph
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.together import as_chains
@@ -392,6 +393,9 @@ def search_tws(
         trace = network
     else:
         trained = as_network(network, variant)
+        if isinstance(trained, TrainedGraph):
+            message = "is a graph; the search for window sizes takes chains of layers"
+            raise TraceError(message, where=trained.name)
         samples = as_samples(trained, data, split=split, step_ms=step_ms, limit=limit)
         spikes = np.stack([samples.spikes(number) for number in range(len(samples))])
         trace = trained.trace(spikes, trained.name, samples.labels, samples.source)

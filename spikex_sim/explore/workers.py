@@ -17,9 +17,12 @@ from types import ModuleType, TracebackType
 from typing import Any, Literal
 
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.memory import Share, keep_to, share_of
 
 MAX_JOBS = 256
 """Most processes at a time."""
+ENDING = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+"""Signals that end a command."""
 KILLED = "its process was killed; did it need too much memory?"
 """What can be said of work whose worker went away."""
 
@@ -41,7 +44,7 @@ class Workers(ProcessPoolExecutor):
     Parameters
     ----------
     jobs : int
-        How many.
+        How many; each may take its part of the memory.
     forked : bool
         Whether they are forks of this process, or begin with an empty one.
     begin : callable, optional
@@ -59,9 +62,10 @@ class Workers(ProcessPoolExecutor):
         given: tuple[Any, ...] = (),
     ) -> None:
         if not forked and os.name == "posix":
-            resource_tracker.ensure_running()  # which lets Ctrl-C through where it is held
+            with _held_back():
+                resource_tracker.ensure_running()
         context = multiprocessing.get_context("fork" if forked else "spawn")
-        super().__init__(jobs, context, _begin, (begin, given))
+        super().__init__(jobs, context, _begin, (share_of(jobs), begin, given))
 
     def submit(self, *what: Any, **options: Any) -> Future[Any]:
         """Hand work over, to a worker that is started now if need be."""
@@ -127,34 +131,49 @@ def _work(work: Callable[..., Any], task: Any) -> Any:
     return work(task, *_held)
 
 
-def _begin(begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
+def _begin(share: Share, begin: Callable[..., None] | None, given: Sequence[Any]) -> None:
     def watch() -> None:
         if parent := multiprocessing.parent_process():
             parent.join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as by nohup
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     threading.Thread(target=watch, daemon=True).start()
+    keep_to(share)
     if begin is not None:
         begin(*given)
 
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Hold Ctrl-C back, of which processes that start meanwhile never hear; nor do they run this program.
+    """Hold signals back from processes that start meanwhile; nor do they run this program.
 
     Workers need nothing of the program that uses this package. So it may lack the usual
     ``if __name__ == "__main__"``.
     """
     program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    held = {signal.SIGINT} if hasattr(signal, "pthread_sigmask") else set()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held) if held else held
+    try:
+        with _held_back():
+            yield
+    finally:
+        sys.modules["__main__"] = program
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold signals back while processes start, which take them for this one's until they know better.
+
+    Python loses what a signal raises while it forks.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
-        sys.modules["__main__"] = program
-        if held:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

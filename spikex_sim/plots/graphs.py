@@ -8,7 +8,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import sides
@@ -99,7 +98,7 @@ def graph(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     if not rows:
         raise FigureError("no node to draw", field="name")
     depth = 1 + int(max(number(row, "depth") for row in rows))
-    with panels(ax, style, height=0.6 + ROW_IN * depth) as (figure, axes):
+    with panels(ax, style, height=0.8 + ROW_IN * depth) as (figure, axes):
         axis = axes[0]
         places = _places(rows)
         lanes = _lanes(rows, places)
@@ -111,8 +110,8 @@ def graph(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
         for row in rows:
             _box(axis, row, places[str(cell(row, "name"))], inches)
         axis.set_xticks([])
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylabel("Depth (nodes from the input)")
+        axis.set_yticks(range(0, depth, 1 + depth // 9))
+        axis.set_ylabel("Depth (nodes)")
         for side in ("top", "right", "bottom"):
             axis.spines[side].set_visible(False)
         kinds = [kind for kind in COLORS if any(cell(row, "kind") == kind for row in rows)]

@@ -172,11 +172,14 @@ FIELDS = (
           places=(*LAYER, *OUTCOME)),
     Field("label", "number", "", "class, if the trace says so; else null", places=OUTCOME, optional=True),
     Field("prediction", "count", "", "output channel of the last conv or linear layer with the most spikes, "
-          "the lowest of several; null where they are not computed: without weights, and in an ANN",
+          "or largest summed currents, the lowest of several; null where they are not computed: without "
+          "weights, and in an ANN",
           places=OUTCOME, optional=True),
-    Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`", places=LAYER),
+    Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`; of nodes of graphs also `neurons`, "
+          "`currents`, `join` and `matmul`", places=LAYER),
     Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),
-    Field("mode", "text", "", "`temporal` or `spatial`; null for PTB and pooling", places=LAYER,
+    Field("mode", "text", "", "`temporal` or `spatial`, `mixed` where the parts of a node differ; null for "
+          "PTB and pooling", places=LAYER,
           optional=True),
     Field("datapath", "text", "", "`int` (int8 weights) or `float` (float32); null for pooling",
           places=(LAYERS,), optional=True),
@@ -211,7 +214,8 @@ FIELDS = (
           "issued NTWUs × `TWS`"),
     Field("comparisons", "count", "", "comparisons with the threshold", "= `lif_updates`",
           (*JSON, LAYERS_CSV)),
-    Field("multiplications", "count", "", "products of a weight and an activation (ANN)",
+    Field("multiplications", "count", "", "products of a weight and a number: an activation "
+          "(ANN) or an analog input",
           places=(*JSON, LAYERS_CSV)),
     Field("leak_catchups", "count", "", "skipped windows whose leak was caught up, one per neuron and window",
           places=(*JSON, LAYERS_CSV)),
@@ -290,7 +294,8 @@ FIELDS = (
     Field("output_sha256", "text", "", "hash of the packed output spikes in the trace's layout; several "
           "samples: of all one after the other; null without weights", places=LAYER, optional=True),
     Field("mismatched_spikes", "count", "", "where the recorded input differs from what the layer before "
-          "produced; null unless both are known", places=LAYER, optional=True),
+          "produced (of a graph: the recorded output from what the node did); null unless both are "
+          "known", places=LAYER, optional=True),
     Field("mismatched_values", "count", "", "likewise, of currents; left out where none are recorded",
           places=(LAYERS,), optional=True, of_graphs=True),
     Field("steps", "count", "", "units of time-keeping", places=(*JSON, LAYERS_CSV)),

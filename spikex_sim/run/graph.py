@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, TraceError, UnsupportedError
+from spikex_sim.core.errors import ConfigError, InternalError, TraceError
 from spikex_sim.core.events import events_of
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.spikes import count_spikes, packed_length
 from spikex_sim.core.tags import window_spikes
@@ -78,10 +79,8 @@ class GraphStage:
         return kind, (*trace.shape(name), *(() if trace.constant(name) else (trace.timesteps,)))
 
 
-def graph_stages(trace: GraphTrace, arch: Accelerator) -> list[GraphStage]:
+def graph_stages(trace: GraphTrace) -> list[GraphStage]:
     """Nodes of a graph that are run, in order."""
-    if arch.input_bits > 1:
-        raise UnsupportedError("an ANN runs chains of layers, no graphs", where=arch.name)
     return [GraphStage(node) for node in trace.nodes if not isinstance(node, InputNode)]
 
 
@@ -130,7 +129,7 @@ class GraphFlow:
 
 
 @dataclass
-class _Sum:
+class LayersOfNode:
     """Costs of the layers of one node, one after the other."""
 
     costs: list[LayerCost] = field(default_factory=list)
@@ -230,28 +229,30 @@ class GraphRunner:
         flow.kept = ""
         entered = sum(map(count_spikes, known.values())) if len(known) == len(node.sources) else None
         given = None if out is None else Signal("spikes", out)
-        return self._result(node, flow, _Sum(), None, entered, 0.0, given)
+        return self._result(node, flow, LayersOfNode(), None, entered, 0.0, given)
 
     def _population(
         self, node: Population, flow: GraphFlow, tws: int
     ) -> tuple[LayerResult, NDArray[Any] | None]:
         size = self.layers.window_size(tws, flow.trace.timesteps)
         work = self.work(node, flow, size)
-        total, constants = _Sum(), list[list[NDArray[Any]]]()
+        needed = work.working_bytes()
+        check_memory(needed, f"node {node.name} at TWS {size}", where=flow.trace.where)
+        total, constants = LayersOfNode(), list[list[NDArray[Any]]]()
         outputs = list[NDArray[Any] | None]()
         handover = self._handover(node, flow)
         for asked in work.passes():
             cost = self._cost(asked.task, node, flow, total, main=False)
             found = []
             if asked.synapses is not None:
-                found = [self._execute(cost, one) for one in work.constants_of(asked)]
+                found = [self.layers.executed(cost, one) for one in work.constants_of(asked)]
             constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
             outputs.append(found[0] if found else None)
         if not work.is_once:
             outputs = []
         for asked in work.layers(constants):
             cost = self._cost(asked.task, node, flow, total, handover=handover)
-            outputs.append(None if asked.synapses is None else self._execute(cost, asked.synapses))
+            outputs.append(None if asked.synapses is None else self.layers.executed(cost, asked.synapses))
         flow.kept = node.name if total.main and all(one.layout.output_kept for one in total.main) else ""
         made = [one for one in outputs if one is not None]
         out = self._output(node, flow, np.concatenate(made)) if len(made) == len(outputs) else None
@@ -287,7 +288,7 @@ class GraphRunner:
         return Work.of(flow.trace, node, signals, self.layers.arch, tws)
 
     def _matmul(self, node: MatmulNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
-        trace, total = flow.trace, _Sum()
+        trace, total = flow.trace, LayersOfNode()
         for source in node.sources:
             if source not in flow.signals:
                 message = f"'{node.name}' takes it, but it is neither recorded nor computed"
@@ -317,7 +318,7 @@ class GraphRunner:
                     (np.ascontiguousarray(weights)[..., None, None],), None, None, node.datapath,
                     self.layers.arch.potential_bits, len(weights), (False,),
                 )  # fmt: skip
-                sums = self._execute(cost, synapses)[..., 0]
+                sums = self.layers.executed(cost, synapses)[..., 0]
                 out[head, ..., t] = sums if streams_b else sums.T
         if node.datapath == "float":
             out = np.float32(node.scale) * out
@@ -346,7 +347,7 @@ class GraphRunner:
         return trace.carries(node.a) == trace.carries(node.b) == "spikes"
 
     def _cost(
-        self, task: Task, node: Node, flow: GraphFlow, total: _Sum, *, main: bool = True,
+        self, task: Task, node: Node, flow: GraphFlow, total: LayersOfNode, *, main: bool = True,
         handover: Handover = APART,
     ) -> LayerCost:  # fmt: skip
         cost = self.layers.cost(task, handover)
@@ -356,16 +357,6 @@ class GraphRunner:
             part = len(total.costs) - 1
             self.layers.observe(TimedLayer(node.name, place, flow.number, self.arch, cost, part))
         return cost
-
-    @staticmethod
-    def _execute(cost: LayerCost, synapses: Synapses) -> NDArray[Any]:
-        """Do what a schedule issues; what is done must be what was counted."""
-        outputs, *made = cost.schedule.execute(synapses)
-        counted = [cost.layout.additions, cost.layout.products]
-        for what, done, asked in zip(("additions", "products"), made, counted, strict=True):
-            if done != asked:
-                raise InternalError(f"{what} of {cost.task.name} are {asked}, but {done} were executed")
-        return outputs
 
     def _handover(self, node: Population, flow: GraphFlow) -> Handover:
         """What the nodes around one have in the GLB: outputs that the next node alone takes may stay."""
@@ -404,7 +395,7 @@ class GraphRunner:
             out = out.astype(np.int32)
         return Signal("currents", np.ascontiguousarray(out[..., 0]) if constant else out, constant)
 
-    def _estimate(self, work: Work, total: _Sum) -> float:
+    def _estimate(self, work: Work, total: LayersOfNode) -> float:
         """FLOPs x time points x (1 - sparsity) x E_AC, pJ (see :class:`spikex_sim.run.tally.Costs`)."""
         spiking = [one for one in work.branches if one.signal.carries == "spikes"]
         inputs = sum(int(np.prod(one.signal.shape)) for one in spiking)
@@ -417,8 +408,8 @@ class GraphRunner:
         return dense * density * addition_pj
 
     def _result(
-        self, node: Node, flow: GraphFlow, total: _Sum, tws: int | None, entered: int | None,
-        estimate: float, out: Signal | None,
+        self, node: Node, flow: GraphFlow, total: LayersOfNode, tws: int | None, entered: int | None,
+        estimate: float | None, out: Signal | None,
     ) -> tuple[LayerResult, NDArray[Any] | None]:  # fmt: skip
         mismatched = {"spikes": None, "currents": None} | self._mismatches(node, flow, out)
         if out is not None:
@@ -464,7 +455,7 @@ class GraphRunner:
     def _mismatches(node: Node, flow: GraphFlow, out: Signal | None) -> dict[str, int]:
         """Where what was recorded of a node differs from what it computed."""
         recorded = flow.recorded(node.name)
-        if recorded is None or out is None:
+        if recorded is None or out is None or recorded.carries != out.carries:
             return {}
         if out.carries == "spikes":
             return {"spikes": count_spikes(np.bitwise_xor(recorded.array, out.array))}

@@ -7,9 +7,10 @@ constant is computed once, in a pass of one time point, unless it is to be recom
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.run.replay import bytes_of_inputs
 from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
@@ -57,6 +60,16 @@ class Branch:
     def is_sum(self) -> bool:
         """Whether it takes currents, which the array does not stream."""
         return self.signal.carries == "currents"
+
+    def flat(self) -> Branch:
+        """Take a map of which every value is a channel, as linear layers do."""
+        signal, weight = self.signal, self.weight
+        array = signal.array.reshape(-1, 1, 1, *signal.array.shape[3:])
+        synapse = self.synapse.model_copy(
+            update={"kernel": (1, 1), "padding": (0, 0, 0, 0), "stride": (1, 1)}
+        )
+        flat = None if weight is None else weight.reshape(len(weight), -1, 1, 1)
+        return replace(self, synapse=synapse, weight=flat, signal=replace(signal, array=array))
 
     def channels_for(self, part: range, out_channels: int) -> slice:
         """Channels of the source that some output channels of one group take."""
@@ -113,16 +126,13 @@ class Work:
         branches = []
         for k in range(len(node.synapses)):
             synapse, weight = folded(trace, node.name, k)
-            signal = signals[synapse.source]
-            if node.synapses[k].kind == "linear":
-                synapse, signal = synapse.model_copy(update={"kernel": (1, 1)}), signal.flat
-                weight = None if weight is None else weight.reshape(len(weight), -1, 1, 1)
             holder = k
             while (other := node.synapses[holder].weight_of) is not None:
                 holder = other
             taken = trace.node(node.synapses[k].source)
             scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branches.append(Branch(synapse, weight, holder, signal, scale))
+            branch = Branch(synapse, weight, holder, signals[synapse.source], scale)
+            branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
             raise UnsupportedError(
@@ -212,6 +222,24 @@ class Work:
             return False
         sums = [one for one in self.branches if one.is_sum]
         return not any(bool(one.signal.array.any()) for one in sums)
+
+    def working_bytes(self) -> float:
+        """Memory that the node takes at most while it is scheduled and executed, steps aside."""
+        timesteps, channels = self.trace.timesteps, self.node.channels
+        needed = 0.0
+        for one in self.branches:
+            inputs = prod(one.signal.shape)
+            if one.is_sum:
+                needed += 16.0 * inputs * (1 if one.signal.constant else timesteps)
+                continue
+            analog = one.signal.carries == "analog"
+            spikes = inputs * timesteps if analog else count_spikes(one.signal.array)
+            places = prod(one.synapse.kernel)
+            taps = places * (1 if one.synapse.own else one.signal.shape[0])
+            windows = -(-timesteps // self.tws)
+            needed += bytes_of_inputs(self.positions, windows, inputs, spikes, taps, places, self.arch)
+        each = 8.0 * timesteps if self.neurons is None else 26.0 + 2 * ((timesteps + 7) // 8)
+        return needed + self.positions * channels * each
 
     def passes(self) -> Iterator[Asked]:
         """Tasks that compute what is constant, a part each: one time point, all NTWUs issued."""

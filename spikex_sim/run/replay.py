@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
-from spikex_sim.core.registry import plugin
+from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.costs.energy import Energy, EnergyModel
@@ -23,7 +27,7 @@ from spikex_sim.run.results import LayerResult
 from spikex_sim.schedules.base import Handover, Layout, Schedule, check_task
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
-from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer
@@ -210,6 +214,11 @@ class LayerRunner:
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
         return sorted({self.window_size(tws, timesteps) for tws in tried})
 
+    @property
+    def _scheduler(self) -> Scheduler:
+        found: Scheduler = plugin("accelerators", self.arch.scheduler)
+        return found
+
     def _cost(self, flow: Flow, index: int, values: Signal, tws: int) -> LayerCost:
         stage, timesteps = flow.stages[index], flow.trace.timesteps
         layer = stage.layer
@@ -232,16 +241,21 @@ class LayerRunner:
 
     def window_size(self, tws: int, timesteps: int) -> int:
         """Time points that the machine handles together."""
-        scheduler = plugin("accelerators", self.arch.scheduler)
-        size: int = scheduler.window_size(tws, timesteps, self.arch)
+        size: int = self._scheduler.window_size(tws, timesteps, self.arch)
+        fits = isinstance(size, Integral) and size >= 1
+        check_given(self._scheduler, "window_size", size, fits=fits, wanted="a number of time points")
         return size
 
     def cost(self, task: Task, handover: Handover) -> LayerCost:
         """Schedule a task, hold the schedule against it, and cost it."""
-        schedule = plugin("accelerators", self.arch.scheduler).schedule(task, self.arch)
+        scheduler = self._scheduler
+        schedule = scheduler.schedule(task, self.arch)
+        check_given(scheduler, "schedule", schedule, fits=is_schedule(type(schedule)), wanted="a schedule")
         check_task(schedule, task, self.arch)
         schedule.check(self.arch)
         layout = schedule.lay_out(self.arch, handover)
+        fits = isinstance(layout, Layout)
+        check_given(scheduler, "its schedule's lay_out", layout, fits=fits, wanted="a Layout")
         program = layout.program
         durations = durations_of(program, self.arch) if layout.waits else undisturbed(program)
         ends = ends_of(self.engine, durations, program.resumes)
@@ -297,21 +311,34 @@ class LayerRunner:
                 where=arch.name,
                 field="weight_bits",
             )
-        outputs: Signal
         synapses = Synapses.of(weight, stage.bias, layer.neuron, arch.potential_bits)
-        if isinstance(cost.schedule, DenseSchedule) and self.is_ann:
-            sums, additions = cost.schedule.multiply(synapses)
-            if stage.bias is not None:
-                sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
-            outputs = rectified(sums, arch.input_bits).reshape(layer.output_shape)
-        else:
-            packed, additions, _ = cost.schedule.execute(synapses)
-            outputs = packed.reshape(*layer.output_shape, -1)
-        if additions != cost.layout.additions:
-            raise InternalError(
-                f"additions of layer {layer.name} is {cost.layout.additions}, but {additions} were executed"
-            )
-        return outputs
+        if not self.is_ann:
+            return self.executed(cost, synapses).reshape(*layer.output_shape, -1)
+        assert isinstance(cost.schedule, DenseSchedule)
+        sums, additions = cost.schedule.multiply(synapses)
+        check_made(layer.name, "additions", additions, cost.layout.additions)
+        if stage.bias is not None:
+            sums = sums + sums.dtype.type(timesteps) * stage.bias.astype(sums.dtype)[:, None]
+        return rectified(sums, arch.input_bits).reshape(layer.output_shape)
+
+    def executed(self, cost: LayerCost, synapses: Synapses) -> NDArray[Any]:
+        """Do what a schedule issues; what is done must be what was counted.
+
+        Returns
+        -------
+        array
+            Packed spikes ``[M, P, ceil(T/8)]``, or currents ``[M, P, T]``.
+        """
+        task, given = cost.task, cost.schedule.execute(synapses)
+        points = task.inputs.timesteps
+        length = -(-points // 8) if synapses.neuron is not None else points
+        fits = isinstance(given, Executed) and isinstance(given.outputs, np.ndarray)
+        fits = fits and given.outputs.size == task.out_channels * task.positions * length
+        wanted = "what came of it (Executed): outputs of all neurons, additions, products"
+        check_given(self._scheduler, "its schedule's execute", given, fits=fits, wanted=wanted)
+        check_made(task.name, "additions", given.additions, cost.layout.additions)
+        check_made(task.name, "products", given.products, cost.layout.products)
+        return given.outputs
 
     def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
@@ -353,20 +380,41 @@ class LayerRunner:
         }
 
 
+@lru_cache(maxsize=64)
+def is_schedule(kind: type) -> bool:
+    """Whether objects of a class have what a schedule has, fields of dataclasses too."""
+    names = {*dir(kind), *getattr(kind, "__dataclass_fields__", ())}
+    return names >= {"task", "mode", "check", "lay_out", "execute", "places"}
+
+
+def check_made(name: str, what: str, made: int, counted: int) -> None:
+    """Raise :class:`InternalError` where executing a schedule made more or less than was counted."""
+    if made != counted:
+        raise InternalError(f"{what} of layer {name} is {counted}, but {made} were executed")
+
+
 def _working_bytes(stage: Stage, values: Signal, timesteps: int, tws: int, arch: Accelerator) -> float:
     """Memory that scheduling and executing a layer takes at most, steps aside: bytes per item were measured.
 
     The number of steps has a limit of its own (:data:`spikex_sim.schedules.steps.MAX_STEPS`).
     """
     layer = stage.layer
-    positions, windows = layer.out_height * layer.out_width, -(-timesteps // tws)
-    inputs, units = prod(layer.input_shape), float(positions) * windows
-    streamed = units / arch.array.cols * prod(layer.weight_shape[1:])
+    positions, inputs = layer.out_height * layer.out_width, prod(layer.input_shape)
     spikes = count_spikes(values) if arch.input_bits == 1 else inputs
     outputs = 0.0
     if stage.weight is not None:
         outputs = positions * layer.out_channels * (5.0 + 2 * ((timesteps + 7) // 8))
-    return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + outputs
+    taps, places = prod(layer.weight_shape[1:]), prod(layer.kernel)
+    return outputs + bytes_of_inputs(positions, -(-timesteps // tws), inputs, spikes, taps, places, arch)
+
+
+def bytes_of_inputs(
+    positions: int, windows: int, inputs: int, spikes: int, taps: int, places: int, arch: Accelerator
+) -> float:
+    """Memory that scheduling takes for so many inputs, spikes, taps and filter positions."""
+    units = float(positions) * windows
+    streamed = units / arch.array.cols * taps
+    return 150 * units + inputs * (10.0 + windows) + 12 * spikes + streamed + 4.0 * positions * places
 
 
 def _spike_count(packed: PackedSpikes | None) -> int | None:

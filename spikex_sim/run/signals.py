@@ -39,11 +39,6 @@ class Signal:
         channels, height, width = self.array.shape[:3]
         return channels, height, width
 
-    @property
-    def flat(self) -> Signal:
-        """The same as channels of one position, as ``linear`` takes a map."""
-        return Signal(self.carries, self.array.reshape(-1, 1, 1, *self.array.shape[3:]), self.constant)
-
     def at(self, channels: slice) -> NDArray[Any]:
         """Values of some channels."""
         return self.array[channels]

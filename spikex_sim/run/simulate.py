@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -16,10 +17,12 @@ import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.run.graph import GraphFlow, GraphRunner, GraphStage, graph_stages
+from spikex_sim.run.graph_ann import AnnRunner, check_ann
 from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
@@ -175,7 +178,7 @@ class Replay:
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
         if isinstance(known[0], GraphTrace):
-            runner = GraphRunner(runner)
+            runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
 
     @property
@@ -223,11 +226,31 @@ class Replay:
         """Replay the samples of a unit; observers see them numbered from the first."""
         flows: Iterable[Any] = self._flows(unit, first)
         if self.searches:
+            self._check_held()
             flows = list(flows)
             yield from self._together(flows, progress)
             return
         for flow in flows:
             yield from self._together([flow], progress)
+
+    def _check_held(self) -> None:
+        """Raise :class:`TraceError` if the spikes of all samples in all layers are too many to be held."""
+        trace, count = self.traces[0], self.count
+        one_sample = sum(prod(shape) * kind.itemsize for kind, shape in self._given())
+        check_memory(count * one_sample, f"tws: auto over {count} samples at once", where=trace.where)
+
+    def _given(self) -> Iterator[tuple[Any, tuple[int, ...]]]:
+        """Type and shape of what enters the network, and of what each layer gives."""
+        first = self.traces[0]
+        entered = (
+            [first.inputs[0]]
+            if isinstance(first, Trace)
+            else [*first.spikes.values(), *first.values.values()]
+        )
+        for array in entered:
+            yield array.dtype, array.shape[1:]
+        for stage in self.stages:
+            yield stage.gives(first, spiking=not self.runner.is_ann)  # type: ignore[arg-type]
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
@@ -285,7 +308,9 @@ class Replay:
 
 def _stages(trace: AnyTrace, arch: Accelerator) -> list[Any]:
     if isinstance(trace, GraphTrace):
-        return graph_stages(trace, arch)
+        if arch.input_bits > 1:
+            check_ann(trace)
+        return graph_stages(trace)
     return plan_stages(trace, fold=arch.input_bits == 1)
 
 

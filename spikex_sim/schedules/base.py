@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,7 @@ class Layout:
         return self.program.compute_cycles
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """What a layer issues when. A kind of schedule is a frozen class with these methods."""
 

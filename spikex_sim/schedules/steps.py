@@ -5,7 +5,7 @@ Everything else derives from the table: durations and stalls, accesses, lists of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -165,7 +165,8 @@ class Program:
 
     def bits(self, activity: str, tensor: str | None = None) -> PerStep:
         """Bits that an activity moves in every step of the layer, of one tensor or of all."""
-        return self._joined(np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs)
+        found = [np.tile(steps.bits(activity, tensor), times) for steps, times in self.runs]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     @property
     def array_cycles(self) -> PerStep:
@@ -189,12 +190,8 @@ class Program:
         return self._row(BATCH)
 
     def _row(self, row: int) -> PerStep:
-        return self._joined(np.tile(steps.table[row], times) for steps, times in self.runs)
-
-    @staticmethod
-    def _joined(parts: Iterable[PerStep]) -> PerStep:
-        """One behind the other; nothing where there are no steps."""
-        return np.concatenate([np.zeros(0, np.int64), *parts])
+        found = [np.tile(steps.table[row], times) for steps, times in self.runs]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
     def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Program:
         """The same with so much more in the very first step."""

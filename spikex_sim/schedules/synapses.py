@@ -80,7 +80,7 @@ class Neurons:
         """State variables of a neuron."""
         return 1 + self.has_current + (self.adaptation_step is not None)
 
-    @property
+    @cached_property
     def is_simple(self) -> bool:
         """Whether it is a leaky neuron with one threshold for all, fires above it and is reset at once."""
         alike = not any(isinstance(one, np.ndarray) for one in (self.threshold, self.leak))
@@ -160,7 +160,7 @@ class Synapses:
         neurons = Neurons.of(neuron)
         return cls((weight,), bias, neurons, neuron.datapath, potential_bits, len(weight), (False,))
 
-    @property
+    @cached_property
     def is_simple(self) -> bool:
         """Whether nothing but spikes arrives, at all rows, and neurons are simple."""
         return self.neuron is not None and self.neuron.is_simple and not self.addends and not any(self.own)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.events import Events, integrate_in_order
-from spikex_sim.core.field import Field, Inputs, Taps, taps_of
+from spikex_sim.core.events import Events, integrate, integrate_in_order
+from spikex_sim.core.field import CHANNELS, FIRST, Field, Inputs, Taps, taps_of
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel, forget, shifted
 from spikex_sim.schedules.synapses import Executed, Synapses
@@ -145,6 +145,7 @@ class Walk:
             inputs.field, inputs.timesteps, inputs.tws, inputs.windows, events, batch_columns, position,
             window, streamed, self.terms, synapses.by_tap, synapses.places_of_weights(inputs.synapses),
             synapses.biases, synapses.numbers, synapses.rules, self.states, self.fired, self.sums,
+            synapses.datapath == "int",
         )  # fmt: skip
         return made
 
@@ -160,7 +161,7 @@ class Walk:
             inputs.field, taps_of(inputs.synapses), inputs.timesteps, inputs.tws, inputs.windows, events,
             passes, blocks, taps, waiting, self.terms, synapses.by_tap,
             synapses.places_of_weights(inputs.synapses), synapses.biases, synapses.numbers, synapses.rules,
-            self.states, self.fired, self.sums,
+            self.states, self.fired, self.sums, synapses.datapath == "int",
         )  # fmt: skip
         return made
 
@@ -194,6 +195,7 @@ def _columns(
     states: States,
     fired: NDArray[np.uint8],
     left: NDArray[Any],
+    unordered: bool,
 ) -> NDArray[np.int64]:
     """Additions and products of the columns in the order issued."""
     lanes, positions = len(bias), len(field.place)
@@ -210,10 +212,17 @@ def _columns(
             first_point = w * tws
             points = min(tws, timesteps - first_point)
             for term in range(len(terms.kind)):
-                if terms.kind[term] == SPIKES:
+                first, last_place = terms.first_place[term], terms.last_place[term]
+                if terms.kind[term] == SPIKES and unordered and not terms.own[term]:
+                    offset = weight_at[first] - field.taps[first, FIRST] * lanes
+                    made[0] += lanes * integrate(
+                        field, first, last_place, p, w, windows, events, streamed, b, weight, offset, sums, 0,
+                        lanes, lanes,
+                    )  # fmt: skip
+                elif terms.kind[term] == SPIKES:
                     made[0] += integrate_in_order(
-                        field, terms.first_place[term], terms.last_place[term], p, w, windows, events,
-                        streamed[b], weight, weight_at, terms.own[term], sums, 0, lanes, lanes, words, ends,
+                        field, first, last_place, p, w, windows, events, streamed[b], weight, weight_at,
+                        terms.own[term], sums, 0, lanes, lanes, words, ends,
                     )  # fmt: skip
                 elif terms.kind[term] == ANALOG:
                     made[1] += multiply(
@@ -268,20 +277,21 @@ def _rows(
     states: States,
     fired: NDArray[np.uint8],
     left: NDArray[Any],
+    unordered: bool,
 ) -> NDArray[np.int64]:
     """Additions and products of blocks of rows and taps in the order issued; a row has ``tws`` points."""
     lanes, positions = len(bias), len(field.place)
     stride = tws * lanes
     all_sums, all_addends = np.zeros((2, max(1, waiting), stride), bias.dtype)
     words, ends = np.empty((2, field.place.shape[1]), np.int64)
-    streamed = np.zeros(taps, np.uint8)
+    streamed = np.zeros((1, taps), np.uint8)
     made = np.zeros(2, np.int64)
     for block in range(len(blocks)):
         index, r0, r1, k0, k1 = blocks[block]
         p0, size, u0 = passes[index, 0], passes[index, 1] - passes[index, 0], passes[index, 2]
-        streamed[:] = 0
+        streamed[0, :] = 0
         for k in range(k0, k1):
-            streamed[tap_of.streamed[k]] = 1
+            streamed[0, tap_of.streamed[k]] = 1
         for r in range(r0, r1):
             p, w = p0 + r % size, u0 + r // size
             sums, addend = all_sums[r if waiting > 0 else 0], all_addends[r if waiting > 0 else 0]
@@ -298,14 +308,22 @@ def _rows(
                     continue
                 if last <= k0 or first >= k1:
                     continue
+                first_place, last_place = terms.first_place[term], terms.last_place[term]
+                if terms.kind[term] == SPIKES and unordered and not terms.own[term]:
+                    offset = weight_at[first_place] - field.taps[first_place, FIRST] * lanes
+                    made[0] += lanes * integrate(
+                        field, first_place, last_place, p, w, windows, events, streamed, 0, weight, offset,
+                        sums, 0, lanes, lanes,
+                    )  # fmt: skip
+                    continue
                 if terms.kind[term] == SPIKES:
                     made[0] += integrate_in_order(
-                        field, terms.first_place[term], terms.last_place[term], p, w, windows, events,
-                        streamed, weight, weight_at, terms.own[term], sums, 0, lanes, lanes, words, ends,
+                        field, first_place, last_place, p, w, windows, events, streamed[0], weight, weight_at,
+                        terms.own[term], sums, 0, lanes, lanes, words, ends,
                     )  # fmt: skip
                     continue
                 made[1] += multiply(
-                    field, terms, term, p, streamed, weight, weight_at, w * tws, points, addend, lanes
+                    field, terms, term, p, streamed[0], weight, weight_at, w * tws, points, addend, lanes
                 )
                 if last <= k1:
                     add_up(sums, addend, terms.shift[term])
@@ -342,10 +360,10 @@ def multiply(
     own, each = terms.own[term], terms.points[term]
     scale = number(terms.scale[term])
     made = 0
-    for channel in range(field.channels[k0]):
+    for channel in range(field.taps[k0, CHANNELS]):
         for k in range(k0, k1):
             pixel = field.place[position, k]
-            if pixel < 0 or streamed[field.first[k] + channel] == 0:
+            if pixel < 0 or streamed[field.taps[k, FIRST] + channel] == 0:
                 continue
             source = terms.start[term] + (field.start[pixel] + channel) * each
             for point in range(points):

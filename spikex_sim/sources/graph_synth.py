@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.sources.synth import bernoulli, check_size, generator, seed_of_stream
-from spikex_sim.spec.graph import InputNode, MatmulNode, Node, PoolNode, Population, node_of
+from spikex_sim.spec.graph import InputNode, MatmulNode, Node, PoolNode, Population, Synapse, node_of
 from spikex_sim.spec.graph_networks import GraphNetwork
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_arrays import weight_key
@@ -66,7 +66,7 @@ def synthetic_graph(
                 spikes = bernoulli(node.shape, timesteps, INPUT_RATE if rate is None else rate, own)
                 arrays[f"{node.name}/spikes"] = np.packbits(spikes, axis=-1)
             else:
-                arrays[f"{node.name}/values"] = _image(node.shape, own)
+                arrays[f"{node.name}/values"] = _image(node.shape, own) + _middle(node)
         elif isinstance(node, Population):
             for k, synapse in enumerate(node.synapses):
                 if synapse.weight_of is None and not synapse.own:
@@ -81,6 +81,11 @@ def synthetic_graph(
     meta = {"name": network.name, "timesteps": timesteps, "nodes": nodes,
             "source": f"preset {network.name}, not trained, seed {seed}"}  # fmt: skip
     return GraphTrace.from_arrays(meta, arrays, where=where)
+
+
+def _middle(image: InputNode) -> int:
+    """Mean of the numbers of an image."""
+    return 0 if image.values is None or image.values.signed else 128
 
 
 def _image(shape: tuple[int, ...], seed: int) -> NDArray[np.int32]:
@@ -119,7 +124,11 @@ def _moments(
     wiring: Wiring, node: Node, known: dict[str, tuple[float, float]], input_rate: float
 ) -> tuple[float, float]:
     if isinstance(node, InputNode):
-        return (0.0, 64.0**2) if node.values is not None else (input_rate, input_rate * (1 - input_rate))
+        return (
+            (_middle(node), 64.0**2)
+            if node.values is not None
+            else (input_rate, input_rate * (1 - input_rate))
+        )
     if isinstance(node, MatmulNode):
         return _product(wiring, node, known)
     if isinstance(node, PoolNode):
@@ -134,10 +143,23 @@ def _moments(
             mean, variance = mean + first * scale, variance + second * scale**2
             continue
         taken = wiring.nodes[synapse.source]
-        taps = prod(wiring.weight_shape(node.name, k)[1:])
+        taps = wiring.weight_shape(node.name, k)[1] * (
+            1 if synapse.kind == "linear" else _inside(wiring, synapse)
+        )
         taps *= prod(taken.kernel) if isinstance(taken, PoolNode) and taken.kind == "avgpool" else 1
         variance += taps * WEIGHT_SIGMA**2 * (second + first**2) * scale**2
     return mean, variance
+
+
+def _inside(wiring: Wiring, synapse: Synapse) -> float:
+    """Taps of a channel that lie inside the map, on average: at the edges others see padding."""
+    shape = wiring.ports[synapse.source].shape
+    share = 1.0
+    for axis, outputs in enumerate(synapse.out_size(*shape[1:])):
+        starts = np.arange(outputs) * synapse.stride[axis] - synapse.padding[2 * axis]
+        places = starts[:, None] + np.arange(synapse.kernel[axis]) * synapse.dilation[axis]
+        share *= float(((places >= 0) & (places < shape[1 + axis])).sum(axis=1).mean())
+    return share
 
 
 def _product(wiring: Wiring, node: MatmulNode, known: dict[str, tuple[float, float]]) -> tuple[float, float]:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.text import counted
+from spikex_sim.core.units import sides
 from spikex_sim.sources.cameras.gestures import SENSOR
 from spikex_sim.sources.events.binning import Binning
 from spikex_sim.sources.events.collection import RecordingFile, find_recordings
 from spikex_sim.sources.events.events import MAX_RECORDING_BYTES, SPLITS, Recordings
+from spikex_sim.sources.events.fitting import block_of
 from spikex_sim.sources.events.formats import load_recordings
+from spikex_sim.sources.events.hdf5 import is_hdf5_trace
 from spikex_sim.sources.synth import (
     GESTURE_CAMERA,
     digit_camera,
@@ -59,7 +62,7 @@ class LabelledSamples:
     labels : tuple of int
         Class of each sample.
     spikes : callable
-        Gives the spikes ``[C, H, W, T]`` of a sample by its number.
+        Gives the spikes ``[C, H, W, T]`` of a sample by its number; of images the numbers ``[C, H, W]``.
     source : str
         Where they come from, in words.
     sha256 : str
@@ -69,7 +72,7 @@ class LabelledSamples:
     """
 
     labels: tuple[int, ...]
-    spikes: Callable[[int], NDArray[np.bool_]]
+    spikes: Callable[[int], NDArray[Any]]
     source: str
     sha256: str = ""
     marks: tuple[str | None, ...] = ()
@@ -218,8 +221,10 @@ def step_of(shape: Shape) -> int:
 
 
 def _is_trace(path: Path) -> bool:
+    if path.suffix.lower() not in SUFFIXES:
+        return False
     if path.suffix.lower() != ".npz":
-        return path.suffix.lower() in SUFFIXES
+        return is_hdf5_trace(path)
     with open_npz(path, MAX_RECORDING_BYTES) as archive:
         return "meta" in archive.keys
 
@@ -313,16 +318,17 @@ def _of_recordings(
 
 def _merged(recordings: Recordings, shape: Shape) -> tuple[tuple[int, int], int]:
     """Sensor of recordings, and the side of the blocks of pixels that become one of the network's."""
-    sensor = recordings.sensor or (shape[-2:] if len(shape) == 3 else (0, 0))
-    factor = sensor[0] // shape[1] if len(shape) == 3 else 0
-    if not factor or shape != (2, sensor[0] // factor, sensor[1] // factor) or sensor[0] % factor:
+    rows, columns = shape[-2:] if len(shape) == 3 else (0, 0)
+    sensor = recordings.sensor or (rows, columns)
+    factor = block_of(sensor, (rows, columns)) if rows and shape[0] == 2 else None
+    if factor is None:
         raise TraceError(
-            f"a sensor of {sensor[0]}x{sensor[1]} cannot be merged to the {list(shape)} that the network "
-            "takes",
+            f"a sensor of {sides(sensor)} cannot be merged to the {list(shape)} that the network takes; "
+            "`trace convert` crops and pads",
             where=recordings.source,
             field="sensor",
         )
-    return (sensor[0], sensor[1]), factor
+    return sensor, factor
 
 
 def _digest(paths: list[Path]) -> str:

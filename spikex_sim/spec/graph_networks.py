@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
+from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml
 from spikex_sim.spec.networks import load_network
+from spikex_sim.spec.validation import validated
 
 LIF = {"leak_shift": 1, "fires": "at"}
 """As SpikingJelly's with tau = 2: half of the potential stays. Thresholds are set when weights are known."""
@@ -17,6 +22,8 @@ SLOW = {"leak_shift": 4, "current": {"leak_shift": 2}}
 CIFAR = (3, 32, 32)
 DIRECT = {"bits": 8, "constant": True, "scale": 1 / 64}
 """An image as it is normalised, shown at every time point."""
+PIXELS = {"bits": 8, "signed": False, "constant": True, "scale": 1 / 255}
+"""An image as it is stored."""
 IMAGE_SHIFT = 4
 """By which sums of 8-bit pixels are shifted, so that they meet potentials of 16 bits."""
 MAX_WIDTH = 4096
@@ -49,8 +56,8 @@ class _Nodes:
 
     found: list[Described] = field(default_factory=list)
 
-    def image(self, shape: Sequence[int]) -> str:
-        return self._add({"name": "image", "kind": "input", "shape": list(shape), "values": DIRECT})
+    def image(self, shape: Sequence[int], values: Described = DIRECT) -> str:
+        return self._add({"name": "image", "kind": "input", "shape": list(shape), "values": values})
 
     def neurons(self, name: str, channels: int, synapses: list[Described], neuron: Described = LIF) -> str:
         return self._add({"name": name, "kind": "neurons", "channels": channels, "synapses": synapses,
@@ -159,6 +166,38 @@ def _spikformer(name: str, width: int) -> GraphNetwork:
     return GraphNetwork(name, 4, tuple(nodes.found))
 
 
+def _mnist(name: str) -> GraphNetwork:
+    """Two convolutions and a linear population, for digits of 28x28 pixels."""
+    nodes = _Nodes()
+    neuron = {"leak_shift": 2}
+    image = nodes.image((1, 28, 28), PIXELS)
+    stem = nodes.currents("stem", 16, _conv(image, shift=IMAGE_SHIFT, **SQUARE))
+    nodes.neurons("lif1", 16, [_identity(stem)], neuron)
+    nodes.pool("maxpool", "pool1", "lif1", 2)
+    nodes.neurons("lif2", 32, _conv("pool1", **SQUARE), neuron)
+    nodes.pool("maxpool", "pool2", "lif2", 2)
+    nodes.neurons("out", 10, _linear("pool2"), neuron | {"reset": "subtract"})
+    return GraphNetwork(name, 4, tuple(nodes.found))
+
+
+def _cifar10(name: str) -> GraphNetwork:
+    """Residual network of eight weighted layers: SEW ADD, and a shortcut and pooling before neurons."""
+    nodes = _Nodes()
+    neuron = {"leak_shift": 1}
+    image = nodes.image(CIFAR, DIRECT | {"scale": 1 / 128})
+    stem = nodes.currents("stem", 32, _conv(image, shift=IMAGE_SHIFT, **SQUARE))
+    nodes.neurons("lif1", 32, [{"from": stem, "kind": "maxpool", "kernel": 2, "stride": 2}], neuron)
+    nodes.neurons("lif2", 32, _conv("lif1", **SQUARE), neuron)
+    nodes.neurons("lif3", 32, _conv("lif2", **SQUARE), neuron)
+    nodes.neurons("lif4", 64, _conv(["lif1", "lif3"], stride=2, **SQUARE), neuron)
+    nodes.neurons("lif5", 64, _conv("lif4", **SQUARE), neuron)
+    nodes.neurons("lif6", 128, _conv(["lif4", "lif5"], stride=2, **SQUARE), neuron)
+    shortcut = [*_conv("lif6", **SQUARE), _identity("lif6")]
+    nodes.neurons("lif7", 128, shortcut, neuron | {"reset": "subtract"})
+    nodes.currents("out", 10, _linear("lif7"))
+    return GraphNetwork(name, 4, tuple(nodes.found))
+
+
 def _direct(name: str, preset: str, timesteps: int) -> GraphNetwork:
     """Layers of a chain, with the image itself in the place of spikes; the last layer's sums are read out."""
     nodes = _Nodes()
@@ -186,11 +225,56 @@ _WIDE: dict[str, tuple[Callable[[str, int], GraphNetwork], int, int]] = {
 """What makes a preset whose width can be chosen, its own width, and what that is a multiple of."""
 _DIRECT = {"vgg9-direct": ("vgg9-cifar10", 4), "vgg16-direct": ("vgg16-cifar10", 4),
            "lenet5-direct": ("lenet5-mnist", 8)}  # fmt: skip
+_SMALL = {"mnist": _mnist, "cifar10": _cifar10}
+"""Those that are trained and come along (:mod:`spikex_sim.sources.trained_graphs`)."""
+
+
+class _File(BaseModel):
+    """A YAML file of a network's nodes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    timesteps: int = Field(ge=1)
+    nodes: list[dict[str, Any]] = Field(min_length=1)
 
 
 def graph_names() -> list[str]:
     """Names of the presets that are graphs."""
-    return sorted([*_WIDE, *_DIRECT])
+    return sorted([*_WIDE, *_DIRECT, *_SMALL])
+
+
+def is_graph(name: str | Path) -> bool:
+    """Whether a name is that of a preset, or a YAML file, with nodes in the place of layers."""
+    if str(name) in graph_names():
+        return True
+    text = _yaml_text(Path(name))
+    data = None if text is None else parse_yaml(text, str(name))
+    return isinstance(data, dict) and "nodes" in data
+
+
+def load_graph(name: str | Path) -> GraphNetwork:
+    """Load a preset, or a YAML file with ``name``, ``timesteps`` and ``nodes`` as trace files have them.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither, or the file is not of this form; nodes are checked when they are wired.
+    """
+    text = None if str(name) in graph_names() else _yaml_text(Path(name))
+    if text is None:
+        return graph_network(str(name))
+    found = validated(_File, parse_yaml(text, str(name)), where=str(name), error=ConfigError)
+    return GraphNetwork(found.name, found.timesteps, tuple(found.nodes))
+
+
+def _yaml_text(path: Path) -> str | None:
+    try:
+        if not path.is_file() or path.stat().st_size > MAX_YAML_BYTES:
+            return None
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def graph_network(name: str, width: int | None = None) -> GraphNetwork:
@@ -208,10 +292,10 @@ def graph_network(name: str, width: int | None = None) -> GraphNetwork:
     ConfigError
         If there is no such preset, or it is not made in this width.
     """
-    if name in _DIRECT:
+    if name in _DIRECT or name in _SMALL:
         if width is not None:
             raise ConfigError(f"{name} has one width only; {', '.join(_WIDE)} have others", field="width")
-        return _direct(name, *_DIRECT[name])
+        return _direct(name, *_DIRECT[name]) if name in _DIRECT else _SMALL[name](name)
     if name not in _WIDE:
         raise ConfigError(one_of(name, graph_names()), field="network")
     make, usual, multiple = _WIDE[name]

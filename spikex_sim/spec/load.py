@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, PluginError
 from spikex_sim.core.hints import closest, closest_path, meant
 from spikex_sim.core.registry import plugin, plugin_names
 from spikex_sim.spec.arch import Accelerator
@@ -206,9 +206,11 @@ def options_of(scheduler: str, where: str = "") -> type[Accelerator]:
         If there is no such plug-in, naming ``where``.
     """
     try:
-        options: type[Accelerator] = plugin("accelerators", scheduler).options
+        options = getattr(plugin("accelerators", scheduler), "options", None)
     except ConfigError as exc:
         raise ConfigError(str(exc), where=where) from None
+    if not isinstance(options, type) or not issubclass(options, Accelerator):
+        raise PluginError(f"plug-in scheduler '{scheduler}' failed: its options are no class of Accelerator")
     return options
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.jit import kernel
+from spikex_sim.core.registry import check_given
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,31 @@ class MemoryEngine(Protocol):
         """Time a layer; deterministic, exact to the cycle."""
 
 
+def are_ends(given: object, durations: Durations) -> bool:
+    """Whether something is the ends of all steps, as what follows relies on it."""
+    steps = durations.compute.shape
+    return isinstance(given, Ends) and all(
+        isinstance(one, np.ndarray) and one.dtype == np.int64 and one.shape == steps
+        for one in (given.fetch, given.load, given.compute, given.store, given.writeback)
+    )
+
+
 def ends_of(engine: MemoryEngine, durations: Durations, resumes: Sequence[int] = ()) -> Ends:
     """Time a layer whose steps from each of ``resumes`` on start when all before have ended."""
     if not resumes:
-        return engine.run(durations)
+        return _run(engine, durations)
     parts, start = [], 0
     for first, last in pairwise((0, *resumes, len(durations.array))):
-        found = engine.run(durations.part(first, last))
+        found = _run(engine, durations.part(first, last))
         parts.append([getattr(found, item.name) + start for item in fields(Ends)])
         start += found.cycles
     return Ends(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _run(engine: MemoryEngine, durations: Durations) -> Ends:
+    ends = engine.run(durations)
+    check_given(engine, "run", ends, fits=are_ends(ends, durations), wanted="the ends of all steps")
+    return ends
 
 
 CAUSES = ("recurrence", "dram", "glb", "drain", "lbuf")

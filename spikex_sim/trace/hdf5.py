@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.trace.hdf5_heap import read_strings
-from spikex_sim.trace.npyheader import MAX_AXES, Declared, human_bytes, shown
+from spikex_sim.trace.npyheader import MAX_AXES, MAX_FIELDS, Declared, human_bytes, shown
 from spikex_sim.trace.npyzip import RATIO, SLACK_BYTES
 
 MAX_CHUNK_BYTES = 64 << 20
@@ -26,14 +26,28 @@ MAX_LINKS = 1 << 16
 _DEFLATE = 1
 _FILTERS = (_DEFLATE, 2, 3)
 """Deflate, shuffle and checksums; others need plug-ins or hide sizes."""
+_PACKINGS = {32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32015: "Zstandard", 32026: "Blosc2", 36559: "ECF"}
+"""Names of filters that recordings of event cameras are often packed with."""
 _DAMAGED = (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, OverflowError)
+
+
+def _is_plain(dtype: np.dtype[Any], kinds: str = "iuf") -> bool:
+    return dtype.kind in kinds and not dtype.metadata and dtype.itemsize <= 8
+
+
+def _is_record(dtype: np.dtype[Any]) -> bool:
+    """Whether it is a truth value, or fields of plain numbers."""
+    if dtype.names is None:
+        return _is_plain(dtype, "b")
+    return len(dtype.names) <= MAX_FIELDS and all(_is_plain(dtype[name], "biuf") for name in dtype.names)
 
 
 class Hdf5Arrays:
     """Arrays of an open HDF5 file by key, and the groups that hold none; see :func:`open_hdf5`."""
 
-    def __init__(self, file: h5py.File, path: Path, where: str, depth: int) -> None:
+    def __init__(self, file: h5py.File, path: Path, where: str, depth: int, foreign: bool) -> None:
         self.where = where
+        self._foreign = foreign
         self._path = path
         self._links = 0
         self._datasets: dict[str, h5py.Dataset] = {}
@@ -50,7 +64,7 @@ class Hdf5Arrays:
         with self._guard(key):
             dataset = self._inside(key)
             dtype, shape = dataset.dtype, dataset.shape
-            if dtype.kind not in "iuf" or dtype.metadata or dtype.itemsize > 8:
+            if not (_is_plain(dtype) or (self._foreign and _is_record(dtype))):
                 raise self._error(f"has the type {shown(dtype, 40)}; plain numbers are read", key)
             if shape is None or len(shape) > MAX_AXES:
                 raise self._error("is an empty dataset", key)
@@ -58,11 +72,14 @@ class Hdf5Arrays:
             if chunk > MAX_CHUNK_BYTES:
                 limit = human_bytes(MAX_CHUNK_BYTES)
                 raise self._error(f"has chunks of {human_bytes(chunk)}; {limit} are read", key)
-            found = Declared(np.dtype(dtype.str), tuple(int(length) for length in shape))
+            found = Declared(
+                dtype if dtype.names else np.dtype(dtype.str), tuple(int(length) for length in shape)
+            )
             properties = dataset.id.get_create_plist()
             codes = [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
             if odd := [code for code in codes if code not in _FILTERS or codes.count(code) > 1]:
-                raise self._error(f"uses HDF5 filter {odd[0]}; write it with gzip", key)
+                known = f" ({_PACKINGS[odd[0]]})" if odd[0] in _PACKINGS else ""
+                raise self._error(f"uses HDF5 filter {odd[0]}{known}; write it with gzip", key)
             stored = int(dataset.id.get_storage_size())
             # Chunks that were never written would read as zeros.
             if not stored or found.nbytes > (
@@ -74,6 +91,12 @@ class Hdf5Arrays:
                     key,
                 )
             return found
+
+    def layout(self, key: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Names of a dataset's fields, if it holds records, and its shape."""
+        with self._guard(key):
+            dataset = self._datasets[key]
+            return dataset.dtype.names or (), dataset.shape or ()
 
     def read(self, key: str) -> NDArray[Any]:
         """Read one dataset; it comes back read-only."""
@@ -132,13 +155,15 @@ class Hdf5Arrays:
             for name in group:
                 key = f"{prefix}{name}"
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    if self._foreign:
+                        continue
                     raise self._error("is a link to elsewhere, which is not followed", key)
                 kind = group.get(name, getclass=True)
                 if kind is h5py.Dataset:
                     self._datasets[key] = group[name]
                 elif kind is h5py.Group and depth:
                     self._collect(group[name], f"{key}/", depth - 1)
-                else:
+                elif not self._foreign:
                     raise self._error("unknown key", key)
 
     @contextmanager
@@ -153,7 +178,7 @@ class Hdf5Arrays:
 
 
 @contextmanager
-def open_hdf5(path: Path, where: str, depth: int = 1) -> Iterator[Hdf5Arrays]:
+def open_hdf5(path: Path, where: str, depth: int = 1, foreign: bool = False) -> Iterator[Hdf5Arrays]:
     """Open an HDF5 trace, or another file as narrow, for reading.
 
     Parameters
@@ -164,13 +189,16 @@ def open_hdf5(path: Path, where: str, depth: int = 1) -> Iterator[Hdf5Arrays]:
         File named in messages.
     depth : int
         How many groups may lie in each other.
+    foreign : bool
+        Whether the file is of another program: links, what lies deeper and what is no array are passed over
+        instead of refused, and booleans and records of plain numbers are read too.
     """
     try:
         file = h5py.File(path, "r", locking=False)
     except _DAMAGED as exc:
         raise TraceError(f"truncated, damaged or not HDF5: {shown(exc)}", where=where) from None
     with file:
-        yield Hdf5Arrays(file, path, where, depth)
+        yield Hdf5Arrays(file, path, where, depth, foreign)
 
 
 def hdf5_bytes(meta: str, arrays: Mapping[str, NDArray[Any]]) -> memoryview:

@@ -20,8 +20,12 @@ MAX_HEADER_BYTES = 4096
 """Longest ``.npy`` header accepted; numpy writes 118 bytes for a plain array."""
 MAX_AXES = 32
 """Most axes of an array that every numpy version can hold."""
+MAX_FIELDS = 64
+"""Most fields of a record."""
 
-_PLAIN_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|[US][1-9][0-9]{0,8})")
+_PLAIN = r"[<>|=]?(b1|[iu][1248]|f[248]|%s)"
+_PLAIN_DTYPE = re.compile(_PLAIN % r"[US][1-9][0-9]{0,8}")
+_PLAIN_FIELD = re.compile(_PLAIN % r"V[1-9][0-9]{0,3}")
 
 
 class NpyError(Exception):
@@ -82,8 +86,15 @@ class NpyHeader(Declared):
     offset: int
 
 
-def read_header(file: IO[bytes]) -> NpyHeader:
+def read_header(file: IO[bytes], foreign: bool = False) -> NpyHeader:
     """Read what stands before the data.
+
+    Parameters
+    ----------
+    file : binary file
+        At the start of the array.
+    foreign : bool
+        Whether it is of another program: records of plain numbers are read too.
 
     Raises
     ------
@@ -108,7 +119,9 @@ def read_header(file: IO[bytes]) -> NpyHeader:
     shape, fortran = header["shape"], header["fortran_order"]
     if not _is_shape(shape) or not isinstance(fortran, bool):
         raise NpyError("has a damaged .npy header")
-    return NpyHeader(_plain_dtype(header["descr"]), shape, fortran, 8 + width + length)
+    descr = header["descr"]
+    dtype = _record_dtype(descr) if foreign and isinstance(descr, list) else _plain_dtype(descr)
+    return NpyHeader(dtype, shape, fortran, 8 + width + length)
 
 
 def _literal(text: str) -> object:
@@ -126,6 +139,23 @@ def _plain_dtype(descr: object) -> np.dtype[Any]:
     if not isinstance(descr, str) or not _PLAIN_DTYPE.fullmatch(descr):
         raise NpyError(f"has the type {shown(descr, 40)}; plain numbers and text are read")
     return np.dtype(descr)
+
+
+def _record_dtype(fields: list[object]) -> np.dtype[Any]:
+    """Type of records of plain numbers; what fills gaps between them has the type ``V`` and no name."""
+    plain = len(fields) <= MAX_FIELDS and all(
+        isinstance(field, tuple)
+        and len(field) == 2
+        and all(isinstance(part, str) for part in field)
+        and _PLAIN_FIELD.fullmatch(field[1])
+        for field in fields
+    )
+    if not plain:
+        raise NpyError(f"has records of the type {shown(fields, 60)}; fields of plain numbers are read")
+    try:
+        return np.dtype(fields)
+    except (TypeError, ValueError) as exc:
+        raise NpyError(f"has a damaged .npy header: {shown(exc, 60)}") from None
 
 
 def _is_shape(shape: object) -> bool:

@@ -85,11 +85,13 @@ def open_regular(
 
 
 @contextmanager
-def open_npz(path: str | Path, max_bytes: int, methods: tuple[int, ...] | None = None) -> Iterator[NpyZip]:
+def open_npz(
+    path: str | Path, max_bytes: int, methods: tuple[int, ...] | None = None, foreign: bool = False
+) -> Iterator[NpyZip]:
     """Open an ``.npz`` for reading; see :func:`open_regular` and :class:`NpyZip`."""
     path = Path(path)
     with open_regular(path, max_bytes) as handle:
-        yield NpyZip(handle, shown(path, 400), methods)
+        yield NpyZip(handle, shown(path, 400), methods, foreign)
 
 
 class NpyZip:
@@ -103,12 +105,19 @@ class NpyZip:
         File named in messages.
     methods : tuple of int, optional
         Compression methods accepted; all that are known if left out.
+    foreign : bool
+        Whether the file is of another program: records of plain numbers are read too.
     """
 
     def __init__(
-        self, handle: io.BufferedReader | io.BytesIO, where: str, methods: tuple[int, ...] | None = None
+        self,
+        handle: io.BufferedReader | io.BytesIO,
+        where: str,
+        methods: tuple[int, ...] | None = None,
+        foreign: bool = False,
     ) -> None:
         self.where = where
+        self._foreign = foreign
         self._handle = handle
         self._methods = methods or tuple(_METHODS)
         self._file_bytes = handle.seek(0, io.SEEK_END)
@@ -149,7 +158,7 @@ class NpyZip:
             self._check_member(key, info)
             try:
                 with self._guard(key), self._zip.open(info) as member:
-                    header = read_header(member)
+                    header = read_header(member, self._foreign)
             except NpyError as exc:
                 raise self._error(str(exc), key) from None
             size = header.offset + header.nbytes

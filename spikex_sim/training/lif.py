@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.spec.workload import Neuron
 
 POTENTIAL_BITS = 16
 """Width at which potentials saturate: the simulator's default."""
@@ -48,20 +47,31 @@ class Surrogate:
 
 
 def lif(
-    current: torch.Tensor, neuron: Neuron, surrogate: Surrogate, *, compiled: bool | None = None
+    current: torch.Tensor,
+    threshold: torch.Tensor | float,
+    leak: float,
+    surrogate: Surrogate,
+    *,
+    subtract: bool = False,
+    compiled: bool | None = None,
 ) -> torch.Tensor:
     """Run neurons through time.
 
-    ``v = clip(leak(u) + current)``, a spike iff ``v > V_th``, then ``u = 0`` (hard reset), else ``u = v``.
+    ``v = clip(u - floor(leak u) + current)``, a spike iff ``v > V_th``, then ``u = 0``, or ``v - V_th`` where
+    resets subtract, else ``u = v``.
 
     Parameters
     ----------
     current : tensor ``[T, neurons]``
         Whole numbers as float32.
-    neuron : Neuron
-        Of the integer datapath, with hard reset.
+    threshold : tensor ``[neurons]`` or float
+        ``V_th``, whole numbers of at least 0.
+    leak : float
+        Share of the potential that is lost: ``2 ** -leak_shift``, or 0.
     surrogate : Surrogate
         Derivative of the spike.
+    subtract : bool
+        Whether a reset takes the threshold off, and not all of the potential.
     compiled : bool, optional
         Whether compiled loops do it, on the CPU, or PyTorch's operations, on any device. Default: the loops
         on the CPU.
@@ -72,7 +82,9 @@ def lif(
         Spikes, 0 or 1, as float32.
     """
     loops = current.device.type == "cpu" if compiled is None else compiled
-    spikes: torch.Tensor = _Lif.apply(current.contiguous(), neuron, surrogate, loops)
+    thresholds = torch.as_tensor(threshold, dtype=current.dtype, device=current.device)
+    thresholds = thresholds.expand(current.shape[1]).contiguous()
+    spikes: torch.Tensor = _Lif.apply(current.contiguous(), thresholds, leak, subtract, surrogate, loops)
     return spikes
 
 
@@ -81,58 +93,63 @@ class _Lif(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, current: torch.Tensor, neuron: Neuron, surrogate: Surrogate, loops: bool
+        ctx: Any,
+        current: torch.Tensor,
+        threshold: torch.Tensor,
+        leak: float,
+        subtract: bool,
+        surrogate: Surrogate,
+        loops: bool,
     ) -> torch.Tensor:
-        shift, threshold = 2.0 ** -(neuron.leak_shift or 0), float(neuron.threshold)
-        ctx.neuron, ctx.surrogate, ctx.loops = neuron, surrogate, loops
+        ctx.leak, ctx.subtract, ctx.surrogate, ctx.loops = leak, subtract, surrogate, loops
         spikes = torch.empty_like(current)
         potential = torch.empty_like(current, dtype=torch.int16)
         if loops:
-            arrays = current.detach().numpy(), potential.numpy(), spikes.numpy()
-            numbers = np.float32(shift), np.float32(threshold)
+            arrays = current.detach().numpy(), threshold.numpy(), potential.numpy(), spikes.numpy()
             over_columns(
                 current.shape[1],
-                lambda start, stop: _integrate(arrays[0], *numbers, *arrays[1:], start, stop),
+                lambda start, stop: _integrate(*arrays, np.float32(leak), subtract, start, stop),
             )
         else:
             state = torch.zeros_like(current[0])
             for now, held, fired in zip(current, potential, spikes, strict=True):
-                state = (state - (state * shift).floor() + now).clamp(-_LIMIT, _LIMIT - 1)
+                state = (state - (state * leak).floor() + now).clamp(-_LIMIT, _LIMIT - 1)
                 held.copy_(state)
                 fired.copy_(state > threshold)
-                state = torch.where(state > threshold, 0.0, state)
-        ctx.save_for_backward(potential)
+                after = state - threshold if subtract else torch.zeros_like(state)
+                state = torch.where(state > threshold, after, state)
+        ctx.save_for_backward(potential, threshold)
         return spikes
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        (potential,) = ctx.saved_tensors
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None, None]:
+        potential, threshold = ctx.saved_tensors
         given = grads[0].contiguous()
         found = torch.empty_like(given)
-        decay, threshold = 1.0 - 2.0 ** -(ctx.neuron.leak_shift or 0), float(ctx.neuron.threshold)
+        decay, subtract, sharpness = 1.0 - ctx.leak, ctx.subtract, ctx.surrogate.sharpness
         cutoff = ctx.surrogate.cutoff
         reach = len(given) if cutoff is None else min(cutoff, len(given))
         if ctx.loops:
-            arrays = given.numpy(), potential.numpy()
-            numbers = np.float32(decay), np.float32(threshold), np.float32(ctx.surrogate.sharpness)
+            arrays = given.numpy(), potential.numpy(), threshold.numpy(), found.numpy()
+            numbers = np.float32(decay), np.float32(sharpness)
             over_columns(
                 given.shape[1],
-                lambda start, stop: _propagate(*arrays, *numbers, reach, found.numpy(), start, stop),
+                lambda start, stop: _propagate(*arrays, *numbers, subtract, reach, start, stop),
             )
         else:
-            unit = max(threshold, 1.0)
+            unit = threshold.clamp(min=1.0)
             v = potential.to(given.dtype)
             inside = (v > -_LIMIT) & (v < _LIMIT - 1)
-            away = np.pi / 2 * ctx.surrogate.sharpness / unit * (v - threshold)
-            own = given * (ctx.surrogate.sharpness / 2 / unit) / (1 + away * away) * inside
-            carried = decay * ((v <= threshold) & inside)
+            away = np.pi / 2 * sharpness / unit * (v - threshold)
+            own = given * (sharpness / 2 / unit) / (1 + away * away) * inside
+            carried = decay * (((v <= threshold) | subtract) & inside)
             for t in range(len(given)):
                 found[t] = own[t]
                 chain = carried[t].clone()
                 for ahead in range(t + 1, min(t + reach, len(given) - 1) + 1):
                     found[t] += chain * own[ahead]
                     chain *= carried[ahead]
-        return found, None, None, None
+        return found, None, None, None, None, None
 
 
 @cache
@@ -154,58 +171,63 @@ def over_columns(columns: int, work: Callable[[int, int], None]) -> None:
 @kernel(nogil=True)
 def _integrate(
     current: NDArray[np.float32],
-    shift: np.float32,
-    threshold: np.float32,
+    threshold: NDArray[np.float32],
     potential: NDArray[np.int16],
     spikes: NDArray[np.float32],
+    leak: np.float32,
+    subtract: bool,
     start: int,
     stop: int,
 ) -> None:
     low, high = np.float32(-_LIMIT), np.float32(_LIMIT - 1)
     zero, one = np.float32(0), np.float32(1)
     state = np.zeros(stop - start, np.float32)
+    bar = threshold[start:stop]
     for t in range(current.shape[0]):
         now = current[t, start:stop]
         held = potential[t, start:stop]
         fired = spikes[t, start:stop]
         for n in range(stop - start):
             u = state[n]
-            v = u - np.floor(u * shift) + now[n]
+            v = u - np.floor(u * leak) + now[n]
             v = min(max(v, low), high)
             held[n] = np.int16(v)
-            spike = v > threshold
+            spike = v > bar[n]
             fired[n] = one if spike else zero
-            state[n] = zero if spike else v
+            left = v - bar[n] if subtract else zero
+            state[n] = left if spike else v
 
 
 @kernel(nogil=True, fastmath={"contract"})
 def _propagate(
     given: NDArray[np.float32],
     potential: NDArray[np.int16],
-    decay: np.float32,
-    threshold: np.float32,
-    sharpness: np.float32,
-    reach: int,
+    threshold: NDArray[np.float32],
     found: NDArray[np.float32],
+    decay: np.float32,
+    sharpness: np.float32,
+    subtract: bool,
+    reach: int,
     start: int,
     stop: int,
 ) -> None:
     low, high = np.float32(-_LIMIT), np.float32(_LIMIT - 1)
     zero, one = np.float32(0), np.float32(1)
-    unit = max(threshold, one)
-    slope = np.float32(np.pi / 2) * sharpness / unit
-    top = sharpness / np.float32(2) / unit
+    half_turn = np.float32(np.pi / 2) * sharpness
+    half = sharpness / np.float32(2)
     T = given.shape[0]
     size = stop - start
+    bar = threshold[start:stop]
     later = np.zeros(size, np.float32)
     kept = decay if reach >= T else zero
     for t in range(T - 1, -1, -1):
         grad, held, out = given[t, start:stop], potential[t, start:stop], found[t, start:stop]
         for n in range(size):
             v = np.float32(held[n])
-            away = slope * (v - threshold)
-            carried = zero if v > threshold else kept
-            here = grad[n] * (top / (one + away * away)) + carried * later[n]
+            unit = max(bar[n], one)
+            away = half_turn / unit * (v - bar[n])
+            carried = kept if subtract or v <= bar[n] else zero
+            here = grad[n] * (half / unit / (one + away * away)) + carried * later[n]
             here = here if low < v < high else zero
             later[n] = here
             out[n] = here
@@ -219,6 +241,6 @@ def _propagate(
             before, then = potential[t + ahead - 1, start:stop], found[t + ahead, start:stop]
             for n in range(size):
                 v = np.float32(before[n])
-                passes = low < v <= threshold and v < high
+                passes = low < v < high and (subtract or v <= bar[n])
                 later[n] *= decay if passes else zero
                 out[n] += later[n] * then[n]

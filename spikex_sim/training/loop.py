@@ -18,8 +18,8 @@ from spikex_sim.sources.synth import generator, seed_of_stream
 from spikex_sim.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from spikex_sim.training.data import Splits
 from spikex_sim.training.losses import classification_loss, predictions, silence_loss
-from spikex_sim.training.measure import HardwareTerm, Measured, measure
-from spikex_sim.training.module import Activity, SpikingNetwork
+from spikex_sim.training.measure import HardwareTerm, Measured, Trainable, measure
+from spikex_sim.training.module import Activity
 from spikex_sim.training.recipe import Recipe
 from spikex_sim.training.samples import batches, tensor_batch
 
@@ -35,7 +35,7 @@ class Trainer:
 
     Parameters
     ----------
-    network : SpikingNetwork
+    network : Trainable
         Changed in place.
     data : Splits
         Samples.
@@ -51,7 +51,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: SpikingNetwork,
+        network: Trainable,
         data: Splits,
         recipe: Recipe,
         sizes: Sequence[int],
@@ -62,9 +62,9 @@ class Trainer:
         self.sizes, self.hardware = tuple(sizes), hardware
         self.identity = dict(identity or {})
         self.device = network.stored[0].device
-        self.channels = [layer.out_channels for layer in network.layers if not layer.is_pool]
         self.parameters = list(network.stored)
         self.architecture = list(hardware.parameters) if hardware is not None else []
+        self.running = list(network.buffers())
         self._adam = torch.optim.Adam(self.parameters, recipe.learning_rate)
         self._architect = (
             torch.optim.Adam(self.architecture, recipe.architecture_rate, betas=(0.5, 0.999))
@@ -148,6 +148,7 @@ class Trainer:
         found = self._measured()
         self._keep_if_best(found)
         loss, accuracy, hardware = (sums / count).tolist()
+        names = self.network.names
         return {
             "epoch": self.epoch + 1,
             "loss": loss,
@@ -156,8 +157,8 @@ class Trainer:
             "validation_loss": found.loss,
             "validation_accuracy": found.accuracy,
             "validation_hardware_loss": found.edp_js * FULL_EDP / self.reference_js,
-            **{f"rate_{name}": rate for name, rate in zip(self._names(), found.rates, strict=True)},
-            **{f"density_{name}": part for name, part in zip(self._names(), found.densities, strict=True)},
+            **{f"rate_{name}": rate for name, rate in zip(names, found.rates, strict=True)},
+            **{f"density_{name}": part for name, part in zip(names, found.densities, strict=True)},
             **({} if self.hardware is None else self.hardware.columns()),
         }
 
@@ -167,14 +168,14 @@ class Trainer:
         share = self.steps / (each * recipe.epochs)
         for group in self._adam.param_groups:
             group["lr"] = recipe.learning_rate * 0.5 * (1 + cos(pi * share))
+        self.network.train()
         activity = self.network(spikes)
-        counts = activity.counts
-        loss = classification_loss(counts, labels, len(spikes))
+        loss = classification_loss(activity, labels)
         total = loss
         hardware = 0.0
         if self.epoch < recipe.warmup_epochs:
             fading = 1 - self.steps / (each * recipe.warmup_epochs)
-            total = total + fading * silence_loss(activity, self.channels)
+            total = total + fading * silence_loss(activity, self.network.channels)
         if self._hardware_is_on():
             term = self._hardware_loss(activity)
             hardware = float(term.detach())
@@ -184,7 +185,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT)
         self._adam.step()
         self.steps += 1
-        correct = float((predictions(counts) == labels).double().mean())
+        correct = float((predictions(activity.counts) == labels).double().mean())
         return float(loss.detach()), correct, hardware
 
     def _hardware_is_on(self) -> bool:
@@ -199,7 +200,7 @@ class Trainer:
         assert self._architect is not None
         with torch.no_grad():
             activity = self.network(spikes)
-            loss = classification_loss(activity.counts, labels, len(spikes))
+            loss = classification_loss(activity, labels)
         self._architect.zero_grad(set_to_none=True)
         # The weights are held, so that L_acc is a constant here.
         (loss + self.recipe.beta * self._hardware_loss(activity)).backward()
@@ -231,10 +232,7 @@ class Trainer:
             self.best = [value.detach().clone() for value in self._learned()]
 
     def _learned(self) -> list[torch.Tensor]:
-        return [*self.parameters, *self.architecture]
-
-    def _names(self) -> list[str]:
-        return [layer.name for layer in self.network.layers if not layer.is_pool]
+        return [*self.parameters, *self.architecture, *self.running]
 
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be gone on from."""
@@ -242,7 +240,7 @@ class Trainer:
             **asdict(self.recipe),
             **self.identity,
             "data": self.data.about,
-            "layers": [layer.model_dump(mode="json") for layer in self.network.layers],
+            **self.network.described(),
             "tws": list(self.sizes),
         }
 
@@ -267,7 +265,9 @@ class Trainer:
         return arrays
 
     def _moments(self, number: int) -> dict[str, torch.Tensor]:
-        """Adam's state of a parameter, made if it has taken no step yet."""
+        """Adam's state of a parameter, made if it has taken no step yet; none of a running mean."""
+        if number >= len(self.parameters) + len(self.architecture):
+            return {}
         value = self._learned()[number]
         adam = self._adam if number < len(self.parameters) else self._architect
         assert adam is not None

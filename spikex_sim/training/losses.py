@@ -19,13 +19,14 @@ WIDESPREAD_RATE = 0.02
 """Firing rate that the warm-up asks of every channel."""
 
 
-def classification_loss(counts: torch.Tensor, labels: torch.Tensor, timesteps: int) -> torch.Tensor:
-    """Cross-entropy ``L_acc`` of output spike counts ``[samples, classes]``, as logits up to FULL_LOGIT."""
-    return functional.cross_entropy(counts * (FULL_LOGIT / timesteps), labels)
+def classification_loss(activity: Activity, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy ``L_acc`` of output spike counts, as logits up to FULL_LOGIT, or of summed currents."""
+    full = len(activity.output) * activity.unit
+    return functional.cross_entropy(activity.counts * (FULL_LOGIT / full), labels)
 
 
 def predictions(counts: torch.Tensor) -> torch.Tensor:
-    """Class of most output spikes, of several the lowest, ``[samples]``."""
+    """Class of most output spikes or the largest current, of several the lowest, ``[samples]``."""
     # torch.argmax does not say which of several it takes.
     most = counts == counts.max(dim=1, keepdim=True).values
     places = torch.arange(counts.shape[1], device=counts.device)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from spikex_sim.training.graph import SpikingGraph
 from spikex_sim.training.losses import HardwareLoss, classification_loss, predictions
 from spikex_sim.training.module import SpikingNetwork
 from spikex_sim.training.samples import SpikeData, batches, tensor_batch
 from spikex_sim.training.search import ArchitectureSearch
 from spikex_sim.training.windows import window_densities
 
+Trainable = SpikingNetwork | SpikingGraph
+"""What can be trained."""
 HardwareTerm = HardwareLoss | ArchitectureSearch
 """Loss of the hardware, of one architecture or of all that are searched."""
 
@@ -42,7 +45,7 @@ class Measured:
 
 
 def measure(
-    network: SpikingNetwork,
+    network: Trainable,
     data: SpikeData,
     sizes: Sequence[int],
     *,
@@ -53,7 +56,7 @@ def measure(
 
     Parameters
     ----------
-    network : SpikingNetwork
+    network : Trainable
         On its device.
     data : SpikeData
         Samples.
@@ -65,6 +68,7 @@ def measure(
         Hardware loss to measure too.
     """
     device = network.stored[0].device
+    network.eval()
     count = len(data.labels)
     sums = np.zeros(3 + 2 * len(sizes))
     with torch.no_grad():
@@ -74,7 +78,7 @@ def measure(
             counts = activity.counts
             values = [
                 (predictions(counts) == labels).double().mean(),
-                classification_loss(counts, labels, len(spikes)),
+                classification_loss(activity, labels),
                 hardware.edp_js(activity).sum() if hardware is not None else torch.zeros(()),
                 *(entering.double().mean() for entering in activity.entering),
                 *(

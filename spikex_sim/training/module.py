@@ -35,21 +35,24 @@ class Activity:
     Attributes
     ----------
     entering : tuple of tensor, ``[T, samples * neurons]``
-        Spikes that enter every conv and linear layer; the neurons of a map in the order rows, columns,
-        channels.
+        Spikes that enter every conv and linear layer, or of a graph those that are fired; the neurons of a
+        map in the order rows, columns, channels.
     fired : tuple of tensor, ``[T, samples * neurons]``
         Spikes of every conv and linear layer, in the same order.
     output : tensor, ``[T, samples, classes]``
-        Spikes of the last layer.
+        Spikes of the last layer, or currents that are read out.
+    unit : float
+        Current that stands for a spike in the loss.
     """
 
     entering: tuple[torch.Tensor, ...]
     fired: tuple[torch.Tensor, ...]
     output: torch.Tensor
+    unit: float = 1.0
 
     @property
     def counts(self) -> torch.Tensor:
-        """Output spikes ``[samples, classes]`` over all time points."""
+        """Output spikes or currents ``[samples, classes]``, summed over all time points."""
         return self.output.sum(0)
 
 
@@ -138,13 +141,27 @@ class SpikingNetwork(nn.Module):
             if layer.is_pool:
                 spikes = _maxpool(layer, spikes)
                 continue
-            entering.append(_side_by_side(spikes, T))
+            entering.append(side_by_side(spikes, T))
             current = drive(layer, spikes, rounded(next(weights)))
             assert layer.neuron is not None
-            fired = lif(_side_by_side(current, T), layer.neuron, self.surrogate)
+            fired = self._fired(side_by_side(current, T), layer.neuron)
             leaving.append(fired)
-            spikes = _as_maps(fired, T * samples, layer)
+            spikes = as_maps(fired, T * samples, layer.output_shape)
         return Activity(tuple(entering), tuple(leaving), spikes.reshape(T, samples, -1))
+
+    @property
+    def names(self) -> list[str]:
+        """Conv and linear layers."""
+        return [layer.name for layer in self.layers if not layer.is_pool]
+
+    @property
+    def channels(self) -> list[int]:
+        """Output channels of these layers."""
+        return [layer.out_channels for layer in self.layers if not layer.is_pool]
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint must agree with, as JSON holds it."""
+        return {"layers": [layer.model_dump(mode="json") for layer in self.layers]}
 
     def integers(self) -> dict[int, NDArray[np.int8]]:
         """Weights as the simulator takes them, by layer index."""
@@ -169,6 +186,9 @@ class SpikingNetwork(nn.Module):
             weights=self.integers(), tws=tws, card=card,
         )  # fmt: skip
 
+    def _fired(self, current: torch.Tensor, neuron: Neuron) -> torch.Tensor:
+        return lif(current, neuron.threshold, 2.0 ** -(neuron.leak_shift or 0), self.surrogate)
+
     def _calibrate(self, spikes: torch.Tensor, rate: float) -> None:
         T, samples = spikes.shape[:2]
         spikes = spikes.flatten(0, 1)
@@ -179,18 +199,18 @@ class SpikingNetwork(nn.Module):
                 layers.append(layer)
                 spikes = _maxpool(layer, spikes)
                 continue
-            current = _side_by_side(drive(layer, spikes, rounded(next(weights))), T)
+            current = side_by_side(drive(layer, spikes, rounded(next(weights))), T)
             low, high = MIN_START_THRESHOLD - 1, (1 << 15) - 1
             while high - low > 1:
                 middle = (low + high) // 2
-                found = lif(current, _neuron(layer, threshold=middle), self.surrogate)
+                found = self._fired(current, _neuron(layer, threshold=middle))
                 if float(found.mean()) > rate:
                     low = middle
                 else:
                     high = middle
-            fired = lif(current, _neuron(layer, threshold=high), self.surrogate)
+            fired = self._fired(current, _neuron(layer, threshold=high))
             layers.append(_with_neuron(layer, threshold=high))
-            spikes = _as_maps(fired, T * samples, layer)
+            spikes = as_maps(fired, T * samples, layer.output_shape)
         self.layers = tuple(layers)
 
 
@@ -199,13 +219,16 @@ def rounded(stored: torch.Tensor) -> torch.Tensor:
     steps = stored * WEIGHT_STEPS
     whole = steps.round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
     # Not steps + (whole - steps): that sum is rounded and need not be whole.
-    straight: torch.Tensor = _Straight.apply(steps, whole)
-    return straight
+    return straight(steps, whole)
+
+
+def straight(smooth: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """Return the second argument, with the derivative of the first."""
+    taken: torch.Tensor = _Straight.apply(smooth, whole)
+    return taken
 
 
 class _Straight(torch.autograd.Function):
-    """The second argument forward, the derivative of the first backward."""
-
     @staticmethod
     def forward(ctx: Any, smooth: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
         return whole.clone()
@@ -222,26 +245,29 @@ def drive(layer: Layer, spikes: torch.Tensor, weight: torch.Tensor) -> torch.Ten
     # Channels last: convolutions take half the time.
     maps = spikes.reshape(-1, *layer.input_shape).contiguous(memory_format=torch.channels_last)
     filters = weight.contiguous(memory_format=torch.channels_last)
-    current = functional.conv2d(maps, filters, stride=layer.stride, padding=layer.padding)
-    if current.device.type == "cpu":
-        return current
+    return exact(functional.conv2d(maps, filters, stride=layer.stride, padding=layer.padding))
+
+
+def exact(sums: torch.Tensor) -> torch.Tensor:
+    """Sums of whole numbers, whole on any device."""
+    if sums.device.type == "cpu":
+        return sums
     # A GPU may convolve in a transformed domain, where sums are whole only after rounding.
-    exact: torch.Tensor = _Straight.apply(current, current.detach().round())
-    return exact
+    return straight(sums, sums.detach().round())
 
 
-def _side_by_side(maps: torch.Tensor, T: int) -> torch.Tensor:
+def side_by_side(maps: torch.Tensor, T: int) -> torch.Tensor:
     """``[T, neurons]`` of ``[T * samples, ...]``, in the order in which they lie in memory."""
     if maps.ndim == 4:
         maps = maps.permute(0, 2, 3, 1)
     return maps.reshape(T, -1)
 
 
-def _as_maps(spikes: torch.Tensor, count: int, layer: Layer) -> torch.Tensor:
-    """Undo :func:`_side_by_side`."""
-    if len(layer.output_shape) == 1:
+def as_maps(spikes: torch.Tensor, count: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """Undo :func:`side_by_side` for maps of a shape."""
+    if len(shape) == 1:
         return spikes.reshape(count, -1)
-    channels, height, width = layer.output_shape
+    channels, height, width = shape
     return spikes.reshape(count, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -159,12 +159,7 @@ def train(
     init = None if plan.init is None else load_trained(plan.init)
     sizes = _sizes(plan, len(names), timesteps, init)
     data = data or splits_of(plan, network, progress)
-    classes = network.layers[-1].out_channels
-    for label in (int(one) for part in data.parts for one in (part.labels.min(), part.labels.max())):
-        if not 0 <= label < classes:
-            raise ConfigError(
-                f"has {classes} outputs, the data have class {label}", where=f"network {network.name}"
-            )
+    check_labels(data, network.layers[-1].out_channels, network.name)
     if plan.variant != "base" and plan.recipe.hardware_from >= plan.recipe.epochs:
         raise ConfigError(
             f"of {plan.recipe.hardware_from} leaves none of the {plan.recipe.epochs} epochs to the hardware "
@@ -189,6 +184,15 @@ def train(
         f"{network.name}-{plan.variant}", network.name, plan.variant, timesteps, tws, card
     )
     return Outcome(trained, rows, test)
+
+
+def check_labels(data: Splits, classes: int, network: str) -> None:
+    """Raise :class:`ConfigError` if there are labels that a network has no output for."""
+    for label in (int(one) for part in data.parts for one in (part.labels.min(), part.labels.max())):
+        if not 0 <= label < classes:
+            raise ConfigError(
+                f"has {classes} outputs, the data have class {label}", where=f"network {network}"
+            )
 
 
 def _identity(plan: Plan, data: Splits, init: TrainedNetwork | None) -> dict[str, Any]:

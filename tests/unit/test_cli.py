@@ -88,6 +88,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     write_graph("g.nir", {**nodes, "out": {"type": "Output", "shape": [3, 4, 4]}})
     np.save("s.npy", np.random.default_rng(4).random((2, 6, 6, 9)) < 0.3)
+    np.save("plain.npy", np.stack([times % 4096, events["x"], events["y"], rng.integers(0, 2, 300)], 1))
     Path("table").mkdir()
     for file in (REPOSITORY / "spikex_sim/costs/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")
@@ -204,6 +205,7 @@ def test_convert_accounts_for_every_event(here: Path, capsys: pytest.CaptureFixt
 
 # For every option: arguments without it, and what is added; the outcome must differ.
 CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
+PLAIN = "trace convert plain.npy --columns t,x,y,p --network net.yaml --out o/x.npz"
 MANY = "trace convert rec --network net.yaml --out o/x"
 SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
 NIR = "trace nir g.nir --input t.npz --out o/x.npz"
@@ -313,6 +315,13 @@ EFFECTS = {
     ("trace convert", "--split"): (MANY, "--split test"),
     ("trace convert", "--limit"): (MANY, "--limit 1"),
     ("trace convert", "--sensor"): (MANY, "--sensor 12x12"),
+    ("trace convert", "--crop"): (CONVERT, "--crop 3x3 --pad 6x6"),
+    ("trace convert", "--pad"): (CONVERT, "--pad 12x12"),
+    ("trace convert", "--bin"): (CONVERT, "--bin 2"),
+    ("trace convert", "--columns"): (PLAIN, "--columns t,y,x,p"),
+    ("trace convert", "--time-unit"): (PLAIN, "--time-unit ms"),
+    ("trace convert", "--from-first"): (f"{CONVERT} --step-ms 0.01", "--from-first"),
+    ("trace convert", "--unwrap"): (PLAIN, "--unwrap 12"),
     ("trace convert", "--step-events"): (CONVERT, "--step-events 7"),
     ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
     ("trace convert", "--like"): (CONVERT, "trace convert rec.npz --like like.npz --out o/x.npz"),
@@ -326,6 +335,7 @@ EFFECTS = {
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
+    ("trace nir", "--reset"): (NIR, "--reset subtract"),
     ("trace nir", "--out"): (NIR, "--out o/y.h5"),
     ("energy show", "--table"): ("energy show", "--table table"),
     ("energy show", "--device"): ("energy show", "--device lop"),
@@ -344,7 +354,17 @@ ELSEWHERE = {
     ("search-tws", "--engine"),
     *(
         ("trace record", option)
-        for option in ("--call", "--skip", "--nearest", "--closed-loop", "--int8", "--out")
+        for option in (
+            "--call",
+            "--skip",
+            "--nearest",
+            "--closed-loop",
+            "--int8",
+            "--out",
+            "--axes",
+            "--timesteps",
+            "--input-bits",
+        )
     ),
     *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
     *(
@@ -378,6 +398,7 @@ ELSEWHERE = {
             "--samples",
             "--save-data",
             "--plain",
+            "--mirror",
             "--tolerance",
             "--seed",
             "--checkpoint",

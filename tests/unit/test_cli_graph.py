@@ -1,4 +1,4 @@
-"""Graphs on the command line: shown, and made of chains."""
+"""Graphs on the command line: shown, drawn, and made of chains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import spikex_sim as sx
 from command import succeed
 from graph_files import everything
-from spikex_sim.plots.graphs import graph_rows
+from spikex_sim.core.errors import FigureError
+from spikex_sim.plots.graphs import graph, graph_rows
 from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace
 from trace_files import a_trace
@@ -52,3 +53,21 @@ def test_depths_of_a_figure() -> None:
         "in": 0, "img": 0, "stem": 1, "pooled": 1, "mean": 2, "pop": 2, "half": 3, "both": 4, "att": 5,
         "out": 3, "last": 4,
     }  # fmt: skip
+
+
+def test_a_figure_goes_from_top_to_bottom() -> None:
+    rows = graph_rows(everything())
+    _, ax = graph(rows)
+    places = {text.get_text().split("\n")[0]: text.get_position()[1] for text in ax.texts}
+    # pop takes itself after two time points, which stands beside its box.
+    assert places == {row["name"]: row["depth"] for row in rows} | {"2": 2}
+    # What passes other nodes, as from pop to both, goes by the side.
+    assert max(max(line.get_xdata()) for line in ax.lines) > 1
+    with pytest.raises(FigureError, match="no node to draw"):
+        graph([])
+
+
+def test_a_graph_is_drawn_with_its_spikes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sx.save_trace(everything(), tmp_path / "g.npz")
+    succeed(capsys, "plot", str(tmp_path / "g.npz"), "--format", "svg", "--out", str(tmp_path / "o"))
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"graph.svg", "raster.svg"}

@@ -78,6 +78,7 @@ MACHINES = ("spikex", "ptb", "systolic-os", "sata-on-spikex", "spinalflow")
 OTHER: dict[str, Any] = {
     "name": "other",
     "scheduler": "ptb",
+    "direct_encoding": "recompute",
     "dispatch": "spatial",
     "tws": [2, 3],
     "stream": "channel",

@@ -253,7 +253,7 @@ def test_nothing_is_left_where_one_file_is_damaged(capsys: pytest.CaptureFixture
         ("many.npz --out out --samples 2-1", ("--samples: wants all, or numbers",)),
         ("many.npz --out out --samples x", ("--samples: wants all, or numbers",)),
         ("many.npz --out out --samples all --sensor 12x12", ("--sensor: differs from the 6x6",)),
-        ("net.yaml --out out.npz", ("net.yaml", "is not an .npz")),
+        ("net.yaml --out out.npz", ("net.yaml", "is no recording that is read: .npz, .npy, HDF5, CSV")),
         ("absent --out out", ("absent: no such file",)),
         ("empty --out out", ("empty: holds no recordings",)),
         ("a" * 300 + " --out out", ("aaa", "cannot be read: File name too long")),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from command import is_mistake, spikex
 from spikex_sim.core.errors import EnergyTableError
 from spikex_sim.costs import table as table_module
 from spikex_sim.costs.rows import OPERATION_COLUMNS, SRAM_COLUMNS, OperationRow, SramRow
@@ -316,9 +317,17 @@ def test_a_table_can_come_from_a_folder(tmp_path):
     assert table.logic("add", 8).provenance == "add x 8 bit: made up; by hand"
 
 
+def test_a_memory_that_no_row_is_for_is_one_line_with_the_key_to_set(capsys):
+    said = is_mistake(spikex(capsys, "run", "--set", f"memory.glb.bytes={4 << 20}"), "spikex: memory.glb: ")
+    assert "no energy for a memory of 4194304 B x 64 bit (hp): the largest row of this width is 10485" in said
+    assert "set energy.table to a folder with a row of your own for it, of 0 pJ where cycles alone" in said
+
+
 def test_cycles_alone_of_a_memory_that_no_row_is_for(tmp_path):
     """A refusal says that a row of 0 pJ would do; then it does, and the source says so."""
-    with pytest.raises(EnergyTableError, match="a row of your own, of 0 pJ where cycles alone are wanted"):
+    with pytest.raises(
+        EnergyTableError, match="a row of your own for it, of 0 pJ where cycles alone are wanted"
+    ):
         simulate(default_trace_path(), overrides={"memory.glb.bytes": 4 << 20})
     for file in Path(table_module.__file__).with_name("tables").glob("*.csv"):
         shutil.copy(file, tmp_path)

@@ -298,6 +298,7 @@ class TestSata:
         }
         logic = {row["component"]: float(row["energy_pj"]) for row in lines("sata", "logic.csv")}
         leakage_mw = logic.pop("pe_leakage")  # 1 mW is 1 pJ per ns
+        assert logic.pop("int_multiply") == pytest.approx(0.2 * 0.6593), "of numbers as inputs, not published"
         assert leakage_mw == pytest.approx(6.2e-5 + 8.4e-5 + 5.23e-4, rel=1e-12)
         assert logic == pytest.approx(
             {name: mw * 1e-3 / 400e6 * 1e12 for name, mw in published_mw.items()}, rel=1e-12

@@ -29,7 +29,6 @@ from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
 from spikex_sim.run.simulate import simulate
-from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.store import save_trace
 from spikex_sim.trace.trace import Trace
 
@@ -79,15 +78,8 @@ ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.
 DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj": 1e6 * t}
            for h, t in ((0.0, 8.0), (0.5, 4.0), (0.9, 4.0))]  # fmt: skip
 SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
-GRAPH = [
-    {"name": name, "kind": kind, "shape": [4, 3, 3], "sources": sources, "depth": depth, "delay": delay}
-    for name, kind, sources, depth, delay in (
-        ("in", "input", [], 0, 0),
-        ("a", "neurons", ["in"], 1, 2),
-        ("b", "join", ["a"], 2, 0),
-        ("c", "currents", ["b", "in"], 3, 0),
-    )
-]
+GRAPH = [{"name": kind, "kind": kind, "shape": [4, 3], "sources": taken, "depth": depth, "delay": depth}
+         for depth, (kind, taken) in enumerate((("input", []), ("neurons", ["input"])))]  # fmt: skip
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
@@ -312,16 +304,6 @@ def test_comparison_is_relative_to_the_first() -> None:
         plots.comparison([RUNS[0] | {"edp_js": 0}, RUNS[1]])
 
 
-def test_a_graph_is_drawn_from_top_to_bottom() -> None:
-    _, ax = plots.graph(GRAPH)
-    places = {text.get_text().split("\n")[0]: text.get_position() for text in ax.texts}
-    assert {name: place[1] for name, place in places.items()} == {"in": 0, "a": 1, "b": 2, "c": 3, "2": 1}
-    # What passes others goes by the side.
-    assert max(max(line.get_xdata()) for line in ax.lines) > 1
-    with pytest.raises(FigureError, match="no node to draw"):
-        plots.graph([])
-
-
 def test_raster_shows_spikes_and_tags() -> None:
     spikes = np.zeros((6, 10), bool)
     spikes[1, [0, 5]] = spikes[4, 9] = True
@@ -377,7 +359,6 @@ def kept(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders as run, compare and sweep leave them, and a trace."""
     folder = tmp_path_factory.mktemp("results")
     save_trace(trace, folder / "trace.npz")
-    save_trace(as_graph(trace), folder / "graph.npz")
     for arch in ("spikex", "ptb"):
         simulate(trace, arch, tws=4).save(folder / "compare" / arch)
     for tws in (2, 16, 4):
@@ -395,7 +376,6 @@ def kept(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("windows", {"comparison", "utilization"}),
         ("sweep", {"tws", "array-size", "utilization", "pareto"}),
         ("trace.npz", {"raster"}),
-        ("graph.npz", {"raster", "graph"}),
     ],
 )
 def test_command_draws_what_is_there(

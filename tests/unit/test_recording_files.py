@@ -9,10 +9,14 @@ import pytest
 
 from helpers import shared_data
 from naive_events import (
+    aedat2_bytes,
     aedat4_bytes,
     aedat31_bytes,
+    dat_bytes,
     description_of,
+    es_bytes,
     event_packet,
+    evt3_bytes,
     io_header,
     nmnist_bytes,
     polarity_packet,
@@ -157,8 +161,8 @@ class TestAedat31:
     @pytest.mark.parametrize(
         ("data", "words"),
         [
-            (b"#!AER-DAT3.0\r\n", ("is AEDAT 3.0; 3.1 and 4.0 are read",)),
-            (b"#!AER-DAT2.0\r\n", ("is AEDAT 2.0",)),
+            (b"#!AER-DAT3.0\r\n", ("is AEDAT 3.0; 2.0, 3.1 and 4.0 are read",)),
+            (b"#!AER-DAT1.0\r\n", ("is AEDAT 1.0",)),
             (b"#!AER-DAT", ("is AEDAT",)),
             (aedat31_bytes(), ("no polarity events",)),
             (
@@ -328,7 +332,14 @@ def test_formats_are_told_apart(tmp_path):
         (aedat31_bytes(), "a.dat", "aedat31"),
         (aedat4_bytes([], XML), "a.aedat", "aedat4"),
         (b"PK\x03\x04", "a.npz", "npz"),
-        (b"", "a.aedat", "npz"),
+        (aedat2_bytes(EVENTS), "a.dat", "aedat2"),
+        (dat_bytes(EVENTS), "a.raw", "dat"),
+        (evt3_bytes(EVENTS), "a.dat", "evt"),
+        (es_bytes(EVENTS, 6, 4), "a.npz", "es"),
+        (b"\x93NUMPY", "a.npz", "npy"),
+        (b"\x89HDF\r\n\x1a\n", "a.h5", "hdf5"),
+        (b"# by hand\nx y t p\n", "a.raw", "text"),
+        (b"0.5 1 2 0\n", "a.txt", "text"),
     ):
         assert recording_format(written(tmp_path, data, name)) == form
     refused(tmp_path / "absent.bin", "no such file")

@@ -17,6 +17,7 @@ import pytest
 import spikex_sim as sx
 from command import is_mistake, process
 from spikex_sim.core.origin import pip_install
+from spikex_sim.explore.workers import KILLED
 from sweeping import Watched, a_layer
 
 with_dask = pytest.mark.skipif(
@@ -78,6 +79,26 @@ def test_every_point_arrives_once_though_a_worker_is_lost(tmp_path: Path) -> Non
             assert watched.begun("again") == []
     assert watched.finish(out="alone", log="log-alone")[0] == 0
     assert (tmp_path / "out/sweep.csv").read_bytes() == (tmp_path / "alone/sweep.csv").read_bytes()
+
+
+@with_dask
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_point_that_kills_workers_is_tried_again_and_fails_alone(tmp_path: Path, allowed: int) -> None:
+    watched = Watched(tmp_path, 1, 2, 4)
+    file = tmp_path / "scheduler.json"
+    setting = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed)}
+    place = ("--host", "127.0.0.1", "--port", 0, "--scheduler-file", file)
+    with program(watched, "scheduler", *place, **setting):
+        wait_for(file.exists)
+        address = json.loads(file.read_text())["address"]
+        one = ("--scheduler-file", file, "--nthreads", 1, "--local-directory", tmp_path / "w")
+        with program(watched, "worker", *one, WATCHED_DIE="1-1-3"):  # which is started again by Dask
+            code, _, err = watched.finish("--scheduler", address, log="unused")
+    assert code == 2 and "1 of 8 points failed; the first, " in err and KILLED in err, err
+    assert [row["error"] for row in watched.rows()] == ["", "", KILLED, *[""] * 5]
+    assert len(watched.stored()) == 7
+    assert watched.begun().count("1-1-3") == allowed + 2
 
 
 @with_dask

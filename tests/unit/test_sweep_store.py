@@ -236,10 +236,17 @@ class TestPoints:
         alone = spikex(capsys, "run", folder / "t.npz", "--set", "memory.lbuf.port_bits=48")
         assert alone.err == f"spikex-sim: {wrong['error']}\n"
 
-    def test_of_all_points_it_is_the_sweeps(self, folder: Path, capsys: Capture) -> None:
+    def test_of_all_points_alike(self, folder: Path, capsys: Capture) -> None:
         line = ("sweep", folder / "t.npz", "--grid", "memory.lbuf.port_bits=17,48", "--out", folder / "o")
-        is_mistake(spikex(capsys, *line), "2048 B x 17 bit")
-        assert not (folder / "o").exists()
+        outcome = spikex(capsys, *line)
+        assert outcome.code == 2 and outcome.out.startswith("wrote ") and outcome.err.count("\n") == 1
+        assert "2 of 2 points failed; the first, " in outcome.err and "2048 B x 17 bit" in outcome.err
+        errors = [row["error"] for row in rows_of(folder / "o/sweep.csv")]
+        assert [f"2048 B x {bits} bit" in error for bits, error in zip((17, 48), errors, strict=True)] == [
+            True, True,
+        ]  # fmt: skip
+        with closing(sqlite3.connect(folder / "o/sweep.sqlite")) as database:
+            assert [error for (error,) in database.execute("SELECT error FROM attempts")] == errors
 
     def test_traces_of_one_name_are_shown_by_file(self, folder: Path, capsys: Capture) -> None:
         sx.save_trace(a_layer(1), folder / "u.npz")

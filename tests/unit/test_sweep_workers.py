@@ -64,6 +64,12 @@ def another_thread() -> Iterator[None]:
         thread.join()
 
 
+SIGNALS = {
+    signal.SIGINT: "spikex-sim: interrupted\n",
+    signal.SIGTERM: "spikex-sim: terminated\n",
+    signal.SIGHUP: "spikex-sim: terminated\n",
+}
+"""What ends a sweep, and what it says then."""
 started = pytest.mark.parametrize("thread", ["", "1"], ids=["forked", "started"])
 """Workers are forks, or are started with a thread in the sweep's process."""
 
@@ -179,23 +185,25 @@ class TestFailures:
 class TestInterrupted:
     @started
     @pytest.mark.parametrize("when", ["workers start", "points run"])
-    def test_by_ctrl_c(self, tmp_path: Path, when: str, thread: str) -> None:
-        watched = Watched(tmp_path, 4, 5, 5)
+    @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+    def test_by_a_signal(self, tmp_path: Path, number: signal.Signals, when: str, thread: str) -> None:
+        watched = Watched(tmp_path, 2, 5, 5)
         running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
         if when == "workers start":  # those that are started have another one besides
             wait_for(lambda: len(running_below(running.pid)) > (3 if thread else 1))
             time.sleep(0.1 if thread else 0)
         else:
             wait_for(lambda: len(watched.stored()) > 5)
-        os.killpg(running.pid, signal.SIGINT)  # a terminal sends it to all processes
+        os.killpg(running.pid, number)  # a terminal sends it to all processes
         out, err = running.communicate(timeout=60)
-        assert (running.returncode, out) == (130, "") and err in ("", "spikex-sim: interrupted\n")
+        assert (running.returncode, out) == (128 + number, "")
+        assert err in ("", SIGNALS[number]), err
         gone_soon(running.pid)
         finished = watched.stored()
         assert files_under(tmp_path / "out") == ["sweep.sqlite"]
         assert len(finished) > 5 or when == "workers start"
         assert watched.finish("--jobs", 2, log="again")[0] == 0
-        assert len(watched.begun("again")) == 100 - len(finished)
+        assert len(watched.begun("again")) == 50 - len(finished)
 
     @started
     def test_workers_end_with_the_sweep(self, tmp_path: Path, thread: str) -> None:

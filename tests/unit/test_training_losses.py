@@ -135,11 +135,14 @@ def test_silence_loss_asks_silent_channels_alone() -> None:
     assert float(silence_loss(activity(spikes[:, [0, 3]]), [1])) == 0
 
 
-def test_classification_loss_is_cross_entropy_of_rates() -> None:
+@pytest.mark.parametrize("unit", [1.0, 250.0])
+def test_classification_loss_is_cross_entropy_of_rates(unit: float) -> None:
     counts, T = np.array([[3.0, 9.0], [2.0, 2.0]]), 20
     logits = counts * 10 / T
     picked = logits[[0, 1], [1, 0]] - np.log(np.exp(logits).sum(1))
-    found = classification_loss(torch.from_numpy(counts), torch.tensor([1, 0]), T)
+    output = torch.zeros((T, 2, 2), dtype=torch.float64)
+    output[3] = torch.from_numpy(unit * counts)
+    found = classification_loss(Activity((), (), output, unit), torch.tensor([1, 0]))
     assert float(found) == pytest.approx(-picked.mean())
 
 

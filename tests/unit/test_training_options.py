@@ -25,6 +25,7 @@ layers:
 
 TRAIN = "train net.yaml --data rec.npz --step-ms 1 --epochs 3 --batch 6 --out o/w.npz"
 EMULATED = "train net16.yaml --timesteps 2 --epochs 1 --samples 10 --out o/w.npz"
+IMAGES = "train images.yaml --data images.npz --epochs 2 --batch 6 --out o/w.npz"
 HT = f"{TRAIN} --hardware hw.json --ht 0.05"
 EFFECTS = {
     "--out": (TRAIN, "--out o/v.npz"),
@@ -46,6 +47,7 @@ EFFECTS = {
     "--samples": (EMULATED, "--samples 20"),
     "--save-data": (EMULATED, "--save-data o/s.npz"),
     "--plain": (TRAIN, "--plain"),
+    "--mirror": (IMAGES, "--mirror"),
     "--tolerance": (f"{HT} --ht 0.5 --epochs 10 --pretrain 5 --rate 0.1", "--tolerance 1"),
     "--seed": (TRAIN, "--seed 5"),
     "--checkpoint": (TRAIN, "--checkpoint o/ck"),
@@ -57,10 +59,44 @@ def test_every_option_is_tried() -> None:
     assert {option for option in options if option.startswith("--")} - {"--help"} == set(EFFECTS)
 
 
+GRAPH = """\
+name: images
+timesteps: 3
+nodes:
+  - {name: image, kind: input, shape: [1, 8, 8], values: {bits: 8, signed: false, constant: true}}
+  - {name: lif, kind: neurons, channels: 4, neuron: {leak_shift: 1},
+     synapses: [{from: image, kind: conv, kernel: 3, stride: 2, shift: 4}]}
+  - {name: out, kind: currents, channels: 3, synapses: [{from: lif, kind: linear}]}
+"""
+
+OF_GRAPHS = {
+    "--out": "--out o/v.npz",
+    "--data": "--data others.npz",
+    "--epochs": "--epochs 3",
+    "--batch": "--batch 5",
+    "--rate": "--rate 0.1",
+    "--cutoff": "--cutoff 1",
+    "--timesteps": "--timesteps 5",
+    "--plain": "--plain",
+    "--mirror": "--mirror",
+    "--seed": "--seed 5",
+    "--checkpoint": "--checkpoint o/ck",
+}
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net.yaml").write_text(NETWORK.format(side=6, inputs=64))
+    Path("images.yaml").write_text(GRAPH)
+    for seed, name in enumerate(("images.npz", "others.npz")):
+        rng = np.random.default_rng(seed)
+        labels = np.arange(40) % 3
+        pixels = rng.integers(0, 60, (40, 8, 8)).astype(np.uint8)
+        for label in range(3):
+            pixels[labels == label, 2 * label : 2 * label + 2, :5] += 150
+        np.savez(name, train_images=pixels[:30], train_labels=labels[:30], test_images=pixels[30:],
+                 test_labels=labels[30:])  # fmt: skip
     Path("net16.yaml").write_text(NETWORK.format(side=16, inputs=784))
     for seed, name in enumerate(("rec.npz", "other.npz")):
         rng = np.random.default_rng(seed)
@@ -114,3 +150,75 @@ def test_the_same_line_gives_the_same_files(here: None, capsys: pytest.CaptureFi
     weights = Path("o/w.npz").read_bytes()
     Path("o").rename("before")
     assert result_of(capsys, TRAIN) == before and Path("o/w.npz").read_bytes() == weights
+
+
+def test_networks_of_nodes_take_these_options() -> None:
+    from spikex_sim.cli.train_graph import TAKEN
+
+    assert {option.removeprefix("--") for option in OF_GRAPHS} | {"network"} == TAKEN
+    assert set(OF_GRAPHS) <= set(EFFECTS)
+
+
+@pytest.mark.parametrize("option", OF_GRAPHS)
+def test_every_option_has_an_effect_on_networks_of_nodes(
+    here: None, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    before = result_of(capsys, IMAGES)
+    Path("o").rename("before")
+    after = result_of(capsys, f"{IMAGES} {OF_GRAPHS[option]}")
+    assert before != after
+    if option not in ("--out", "--checkpoint"):
+        assert before["o/w.npz"] != after["o/w.npz"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"{IMAGES} --ht 0.05", "--ht: has no effect on a network of nodes"),
+        (f"{IMAGES} --has", "--has: has no effect on a network of nodes"),
+        (f"{IMAGES} --init first.npz", "--init: has no effect on a network of nodes"),
+        (f"{IMAGES} --warmup 1", "--warmup: has no effect on a network of nodes"),
+        (f"{IMAGES} --leak-shift 2", "--leak-shift: has no effect on a network of nodes"),
+        ("train images.yaml --out o/w.npz", "--data: is missing: a network of nodes learns from a file"),
+        (f"{TRAIN} --mirror", "--mirror: has no effect on recordings"),
+        ("train images.yaml --data rec.npz --out o/w.npz", "train_images: is missing"),
+        (
+            "train cifar10 --data images.npz --out o/w.npz",
+            "train_images: must be uint8 [samples, 3, 32,",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    here: None, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    found = spikex(capsys, *shlex.split(line))
+    assert found.code == 2 and message in found.err and not Path("o/w.npz").exists()
+
+
+def test_a_trained_graph_is_as_accurate_as_the_oracle_says(
+    here: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from naive_graph import evaluate
+    from naive_graph_trace import Trace
+    from spikex_sim.sources.trained_graphs import load_trained_graph
+    from spikex_sim.spec.graph import InputNode
+    from spikex_sim.training.images import Variation, splits_of_images
+
+    shown = succeed(capsys, *shlex.split(f"{IMAGES} --epochs 8 --rate 0.1"))
+    trained = load_trained_graph("o/w.npz")
+    card = trained.card
+    assert card["command"] == (
+        "spikex-sim train images.yaml --out w.npz --data images.npz --epochs 8 --batch 6 --rate 0.1"
+    )
+    assert card["data"] == "images.npz: 27 images for training, 3 for validation, 10 for testing"
+    image = trained.input
+    assert isinstance(image, InputNode)
+    splits = splits_of_images(Path("images.npz"), image, seed=0, variation=Variation())
+    correct = 0
+    for sample, label in enumerate(splits.test.labels):
+        values = splits.test.batch(np.array([sample]), None)[0]
+        trace = trained.trace(values, label=int(label))
+        found = evaluate(Trace(trace.meta(), trace.arrays())).computed["out"].values
+        correct += int(found[:, 0, 0].sum(-1).argmax() == label)
+    assert correct / 10 == card["test"]["accuracy"]
+    assert f"correct: {correct} of 10" in shown.out

@@ -92,7 +92,9 @@ def on_cluster(
 ) -> Iterator[Outcome]:
     """Run points on the workers of a running Dask cluster, which need this package and its plug-ins.
 
-    A trace is sent once and kept by the cluster; Dask runs what a lost worker had in flight on another.
+    A trace is sent once and kept by the cluster; Dask runs what a lost worker had in flight on another. What
+    it gives up, after several workers, is run alone at the end, one point after the other, so that the one
+    that is to blame fails and no other does.
 
     Raises
     ------
@@ -123,20 +125,36 @@ def on_cluster(
             return futures
 
         arriving = as_completed(started(CLUSTER_POINTS), loop=client.loop)
+        given_up = []
         for future in arriving:
-            yield _outcome(future, address)
+            if _is_given_up(future):
+                given_up.append(future)
+            else:
+                yield _outcome(future, address)
             for following in started(1):
                 arriving.add(following)
+        for future in given_up:
+            future.retry()
+            yield _outcome(next(as_completed([future], loop=client.loop)), address)
 
 
 def _outcome(future: Any, address: str) -> Outcome:
-    if future.cancelled() or future.status == "lost":
+    error = future.exception()  # waits for a result that was lost with its worker: Dask computes it again
+    if future.cancelled():
         raise SpikexError(
             "the scheduler went away; what is finished is kept, run the same command again", where=address
         )
     key = future.key.removeprefix("spikex-")
-    error = future.exception()
+    if _is_given_up(future):
+        return Outcome(key, error=KILLED)
     return Outcome(key, error=told(error)) if error is not None else future.result()
+
+
+def _is_given_up(future: Any) -> bool:
+    """Whether a point lost all workers that it was tried on."""
+    from distributed import KilledWorker
+
+    return isinstance(future.exception(), KilledWorker)
 
 
 def _sent(client: Any, samples: Sequence[AnyTrace]) -> Any:

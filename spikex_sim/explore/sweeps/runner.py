@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,7 @@ def sweep(
     Raises
     ------
     SpikexError
-        If any point's configuration is wrong, before anything is run, or the energy table has nothing for all
-        of them; or if the store cannot be written.
+        If any point's configuration is wrong, before anything is run, or the store cannot be written.
     """
     traces: list[TraceLike] = _listed(trace, "trace", AnyTrace | str | Path)
     archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
@@ -205,16 +204,11 @@ def _configurations(
 def _check_runnable(
     loaded: Sequence[Sequence[AnyTrace]], accelerators: Sequence[Accelerator], engine: str
 ) -> None:
-    """Raise what is wrong with the sweep; what the energy table lacks is a point's error, unless of all."""
-    lacking: list[EnergyTableError] = []
+    """Raise what is wrong with the sweep; what the energy table lacks is an error of points."""
     for samples in loaded:
         for accelerator in accelerators:
-            try:
+            with suppress(EnergyTableError):
                 check_runnable(samples, accelerator, engine)
-            except EnergyTableError as exc:
-                lacking.append(exc)
-    if len(lacking) == len(loaded) * len(accelerators):
-        raise lacking[0]
 
 
 def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -87,7 +87,7 @@ def multiply(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[Any],
     assert isinstance(inputs, Activations)
     number: Any = np.int64 if synapses.datapath == "int" else np.float32
     sums = np.zeros((schedule.task.positions, lanes), number)
-    weight = np.zeros((0, lanes), number)
+    weight, reached = np.zeros((0, lanes), number), list[int]()
     for synapse, own, array in zip(inputs.synapses, synapses.own, synapses.weights, strict=True):
         flat = array.reshape(lanes, -1)
         if own:
@@ -95,8 +95,18 @@ def multiply(schedule: DenseSchedule, synapses: Synapses) -> tuple[NDArray[Any],
             flat = np.zeros((lanes, len(taps)), array.dtype)
             flat[taps // synapse.geometry.filter_taps, taps] = array[taps // synapse.geometry.filter_taps]
         weight = np.concatenate([weight, flat.T.astype(number)])
+        reached += [1 if own else lanes] * synapse.geometry.taps
     taps_ = taps_of(inputs.synapses)
-    products = _multiply(inputs.field, taps_, inputs.by_pixel, schedule.passes, schedule.folds, weight, sums)
+    products = _multiply(
+        inputs.field,
+        taps_,
+        inputs.by_pixel,
+        schedule.passes,
+        schedule.folds,
+        weight,
+        np.array(reached, np.int64),
+        sums,
+    )
     return sums.T, int(products)
 
 
@@ -303,6 +313,7 @@ def _multiply(
     passes: NDArray[np.int64],
     folds: NDArray[np.int64],
     weight: NDArray[Any],
+    reached: NDArray[np.int64],
     sums: NDArray[Any],
 ) -> int:
     products = 0
@@ -317,5 +328,5 @@ def _multiply(
                 value = sums.dtype.type(values[field.start[pixel] + taps.channel[k]])
                 for m in range(lanes):
                     sums[first_p + r, m] += weight[k, m] * value
-                products += lanes
+                products += reached[k]
     return products

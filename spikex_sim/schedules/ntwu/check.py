@@ -99,7 +99,7 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
             rule = f"some taps are not streamed where stream is {schedule.stream}"
             raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
     column, spikes = _activity(
-        schedule.active, schedule.position, schedule.window, found.spikes.sum(axis=1), silence_is_free
+        schedule.active, schedule.position, schedule.window, found.by_column, silence_is_free
     )
     if column >= 0:
         p, w = schedule.position[column], schedule.window[column]

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Channels, Field
+from spikex_sim.core.field import (
+    CHANNELS,
+    FILTER_TAPS,
+    FILTERS,
+    FIRST,
+    FIRST_PLACE,
+    OF_SYNAPSE,
+    OWN,
+    ROW,
+    TAG_WIDTH,
+    WIDTH,
+    Field,
+)
 from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.survey import slot_of
@@ -117,7 +129,7 @@ def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
 @kernel
 def _cut(
     field: Field,
-    channel_of: Channels,
+    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     windows: int,
     tile_batches: NDArray[np.int64],
@@ -138,8 +150,8 @@ def _cut(
     rows: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Fill ``rows`` as far as they go, and count; also the largest tap that does not fit."""
-    channels = len(channel_of.own)
-    all_taps = channel_of.filter_taps.max() if channels > 0 else 0
+    channels = len(channel_of)
+    all_taps = channel_of[:, FILTER_TAPS].max() if channels > 0 else 0
     widest = widest_batch(batch_columns)
     runs = np.zeros(1, np.int64)
     stamp = np.zeros((len(field.start), widest), np.int64)
@@ -154,7 +166,7 @@ def _cut(
             chunk_filter = chunk_ifmap = chunk_tags = 0
             filled = False
             for channel in range(channels):
-                own, lanes = channel_of.own[channel], group_rows
+                own, lanes = channel_of[channel, OWN], group_rows
                 if own >= 0:
                     if not first_row <= own < first_row + group_rows:
                         continue
@@ -163,13 +175,13 @@ def _cut(
                 active = words[b, channel] > 0
                 if not (streams or active or not tailored):
                     continue
-                bits, filter_taps = channel_of.bits[channel] * tws, channel_of.filter_taps[channel]
+                bits, filter_taps = channel_of[channel, WIDTH] * tws, channel_of[channel, FILTER_TAPS]
                 whole_filter = filter_taps * lanes if streams or not tailored else 0
-                own_filter = 0 if held[channel_of.filters[channel]] == count and filled else whole_filter
+                own_filter = 0 if held[channel_of[channel, FILTERS]] == count and filled else whole_filter
                 own_ifmap = words[b, channel] * bits
                 own_tags = 0
                 if active or not tailored:
-                    own_tags = touched[b, channel_of.synapse[channel]] * channel_of.tag_bits[channel]
+                    own_tags = touched[b, channel_of[channel, OF_SYNAPSE]] * channel_of[channel, TAG_WIDTH]
                 alone = whole_filter <= filter_capacity and own_ifmap + own_tags <= ifmap_capacity
                 joins = (
                     alone
@@ -202,10 +214,10 @@ def _cut(
                     filled = True
                 last = channel + 1
                 if whole_filter > 0:
-                    held[channel_of.filters[channel]] = count
+                    held[channel_of[channel, FILTERS]] = count
                 chunk_taps += taps[b, channel]
                 chunk_own += taps[b, channel] if own >= 0 else 0
-                chunk_tagged += taps[b, channel] * channel_of.tag_bits[channel]
+                chunk_tagged += taps[b, channel] * channel_of[channel, TAG_WIDTH]
                 chunk_hits += hits[b, channel] * bits
                 chunk_filter += own_filter
                 chunk_ifmap += own_ifmap
@@ -224,7 +236,7 @@ def _cut(
 @kernel
 def _cut_channel(
     field: Field,
-    channel_of: Channels,
+    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     windows: int,
     position: NDArray[np.int64],
@@ -248,9 +260,9 @@ def _cut_channel(
     A word that several taps need is moved once in every run that touches it: ``stamp`` remembers the run
     that touched a (pixel, window) last, ``runs`` numbers them across calls.
     """
-    filter_taps, k0 = channel_of.filter_taps[channel], channel_of.first_place[channel]
-    bits, tag_bits = channel_of.bits[channel] * tws, channel_of.tag_bits[channel]
-    is_own = 1 if channel_of.own[channel] >= 0 else 0
+    filter_taps, k0 = channel_of[channel, FILTER_TAPS], channel_of[channel, FIRST_PLACE]
+    bits, tag_bits = channel_of[channel, WIDTH] * tws, channel_of[channel, TAG_WIDTH]
+    is_own = 1 if channel_of[channel, OWN] >= 0 else 0
     columns = len(position)
     slot = np.empty(columns, np.int64)
     for col in range(columns):
@@ -262,12 +274,12 @@ def _cut_channel(
     while tap < filter_taps:
         hit = new_ifmap = new_tags = 0
         k = k0 + tap
-        inner = channel - field.row[k]
+        inner = channel - field.taps[k, ROW]
         for col in range(columns):
             pixel = field.place[position[col], k]
             if pixel < 0:
                 continue
-            word = field.start[pixel] * windows + window[col] * field.channels[k]
+            word = field.start[pixel] * windows + window[col] * field.taps[k, CHANNELS]
             tagged = tags[word + inner] > 0
             if tagged:
                 hit += bits
@@ -295,7 +307,7 @@ def _cut_channel(
                 need_filter = max(need_filter, filter_words)
             if new_ifmap + new_tags > ifmap_capacity:
                 need_ifmap = max(need_ifmap, new_ifmap + new_tags)
-        run_taps += streamed[field.first[k] + inner]
+        run_taps += streamed[field.taps[k, FIRST] + inner]
         run_hits += hit
         run_ifmap += new_ifmap
         run_tags += new_tags

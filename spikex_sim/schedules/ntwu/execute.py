@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 
+NOTHING = np.zeros(0, np.int64)
+
+
 def execute(schedule: NtwuSchedule, synapses: Synapses) -> Executed:
     """Run what a schedule issues; see :meth:`spikex_sim.schedules.base.Schedule.execute`."""
     inputs, streamed = schedule.task.inputs, schedule.surveyed.streamed
@@ -33,12 +36,15 @@ def execute(schedule: NtwuSchedule, synapses: Synapses) -> Executed:
         walk = Walk.of(inputs, synapses)
         done = walk.columns(events, schedule.batch_columns, schedule.position, schedule.window, streamed)
         return walk.executed(done)
-    first_place = np.cumsum([0, *(one.geometry.filter_taps for one in inputs.synapses)])
+    in_order = synapses.datapath == "float"
+    first_place = weight_at = NOTHING
+    if in_order:
+        first_place = np.cumsum([0, *(one.geometry.filter_taps for one in inputs.synapses)])
+        weight_at = synapses.places_of_weights(inputs.synapses)
     fired, additions = _walk(
-        inputs.field, first_place, synapses.places_of_weights(inputs.synapses), inputs.timesteps, inputs.tws,
-        inputs.windows, events, schedule.batch_columns, schedule.position, schedule.window, streamed,
-        synapses.by_tap, synapses.biases, synapses.lif, synapses.silence_is_free,
-        synapses.datapath == "float",
+        inputs.field, first_place, weight_at, inputs.timesteps, inputs.tws, inputs.windows, events,
+        schedule.batch_columns, schedule.position, schedule.window, streamed, synapses.by_tap,
+        synapses.biases, synapses.lif, synapses.silence_is_free, in_order,
     )  # fmt: skip
     return Executed(fired, int(additions), 0)
 
@@ -96,8 +102,9 @@ def _walk(
                         )  # fmt: skip
                 else:
                     added += lanes * integrate(
-                        field, side, w, windows, events, streamed, b, weight, sums, into, stride, lanes
-                    )
+                        field, 0, len(words), side, w, windows, events, streamed, b, weight, 0, sums, into,
+                        stride, lanes,
+                    )  # fmt: skip
                 run += 1
                 column += 1
                 if column == stop or position[column] != p + run or window[column] != w:

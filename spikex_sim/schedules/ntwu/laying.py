@@ -28,14 +28,7 @@ from spikex_sim.schedules.ntwu.chunks import (
     cut_chunks,
 )
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.ntwu.residency import (
-    Blocks,
-    Residency,
-    blocks_of,
-    blocks_of_group,
-    choose_residency,
-    run_bits,
-)
+from spikex_sim.schedules.ntwu.residency import Blocks, Residency, SpMbs, blocks_of, choose_residency
 from spikex_sim.schedules.ntwu.slots import count_slots
 from spikex_sim.schedules.steps import FIRST, MAX_STEPS, Column, PerStep, Program, Steps, check_number
 
@@ -45,6 +38,8 @@ if TYPE_CHECKING:
 SKEWS = ("none", "batch", "tile")
 SCOPES = ("layer", "group", "tile", "step")
 PER_GROUP, PER_TILE, PER_STEP, NEVER = 1, 2, 3, 4
+NO_SLOTS = np.zeros((0, 2), np.int64)
+"""Every streamed tap has an integration slot of its own."""
 
 COLUMNS: tuple[Column, ...] = (
     ("fetch", "filter"), ("fetch", "ifmap"), ("fetch", "tag"),
@@ -63,19 +58,15 @@ MORE_COLUMNS: tuple[Column, ...] = (
 
 def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> Layout:
     """Lay a schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
-    task, sizes = schedule.task, schedule.groups.sizes
+    task = schedule.task
     widths = task.widths
-    every = blocks_of(schedule)
+    spmbs, blocks = blocks_of(schedule)
     if not schedule.shape.fits_all:
-        _check_room(schedule, every, arch)
-    firsts = [schedule.groups.rows * number for number in range(len(sizes))]
-    own = {rows: blocks_of_group(schedule, every, 0, rows) for rows in dict.fromkeys(sizes)}
-    blocks = [own[rows] for rows in sizes]
-    if task.has_own:
-        blocks = [blocks_of_group(schedule, every, *span) for span in zip(firsts, sizes, strict=True)]
-    residency = choose_residency(schedule, blocks, arch, handover)
-    layer = _Layer(schedule, residency, batch_counts(schedule, arch), arch)
-    runs, sums, operations = layer.runs(firsts, sizes, blocks)
+        _check_room(schedule, spmbs, arch)
+    residency = choose_residency(schedule, spmbs, blocks, arch, handover)
+    additions, products = _made(schedule)
+    layer = _Layer(schedule, residency, batch_counts(schedule, arch), arch, additions, products)
+    runs, sums, operations = layer.runs(spmbs, blocks)
     program = Program.of(runs)
     log = AccessLog()
     program.accesses(log, "lbuf")
@@ -94,29 +85,29 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         accesses=log.freeze(),
         operations=operations,
         residency=residency,
-        additions=operations_of_spikes(schedule),
-        products=sum(_made(schedule, tagged=False)),
+        additions=additions,
+        products=operations.multiplications,
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
-        held=_held(schedule, blocks, residency, program, arch),
+        held=_held(schedule, spmbs, blocks, residency, program, arch),
     )
 
 
 def _held(
-    schedule: NtwuSchedule, blocks: Sequence[Blocks], residency: Residency, program: Program,
+    schedule: NtwuSchedule, found: SpMbs, blocks: Sequence[Blocks], residency: Residency, program: Program,
     arch: NtwuOptions,
 ) -> tuple[Held, ...]:  # fmt: skip
     """What :func:`choose_residency` weighs, and what comes of it; the LBUF holds what the GLB holds."""
     if schedule.shape.fits_all:
         return ()
     glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
-    filters = weight_bits * max(one.filter_words_in_all for one in blocks)
-    layer_filters = weight_bits * sum(one.filter_words_in_all for one in blocks)
+    filters = weight_bits * max(one.words_in_all for one in blocks)
+    layer_filters = weight_bits * sum(one.words_in_all * one.times for one in blocks)
     if schedule.shape.by_run:
         filters = layer_filters
-    by_run = run_bits(schedule, blocks)
-    spmbs, most = int(by_run.sum()), int(by_run.max())
-    merged = blocks[0].merged_bits - int(blocks[0].spmb_bits.sum())
+    by_run = [sum(bits) for bits in found.run_bits]
+    spmbs, most = sum(by_run), max(by_run)
+    merged = found.merged_bits - spmbs
     fetched_filters, loaded_filters = (program.total(way, "filter") for way in ("fetch", "load"))
     fetched_spmbs = program.total("fetch", "ifmap") + program.total("fetch", "tag")
     in_glb = (
@@ -128,33 +119,24 @@ def _held(
     return (*in_glb, Held("lbuf", "filter", filters, lbuf.half_bits("filter"), layer_filters, loaded_filters))
 
 
-def _check_room(schedule: NtwuSchedule, blocks: Blocks, arch: NtwuOptions) -> None:
+def _check_room(schedule: NtwuSchedule, spmbs: SpMbs, arch: NtwuOptions) -> None:
     """Raise :class:`ConfigError` if a tile's potentials or spikes have no room."""
     task, shape = schedule.task, schedule.shape
     sizes = f"{shape.positions} position(s) and {shape.windows} window(s)"
     potential_bits = shape.positions * schedule.groups.sizes[0] * task.potential_bits
     if potential_bits > arch.memory.lbuf.part_bits("psum"):
         raise too_small("lbuf", "psum", arch, potential_bits, f"the potentials of {sizes}")
-    each = [one.geometry.channels * (one.bits * task.tws + one.tagged) for one in task.inputs.synapses]
-    spike_bits = int((blocks.pairs * np.array(each, np.int64)).sum(axis=1).max())
+    spike_bits = spmbs.largest_bits
     if spike_bits > arch.memory.glb.half_bits("ifmap"):
         raise too_small("glb", "ifmap", arch, spike_bits, f"the spikes of {sizes}")
 
 
-def operations_of_spikes(schedule: NtwuSchedule) -> int:
-    """Additions that spikes make: each for all rows, or for its own."""
-    return sum(_made(schedule, tagged=True))
-
-
-def _made(schedule: NtwuSchedule, *, tagged: bool) -> tuple[int, ...]:
-    """Operations of each synapse of spikes, or of analog values."""
-    spikes = schedule.surveyed.spikes.sum(axis=0).tolist()
-    rows = schedule.task.out_channels
-    return tuple(
-        number * (1 if one.own else rows)
-        for one, number in zip(schedule.task.inputs.synapses, spikes, strict=True)
-        if one.tagged == tagged
-    )
+def _made(schedule: NtwuSchedule) -> tuple[int, int]:
+    """Additions that spikes make, and products of analog values: each for all rows, or for its own."""
+    made = [0, 0]
+    for one, number in zip(schedule.task.inputs.synapses, schedule.surveyed.seen, strict=True):
+        made[not one.tagged] += number * (1 if one.own else schedule.task.out_channels)
+    return made[0], made[1]
 
 
 @dataclass(frozen=True)
@@ -231,9 +213,9 @@ class Sums(NamedTuple):
     catchups: int
     largest_store: int
 
-    def plus(self, other: Sums) -> Sums:
-        """Both together."""
-        return Sums(*(a + b for a, b in zip(self, other, strict=True)))
+    def plus(self, other: Sums, times: int) -> Sums:
+        """Add others, so often."""
+        return Sums(*[a + b * times for a, b in zip(self, other, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -244,9 +226,11 @@ class _Layer:
     residency: Residency
     batches: BatchCounts
     arch: NtwuOptions
+    additions: int
+    products: int
 
     def runs(
-        self, firsts: Sequence[int], sizes: Sequence[int], blocks: Sequence[Blocks]
+        self, spmbs: SpMbs, blocks: Sequence[Blocks]
     ) -> tuple[list[list[tuple[Steps, int]]], Sums, Operations]:
         """Steps of every run and group, those of equal groups once; sums and operations of all.
 
@@ -255,44 +239,26 @@ class _Layer:
         ConfigError
             If a buffer cannot hold what has to be there at once, naming the smallest that works.
         """
-        schedule, residency = self.schedule, self.residency
-        alike = not schedule.task.has_own
-        tables: dict[int, Any] = {}
+        tables = [self._chunks(one.first, one.rows) for one in blocks]
+        groups = len(self.schedule.groups.sizes)
         total = Sums(*([0] * len(Sums._fields)))
         runs: list[list[tuple[Steps, int]]] = []
-        needed = run_bits(schedule, blocks) if residency.glb_ifmap in ("layer", "run") else None
-        for run in range(schedule.runs):
-            groups: list[tuple[Steps, int]] = []
-            done: dict[int, tuple[Steps, Sums]] = {}
-            for first, rows, own in zip(firsts, sizes, blocks, strict=True):
-                key = rows if alike else first
-                if key not in tables:
-                    tables[key] = self._chunks(first, rows)
-                if key not in done:
-                    done[key] = self._lay(run, rows, own, tables[key], len(sizes))
-                steps, found = done[key]
-                if groups and groups[-1][0] is steps:
-                    groups[-1] = steps, groups[-1][1] + 1
-                else:
-                    groups.append((steps, 1))
-                total = total.plus(found)
-            if needed is not None:
-                bits = self._ifmap_of_run(run, blocks)
-                steps, times = groups[0]
-                groups[:1] = [(steps.adding_to_first(bits), 1), *([(steps, times - 1)] if times > 1 else [])]
-            runs.append(groups)
+        for run in range(self.schedule.runs):
+            laid: list[tuple[Steps, int]] = []
+            for one, table in zip(blocks, tables, strict=True):
+                steps, found = self._lay(run, one, table, groups)
+                laid.append((steps, one.times))
+                total = total.plus(found, one.times)
+            if self.residency.glb_ifmap in ("layer", "run"):
+                ifmap, tags = spmbs.run_bits[run]
+                bits = {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
+                steps, times = laid[0]
+                laid[:1] = [(steps.adding_to_first(bits), 1), *([(steps, times - 1)] if times > 1 else [])]
+            runs.append(laid)
         return runs, total, self._operations(total)
 
-    def _ifmap_of_run(self, run: int, blocks: Sequence[Blocks]) -> dict[Column, int]:
-        found = blocks_of(self.schedule) if self.schedule.task.has_own else blocks[0]
-        ifmap, tags = (
-            int(bits.reshape(self.schedule.runs, -1)[run].sum())
-            for bits in (found.tile_ifmap_bits, found.tile_tag_bits)
-        )
-        return {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
-
     def _lay(
-        self, run: int, rows: int, blocks: Blocks, laid: tuple[Chunks, NDArray[np.int64]], groups: int
+        self, run: int, blocks: Blocks, laid: tuple[Chunks, NDArray[np.int64]], groups: int
     ) -> tuple[Steps, Sums]:
         """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
         schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task
@@ -306,6 +272,7 @@ class _Layer:
             if task.words is not None and words_half < widths.psum:
                 raise too_small("lbuf", "ifmap", self.arch, widths.psum, "one word of currents")
         chunks, slots = laid
+        rows = blocks.rows
         tiles_of_run = len(schedule.tiles) // schedule.runs
         begin, end = np.searchsorted(chunks.tile, (run * tiles_of_run, (run + 1) * tiles_of_run))
         spill = self._spills and rows * task.potential_bits
@@ -314,8 +281,8 @@ class _Layer:
             chunks.table[begin:end], slots[begin:end],
             -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
             schedule.batch_columns, batches.update_cycles, batches.catchups, batches.potential_reads,
-            batches.potential_writes, batches.words, blocks.tile_ifmap_bits, blocks.tile_tag_bits,
-            blocks.tile_filter_words, blocks.filter_words_in_all,
+            batches.potential_writes, batches.words, blocks.spmbs.ifmap_bits, blocks.spmbs.tags,
+            blocks.tile_words, blocks.words_in_all,
             rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
             schedule.tws, SKEWS.index(self.arch.skew),
             NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
@@ -352,7 +319,8 @@ class _Layer:
     def _chunks(self, first: int, rows: int) -> tuple[Chunks, NDArray[np.int64]]:
         """Cut the batches of a row group so that each step fits the LBUF halves; and their slots.
 
-        Of slots there are two numbers a chunk: how many, and how many each with its rows in use.
+        Of slots there are two numbers a chunk: how many, and how many each with its rows in use; none where
+        every streamed tap has its own.
         """
         schedule, residency, arch = self.schedule, self.residency, self.arch
         glb, lbuf, weight_bits = arch.memory.glb, arch.memory.lbuf, schedule.task.widths.weight
@@ -373,15 +341,13 @@ class _Layer:
             raise too_small("glb", "filter", arch, step_bits, "the weights of one step")
         if schedule.packs_taps:
             return chunks, count_slots(schedule, chunks, first, rows)
-        shared = chunks.taps - chunks.table[:, OWN_TAPS]
-        return chunks, np.stack((chunks.taps, rows * shared + chunks.table[:, OWN_TAPS]), axis=1)
+        return chunks, NO_SLOTS
 
     def _operations(self, sums: Sums) -> Operations:
         """What the array does in the layer."""
         schedule = self.schedule
         task, tws, rows = schedule.task, schedule.tws, schedule.task.out_channels
-        products = sum(_made(schedule, tagged=False))
-        made = operations_of_spikes(schedule)
+        made, products = self.additions, self.products
         if not self.arch.gates_zeros(by_nature=True):
             made = tws * sums.row_slots - products
         updates = rows * len(schedule.position) * tws if task.states else 0
@@ -472,7 +438,10 @@ def _lay(
         rows_of_taps = rows * (table[i, TAPS] - table[i, OWN_TAPS]) + table[i, OWN_TAPS]
         taps += table[i, TAPS]
         row_taps += own * rows_of_taps
-        row_slots += own * slots[i, 1]
+        used, used_rows = table[i, TAPS], rows_of_taps
+        if len(slots) > 0:
+            used, used_rows = slots[i, 0], slots[i, 1]
+        row_slots += own * used_rows
         while words[i] > words_half:
             laid[0, step], laid[1, step] = tile, -1
             for row in (19, 20, 16):
@@ -480,7 +449,7 @@ def _lay(
             words[i] -= words_half
             step += 1
 
-        array = slots[i, 0] * cycles_per_slot
+        array = used * cycles_per_slot
         if ends_batch:
             array += update_cycles[b]
             column_updates += rows * own * update_cycles[b]

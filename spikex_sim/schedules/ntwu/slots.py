@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Channels, Field
+from spikex_sim.core.field import CHANNELS, FILTER_TAPS, FIRST, FIRST_PLACE, OWN, ROW, Field
 from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.chunks import BATCH, FIRST_CHANNEL, FIRST_TAP, LAST_CHANNEL, LAST_TAP, Chunks
@@ -40,7 +40,7 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: in
 @kernel
 def _count_slots(
     field: Field,
-    channel_of: Channels,
+    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
@@ -56,9 +56,9 @@ def _count_slots(
     words = (widest + 63) // 64  # columns are bits
     few = widest <= FEW_COLUMNS
     size = streamed.shape[1]
-    apart = np.zeros(len(channel_of.own), np.bool_)  # channels of other row groups
+    apart = np.zeros(len(channel_of), np.bool_)  # channels of other row groups
     for channel in range(len(apart)):
-        own = channel_of.own[channel]
+        own = channel_of[channel, OWN]
         apart[channel] = own >= 0 and not first_row <= own < first_row + rows
     mask, taken = np.zeros((words, 0 if few else size), np.uint64), np.zeros((words, size), np.uint64)
     few_mask, few_taken = np.zeros((1, size if few else 0), np.uint8), np.zeros(size, np.uint8)
@@ -99,7 +99,7 @@ def _count_slots(
 def _few_slots(
     mask: NDArray[np.uint8],
     field: Field,
-    channel_of: Channels,
+    channel_of: NDArray[np.int64],
     apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
@@ -114,9 +114,9 @@ def _few_slots(
     for channel in range(channels[0], channels[1]):
         if apart[channel]:
             continue
-        k0 = channel_of.first_place[channel]
-        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of.filter_taps[channel])):
-            own = np.uintp(field.first[k] + channel - field.row[k])
+        k0 = channel_of[channel, FIRST_PLACE]
+        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of[channel, FILTER_TAPS])):
+            own = np.uintp(field.taps[k, FIRST] + channel - field.taps[k, ROW])
             if streamed[own] == 0:
                 continue
             columns = mask[own]
@@ -127,7 +127,7 @@ def _few_slots(
                 taken[used], in_use[used] = 0, 0
                 used += 1
             taken[slot] |= columns
-            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of.own[channel] >= 0 else rows))
+            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of[channel, OWN] >= 0 else rows))
             start_of[columns] = slot
     return used, in_use[:used].sum()
 
@@ -136,7 +136,7 @@ def _few_slots(
 def _many_slots(
     mask: NDArray[np.uint64],
     field: Field,
-    channel_of: Channels,
+    channel_of: NDArray[np.int64],
     apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
@@ -151,9 +151,9 @@ def _many_slots(
     for channel in range(channels[0], channels[1]):
         if apart[channel]:
             continue
-        k0 = channel_of.first_place[channel]
-        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of.filter_taps[channel])):
-            own = field.first[k] + channel - field.row[k]
+        k0 = channel_of[channel, FIRST_PLACE]
+        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of[channel, FILTER_TAPS])):
+            own = field.taps[k, FIRST] + channel - field.taps[k, ROW]
             if streamed[own] == 0:
                 continue
             slot = max(0, _first_open(mask, own, lowest))
@@ -162,7 +162,7 @@ def _many_slots(
             if slot == used:
                 taken[:, used], in_use[used] = 0, 0
                 used += 1
-            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of.own[channel] >= 0 else rows))
+            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of[channel, OWN] >= 0 else rows))
             for word in range(len(mask)):
                 taken[word, slot] |= mask[word, own]
             for col in range(len(lowest)):
@@ -185,15 +185,15 @@ def _mark(
     """Set the bits of columns whose tap has a tag: ``mask[word, tap]``, in the order of the streamed ones."""
     bits, windows = len(bit_of), counts.shape[1]
     for k in range(field.place.shape[1]):
-        first, number = field.first[k], np.uintp(field.channels[k])
-        mask[:, first : first + field.channels[k]] = 0
+        first, number = field.taps[k, FIRST], np.uintp(field.taps[k, CHANNELS])
+        mask[:, first : first + field.taps[k, CHANNELS]] = 0
         for col in range(len(position)):
             pixel = field.place[position[col], k]
             if pixel < 0 or counts[pixel, window[col]] == 0:
                 continue
             row = mask[col // bits]
             own, bit = np.uintp(first), bit_of[col % bits]
-            tagged = np.uintp(field.start[pixel] * windows + window[col] * field.channels[k])
+            tagged = np.uintp(field.start[pixel] * windows + window[col] * field.taps[k, CHANNELS])
             for channel in range(number):  # unsigned: a sign would have to be looked at
                 row[own + channel] |= tags[tagged + channel] * bit
 

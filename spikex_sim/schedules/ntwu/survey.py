@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Field, Inputs
+from spikex_sim.core.field import CHANNELS, FILTER_TAPS, FIRST, FIRST_PLACE, ROW, SYNAPSE, Field, Inputs
 from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
 
@@ -47,6 +48,17 @@ class Survey:
     spikes: NDArray[np.int64]
     uncovered: NDArray[np.int64]
 
+    @cached_property
+    def by_column(self) -> NDArray[np.int64]:
+        """Spikes that each column sees, of all synapses."""
+        return self.spikes[:, 0] if self.spikes.shape[1] == 1 else self.spikes.sum(axis=1)
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """Spikes that all columns see, of each synapse."""
+        total: list[int] = self.spikes.sum(axis=0).tolist()
+        return total
+
 
 def survey(
     inputs: Inputs,
@@ -64,7 +76,7 @@ def survey(
     if streamed is None:
         streamed = np.zeros((len(batch_columns) - 1, inputs.taps), np.uint8)
     counts = _survey(
-        inputs.field, inputs.channels.filter_taps, inputs.channels.first_place, len(inputs.synapses),
+        inputs.field, inputs.channels, len(inputs.synapses),
         inputs.tags, inputs.counts, batch_columns, position, window, STREAMS.index(stream), given, streamed,
     )  # fmt: skip
     return Survey(streamed, *counts)
@@ -110,14 +122,13 @@ def touch_pixels(
             if pixel >= 0 and stamp[pixel, slot] != mark:
                 stamp[pixel, slot] = mark
                 fresh[col, k] = True
-                touched[field.synapse[k]] += 1
+                touched[field.taps[k, SYNAPSE]] += 1
 
 
 @kernel
 def _survey(
     field: Field,
-    filter_taps: NDArray[np.int64],
-    first_place: NDArray[np.int64],
+    channel_of: NDArray[np.int64],
     synapses: int,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
@@ -135,7 +146,7 @@ def _survey(
     NDArray[np.int64],
     NDArray[np.int64],
 ]:
-    batches, channels = len(batch_columns) - 1, len(filter_taps)
+    batches, channels = len(batch_columns) - 1, len(channel_of)
     places = field.place.shape[1]
     widest = widest_batch(batch_columns)
     taps = np.zeros((batches, channels), np.int32)
@@ -155,15 +166,17 @@ def _survey(
         touch_pixels(field, position[start:stop], window[start:stop], stamp, b, fresh, touched[b])
         for k in range(places):
             streams = False
-            number = np.uintp(field.channels[k])  # indices are unsigned: a sign would have to be looked at
-            own = np.uintp(b * channels + field.row[k])
+            number = np.uintp(
+                field.taps[k, CHANNELS]
+            )  # indices are unsigned: a sign would have to be looked at
+            own = np.uintp(b * channels + field.taps[k, ROW])
             for col in range(stop - start):
                 pixel, w = field.place[position[start + col], k], window[start + col]
                 if pixel < 0 or counts[pixel, w] == 0:
                     continue
-                spikes[start + col, field.synapse[k]] += counts[pixel, w]
+                spikes[start + col, field.taps[k, SYNAPSE]] += counts[pixel, w]
                 streams = True
-                word = np.uintp(field.start[pixel] * windows + w * field.channels[k])
+                word = np.uintp(field.start[pixel] * windows + w * field.taps[k, CHANNELS])
                 for channel in range(number):
                     tag = tags[word + channel]
                     flat_hits[own + channel] += tag
@@ -171,7 +184,7 @@ def _survey(
                 if fresh[col, k]:
                     for channel in range(number):
                         flat_words[own + channel] += tags[word + channel]
-            sent = np.uintp(b * all_taps + field.first[k])
+            sent = np.uintp(b * all_taps + field.taps[k, FIRST])
             if streams and not given:
                 for channel in range(number):
                     flat_taps[own + channel] += union[channel]
@@ -181,15 +194,18 @@ def _survey(
                 for channel in range(number):
                     flat_taps[own + channel] += flat_streamed[sent + channel]
                     if union[channel] > flat_streamed[sent + channel] and uncovered[0] < 0:
-                        k0 = first_place[field.row[k]]
-                        tap = channel * filter_taps[field.row[k]] + k - k0
-                        uncovered[0], uncovered[1] = b, field.first[k0] + tap
+                        k0 = channel_of[field.taps[k, ROW], FIRST_PLACE]
+                        tap = channel * channel_of[field.taps[k, ROW], FILTER_TAPS] + k - k0
+                        uncovered[0], uncovered[1] = b, field.taps[k0, FIRST] + tap
                     union[channel] = 0
     if stream != 0 and not given:
         for b in range(batches):
             for channel in range(channels):
                 if stream == ALL or taps[b, channel] > 0:
-                    taps[b, channel] = filter_taps[channel]
-                    for k in range(first_place[channel], first_place[channel] + filter_taps[channel]):
-                        streamed[b, field.first[k] + channel - field.row[k]] = 1
+                    taps[b, channel] = channel_of[channel, FILTER_TAPS]
+                    for k in range(
+                        channel_of[channel, FIRST_PLACE],
+                        channel_of[channel, FIRST_PLACE] + channel_of[channel, FILTER_TAPS],
+                    ):
+                        streamed[b, field.taps[k, FIRST] + channel - field.taps[k, ROW]] = 1
     return taps, hits, words, touched, spikes, uncovered

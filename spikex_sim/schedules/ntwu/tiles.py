@@ -84,4 +84,6 @@ def largest_set_bits(task: Task, positions: int) -> int:
         return 0
     pixels = set_pixels(task.inputs.field, len(synapses), positions)
     bits = [one.geometry.channels * (one.bits * task.tws + one.tagged) for one in synapses]
+    if len(bits) == 1:
+        return int(pixels.max()) * bits[0]
     return int((pixels.T * np.array(bits)).sum(axis=1).max(initial=0))

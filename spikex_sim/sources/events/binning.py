@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,18 @@ class BinnedEvents:
         Events that fell on a spike already set (same pixel, polarity and step).
     out_of_range : int
         Events after the last time step.
+    per_step : int64 array, ``[T]``
+        Events of each time step.
+    cropped : int
+        Events that were left out before, and are none of these.
     """
 
     spikes: NDArray[np.bool_]
     kept: int
     merged: int
     out_of_range: int
+    per_step: NDArray[np.int64]
+    cropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class Binning:
         ] = True
         in_range = int(np.count_nonzero(inside))
         kept = int(np.count_nonzero(spikes))
-        return BinnedEvents(spikes, kept, in_range - kept, len(events) - in_range)
+        per_step = np.bincount(step[inside], minlength=self.timesteps)
+        return BinnedEvents(spikes, kept, in_range - kept, len(events) - in_range, per_step)
 
     def _steps(self, events: Events) -> NDArray[np.int64]:
         """Step of every event."""
@@ -113,6 +120,10 @@ class Binning:
         step = np.empty(len(events), np.int64)
         step[np.argsort(events.t_us, kind="stable")] = np.arange(len(events)) // self.step_events
         return step
+
+    def lasting(self, events: Events) -> Binning:
+        """Binning by which parts of one sample get the time steps of the whole."""
+        return self if self.step_events is not None else replace(self, step_us=self.duration_us(events))
 
     def duration_us(self, events: Events) -> int:
         """Length of a step of one sample in µs, where steps are equally long."""

@@ -47,7 +47,9 @@ def find_recordings(folder: str | Path) -> list[RecordingFile]:
     A file's class is the folder it lies in: the number that is its name, or else its place in the order
     of names, where there are several. Its part of the data set is that of a folder named ``train`` or
     ``test`` (in any case), or of the list beside it that names it, ``trials_to_train.txt`` or
-    ``trials_to_test.txt``, as in DVS128 Gesture. Hidden files and folders are passed over, and links to
+    ``trials_to_test.txt``, as in DVS128 Gesture. Of the groups of endings in
+    :data:`~spikex_sim.sources.events.formats.SUFFIXES` the first is taken that the folder has: tables and
+    texts beside recordings of a camera describe these. Hidden files and folders are passed over, and links to
     folders are not followed.
 
     Raises
@@ -57,22 +59,25 @@ def find_recordings(folder: str | Path) -> list[RecordingFile]:
     """
     folder = Path(folder)
     where = shown(folder, 400)
-    found: list[Path] = []
+    groups: list[list[Path]] = [[] for _ in SUFFIXES]
 
     def fail(exc: OSError) -> None:
         raise TraceError(f"cannot be read: {exc.strerror or exc}", where=shown(exc.filename or folder, 400))
 
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += (
-            Path(parent, name)
-            for name in sorted(files)
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-        )
-        if len(found) > MAX_FILES:
-            raise TraceError(f"holds more than {MAX_FILES:,} recordings", where=where)
+        for group, suffixes in zip(groups, SUFFIXES, strict=True):
+            group.extend(
+                Path(parent, name)
+                for name in sorted(files)
+                if Path(name).suffix.lower() in suffixes and not name.startswith(".")
+            )
+            if len(group) > MAX_FILES:
+                raise TraceError(f"holds more than {MAX_FILES:,} recordings", where=where)
+    found = next(filter(None, groups), [])
     if not found:
-        raise TraceError(f"holds no recordings ({', '.join(f'*{one}' for one in SUFFIXES)})", where=where)
+        kinds = ", ".join(f"*{suffix}" for suffixes in SUFFIXES for suffix in suffixes)
+        raise TraceError(f"holds no recordings ({kinds})", where=where)
     classes = {path.parent.name for path in found if path.parent != folder} - {
         name for path in found if (name := path.parent.name).lower() in SPLITS
     }

@@ -1,15 +1,15 @@
-"""NIR graphs (Neuromorphic Intermediate Representation) as layers of a trace.
+"""NIR graphs (Neuromorphic Intermediate Representation) as layers or nodes of a trace.
 
-NIR's neurons are differential equations; how one becomes steps is stated at :func:`_lif` and :func:`_if`.
+NIR's neurons are differential equations; how one becomes steps is stated in :mod:`nir_neurons`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,42 +17,58 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import sides
-from spikex_sim.sources.frameworks.dynamics import Dynamics
+from spikex_sim.sources.frameworks.assemble import Assembler, taken_by
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
-from spikex_sim.sources.frameworks.synapse import Numbers, Synapse, pool_layer
-from spikex_sim.spec.workload import Layer
+from spikex_sim.sources.frameworks.nir_neurons import NEURONS, Equations, Steps
+from spikex_sim.sources.frameworks.signals import (
+    Added,
+    Affine,
+    Numbers,
+    Outside,
+    Part,
+    Pooled,
+    Signal,
+    Spiking,
+    Step,
+    Weighted,
+    is_light,
+)
+from spikex_sim.trace.chain import as_chain
+from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.npyheader import shown
-from spikex_sim.trace.plan import plan_stages
 from spikex_sim.trace.trace import Trace
 
 DT_S = 1e-4
 """Length of a step in seconds, that of snnTorch's and SpikingJelly's exports."""
 MAX_NEURONS = 1 << 24
 """Most neurons of one layer, or inputs."""
-_LEAK_DIGITS = 6
-_TOLERANCE = 2e-7
-"""Time constants are stored in float32: a leak this near a number of six decimals is that number."""
-_SCALE_TOLERANCE = 1e-6
-
-_NEVER = {
-    "CubaLIF": "has a synaptic current, which has no counterpart here",
-    "CubaLI": "does not spike",
-    "LI": "does not spike",
-    "I": "does not spike",
-    "Delay": "delays spikes, which has no counterpart here",
-    "Threshold": "is a threshold without a potential, which has no counterpart here",
-    "Conv1d": "is a one-dimensional convolution; write it as a Conv2d of height 1",
-    "NIRGraph": "is a graph in the graph, as recurrent neurons are; layers here are not recurrent",
-}
+MAX_BACK = 200
+"""Most nodes by which spikes come back to their population."""
+READ_OUTS = ("LI", "CubaLI", "I")
+_LAYERS = ("Conv1d", "Conv2d", "Linear", "Affine", "Scale", "SumPool2d", "AvgPool2d", "Flatten", "Delay")
+_KINDS = ("Input", "Output", *_LAYERS, *NEURONS, *READ_OUTS)
+_THROUGH = "Through"
+"""What a graph in the graph takes or gives."""
+_NEVER = {"Threshold": "is a threshold without a potential, which has no counterpart here"}
 
 
 @dataclass(frozen=True, eq=False)
 class NirNetwork:
-    """Layers of a graph, in order, and their weights and biases by layer."""
+    """Nodes of a graph and their arrays, as in a trace file, but for spikes.
 
-    layers: tuple[Layer, ...]
-    weights: dict[int, NDArray[np.float32]]
-    biases: dict[int, NDArray[np.float32]]
+    Attributes
+    ----------
+    nodes, arrays
+        As in a trace file of format 2.
+    notes : tuple of str
+        What was assumed, and what looks wrong.
+    where : str
+        File named in messages.
+    """
+
+    nodes: tuple[dict[str, Any], ...]
+    arrays: Mapping[str, NDArray[Any]]
+    notes: tuple[str, ...]
     where: str
 
     def trace(
@@ -64,42 +80,37 @@ class NirNetwork:
         name: str,
         source: str,
         label: int | tuple[int, ...] | None = None,
-    ) -> Trace:
+    ) -> Trace | GraphTrace:
         """Make a trace of the network and spikes ``[S, *shape, ceil(T/8)]`` that enter it."""
-        shape = self.layers[0].input_shape
+        entering = next(node for node in self.nodes if node["kind"] == "input")
+        shape = tuple(entering["shape"])
         if prod(packed.shape[1:-1]) != prod(shape) or (len(shape) == 3 and packed.shape[1:-1] != shape):
             raise TraceError(
                 f"takes {sides(shape)} spikes at a time point, not {sides(packed.shape[1:-1])}",
                 where=self.where,
                 field="node input",
             )
-        made = Trace(
-            name=name,
-            timesteps=timesteps,
-            layers=self.layers,
-            inputs={0: packed.reshape(len(packed), *shape, -1)},
-            weights=self.weights,
-            biases=self.biases,
-            samples=len(packed),
-            batched=batched,
-            label=label,
-            source=source,
-            where=name,
-        )
-        plan_stages(made)
-        return made
+        spikes = packed.reshape(len(packed), *shape, -1)
+        meta = {"name": name, "timesteps": timesteps, "source": source, "nodes": list(self.nodes)}
+        meta |= {"samples": len(packed)} if batched else {}
+        arrays = {**self.arrays, f"{entering['name']}/spikes": spikes if batched else spikes[0]}
+        graph = GraphTrace.from_arrays(meta, arrays, label=label, where=name)
+        return as_chain(graph) or graph
 
 
-def load_nir(path: str | Path, dt_s: float = DT_S) -> NirNetwork:
+def load_nir(path: str | Path, dt_s: float = DT_S, reset: Literal["zero", "subtract"] = "zero") -> NirNetwork:
     """Read a ``.nir`` file.
 
     Parameters
     ----------
     path : str or Path
-        Graph of Input, Conv2d, Linear, Affine, Scale, SumPool2d, AvgPool2d, Flatten, IF, LIF and Output,
-        one after the other.
+        Graph of Input, Conv1d, Conv2d, Linear, Affine, Scale, SumPool2d, AvgPool2d, Flatten, Delay, IF, LIF,
+        CubaLIF, read-outs (LI, CubaLI, I) and Output, with branches, graphs in graphs and recurrence of a
+        population to itself.
     dt_s : float
         Length of a step in seconds.
+    reset : {"zero", "subtract"}
+        What a spike does to the potential; files do not say it.
 
     Raises
     ------
@@ -108,110 +119,230 @@ def load_nir(path: str | Path, dt_s: float = DT_S) -> NirNetwork:
     """
     if not (isinstance(dt_s, int | float) and 0 < dt_s < 1e6):
         raise TraceError(f"must be a number of seconds above 0, not {dt_s!r:.40}", field="dt")
+    if reset not in ("zero", "subtract"):
+        raise TraceError(f"must be zero or subtract, not {reset!r:.40}", field="reset")
     graph = read_graph(path)
-    builder = _Builder(graph.where, float(dt_s))
-    for node in _in_order(graph):
-        builder.add(node)
-    return builder.network()
+    return _Builder(graph, Steps(float(dt_s), reset)).network()
 
 
-def _in_order(graph: Graph) -> Iterator[Node]:
-    """Nodes from Input to Output, which must follow each other without branches."""
-    for node in graph.nodes.values():
-        if node.kind in _NEVER:
-            raise node.error(_NEVER[node.kind])
-        if node.kind not in _KINDS:
-            raise node.error(f"is of a type that is not known here; known are {', '.join(_KINDS)}")
-    starts = [node for node in graph.nodes.values() if node.kind == "Input"]
-    if len(starts) != 1:
-        raise TraceError(f"has {len(starts)} inputs, a network here has one", where=graph.where)
-    node, passed = starts[0], {starts[0].name}
-    yield node
-    while node.kind != "Output":
-        targets = [target for source, target in graph.edges if source == node.name]
-        if len(targets) != 1:
-            raise node.error(f"leads to {len(targets)} nodes; layers here follow each other")
-        node = graph.nodes[targets[0]]
-        if node.name in passed:
-            raise node.error("is recurrent, which has no counterpart here")
-        if sum(target == node.name for _, target in graph.edges) != 1:
-            raise node.error("takes what several nodes give; layers here follow each other")
-        passed.add(node.name)
-        yield node
-    left = sorted(set(graph.nodes) - passed)
-    if left:
-        raise graph.nodes[left[0]].error("is not on the way from the input to the output")
+@dataclass(frozen=True, eq=False)
+class _Value:
+    """What a node gives.
+
+    Attributes
+    ----------
+    signal : Signal
+        Its expression.
+    shape : tuple of int
+        Of one sample at a time point, as the graph has it.
+    factor : float64 array, optional
+        What it is multiplied with on its way to the next layer, of that shape.
+    """
+
+    signal: Signal
+    shape: tuple[int, ...]
+    factor: Numbers | None = None
 
 
 class _Builder:
-    """Layers as they grow, node by node."""
+    """Expressions of all nodes, each made when one is asked for that takes it."""
 
-    def __init__(self, where: str, dt_s: float) -> None:
-        self.where, self.dt_s = where, dt_s
-        self.layers: list[Layer] = []
-        self.weights: dict[int, NDArray[np.float32]] = {}
-        self.biases: dict[int, NDArray[np.float32]] = {}
-        self.shape: tuple[int, ...] = ()
-        """Of what the last node gives, of one sample at a time point."""
-        self.factor: Numbers | None = None
-        """What the spikes are multiplied with on their way to the next layer, of that shape."""
-        self.open: Synapse | None = None
-        """Weighted sums that still want their neurons."""
-
-    def add(self, node: Node) -> None:
-        """Take the next node."""
-        if node.kind in ("IF", "LIF") and self.open is None:
-            raise node.error("has no Conv2d, Linear or Affine before it")
-        getattr(self, f"_{node.kind.lower()}")(node)
+    def __init__(self, graph: Graph, steps: Steps) -> None:
+        self.graph, self.steps = graph, steps
+        self.values: dict[str, _Value] = {}
+        self.read_outs: list[Signal] = []
+        self.populations: list[Spiking] = []
+        self._open: list[str] = []
+        self._taken: dict[str, list[str]] = {name: [] for name in graph.nodes}
+        self._gives: dict[str, list[str]] = {name: [] for name in graph.nodes}
+        for source, target in graph.edges:
+            self._taken[target].append(source)
+            self._gives[source].append(target)
 
     def network(self) -> NirNetwork:
-        """What was built."""
-        if not self.weights:
-            raise TraceError("has no Conv2d, Linear or Affine with neurons after it", where=self.where)
-        return NirNetwork(tuple(self.layers), self.weights, self.biases, self.where)
+        """What all nodes become."""
+        entering = self._checked()
+        for name in self._order():
+            self._value(name)
+        for node in self.graph.nodes.values():
+            if node.kind == "Output":
+                self._output(node)
+        for node in self.graph.nodes.values():
+            if node.name not in self.values:
+                raise node.error("is not on the way from the input to the output")
+        live: dict[Signal, None] = {}
+        stack: list[Signal] = [*self.populations, *self.read_outs]
+        while stack:
+            signal = stack.pop()
+            if signal not in live:
+                live[signal] = None
+                stack += taken_by(signal)
+        given = self.values[entering.name]
+        shape = given.shape if len(given.shape) == 1 else given.signal.shape
+        try:
+            assembler = Assembler(live, {given.signal: {"shape": list(shape)}})
+            for spiking in self.populations:
+                assembler.population(spiking)
+            for signal in self.read_outs:
+                assembler.read_out(signal)
+        except TraceError as exc:
+            raise TraceError(str(exc), where=self.graph.where) from None
+        nodes = tuple(assembler.nodes)
+        return NirNetwork(nodes, assembler.arrays, tuple(self.steps.notes), self.graph.where)
 
-    def _input(self, node: Node) -> None:
+    def _checked(self) -> Node:
+        """Input of the graph, after a look at kinds and ends of all nodes."""
+        nodes, where = self.graph.nodes, self.graph.where
+        for node in nodes.values():
+            if node.kind in _NEVER:
+                raise node.error(_NEVER[node.kind])
+            if node.kind not in (*_KINDS, _THROUGH):
+                raise node.error(f"is of a type that is not known here; known are {', '.join(_KINDS)}")
+        inputs = [node for node in nodes.values() if node.kind == "Input"]
+        if len(inputs) != 1:
+            raise TraceError(f"has {len(inputs)} inputs, a network here has one", where=where)
+        for node in nodes.values():
+            if node.kind != "Input" and not self._taken[node.name]:
+                raise node.error("is not on the way from the input to the output")
+            if (node.kind == "Output") == bool(self._gives[node.name]):
+                raise node.error(
+                    "leads to other nodes" if node.kind == "Output" else "leads to no other node"
+                )
+        if not any(node.kind in ("Conv1d", "Conv2d", "Linear", "Affine") for node in nodes.values()):
+            raise TraceError("has no Conv2d, Linear or Affine", where=where)
+        return inputs[0]
+
+    def _order(self) -> list[str]:
+        """Nodes after what they take, but for what comes back to them."""
+        found: dict[str, None] = {}
+        entered: set[str] = set()
+        stack = [name for name, node in self.graph.nodes.items() if node.kind == "Output"]
+        outputs = set(stack)
+        while stack:
+            name = stack[-1]
+            if name in entered:
+                stack.pop()
+                if name not in outputs:
+                    found.setdefault(name)
+                continue
+            entered.add(name)
+            stack += [one for one in self._ahead(name) if one not in entered]
+        return list(found)
+
+    def _ahead(self, name: str) -> list[str]:
+        """What a node takes and does not lead to."""
+        if self.graph.nodes[name].kind not in NEURONS:
+            return self._taken[name]
+        return [source for source in self._taken[name] if not self._leads(name, source)]
+
+    def _value(self, name: str) -> _Value:
+        """What a node gives."""
+        if name in self.values:
+            return self.values[name]
+        node = self.graph.nodes[name]
+        if name in self._open:
+            cycle = " -> ".join(map(shown, [*self._open[self._open.index(name) :][:8], name]))
+            raise node.error(f"is in the cycle {cycle}; only a population of neurons may take itself")
+        if len(self._open) > MAX_BACK:
+            raise node.error(f"comes back by more than {MAX_BACK} nodes")
+        self._open.append(name)
+        made = self._input(node) if node.kind == "Input" else getattr(self, f"_{_method(node.kind)}")(node)
+        if prod(made.shape) > MAX_NEURONS:
+            raise node.error(f"gives {sides(made.shape)} values at a time point, more than {MAX_NEURONS}")
+        self._open.pop()
+        self.values[name] = made
+        return made
+
+    def _entered(self, node: Node, sources: list[str]) -> _Value:
+        """What a node takes; several are added."""
+        found = [self._value(source) for source in sources]
+        if len(found) == 1:
+            return found[0]
+        if any(one.shape != found[0].shape for one in found):
+            raise node.error(
+                f"takes {' and '.join(sides(one.shape) for one in found)}, which cannot be added"
+            )
+        parts = tuple((self._scaled(node, one), 0) for one in found)
+        return _Value(Added(node.name, parts[0][0].shape, parts), found[0].shape)
+
+    def _scaled(self, node: Node, value: _Value) -> Signal:
+        """A value as a signal, its factors by channel."""
+        if value.factor is None:
+            return value.signal
+        each = value.factor.reshape(value.signal.shape[0], -1)
+        if (each != each[:, :1]).any():
+            raise node.error("takes spikes scaled pixel by pixel; one factor for each channel can be taken")
+        return Affine(node.name, value.signal.shape, value.signal, (("scale", each[:, 0].copy()),))
+
+    def _input(self, node: Node) -> _Value:
         shape = node.numbers("shape").ravel()
-        if len(shape) not in (1, 3) or (shape != np.floor(shape)).any() or shape.min() < 1:
+        line = any(one.kind == "Conv1d" for one in self.graph.nodes.values())
+        if len(shape) in (3 if line else 2, 4) and shape[0] == 1:
+            shape = shape[1:]
+            self.steps.note("the axis of one sample that shapes begin with is left out")
+        if len(shape) not in (1, 2 if line else 3, 3) or (shape != np.floor(shape)).any() or shape.min() < 1:
             raise node.error(f"must be [C, H, W] or [N], not {shown(shape.tolist(), 60)}", "shape")
-        self._become(node, tuple(int(side) for side in shape))
-
-    def _become(self, node: Node, shape: tuple[int, ...]) -> None:
-        if prod(shape) > MAX_NEURONS:
-            raise node.error(f"gives {sides(shape)} values at a time point, more than {MAX_NEURONS}")
-        self.shape = shape
+        sizes = tuple(int(side) for side in shape)
+        channels, height, width = (sizes[0], 1, sizes[1]) if len(sizes) == 2 else (*sizes, 1, 1)[:3]
+        return _Value(Outside(node.name, (channels, height, width), shaped=True), sizes)
 
     def _output(self, node: Node) -> None:
-        if self.open is not None:
-            raise node.error(f"takes what {self.open.name} gives, which are no spikes: neurons are missing")
-        if self.factor is not None or (self.layers and self.layers[-1].kind == "avgpool"):
-            raise node.error("takes pooled or scaled spikes; a layer with neurons must come last")
+        for source in self._taken[node.name]:
+            value = self._value(source)
+            signal = self._scaled(node, value)
+            if not signal.spiking and signal not in self.read_outs:
+                self.read_outs.append(signal)
+        self.values[node.name] = _Value(signal, value.shape)
 
-    def _conv2d(self, node: Node) -> None:
-        weight = self._weight(node, 4)
-        if node.pair("groups") != (1, 1) or node.pair("dilation") != (1, 1):
-            raise node.error("has groups or dilation, which have no counterpart here")
-        if len(self.shape) != 3 or weight.shape[1] != self.shape[0]:
-            raise node.error(f"takes {weight.shape[1]} channels of a map, not {sides(self.shape)}")
+    def _conv2d(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
+        weight = self._weight(node, 3 if node.kind == "Conv1d" else 4)
+        kernel = (1,) * (4 - weight.ndim) + weight.shape[2:]
+        weight = weight.reshape(*weight.shape[:2], *kernel)
+        groups, groups_too = node.pair("groups")
+        size = entered.signal.shape[1:]
+        if entered.shape[1:] != size[-len(entered.shape) + 1 :] or len(entered.shape) not in (2, 3):
+            raise node.error(f"takes {weight.shape[1]} channels of a map, not {sides(entered.shape)}")
+        channels = entered.signal.shape[0]
+        if groups != groups_too or groups < 1 or weight.shape[1] * groups != channels or len(weight) % groups:
+            raise node.error(
+                f"takes {weight.shape[1] * groups} channels of a map, not {sides(entered.shape)}"
+            )
+        stride, dilation = (_of_two(node, key) for key in ("stride", "dilation"))
+        if min(stride) < 1 or min(dilation) < 1:
+            raise node.error("stride must be at least 1, as dilation")
+        padding = _padding(node, kernel, dilation)
+        made = [
+            (side + before + after - step * (length - 1) - 1) // by + 1
+            for side, before, after, step, length, by in zip(
+                size, padding[::2], padding[1::2], dilation, kernel, stride, strict=True
+            )
+        ]
+        if min(made) < 1:
+            raise node.error(f"{list(kernel)} is larger than the padded map of {sides(size)}")
+        parts = (Part(self._scaled(node, entered), 0, weight),)
         bias = self._bias(node, len(weight))
-        self._begin(
-            node,
-            Synapse(node.name, "conv", self.shape, weight, bias, node.pair("stride"), _padding(node, weight)),
-        )
+        shape = (len(weight), made[0], made[1])
+        signal = Weighted(node.name, shape, "conv", parts, bias, stride, padding, dilation, groups)
+        return _Value(signal, (len(weight), made[1]) if len(entered.shape) == 2 else signal.shape)
 
-    def _linear(self, node: Node) -> None:
+    _conv1d = _conv2d
+
+    def _linear(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
         weight = self._weight(node, 2)
-        if self.shape != weight.shape[1:]:
-            hint = "; a Flatten is missing" if prod(self.shape) == weight.shape[1] else ""
-            raise node.error(f"takes {weight.shape[1]} inputs, not {sides(self.shape)}{hint}")
+        if entered.shape != weight.shape[1:]:
+            hint = "; a Flatten is missing" if prod(entered.shape) == weight.shape[1] else ""
+            raise node.error(f"takes {weight.shape[1]} inputs, not {sides(entered.shape)}{hint}")
         bias = self._bias(node, len(weight)) if node.kind == "Affine" else np.zeros(len(weight))
-        self._begin(node, Synapse(node.name, "linear", self.shape, weight, bias))
+        if entered.factor is not None:
+            weight = weight * entered.factor.reshape(1, -1)
+        signal = Weighted(node.name, (len(weight), 1, 1), "linear", (Part(entered.signal, 0, weight),), bias)
+        return _Value(signal, (len(weight),))
 
     _affine = _linear
 
     def _weight(self, node: Node, axes: int) -> Numbers:
-        if self.open is not None:
-            raise node.error(f"takes what {self.open.name} gives, which are no spikes: neurons are missing")
         weight = node.numbers("weight")
         if weight.ndim != axes or not weight.size:
             raise node.error(f"has shape {list(weight.shape)}; {axes} axes are wanted", "weight")
@@ -223,128 +354,127 @@ class _Builder:
             raise node.error(f"has shape {list(bias.shape)}; [{outputs}] is wanted", "bias")
         return bias
 
-    def _begin(self, node: Node, synapse: Synapse) -> None:
-        if self.factor is not None:
-            synapse, self.factor = synapse.taking_scaled(self._factors(node)), None
-        # Its neurons are not known yet; the layer is made for its shape, and to refuse what does not close.
-        layer = synapse.layer(Dynamics(1.0).neuron, self.where)
-        self.open = synapse
-        self._become(node, layer.output_shape)
+    def _scale(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
+        equations = Equations(node, entered.shape, entered.signal.shape[0])
+        if not is_light(entered.signal):
+            step: Step = ("scale", equations.by_channel("scale", node.numbers("scale")))
+            return replace(entered, signal=Affine(node.name, entered.signal.shape, entered.signal, (step,)))
+        before = np.ones(entered.shape) if entered.factor is None else entered.factor
+        return replace(entered, factor=before * equations.spread("scale", node.numbers("scale")))
 
-    def _factors(self, node: Node) -> Numbers:
-        """What the spikes of every channel are multiplied with."""
-        if self.factor is None:
-            return np.ones(self.shape[0])
-        each = self.factor.reshape(self.shape[0], -1)
-        if (each != each[:, :1]).any():
-            raise node.error("takes spikes scaled pixel by pixel; one factor for each channel can be taken")
-        return np.asarray(each[:, 0])
-
-    def _scale(self, node: Node) -> None:
-        scale = node.numbers("scale")
-        if self.open is not None:
-            self.open = self.open.scaled(self._channels(node, "scale", scale))
-            return
-        before = np.ones(self.shape) if self.factor is None else self.factor
-        self.factor = before * self._spread(node, "scale", scale)
-
-    def _sumpool2d(self, node: Node) -> None:
+    def _sumpool2d(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
         kernel, stride, padding = node.pair("kernel_size"), node.pair("stride"), node.pair("padding")
-        if self.open is not None or (self.layers and self.layers[-1].kind == "avgpool"):
-            raise node.error("does not take spikes; pooling stands between neurons and the next layer")
-        if len(self.shape) != 3:
-            raise node.error(f"takes a map, not {sides(self.shape)}")
-        layer = pool_layer(node.name, "avgpool", self.shape, kernel, stride, padding, self.where)
-        channels = self._factors(node)
+        if len(entered.shape) != 3:
+            raise node.error(f"takes a map, not {sides(entered.shape)}")
+        if min(kernel + stride) < 1 or min(padding) < 0:
+            raise node.error("has a kernel, stride or padding that is none")
+        size = tuple(
+            (side + 2 * pad - length) // by + 1
+            for side, pad, length, by in zip(entered.shape[1:], padding, kernel, stride, strict=True)
+        )
+        if min(size) < 1:
+            raise node.error(f"{list(kernel)} is larger than the padded map of {sides(entered.shape[1:])}")
+        channels = np.ones(entered.shape[0])
+        if entered.factor is not None:
+            self._scaled(node, entered)
+            channels = entered.factor.reshape(entered.shape[0], -1)[:, 0]
         if node.kind == "AvgPool2d":
-            channels = channels / (kernel[0] * kernel[1])
-        self.layers.append(layer)
-        self._become(node, layer.output_shape)
-        self.factor = np.broadcast_to(channels[:, None, None], self.shape)
+            channels = channels / prod(kernel)
+        shape = (entered.shape[0], size[0], size[1])
+        pooled = Pooled(node.name, shape, entered.signal, "avg", kernel, stride, padding)
+        return _Value(pooled, shape, np.broadcast_to(channels[:, None, None], shape))
 
     _avgpool2d = _sumpool2d
 
-    def _flatten(self, node: Node) -> None:
-        if self.open is not None:
-            raise node.error(f"takes what {self.open.name} gives, which are no spikes: neurons are missing")
+    def _through(self, node: Node) -> _Value:
+        return self._entered(node, self._taken[node.name])
+
+    def _flatten(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
         # Exporters differ in whether an axis of samples counts; a sample becomes flat either way.
         if node.pair("start_dim")[0] not in (0, 1) or node.pair("end_dim")[0] not in (-1, 2, 3):
             raise node.error("flattens some axes alone; a linear layer here takes all of a map")
-        self.shape = (prod(self.shape),)
-        self.factor = None if self.factor is None else self.factor.reshape(-1)
+        factor = None if entered.factor is None else entered.factor.reshape(-1)
+        return _Value(entered.signal, (prod(entered.shape),), factor)
 
-    def _lif(self, node: Node) -> None:
-        """``tau dv/dt = (v_leak - v) + R I`` by one Euler step of ``dt``: ``v += dt/tau (R I - v)``."""
-        share = self.dt_s / self._one(node, "tau", positive=True)
-        if share > 1:
-            raise node.error(
-                f"is {self.dt_s / share:g} s, shorter than a step of {self.dt_s:g} s (dt)", "tau"
-            )
-        if self._one(node, "v_leak") != 0:
-            raise node.error("must be 0: potentials here rest at 0", "v_leak")
-        leak = round(1 - share, _LEAK_DIGITS)
-        leak = leak if abs(leak - (1 - share)) <= _TOLERANCE else 1 - share
-        self._fire(node, leak, node.numbers("r") * share)
+    def _delay(self, node: Node) -> _Value:
+        entered = self._entered(node, self._taken[node.name])
+        equations = Equations(node, entered.shape, entered.signal.shape[0])
+        delay = equations.one("delay", "delays of one time for all can be taken") / self.steps.dt_s
+        if abs(delay - round(delay)) > 1e-3 or delay < 0:
+            raise node.error(f"is {delay:.4g} steps of dt, and no whole number of them", "delay")
+        terms = ((entered.signal, round(delay)),)
+        return replace(entered, signal=Added(node.name, entered.signal.shape, terms))
 
-    def _if(self, node: Node) -> None:
-        """``dv/dt = R I`` by one Euler step, ``v += dt R I``; ``R = 1`` is one whole input, as in Norse."""
-        r = node.numbers("r")
-        whole = r == 1
-        if whole.any() and not whole.all():
-            raise node.error("is 1, one whole input a spike, for some neurons alone", "r")
-        self._fire(node, 1.0, r if whole.all() else r * self.dt_s)
+    def _neuron(self, node: Node) -> _Value:
+        """Neurons; what of their own spikes comes back does so a step late."""
+        ahead = self._ahead(node.name)
+        back = [source for source in self._taken[node.name] if source not in ahead]
+        if not ahead:
+            raise node.error("takes nothing but what its own spikes lead to")
+        entered = self._entered(node, ahead)
+        source = self._scaled(node, entered)
+        equations = Equations(node, entered.shape, source.shape[0])
+        dynamics, scale, shift = self.steps.equations_of(equations)
+        spiking = Spiking(node.name, source.shape, dynamics, node.kind)
+        self.populations.append(spiking)
+        late = Added(node.name, source.shape, ((spiking, 1),))
+        self.values[node.name] = _Value(late, entered.shape)
+        terms: tuple[tuple[Signal, int], ...] = ((source, 0),)
+        for one in back:
+            value = self._value(one)
+            if value.shape != entered.shape:
+                raise node.error(f"takes {sides(entered.shape)}, and {sides(value.shape)} come back to it")
+            terms += ((self._scaled(node, value), 0),)
+        self.values[node.name] = _Value(spiking, entered.shape)
+        total = source if len(terms) == 1 else Added(node.name, source.shape, terms)
+        if (scale != 1).any():
+            total = Affine(node.name, source.shape, total, (("scale", scale),))
+        if shift.any():
+            total = Affine(node.name, source.shape, total, (("shift", shift),))
+        spiking.taken.append((total, 0))
+        return self.values[node.name]
 
-    def _fire(self, node: Node, leak: float, scale: Numbers) -> None:
-        assert self.open is not None
-        if "v_reset" in node.values and self._one(node, "v_reset") != 0:
-            raise node.error("must be 0: potentials here are reset to 0", "v_reset")
-        scale = np.where(np.abs(scale - 1) <= _SCALE_TOLERANCE, 1.0, scale)
-        synapse = self.open.scaled(self._channels(node, "r", scale))
-        index = len(self.layers)
-        neuron = Dynamics(self._one(node, "v_threshold"), leak).neuron
-        self.layers.append(synapse.layer(neuron, self.where))
-        self.weights[index], bias = synapse.float32()
-        if bias is not None:
-            self.biases[index] = bias
-        self.open = None
+    def _leads(self, name: str, target: str) -> bool:
+        """Whether a node leads to another one."""
+        seen, stack = {name}, [name]
+        while stack:
+            one = stack.pop()
+            if one == target:
+                return True
+            for following in self._gives[one]:
+                if following not in seen:
+                    seen.add(following)
+                    stack.append(following)
+        return False
 
-    def _one(self, node: Node, key: str, *, positive: bool = False) -> float:
-        """A parameter that is the same for all neurons."""
-        values = self._spread(node, key, node.numbers(key))
-        if (values != values.flat[0]).any():
-            raise node.error("differs from neuron to neuron; layers here have one for all", key)
-        if positive and values.flat[0] <= 0:
-            raise node.error(f"must be above 0, not {values.flat[0]:g}", key)
-        return float(values.flat[0])
-
-    def _spread(self, node: Node, key: str, values: Numbers) -> NDArray[Any]:
-        """A parameter of every neuron; a view, so that nothing large is made."""
-        if values.size == 1:
-            return np.broadcast_to(values.reshape(()), self.shape)
-        if values.shape != self.shape:
-            raise node.error(f"has shape {list(values.shape)}, what it is for {list(self.shape)}", key)
-        return values
-
-    def _channels(self, node: Node, key: str, values: Numbers) -> Numbers:
-        """A parameter of every output channel."""
-        each = self._spread(node, key, values)
-        first = each.reshape(self.shape[0], -1)[:, :1] if values.size > 1 else each.flat[0]
-        if values.size > 1 and (each.reshape(self.shape[0], -1) != first).any():
-            raise node.error("differs within a channel; weights here are shared by a channel", key)
-        return np.asarray(first, np.float64).ravel() if values.size > 1 else np.full(self.shape[0], first)
+    def _read_out(self, node: Node) -> _Value:
+        if any(self.graph.nodes[one].kind != "Output" for one in self._gives[node.name]):
+            raise node.error("does not spike, and is not at the end")
+        self.steps.note(f"node {shown(node.name)} ({node.kind}): what it takes is read out as currents")
+        return self._entered(node, self._taken[node.name])
 
 
-_KINDS = ("Input", "Output", "Conv2d", "Linear", "Affine", "Scale", "SumPool2d", "AvgPool2d", "Flatten",
-          "IF", "LIF")  # fmt: skip
+def _method(kind: str) -> str:
+    return "neuron" if kind in NEURONS else "read_out" if kind in READ_OUTS else kind.lower()
 
 
-def _padding(node: Node, weight: Numbers) -> tuple[int, int]:
+def _of_two(node: Node, key: str) -> tuple[int, int]:
+    """A pair, of which a one-dimensional convolution has the second alone."""
+    pair = node.pair(key)
+    return (1, pair[1]) if node.kind == "Conv1d" else pair
+
+
+def _padding(node: Node, kernel: Any, dilation: tuple[int, int]) -> tuple[int, int, int, int]:
     padding = node.values.get("padding")
-    if not isinstance(padding, str):
-        return node.pair("padding")
-    height, width = weight.shape[2:]
-    if padding == "valid":
-        return 0, 0
-    if padding == "same" and height % 2 and width % 2:
-        return height // 2, width // 2
-    raise node.error("must be numbers, valid, or, of an odd kernel, same", "padding")
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise node.error("must be numbers, valid or same", "padding")
+        total = [step * (side - 1) * (padding == "same") for side, step in zip(kernel, dilation, strict=True)]
+        return total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2
+    height, width = node.pair("padding")
+    if min(height, width) < 0:
+        raise node.error("must be 0 or more", "padding")
+    return (0, 0, width, width) if node.kind == "Conv1d" else (height, height, width, width)

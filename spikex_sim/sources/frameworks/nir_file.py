@@ -7,7 +7,7 @@ not needed to read it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,42 +106,66 @@ def _graph(file: Hdf5Arrays, where: str) -> Graph:
     keys = set(file.keys)
     if not {"node/type", "node/edges"} <= keys or file.text("node/type", MAX_NAME_CHARS) != "NIRGraph":
         raise TraceError("is no NIR graph: node/type or node/edges is missing or different", where=where)
-    grouped: dict[str, list[str]] = {}
+    grouped: dict[str, dict[str, list[str]]] = {}
     total = 0
     for key in file.keys:
-        parts = key.split("/")
-        if parts[:2] != ["node", "nodes"] or len(parts) < 4:
-            continue
-        grouped.setdefault(parts[2], [])
-        if len(parts) == 4:
-            grouped[parts[2]].append(parts[3])
+        prefix, _, name = key.rpartition("/")
+        graph, _, node = prefix.rpartition("/nodes/")
+        if graph and "/" not in node:
+            grouped.setdefault(graph, {}).setdefault(node, []).append(name)
             if not file.is_text(key):
                 total += file.declared(key).nbytes
-    if len(grouped) > MAX_NODES:
-        raise TraceError(f"has {len(grouped)} nodes; {MAX_NODES} are read", where=where, field="node/nodes")
+    if sum(map(len, grouped.values())) > MAX_NODES:
+        count = sum(map(len, grouped.values()))
+        raise TraceError(f"has {count} nodes; {MAX_NODES} are read", where=where, field="node/nodes")
     if total > MAX_GRAPH_BYTES:
         message = f"its arrays take {human_bytes(total)}; {human_bytes(MAX_GRAPH_BYTES)} are read"
         raise TraceError(message, where=where)
-    nodes = {name: _node(file, name, parameters, where) for name, parameters in grouped.items()}
-    edges = dict.fromkeys(file.pairs("node/edges", MAX_NAME_CHARS, MAX_NODES))
-    for name in (name for edge in edges for name in edge):
-        if name not in nodes:
-            raise TraceError(
-                f"names a node '{shown(name)}' that is not there", where=where, field="node/edges"
-            )
+    nodes, edges = _nodes(file, "node", "", grouped, where)
     return Graph(nodes, tuple(edges), where)
 
 
-def _node(file: Hdf5Arrays, name: str, parameters: list[str], where: str) -> Node:
-    prefix = f"node/nodes/{name}"
+def _nodes(
+    file: Hdf5Arrays, path: str, prefix: str, grouped: Mapping[str, Mapping[str, list[str]]], where: str
+) -> tuple[dict[str, Node], dict[tuple[str, str], None]]:
+    """Nodes of a graph and of those in it, ``graph.node``, whose inputs and outputs pass on what they get."""
+    nodes: dict[str, Node] = {}
+    edges: dict[tuple[str, str], None] = {}
+    enters, leaves = {}, {}
+    for name, parameters in grouped.get(path, {}).items():
+        node = _node(file, f"{path}/nodes/{name}", prefix + name, parameters, where)
+        enters[name] = leaves[name] = node.name
+        if node.kind != "NIRGraph":
+            nodes[node.name] = node
+            continue
+        inner, inside = _nodes(file, f"{path}/nodes/{name}", f"{node.name}.", grouped, where)
+        ends = {
+            kind: [one.name for one in inner.values() if one.kind == kind] for kind in ("Input", "Output")
+        }
+        if not all(len(found) == 1 for found in ends.values()):
+            raise node.error("is a graph in the graph, and has no single input and output")
+        enters[name], leaves[name] = ends["Input"][0], ends["Output"][0]
+        for one in (enters[name], leaves[name]):
+            inner[one] = replace(inner[one], kind="Through")
+        nodes |= inner
+        edges |= inside
+    for pair in file.pairs(f"{path}/edges", MAX_NAME_CHARS, MAX_NODES):
+        for name in pair:
+            if name not in enters:
+                message = f"names a node '{shown(name)}' that is not there"
+                raise TraceError(message, where=where, field=f"{path}/edges")
+        edges[leaves[pair[0]], enters[pair[1]]] = None
+    return nodes, edges
+
+
+def _node(file: Hdf5Arrays, path: str, name: str, parameters: list[str], where: str) -> Node:
     if not name.isprintable() or len(name) > MAX_NAME_CHARS:
-        raise TraceError("has a name that cannot be shown", where=where, field=shown(prefix))
+        raise TraceError("has a name that cannot be shown", where=where, field=shown(path))
     if "type" not in parameters:
-        raise TraceError("is missing", where=where, field=shown(f"{prefix}/type"))
-    kind = file.text(f"{prefix}/type", MAX_NAME_CHARS)
+        raise TraceError("is missing", where=where, field=shown(f"{path}/type"))
+    kind = file.text(f"{path}/type", MAX_NAME_CHARS)
     values: dict[str, NDArray[Any] | str] = {}
-    # A graph in the graph is not looked into.
     for key in [] if kind == "NIRGraph" else sorted(set(parameters) - {"type"}):
-        path = f"{prefix}/{key}"
-        values[key] = file.text(path, MAX_NAME_CHARS) if file.is_text(path) else file.read(path)
+        place = f"{path}/{key}"
+        values[key] = file.text(place, MAX_NAME_CHARS) if file.is_text(place) else file.read(place)
     return Node(name, kind, values, where)

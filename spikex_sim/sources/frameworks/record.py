@@ -6,23 +6,27 @@ PyTorch is imported here and nowhere else in the package's core, and only when s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Literal
-
-from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.origin import pip_install
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.sources.frameworks.chain import Chain
-from spikex_sim.sources.frameworks.dynamics import Dynamics, described, dynamics_of
-from spikex_sim.sources.frameworks.seen import Horizon, Role, Seen
+from spikex_sim.sources.frameworks.cells import Cell, cell_of
+from spikex_sim.sources.frameworks.dynamics import Dynamics, described
+from spikex_sim.sources.frameworks.follow import Follower
+from spikex_sim.sources.frameworks.recording import Recording, Report
+from spikex_sim.trace.chain import as_chain
+from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS, Trace
 
 Call = Literal["step", "sequence"]
 Description = Dynamics | Mapping[str, Any]
+USUAL_AXES = {2: "TN", 3: "TBN", 4: "TCHW", 5: "TBCHW"}
+"""Axes of inputs that are not named, by how many they are."""
 
 
 def record(
@@ -36,46 +40,59 @@ def record(
     closed_loop: bool = False,
     label: int | tuple[int, ...] | None = None,
     name: str = "",
+    axes: str | None = None,
+    timesteps: int | None = None,
+    input_bits: int | None = None,
+    report: Callable[[Report], None] | None = None,
     progress: Progress | None = None,
-) -> Trace:
-    """Run a network on spikes and record it.
+) -> Trace | GraphTrace:
+    """Run a network on spikes or images and record it.
 
-    The model is put into eval mode, its neurons' states are reset, and it runs without gradients. Layers
-    are recorded in the order in which they run.
+    The model is put into eval mode, its neurons' states are reset, and it runs twice without gradients; both
+    runs must agree. What flows from module to module is followed value by value.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Made of Conv2d, Linear, BatchNorm2d, MaxPool2d and AvgPool2d, neurons of snnTorch, SpikingJelly or
-        Norse or of ``neurons``, and modules that pass values on (Flatten, Dropout).
+        Of convolutions, linear layers, batch norms, pooling, sums, products of spikes, neurons of snnTorch,
+        SpikingJelly or Norse or of ``neurons``, in any order that a graph can express.
     inputs : tensor or array
-        Spikes ``[T, B, C, H, W]`` or ``[T, B, N]``; without ``B``, ``[T, C, H, W]`` or ``[T, N]``, of one
-        sample. The model always gets an axis for samples.
+        Spikes, or numbers of an image, ``[T, B, C, H, W]`` or ``[T, B, N]``; without ``B``, ``[T, C, H, W]``
+        or ``[T, N]``, of one sample; or as ``axes`` says. The model always gets an axis for samples.
     call : {"step", "sequence"}, optional
-        Whether the model is called once for each time point, with ``[B, ...]``, or once with
-        ``[T, B, ...]``. Default: "sequence" if a SpikingJelly module has step mode 'm', else "step".
+        Whether the model is called once for each time point, with ``[B, ...]``, or once with all there is.
+        Default: "sequence" if a SpikingJelly module has step mode 'm' or the inputs have no axis ``T``, else
+        "step".
     neurons : mapping, optional
         Spiking modules of one's own, by name or class: a
         :class:`~spikex_sim.sources.frameworks.dynamics.Dynamics` or a mapping with its keys. The module gives
         spikes, or a tuple with spikes first.
     skip : collection of str
-        Modules, by name, that are left out, with all inside them: a first layer that takes an image, a
-        readout.
+        Modules, by name, that are left out, with all inside them: a first layer, a readout.
     nearest : bool
-        Take the nearest neuron there is where a module has no exact counterpart.
+        In a chain, take the nearest neuron of trace format 1 where a module has no exact counterpart there.
     closed_loop : bool
-        Keep the first layer's input alone, so that all others are computed in a replay.
+        Keep what enters alone, so that all else is computed in a replay.
     label : int or tuple of int, optional
         Class, for several samples one for each.
     name : str
         Of the trace; default: the model's class.
+    axes : str, optional
+        Names of the inputs' axes in order, of ``T``, ``B``, ``C``, ``H``, ``W``, ``N``: ``"BTCHW"``; without
+        ``T`` (``"BCHW"``), an image that is the same at all time points.
+    timesteps : int, optional
+        Time points, where the inputs have no axis ``T`` and the model is called for each.
+    input_bits : int, optional
+        Width of the integers that numbers become which enter a layer; 8 for images that stay the same.
+    report : callable, optional
+        Called with a :class:`~spikex_sim.sources.frameworks.recording.Report` of what was understood.
     progress : callable, optional
         Called with what is done, time points done and all.
 
     Returns
     -------
-    Trace
-        In the float datapath.
+    Trace or GraphTrace
+        In the float datapath; a chain of layers that take spikes is a ``Trace``.
 
     Raises
     ------
@@ -87,35 +104,61 @@ def record(
         raise TraceError(f"is a {type(model).__name__}, not a torch.nn.Module", field="model")
     where = name or type(model).__name__
     try:
-        given = torch.as_tensor(inputs)
-    except (TypeError, ValueError, RuntimeError):
-        raise TraceError(f"are no array of numbers but a {type(inputs).__name__}", where=where,
-                         field="inputs") from None  # fmt: skip
-    spikes, batched = _with_samples(given, where)
-    if call is None:
-        multi = any(getattr(one, "step_mode", "s") == "m" for one in model.modules())
-        call = "sequence" if multi else "step"
-    if call not in ("step", "sequence"):
-        raise TraceError(f"must be step or sequence, not {call!r:.40}", where=where, field="call")
-    horizon = Horizon(spikes.shape[0], spikes.shape[1], call == "sequence")
-    try:
-        watched = _watched(torch, model, dict(neurons or {}), set(skip))
-        with _prepared(torch, model), _hooks(watched, horizon) as order:
-            _run(model, _on_device(model, spikes), horizon, progress or silent)
-        chain = Chain(where, horizon, nearest=nearest)
-        for seen in order:
-            chain.add(seen)
-        return chain.trace(
-            name=where,
-            source=f"recorded from {type(model).__name__}, PyTorch {torch.__version__}",
-            label=label,
-            batched=batched,
-            closed_loop=closed_loop,
-        )
+        return _recorded(
+            torch, model, _tensor(torch, inputs), where, call, dict(neurons or {}), set(skip), axes,
+            timesteps, input_bits, nearest, closed_loop, label, report, progress or silent,
+        )  # fmt: skip
     except TraceError as exc:
         if str(exc).startswith(f"{where}: "):
             raise
         raise TraceError(str(exc), where=where) from exc.__cause__
+
+
+def _recorded(
+    torch: Any, model: Any, given: Any, where: str, call: Call | None, neurons: dict[Any, Description],
+    skip: set[str], axes: str | None, timesteps: int | None, input_bits: int | None, nearest: bool,
+    closed_loop: bool, label: Any, report: Callable[[Report], None] | None, progress: Progress,
+) -> Trace | GraphTrace:  # fmt: skip
+    _check_model(torch, model)
+    given, axes, batched = _with_samples(given, axes)
+    timed = "T" in axes
+    call = call or _usual_call(model, timed)
+    if call not in ("step", "sequence"):
+        raise TraceError(f"must be step or sequence, not {call!r:.40}", field="call")
+    if call == "step" and not timed and timesteps is None:
+        raise TraceError("the inputs have no axis T; say how often the model is called", field="timesteps")
+    if timed and timesteps not in (None, given.shape[axes.index("T")]):
+        raise TraceError(
+            f"is {timesteps}, and the inputs have {given.shape[axes.index('T')]}", field="timesteps"
+        )
+    cells, refused, skipped = _modules(model, neurons, skip)
+    follow = Follower(torch, given.shape[axes.index("B")])
+    images = _on_device(model, given)
+    steps = given.shape[axes.index("T")] if timed else timesteps or 0
+
+    def run(share: int) -> None:
+        def told(text: str, done: int, count: int) -> None:
+            progress(text, share * count + done, 2 * count)
+
+        with _prepared(torch, model), follow.following(model, cells, skipped, refused):
+            _run(model, follow, images, axes, steps, call == "sequence", told)
+
+    recording = Recording(torch, follow, steps)
+    run(0)
+    recording.first_run(input_bits)
+    run(1)
+    graph, found = recording.graph(
+        name=where, source=f"recorded from {type(model).__name__}, PyTorch {torch.__version__}", label=label,
+        batched=batched,
+    )  # fmt: skip
+    if report is not None:
+        report(found)
+    if closed_loop:
+        entering = {node.name for node in graph.nodes if node.kind == "input"}
+        graph = replace(graph, spikes={key: one for key, one in graph.spikes.items() if key in entering})
+    chain = as_chain(graph, nearest=nearest)
+    recording.refuse_differing(nearest and chain is not None)
+    return graph if chain is None else chain
 
 
 def _import_torch() -> Any:
@@ -125,79 +168,117 @@ def _import_torch() -> Any:
         raise TraceError(f"recording needs PyTorch: {pip_install('frameworks')}") from None
 
 
-def _with_samples(inputs: Any, where: str) -> tuple[Any, bool]:
-    """Inputs with an axis of samples, and whether they came with one."""
-    if inputs.ndim not in (2, 3, 4, 5) or not all(inputs.shape):
+def _tensor(torch: Any, inputs: Any) -> Any:
+    try:
+        given = torch.as_tensor(inputs)
+    except (TypeError, ValueError, RuntimeError):
+        raise TraceError(f"are no array of numbers but a {type(inputs).__name__}", field="inputs") from None
+    if given.layout != torch.strided:
+        raise TraceError(f"are {given.layout}; give a dense tensor (to_dense)", field="inputs")
+    return given
+
+
+def _check_model(torch: Any, model: Any) -> None:
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TraceError(
+                "is scripted, so that no module can be looked at; give the model before torch.jit",
+                field=path or "model",
+            )
+    for path, parameter in model.named_parameters():
+        if parameter.dtype not in (torch.float32, torch.float64):
+            raise TraceError(f"is {parameter.dtype}; record it in float32 (model.float())", field=path)
+
+
+def _with_samples(inputs: Any, axes: str | None) -> tuple[Any, str, bool]:
+    """Inputs with an axis of samples, their axes, and whether they came with one."""
+    named = axes or USUAL_AXES.get(inputs.ndim, "")
+    if axes is not None and (
+        len(axes) != inputs.ndim or len(set(axes)) != len(axes) or set(axes) - set("TBCHWN")
+    ):
         raise TraceError(
-            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, or the same without B",
-            where=where,
+            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; a letter an axis is wanted,"
+            " of T, B, C, H, W, N",
+            field="axes",
+        )
+    if not named or not all(inputs.shape):
+        raise TraceError(
+            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, no B,"
+            " or other axes by name (axes)",
             field="inputs",
         )
-    batched = inputs.ndim in (3, 5)
+    batched = "B" in named
     if not batched:
-        inputs = inputs[:, None]
-    if inputs.shape[0] > MAX_TIMESTEPS or inputs.shape[1] > MAX_SAMPLES:
+        place = 1 if named[0] == "T" else 0
+        inputs, named = inputs.unsqueeze(place), f"{named[:place]}B{named[place:]}"
+    sizes = dict(zip(named, inputs.shape, strict=True))
+    if sizes.get("T", 1) > MAX_TIMESTEPS or sizes["B"] > MAX_SAMPLES:
         raise TraceError(
-            f"are {inputs.shape[0]} time points and {inputs.shape[1]} samples, more than {MAX_TIMESTEPS} and "
+            f"are {sizes.get('T', 1)} time points and {sizes['B']} samples, more than {MAX_TIMESTEPS} and "
             f"{MAX_SAMPLES}",
-            where=where,
             field="inputs",
         )
-    return inputs, batched
+    return inputs, named, batched
 
 
-def _watched(torch: Any, model: Any, neurons: dict[Any, Description], skip: set[str]) -> list[Seen]:
-    """Modules to look at, also those of modules; none inside a neuron or inside one that is left out."""
+def _usual_call(model: Any, timed: bool) -> Call:
+    multi = any(getattr(one, "step_mode", "s") == "m" for one in model.modules())
+    return "sequence" if multi or not timed else "step"
+
+
+def _modules(
+    model: Any, neurons: dict[Any, Description], skip: set[str]
+) -> tuple[dict[Any, Cell], dict[Any, str], set[Any]]:
+    """Neurons, modules that are refused if they run, and those left out; none inside one of these."""
     names = {path for path, _ in model.named_modules()}
     for path in [*skip, *(key for key in neurons if isinstance(key, str))]:
         if path not in names:
             raise TraceError(
                 f"names '{shown(path)}', and the model has no such module", field="skip or neurons"
             )
-    found: list[Seen] = []
-    closed = set(skip)
+    cells: dict[Any, Cell] = {}
+    refused: dict[Any, str] = {}
+    skipped: set[Any] = set()
+    closed: list[str] = []
     for path, module in model.named_modules():
         if any(path == one or path.startswith(f"{one}.") for one in closed):
             continue
-        title = path or type(module).__name__
         given = neurons.get(path, neurons.get(type(module)))
+        cell: Cell | None = None
         try:
-            dynamics = dynamics_of(module) if given is None else described(given)
+            if path in skip:
+                skipped.add(module)
+            else:
+                cell = cell_of(module) if given is None else Cell(described(given))
         except TraceError as exc:
-            raise TraceError(str(exc), field=f"{title} ({type(module).__name__})") from None
-        role: Role = "neuron" if dynamics is not None else _role(torch.nn, module)
-        if not path and role == "other":
-            continue  # the model itself
-        if role != "other":
-            closed.add(path)
-        found.append(Seen(title, role, module, dynamics))
-    return found
+            if given is not None:
+                raise TraceError(str(exc), field=f"{path} ({type(module).__name__})") from None
+            refused[module] = str(exc)
+        if cell is not None:
+            cells[module] = cell
+        if path and (cell is not None or module in skipped or module in refused):
+            closed.append(path)
+    return cells, refused, skipped
 
 
-def _role(nn: Any, module: Any) -> Role:
-    """What a module is; a subclass with a forward of its own may be anything."""
-    kinds: tuple[tuple[Any, Role], ...] = (
-        (nn.Conv2d, "synapse"),
-        (nn.Linear, "synapse"),
-        (nn.BatchNorm2d, "norm"),
-        (nn.MaxPool2d, "maxpool"),
-        (nn.AvgPool2d, "avgpool"),
-        (nn.AdaptiveAvgPool2d, "avgpool"),
-    )
-    kind = type(module)
-    wrapper = kind.__module__.startswith("spikingjelly.activation_based.layer")
-    for base, role in kinds:
-        if isinstance(module, base) and (
-            kind.forward is base.forward or (wrapper and base in kind.__bases__)
-        ):
-            return role
-    return "other"
+_HOOKED = (
+    "_forward",
+    "_backward",
+    "_state_dict",
+    "_load_state",
+    "_parameters",
+    "_modules",
+    "_non_persistent",
+)
 
 
 @contextmanager
 def _prepared(torch: Any, model: Any) -> Iterator[None]:
-    """Eval mode, potentials at rest, no gradients; training flags are put back."""
-    training = {module: module.training for module in model.modules()}
+    """Eval mode, potentials at rest, no gradients; afterwards modules are as they were."""
+    kept = {}
+    for module in model.modules():
+        own = {key: value for key, value in vars(module).items() if not key.startswith(_HOOKED)}
+        kept[module] = own, {key: dict(own[key]) for key in ("_buffers", "_memories") if key in own}
     model.eval()
     for module in model.modules():
         package = type(module).__module__.partition(".")[0]
@@ -208,60 +289,47 @@ def _prepared(torch: Any, model: Any) -> Iterator[None]:
         with torch.no_grad():
             yield
     finally:
-        for module, flag in training.items():
-            module.training = flag
+        for module, (own, inside) in kept.items():
+            for key in [one for one in vars(module) if not one.startswith(_HOOKED) and one not in own]:
+                del vars(module)[key]
+            vars(module).update(own)
+            for key, values in inside.items():
+                own[key].clear()
+                own[key].update(values)
 
 
-@contextmanager
-def _hooks(watched: list[Seen], horizon: Horizon) -> Iterator[list[Seen]]:
-    """Look at modules while the model runs; gives those that ran, in the order in which they did."""
-    order: list[Seen] = []
-
-    def hook(seen: Seen) -> Callable[..., None]:
-        def look(_: Any, args: Any, kwargs: Any, output: Any) -> None:
-            entered = next((one for one in (*args, *kwargs.values()) if hasattr(one, "detach")), None)
-            left = output[0] if isinstance(output, tuple) and output else output
-            if entered is None or not hasattr(left, "detach"):
-                return
-            if not seen.taken:
-                order.append(seen)
-            try:
-                seen.look(_numpy(entered), _numpy(left), horizon)
-            except TraceError:
-                if seen.role != "other":
-                    raise
-
-        return look
-
-    with ExitStack() as stack:
-        for seen in watched:
-            handle = seen.module.register_forward_hook(hook(seen), with_kwargs=True)
-            stack.callback(handle.remove)
-        yield order
-
-
-def _numpy(tensor: Any) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.detach().cpu().numpy()
-    return array
-
-
-def _on_device(model: Any, spikes: Any) -> Any:
+def _on_device(model: Any, given: Any) -> Any:
     parameter = next(model.parameters(), None)
     if parameter is None:
-        return spikes.float()
-    return spikes.to(parameter.device, parameter.dtype)
+        return given.float()
+    return given.to(parameter.device, parameter.dtype)
 
 
-def _run(model: Any, spikes: Any, horizon: Horizon, progress: Progress) -> None:
+def _run(
+    model: Any,
+    follow: Follower,
+    given: Any,
+    axes: str,
+    steps: int,
+    sequence: bool,
+    progress: Progress,
+) -> None:
+    shape = list(given.shape)
     try:
-        if horizon.sequence:
-            model(spikes)
+        if sequence:
+            given = given.clone()
+            follow.input(given, "input", axes, None)
+            model(given)
             return
         # Norse hands states back and wants them again; everybody else keeps them.
         returns_state = type(model).__module__.partition(".")[0] == "norse"
         state = None
-        for time, now in enumerate(spikes):
-            progress("recording", time, horizon.timesteps)
+        for time in range(steps):
+            progress("recording", time, steps)
+            now = given.select(axes.index("T"), time).clone() if "T" in axes else given.clone()
+            shape = list(now.shape)
+            follow.now = time
+            follow.input(now, "input", axes.replace("T", ""), time)
             if returns_state:
                 _, state = model(now, state)
             else:
@@ -269,9 +337,10 @@ def _run(model: Any, spikes: Any, horizon: Horizon, progress: Progress) -> None:
     except TraceError:
         raise
     except Exception as exc:
-        given, other = (spikes, "step") if horizon.sequence else (spikes[0], "sequence")
+        other = "step" if sequence else "sequence"
         message = shown(f"{type(exc).__name__}: {' '.join(str(exc).split())}", 200)
         raise TraceError(
-            f"failed when called with {list(given.shape)}: {message} (the other way is call='{other}')",
+            f"failed when called with {shape}: {message} (the other way is call='{other}'; axes were taken "
+            f"for {axes if sequence else axes.replace('T', '')}, others are named by axes)",
             field="model",
         ) from exc
