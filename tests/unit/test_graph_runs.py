@@ -61,9 +61,7 @@ def test_graphs_are_compared_and_swept(file: str, capsys: pytest.CaptureFixture[
     shown = succeed(capsys, "compare", file, "--arch", "spikex,ptb", "--tws", "2").out
     assert "spikex" in shown
     assert "ptb" in shown
-    succeed(
-        capsys, "sweep", file, "--grid", "tws=1,2", "--grid", "arch=spikex,systolic-os", "--out", "points"
-    )
+    succeed(capsys, "sweep", file, "--grid", "tws=1,2", "--grid", "stream=tap,all", "--out", "points")
     rows = rows_of("points/sweep.csv")
     assert len(rows) == 4
     assert all(int(row["cycles"]) > 0 for row in rows)
