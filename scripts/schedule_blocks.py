@@ -20,9 +20,9 @@ from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.base import Layout, Schedule
 from spikex_sim.schedules.dense.activations import Activations, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
-from spikex_sim.schedules.ntwu.laying import batch_counts
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.ntwu.updates import batch_counts
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator

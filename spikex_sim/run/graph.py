@@ -14,17 +14,15 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
 from spikex_sim.core.errors import ConfigError, InternalError, TraceError
-from spikex_sim.core.events import events_of
-from spikex_sim.core.field import Inputs
-from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
-from spikex_sim.core.spikes import count_spikes, packed_length
-from spikex_sim.core.tags import window_spikes
+from spikex_sim.core.spikes import count_spikes
 from spikex_sim.costs.energy import EnergyModel
-from spikex_sim.run.population import Asked, Work
+from spikex_sim.run.flow import GraphFlow, GraphStage
+from spikex_sim.run.population import Work
+from spikex_sim.run.products import filter_bits, product_task, streams_b
+from spikex_sim.run.recurrence import comes_back
 from spikex_sim.run.replay import LayerCost, LayerRunner, TimedLayer
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.signals import Signal, joined, matrices, pooled, unpacked
@@ -32,100 +30,11 @@ from spikex_sim.schedules.base import APART, Handover
 from spikex_sim.schedules.held import merged
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task, widths_of
-from spikex_sim.schedules.walk import Walk
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population
+from spikex_sim.spec.graph import JoinNode, MatmulNode, Node, PoolNode, Population
 from spikex_sim.timing.busy import busy_of, idle
 from spikex_sim.timing.engine import attribute_stalls
 from spikex_sim.trace.graph import GraphTrace
-
-
-@dataclass(frozen=True)
-class GraphStage:
-    """A node that is run: all but inputs."""
-
-    node: Node
-
-    @property
-    def name(self) -> str:
-        """Name of the node."""
-        return self.node.name
-
-    @property
-    def is_sized(self) -> bool:
-        """Whether a window size applies to it."""
-        return isinstance(self.node, Population)
-
-    @property
-    def kind(self) -> str:
-        """Kind in results: of neurons with one conv or linear synapse what that is, as in a chain."""
-        node = self.node
-        if node.kind == "neurons" and isinstance(node, Population) and len(node.synapses) == 1:
-            only = node.synapses[0].kind
-            return only if only in ("conv", "linear") else node.kind
-        return node.kind
-
-    @property
-    def datapath(self) -> str | None:
-        """Datapath; None of what costs nothing."""
-        return self.node.datapath if isinstance(self.node, Population | MatmulNode) else None
-
-    def gives(self, trace: GraphTrace, *, spiking: bool) -> tuple[np.dtype[Any], tuple[int, ...]]:  # noqa: ARG002
-        """Type and shape of what it gives: packed spikes, or currents."""
-        name = self.node.name
-        if trace.carries(name) == "spikes":
-            return np.dtype(np.uint8), (*trace.shape(name), packed_length(trace.timesteps))
-        kind = np.dtype(np.float32 if self.datapath == "float" else np.int32)
-        return kind, (*trace.shape(name), *(() if trace.constant(name) else (trace.timesteps,)))
-
-
-def graph_stages(trace: GraphTrace) -> list[GraphStage]:
-    """Nodes of a graph that are run, in order."""
-    return [GraphStage(node) for node in trace.nodes if not isinstance(node, InputNode)]
-
-
-@dataclass(eq=False)
-class GraphFlow:
-    """What the nodes of a graph give, of one sample.
-
-    Attributes
-    ----------
-    stages : sequence of GraphStage
-        Nodes that are run, in order.
-    trace : GraphTrace
-        The network.
-    sample, number : int
-        Of the sample in its trace and in the run.
-    signals : dict of str to Signal
-        What each node serves to others: recorded arrays, else what it computed.
-    kept : str
-        Node whose outputs are still in the GLB.
-    computed : array or None
-        What the last node computed.
-    """
-
-    stages: Sequence[GraphStage]
-    trace: GraphTrace
-    sample: int
-    number: int = 0
-    signals: dict[str, Signal] = field(default_factory=dict)
-    kept: str = ""
-    computed: NDArray[Any] | None = None
-
-    def __post_init__(self) -> None:
-        for node in self.trace.nodes:
-            found = self.recorded(node.name)
-            if found is not None:
-                self.signals[node.name] = found
-
-    def recorded(self, name: str) -> Signal | None:
-        """What the trace has of a node."""
-        trace = self.trace
-        if name in trace.spikes:
-            return Signal("spikes", trace.spikes[name][self.sample])
-        if name in trace.values:
-            return Signal(trace.carries(name), trace.values[name][self.sample], trace.constant(name))
-        return None
 
 
 @dataclass
@@ -294,13 +203,13 @@ class GraphRunner:
                 message = f"'{node.name}' takes it, but it is neither recorded nor computed"
                 raise TraceError(message, where=trace.where, field=source)
         a, b = flow.signals[node.a], flow.signals[node.b]
-        streams_b = _streams_b(a, b)
+        by_b = streams_b(a, b)
         left, right = (
             matrices(self._over_time(one, trace.timesteps), node, turned=turned)
             for one, turned in ((a, node.transpose_a), (b, node.transpose_b))
         )
-        filters, streamed = (left, right) if streams_b else (right, left)
-        bits = filter_bits(a if streams_b else b, self._is_plain(trace, node.a if streams_b else node.b))
+        filters, streamed = (left, right) if by_b else (right, left)
+        bits = filter_bits(a if by_b else b, self._is_plain(trace, node.a if by_b else node.b))
         rows, columns = left.shape[1], right.shape[2]
         out = np.zeros(
             (node.heads, rows, columns, trace.timesteps), np.float32 if node.datapath == "float" else np.int64
@@ -309,7 +218,7 @@ class GraphRunner:
         for t in range(trace.timesteps):
             for head in range(node.heads):
                 spikes, weights = streamed[head, ..., t], filters[head, ..., t]
-                if not streams_b:
+                if not by_b:
                     spikes, weights = spikes.T, weights.T
                 name = f"{node.name} (t={t}, head {head})" if trace.timesteps * node.heads > 1 else node.name
                 task = product_task(name, spikes, len(weights), node, widths)
@@ -319,7 +228,7 @@ class GraphRunner:
                     self.layers.arch.potential_bits, len(weights), (False,),
                 )  # fmt: skip
                 sums = self.layers.executed(cost, synapses)[..., 0]
-                out[head, ..., t] = sums if streams_b else sums.T
+                out[head, ..., t] = sums if by_b else sums.T
         if node.datapath == "float":
             out = np.float32(node.scale) * out
         else:
@@ -471,75 +380,3 @@ def _mapping(layers: Sequence[Any]) -> dict[str, Any]:
         for key, value in layers[0].items()
     }
     return common | {"layers": len(layers)}
-
-
-def _streams_b(a: Signal, b: Signal) -> bool:
-    """Whether ``b`` is streamed: the operand that is spikes, of two the one with fewer; ties stream ``a``."""
-    if a.carries == b.carries == "spikes":
-        return count_spikes(b.array) < count_spikes(a.array)
-    return b.carries == "spikes"
-
-
-def filter_bits(signal: Signal, plain: bool) -> int:
-    """Bits of a value of the operand that is not streamed, as many as hold all of them."""
-    if signal.carries == "spikes":
-        return 1
-    if signal.array.dtype.kind == "f" and not plain:
-        return 32
-    low, high = int(signal.array.min()), int(signal.array.max())
-    if low >= 0:
-        return max(1, high.bit_length())
-    return max((~low).bit_length(), max(high, 0).bit_length()) + 1
-
-
-def product_task(name: str, spikes: NDArray[Any], channels: int, node: MatmulNode, widths: Any) -> Task:
-    """Ask for one product of a time point and head; ``spikes``: ``[taps, positions]``."""
-    taps, positions = spikes.shape
-    packed = np.packbits(np.ascontiguousarray(spikes, np.uint8)[..., None], axis=-1)
-    geometry = Geometry(taps, positions, 1, 1, 1, 1, 1, 0, 0, positions, 1)
-    inputs = Inputs((Lying(geometry),), (window_spikes(packed, 1, 1),), positions, 1, 1)
-    return Task(name, inputs, channels, widths, silence_is_free=False, datapath=node.datapath, states=0)
-
-
-def comes_back(work: Work, signals: dict[str, Signal]) -> NDArray[np.uint8]:
-    """Outputs of a population whose outputs come back as inputs: packed spikes ``[C, H, W, ceil(T/8)]``.
-
-    Its smallest delay at a time: what comes back in these time points is known by then.
-    """
-    trace, name = work.trace, work.node.name
-    assert work.delay is not None
-    constants = []
-    for asked in work.passes():
-        found = [_evaluated(asked, one) for one in work.constants_of(asked)]
-        constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
-    walks: list[Walk] = []
-    shape = trace.shape(name)
-    out = np.zeros((*shape, -(-trace.timesteps // 8)), np.uint8)
-    for first in range(0, trace.timesteps, work.delay):
-        last = min(first + work.delay, trace.timesteps)
-        now = Work.of(trace, work.node, signals | {name: Signal("spikes", out)}, work.arch, 1)
-        parts = []
-        for number, asked in enumerate(now.layers(constants)):
-            assert asked.synapses is not None
-            if first == 0:
-                walks.append(Walk.of(asked.task.inputs, asked.synapses))
-            walk = replace(walks[number], inputs=asked.task.inputs)
-            parts.append(walk.executed(_all_columns(walk, first, last)).outputs)
-        out = np.concatenate(parts).reshape(out.shape)
-    return out
-
-
-def _evaluated(asked: Asked, synapses: Synapses) -> NDArray[Any]:
-    """What a pass gives, whatever the schedule."""
-    walk = Walk.of(asked.task.inputs, synapses)
-    return walk.executed(_all_columns(walk, 0, 1)).outputs
-
-
-def _all_columns(walk: Walk, first: int, last: int) -> NDArray[np.int64]:
-    """Walk all positions of some windows, window by window."""
-    inputs = walk.inputs
-    position = np.tile(np.arange(inputs.positions), last - first)
-    window = np.repeat(np.arange(first, last), inputs.positions)
-    return walk.columns(
-        events_of(inputs), np.array([0, len(position)]), position, window, np.ones((1, inputs.taps), np.uint8)
-    )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.field import Synapse as Lying
-from spikex_sim.run.graph import GraphFlow, GraphRunner, LayersOfNode
+from spikex_sim.run.flow import GraphFlow
+from spikex_sim.run.graph import GraphRunner, LayersOfNode
 from spikex_sim.run.population import Branch, Work
 from spikex_sim.run.replay import check_made
 from spikex_sim.run.results import LayerResult

@@ -21,7 +21,8 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.run.graph import GraphFlow, GraphRunner, GraphStage, graph_stages
+from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
+from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner, check_ann
 from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,16 @@ import spikex_sim as sx
 from drawn_graphs import graphs, largest_window
 from examples import examples
 from graphs import Array, conv, currents, network, packaged, population, spiking_input
+from naive_graph import digest, evaluate
 from naive_graph_trace import Trace
 from networks import NEURONS, linear, pool, random_weights, small_network, trace_of
 from networks import conv as conv_layer
+from spikex_sim.core.counts import TENSORS
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.registry import plugin_names
 from spikex_sim.run.observers import Observed
 from spikex_sim.run.timeline import timeline_lines
-from spikex_sim.run.transfers import TRACED, transfer_lines
+from spikex_sim.run.transfers import DIRECTIONS, TRACED, transfer_lines
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator, preset_names
 from spikex_sim.testing.own_keys import own
@@ -187,10 +191,10 @@ def test_a_delay_is_a_shift_of_the_spikes(scheduler: str, data: st.DataObject) -
     window = {"kernel": list(spec.kernel), "stride": list(spec.stride), "padding": list(spec.padding)}
     weight = workload.weight.reshape(spec.out_channels, spec.in_channels, *spec.kernel)
     both = []
-    for given, keys_of_synapse in ((spikes, window | {"delay": delay}), (later, window)):
-        nodes = [spiking_input(*spikes.shape[:3]),
-                 population([conv(**keys_of_synapse)], spec.out_channels, workload.layer["neuron"])]  # fmt: skip
-        trace = network(nodes, T, {"in/spikes": given, "out/synapse-0/weight": weight})
+    for seen, synapse in ((spikes, conv(**window, delay=delay)), (later, conv(**window))):
+        out = population([synapse], spec.out_channels, workload.layer["neuron"])
+        arrays_of = {"in/spikes": seen, "out/synapse-0/weight": weight}
+        trace = network([spiking_input(*spikes.shape[:3]), out], T, arrays_of)
         both.append(layers_of(packaged(trace), scheduler, keys))
     same(both[0], both[1], "input_spikes", "estimate_pj")
 
@@ -245,7 +249,7 @@ def tight(draw: st.DrawFn) -> dict[str, Any]:
 @pytest.mark.parametrize("scheduler", ["spikex", "ptb", "systolic", "sata"])
 @examples(30)
 @given(data=st.data())
-def test_both_engines_and_every_access(scheduler: str, data: st.DataObject) -> None:
+def test_both_engines_every_access_and_outputs(scheduler: str, data: st.DataObject) -> None:
     drawn = data.draw(graphs())
     trace = packaged(drawn)
     keys = data.draw(tight()) | {"tws": data.draw(st.integers(1, largest_window(drawn)))}
@@ -256,16 +260,25 @@ def test_both_engines_and_every_access(scheduler: str, data: st.DataObject) -> N
         result = sx.simulate(trace, load_accelerator(base, own(base, keys)), observe=observed)
     except ConfigError:
         return
+    evaluated = evaluate(drawn)
+    for layer in result.layers:
+        if layer.name in evaluated.computed:
+            assert layer.output_sha256 == digest(evaluated.computed[layer.name]), layer.name
     lines = list(transfer_lines(observed.placed(), TRACED))
     assert "".join(timeline_lines(observed.placed(), result))
-    moved: dict[tuple[str, str, str], int] = {}
+    moved: Counter[tuple[str, str, str]] = Counter()
+    for placed in observed.placed():
+        assert placed.timed is not None
+        apart = placed.timed.cost.layout.apart  # what takes no time is not listed
+        for where, tensor in product(TRACED, TENSORS):
+            for direction, name in DIRECTIONS.items():
+                moved[where, tensor, name] += apart[where][tensor][direction]
     for line in lines[1:]:
         cycle, where, tensor, direction, _, bits = line.split(",")
         assert 0 <= int(cycle) <= result.totals.cycles
-        key = where, tensor, direction
-        moved[key] = moved.get(key, 0) + int(bits)
+        moved[where, tensor, direction] += int(bits)
     accesses = result.totals.to_dict()["accesses"]
     for where in TRACED:
         for tensor, counts in accesses[where].items():
             for direction in ("read", "write"):
-                assert moved.get((where, tensor, direction), 0) == counts[f"{direction}_bits"]
+                assert moved[where, tensor, direction] == counts[f"{direction}_bits"]
