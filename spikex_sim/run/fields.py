@@ -156,6 +156,7 @@ FIELDS = (
         "accumulate": "of an addition, integer datapath",
         "comparator": "of a comparison, integer datapath",
         "leak": "of a leak, integer datapath",
+        "int_multiply": "of a multiplication, integer datapath",
         "float_add": "of an addition, float datapath",
         "float_comparator": "of a comparison, float datapath",
         "float_leak": "of a leak (a multiplication), float datapath",
