@@ -29,6 +29,7 @@ from spikex_sim.core.registry import SEAMS, built_in_names, plugin, plugin_names
 from spikex_sim.explore.sweeps.grid import points
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.explore.sweeps.study import load_study
+from spikex_sim.run.fields import FIELDS
 from spikex_sim.run.simulate import simulate
 from spikex_sim.spec.load import describe_keys, options_of, preset_names
 from spikex_sim.spec.networks import network_names
@@ -113,7 +114,9 @@ def test_glossary_has_every_key_of_results_json_and_no_other(tiny: Trace) -> Non
     assert set(leaves(result["totals"])) == everywhere | totals
     samples = keys_of(section(page, "results.json: samples only"))
     assert set(leaves(result["samples"][0])) == everywhere | totals | samples
-    assert set(leaves(result["layers"][0])) == everywhere | layers
+    of_graphs = {one.name for one in FIELDS if one.of_graphs}
+    assert of_graphs < layers
+    assert set(leaves(result["layers"][0])) == everywhere | layers - of_graphs
     lists = {key: result.pop(key) for key in ("config", "totals", "layers", "samples")}
     assert set(leaves(result)) | set(lists) == top
 
