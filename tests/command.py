@@ -38,6 +38,17 @@ def spikex(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
     return Outcome(code, captured.out, captured.err)
 
 
+def last(*arguments: object) -> list[str]:
+    """Arguments of a command in which an option takes the place of an earlier one of its name."""
+    found = [str(argument) for argument in arguments]
+    for option in {one for one in found if one.startswith("--")}:
+        while found.count(option) > 1:
+            at = found.index(option)
+            has_value = at + 1 < len(found) and not found[at + 1].startswith("--")
+            del found[at : at + 1 + has_value]
+    return found
+
+
 def succeed(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
     """Run a command that must work: exit code 0, nothing on standard error."""
     outcome = spikex(capsys, *arguments)

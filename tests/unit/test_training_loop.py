@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 from test_training_losses import Cost, Model  # noqa: E402
 
 import spikex_sim as sx  # noqa: E402
-from command import REPOSITORY, environment, is_mistake, spikex, succeed  # noqa: E402
+from command import REPOSITORY, environment, is_mistake, last, spikex, succeed  # noqa: E402
 from spikex_sim.core.errors import TraceError  # noqa: E402
 from spikex_sim.core.origin import pip_install  # noqa: E402
 from spikex_sim.papers.spikex.trained import read_log  # noqa: E402
@@ -186,7 +186,7 @@ def rows_of(path: str) -> list[dict[str, str]]:
 
 
 def test_weights_log_and_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = succeed(capsys, *BASE, "--out", "w/net.npz", "--seed", 3)
+    shown = succeed(capsys, *last(*BASE, "--out", "w/net.npz", "--seed", 3))
     trained = load_trained("w/net.npz")
     assert (trained.name, trained.network, trained.variant) == ("net-base", "net", "base")
     assert (trained.timesteps, trained.tws) == (8, None)
@@ -203,7 +203,7 @@ def test_weights_log_and_table(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert shown.lines[-1] == "wrote w/net.npz, w/net.csv"
-    succeed(capsys, *BASE, "--out", "again.npz", "--seed", 3)
+    succeed(capsys, *last(*BASE, "--out", "again.npz", "--seed", 3))
     again = load_trained("again.npz")
     for index, weight in trained.weights.items():
         np.testing.assert_array_equal(again.weights[index], weight)
@@ -222,9 +222,9 @@ def test_weights_log_and_table(here: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_several_betas_give_the_table_of_fig_7(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    succeed(capsys, *BASE, "--out", "net.npz", "--epochs", 2)
-    shown = succeed(capsys, *BASE, "--out", "ht.npz", "--epochs", 2, "--init", "net.npz", "--ht", "0.001,5",
-                    "--tws", 3, "--checkpoint", "ck")  # fmt: skip
+    succeed(capsys, *last(*BASE, "--out", "net.npz", "--epochs", 2))
+    more = ("--epochs", 2, "--init", "net.npz", "--ht", "0.001,5", "--tws", 3, "--checkpoint", "ck")
+    shown = succeed(capsys, *last(*BASE, "--out", "ht.npz", *more))
     rows = rows_of("ht-sweep.csv")
     assert [row["beta"] for row in rows] == ["0.001", "5.0"]
     for row, name in zip(rows, ("ht-0.001", "ht-5"), strict=True):
@@ -244,7 +244,7 @@ def test_several_betas_give_the_table_of_fig_7(here: Path, capsys: pytest.Captur
 
 
 def test_search_notes_its_window_sizes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    succeed(capsys, *BASE, "--out", "has.npz", "--epochs", 2, "--has", "--tws", "2,6")
+    succeed(capsys, *last(*BASE, "--out", "has.npz", "--epochs", 2, "--has", "--tws", "2,6"))
     trained = load_trained("has.npz")
     assert trained.variant == "has" and set(trained.tws or ()) <= {2, 6}
     course = read_log(Path("has-search.csv"), "fig8", "net")
@@ -262,7 +262,7 @@ def test_search_notes_its_window_sizes(here: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = [*map(str, BASE), "--epochs", "30", "--out", "a.npz", "--checkpoint", "ck"]
+    line = last(*BASE, "--epochs", "30", "--out", "a.npz", "--checkpoint", "ck")
     env = environment(PYTHONPATH=str(REPOSITORY), OMP_NUM_THREADS=str(torch.get_num_threads()))
     running = subprocess.Popen([sys.executable, "-m", "spikex_sim", *line], env=env)
     try:
@@ -276,8 +276,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(here: Path, capsys: pytest.Cap
     assert not Path("a.npz").exists() and not Path("a.csv").exists()
     with np.load("ck/checkpoint.npz") as archive:
         assert 1 <= json.loads(str(archive["meta"]))["epoch"] < 30
-    succeed(capsys, *line)
-    succeed(capsys, *line[:-4], "--out", "b.npz")
+    succeed(capsys, *last(*line))
+    succeed(capsys, *last(*line[:-4], "--out", "b.npz"))
     one, two = load_trained("a.npz"), load_trained("b.npz")
     for index, weight in one.weights.items():
         np.testing.assert_array_equal(two.weights[index], weight)
@@ -336,7 +336,7 @@ def test_checkpoints_that_are_damaged_or_of_another_run(network: Any, tmp_path: 
 def test_a_damaged_checkpoint_stops_the_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("ck").mkdir()
     Path("ck/checkpoint.npz").write_bytes(b"\x80\x04nothing")
-    outcome = spikex(capsys, *BASE, "--out", "a.npz", "--checkpoint", "ck")
+    outcome = spikex(capsys, *last(*BASE, "--out", "a.npz", "--checkpoint", "ck"))
     is_mistake(outcome, "ck/checkpoint.npz", "looks like a Python pickle, which is never loaded")
     assert sorted(item.name for item in here.iterdir()) == ["ck", "net.yaml", "rec.npz"]
 
@@ -359,7 +359,7 @@ def test_a_damaged_checkpoint_stops_the_command(here: Path, capsys: pytest.Captu
 def test_mistakes_are_one_line_and_leave_nothing(
     here: Path, capsys: pytest.CaptureFixture[str], added: list[str], words: list[str]
 ) -> None:
-    is_mistake(spikex(capsys, *BASE, "--out", "x.npz", *added), *words)
+    is_mistake(spikex(capsys, *last(*BASE, "--out", "x.npz", *added)), *words)
     assert sorted(item.name for item in here.iterdir()) == ["net.yaml", "rec.npz"]
 
 
@@ -367,16 +367,16 @@ def test_without_torch_there_is_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("spikex_sim.cli.train.find_spec", lambda _: None)
-    is_mistake(spikex(capsys, *BASE, "--out", "x.npz"), f"needs PyTorch: {pip_install('train')}")
+    is_mistake(spikex(capsys, *last(*BASE, "--out", "x.npz")), f"needs PyTorch: {pip_install('train')}")
 
 
 def test_a_checkpoint_belongs_to_all_that_a_run_is_made_of(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = [*BASE, "--epochs", 1, "--checkpoint", "ck", "--out", "a.npz"]
-    succeed(capsys, *line)
+    succeed(capsys, *last(*line))
     for more, key in ((("--plain",), "augmented"), (("--cutoff", 1), "surrogate")):
-        is_mistake(spikex(capsys, *line, *more), "other settings", f"settings.{key}:")
+        is_mistake(spikex(capsys, *last(*line, *more)), "other settings", f"settings.{key}:")
 
 
 @pytest.mark.parametrize(
@@ -389,5 +389,5 @@ def test_a_checkpoint_belongs_to_all_that_a_run_is_made_of(
 def test_runs_that_cannot_be(
     here: Path, capsys: pytest.CaptureFixture[str], more: tuple[object, ...], words: str
 ) -> None:
-    is_mistake(spikex(capsys, *BASE, "--tws", 3, "--out", "x.npz", *more), words)
+    is_mistake(spikex(capsys, *last(*BASE, "--tws", 3, "--out", "x.npz", *more)), words)
     assert not Path("x.npz").exists()

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from command import spikex, succeed
+from command import last, spikex, succeed
 from spikex_sim.cli.app import command
 from spikex_sim.explore.fitted import HardwareModel, LayerFit
 
@@ -120,7 +120,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def result_of(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
     """Every file: arrays without the card, which repeats the command, and texts."""
     Path("o").mkdir()
-    succeed(capsys, *shlex.split(line))
+    succeed(capsys, *last(*shlex.split(line)))
     found: dict[str, Any] = {}
     for path in sorted(Path("o").rglob("*.*")):
         if path.suffix == ".npz":
@@ -135,7 +135,7 @@ def result_of(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
 def test_every_option_has_an_effect(here: None, capsys: pytest.CaptureFixture[str], option: str) -> None:
     without, added = EFFECTS[option]
     if option == "--init":
-        assert spikex(capsys, *shlex.split(TRAIN), "--out", "first.npz", "--seed", "1").code == 0
+        assert spikex(capsys, *last(*shlex.split(TRAIN), "--out", "first.npz", "--seed", "1")).code == 0
     before = result_of(capsys, without)
     Path("o").rename("before")
     after = result_of(capsys, f"{without} {added}")
@@ -191,7 +191,7 @@ def test_every_option_has_an_effect_on_networks_of_nodes(
 def test_what_does_not_fit_is_refused(
     here: None, capsys: pytest.CaptureFixture[str], line: str, message: str
 ) -> None:
-    found = spikex(capsys, *shlex.split(line))
+    found = spikex(capsys, *last(*shlex.split(line)))
     assert found.code == 2 and message in found.err and not Path("o/w.npz").exists()
 
 
@@ -204,7 +204,7 @@ def test_a_trained_graph_is_as_accurate_as_the_oracle_says(
     from spikex_sim.spec.graph import InputNode
     from spikex_sim.training.images import Variation, splits_of_images
 
-    shown = succeed(capsys, *shlex.split(f"{IMAGES} --epochs 8 --rate 0.1"))
+    shown = succeed(capsys, *last(*shlex.split(f"{IMAGES} --epochs 8 --rate 0.1")))
     trained = load_trained_graph("o/w.npz")
     card = trained.card
     assert card["command"] == (
