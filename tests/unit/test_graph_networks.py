@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import is_mistake, spikex, succeed
+from command import is_mistake, last, spikex, succeed
 from naive_graph import evaluate
 from naive_graph_trace import Trace as NaiveTrace
 from spikex_sim.sources.graph_synth import synthetic_graph
@@ -76,7 +76,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ("--network", "sew-resnet", "did you mean sew-resnet18?"),
         ("--layer", "stem", "not for graph"),
     ):
-        is_mistake(spikex(capsys, *given, option, value, "--out", str(out)), word)
+        is_mistake(spikex(capsys, *last(*given, option, value, "--out", str(out))), word)
     image = ("trace", "synth", "--kind", "graph", "--network", "lenet5-direct", "--out", str(out))
     is_mistake(spikex(capsys, *image, "--rate", "0.5"), "rate: has no effect: the network sees an image")
     is_mistake(spikex(capsys, *image, "--width", "4"), "lenet5-direct has one width only")

@@ -204,11 +204,12 @@ class _Layer:
         lbuf_half, glb_half, words_half = UNLIMITED, UNLIMITED, UNLIMITED
         if not schedule.shape.fits_all:
             lbuf_half, glb_half = memory.lbuf.half_bits("ofmap"), memory.glb.half_bits("ofmap")
-            words_half = min(memory.lbuf.half_bits("ifmap"), memory.glb.half_bits("ifmap"))
             if lbuf_half < 1:
                 raise too_small("lbuf", "ofmap", self.arch, 1, "outputs")
-            if task.words is not None and words_half < widths.psum:
-                raise too_small("lbuf", "ifmap", self.arch, widths.psum, "one word of currents")
+            if task.words is not None:
+                words_half = min(memory.lbuf.half_bits("ifmap"), memory.glb.half_bits("ifmap"))
+                if words_half < widths.psum:
+                    raise too_small("lbuf", "ifmap", self.arch, widths.psum, "one word of currents")
         chunks, slots = laid
         rows = blocks.rows
         tiles_of_run = len(schedule.tiles) // schedule.runs
