@@ -121,10 +121,8 @@ class AnnRunner(GraphRunner):
     def _layers(self, node: Population, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
         trace, branches = flow.trace, []
         for k, synapse in enumerate(node.synapses):
-            holder = k
-            while (other := node.synapses[holder].weight_of) is not None:
-                holder = other
-            branch = Branch(synapse, trace.weight(node.name, k), holder, flow.signals[synapse.source])
+            weight, signal = trace.weight(node.name, k), flow.signals[synapse.source]
+            branch = Branch(synapse, weight, node.holder(k), signal)
             branches.append(branch.flat() if synapse.kind == "linear" else branch)
         work = AnnWork(trace, node, tuple(branches), self.arch, 1)
         total, made = LayersOfNode(), []

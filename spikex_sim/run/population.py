@@ -22,7 +22,7 @@ from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.run.replay import bytes_of_inputs
+from spikex_sim.run.replay import bytes_of_inputs, check_weights
 from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
@@ -112,6 +112,11 @@ class Work:
     arch: Accelerator
     tws: int
 
+    def __post_init__(self) -> None:
+        for (name, _), weight in self.trace.weights.items():
+            if name == self.node.name and weight.dtype == np.int8:
+                check_weights(f"node {name}", weight, self.arch)
+
     @classmethod
     def of(
         cls, trace: GraphTrace, node: Population, signals: Mapping[str, Signal], arch: Accelerator, tws: int
@@ -126,12 +131,9 @@ class Work:
         branches = []
         for k in range(len(node.synapses)):
             synapse, weight = folded(trace, node.name, k)
-            holder = k
-            while (other := node.synapses[holder].weight_of) is not None:
-                holder = other
             taken = trace.node(node.synapses[k].source)
             scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branch = Branch(synapse, weight, holder, signals[synapse.source], scale)
+            branch = Branch(synapse, weight, node.holder(k), signals[synapse.source], scale)
             branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:

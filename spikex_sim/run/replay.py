@@ -304,13 +304,8 @@ class LayerRunner:
         """Execute a layer's schedule; spikes ``[..., ceil(T/8)]`` or activations of the layer's shape."""
         layer, weight, arch = stage.layer, stage.weight, self.arch
         assert layer.neuron is not None and weight is not None
-        limit = 1 << (arch.weight_bits - 1)
-        if layer.neuron.datapath == "int" and (weight.min() < -limit or weight.max() >= limit):
-            raise ConfigError(
-                f"the weights of layer {layer.name} do not fit {arch.weight_bits} bits",
-                where=arch.name,
-                field="weight_bits",
-            )
+        if layer.neuron.datapath == "int":
+            check_weights(f"layer {layer.name}", weight, arch)
         synapses = Synapses.of(weight, stage.bias, layer.neuron, arch.potential_bits)
         if not self.is_ann:
             return self.executed(cost, synapses).reshape(*layer.output_shape, -1)
@@ -385,6 +380,21 @@ def is_schedule(kind: type) -> bool:
     """Whether objects of a class have what a schedule has, fields of dataclasses too."""
     names = {*dir(kind), *getattr(kind, "__dataclass_fields__", ())}
     return names >= {"task", "mode", "check", "lay_out", "execute", "places"}
+
+
+def check_weights(of: str, weight: NDArray[Any], arch: Accelerator) -> None:
+    """Refuse integer weights that the machine's words do not hold.
+
+    Raises
+    ------
+    ConfigError
+        If one is beyond ``weight_bits``.
+    """
+    limit = 1 << (arch.weight_bits - 1)
+    if weight.min() < -limit or weight.max() >= limit:
+        raise ConfigError(
+            f"the weights of {of} do not fit {arch.weight_bits} bits", where=arch.name, field="weight_bits"
+        )
 
 
 def check_made(name: str, what: str, made: int, counted: int) -> None:

@@ -176,6 +176,11 @@ class Population(Described):
         """Nodes taken, once each."""
         return tuple(dict.fromkeys(synapse.source for synapse in self.synapses))
 
+    def holder(self, k: int) -> int:
+        """Synapse whose weights a synapse uses."""
+        other = self.synapses[k].weight_of
+        return k if other is None else self.holder(other)
+
 
 class PoolNode(Windowed):
     """OR over windows, or average pooling that is folded into the synapses that take it."""

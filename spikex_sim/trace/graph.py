@@ -180,9 +180,7 @@ class GraphTrace:
         """
         node = self.node(name)
         assert isinstance(node, Population)
-        synapse, holder = node.synapses[k], k
-        while (other := node.synapses[holder].weight_of) is not None:
-            holder = other
+        synapse, holder = node.synapses[k], node.holder(k)
         weight = self.weights.get((name, holder))
         if weight is None:
             if not synapse.own:

@@ -180,7 +180,7 @@ class SpikingGraph(nn.Module):
             taken = maps[synapses[0].source]
             for synapse in synapses[1:]:
                 taken = taken + maps[synapse.source]
-            first = holder(node, k)
+            first = node.holder(k)
             weight = weights.get((node.name, first), node.synapses[first].weight)
             found = _synapse(synapses[0], taken, weight)
             constant = self.wiring.ports[synapses[0].source].constant
@@ -240,12 +240,6 @@ def held_weights(node: Population, wiring: Wiring) -> list[int]:
     ]
 
 
-def holder(node: Population, k: int) -> int:
-    """Synapse whose weights a synapse uses."""
-    other = node.synapses[k].weight_of
-    return k if other is None else holder(node, other)
-
-
 def together(node: Population, wiring: Wiring) -> dict[int, list[Synapse]]:
     """Synapses by the first of the same weights and window: these take the sum of their sources' spikes."""
 
@@ -254,7 +248,7 @@ def together(node: Population, wiring: Wiring) -> dict[int, list[Synapse]]:
 
     found: dict[int, list[Synapse]] = {}
     for k, synapse in enumerate(node.synapses):
-        first = holder(node, k)
+        first = node.holder(k)
         alike = {"source": synapse.source, "weight_of": synapse.weight_of}
         same = node.synapses[first].model_copy(update=alike) == synapse
         if first != k and same and spikes(synapse) and spikes(node.synapses[first]):
@@ -356,8 +350,8 @@ def _check_population(
         port = wiring.ports[synapse.source]
         if synapse.delay:
             raise fail("training takes no delay", node.name, field)
-        shape = synapse.kernel if synapse.own else wiring.weight_shape(node.name, holder(node, k))[1:]
-        number = node.synapses[holder(node, k)].weight
+        shape = synapse.kernel if synapse.own else wiring.weight_shape(node.name, node.holder(k))[1:]
+        number = node.synapses[node.holder(k)].weight
         weight = MAX_WEIGHT if number is None else abs(int(number))
         if number is None and synapse.own and port.carries == "currents":
             weight = 1

@@ -92,3 +92,13 @@ def test_currents_that_do_not_fit_are_refused_by_node_sample_and_time() -> None:
     assert sx.simulate(trace, tws=2, overrides={"psum_bits": 17}).layers
     with pytest.raises(ConfigError, match=r"psum_bits.*'sum' in sample 1: 32768 at time point 6"):
         sx.simulate(trace, tws=2, overrides={"psum_bits": 16})
+
+
+def test_weights_that_do_not_fit_their_words_are_refused() -> None:
+    weights = np.full((1, 1, 1, 1), -8, np.int8)
+    arrays = {"in/spikes": np.ones((1, 1, 1, T), np.bool_), "sum/synapse-0/weight": weights}
+    nodes = [spiking_input(1, 1, 1), currents([conv(kernel=[1, 1])], 1)]
+    trace = packaged(network(nodes, T, arrays))
+    assert sx.simulate(trace, tws=2, overrides={"weight_bits": 4}).layers
+    with pytest.raises(ConfigError, match=r"weight_bits.*node sum do not fit 3 bits"):
+        sx.simulate(trace, tws=2, overrides={"weight_bits": 3})
