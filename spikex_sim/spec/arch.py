@@ -26,18 +26,20 @@ def knob(default: Any, meaning: str, unit: str = "", **limits: Any) -> Any:
     return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **limits)
 
 
-class _Spec(BaseModel):
+class Spec(BaseModel):
+    """A section of a configuration: frozen, without unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Array(_Spec):
+class Array(Spec):
     """The systolic array of processing elements."""
 
     rows: int = knob(8, "PE rows; of SpikeX and PTB one output channel each", "PEs", ge=1, le=4096)
     cols: int = knob(8, "PE columns; of SpikeX and PTB one (position, window) each", "PEs", ge=1, le=4096)
 
 
-class Partition(_Spec):
+class Partition(Spec):
     """Shares of a buffer per tensor. Every part except psum is two equal halves (double buffering)."""
 
     ifmap: float = knob(0.0, "share of input spikes", "fraction", ge=0.0, le=1.0)
@@ -65,7 +67,7 @@ class PsumPart(Partition):
     )
 
 
-class Dram(_Spec):
+class Dram(Spec):
     """Off-chip memory."""
 
     bandwidth_gb_s: float = knob(30.0, "bandwidth; a GB is 1e9 bytes", "GB/s", ge=1e-3, le=1e6)
@@ -79,7 +81,7 @@ class Dram(_Spec):
     samples: int = knob(1, "samples that share the weights when amortised", "samples", ge=1, le=1 << 30)
 
 
-class Separate(_Spec):
+class Separate(Spec):
     """Capacities of a GLB that is three memories; half of the ofmap memory is the psum part."""
 
     ifmap: int = knob(..., "capacity of the memory of spikes and tags", "B", ge=1, le=1 << 30)
@@ -88,7 +90,7 @@ class Separate(_Spec):
                       ge=1, le=1 << 30)  # fmt: skip
 
 
-class _Buffer(_Spec):
+class _Buffer(Spec):
     """A buffer with a part for each tensor."""
 
     if TYPE_CHECKING:  # fields of the derived classes, which keep their order there
@@ -159,7 +161,7 @@ class Lbuf(_Buffer):
     partition: Partition = Partition(ifmap=0.25, filter=0.5)
 
 
-class Rf(_Spec):
+class Rf(Spec):
     """Register file of a PE."""
 
     bytes: int = knob(
@@ -168,7 +170,7 @@ class Rf(_Spec):
     )  # fmt: skip
 
 
-class Memory(_Spec):
+class Memory(Spec):
     """DRAM, GLB, LBUF, and the register files of the PEs."""
 
     dram: Dram = Dram()
@@ -177,7 +179,7 @@ class Memory(_Spec):
     rf: Rf = Rf()
 
 
-class Mapping(_Spec):
+class Mapping(Spec):
     """How positions and windows are cut into tiles (Section 5 of the model)."""
 
     tile: Literal["auto", "layer"] = knob(
@@ -199,7 +201,7 @@ class SizedMapping(Mapping):
         return value
 
 
-class DirectEncoding(_Spec):
+class DirectEncoding(Spec):
     """Numbers as inputs that are the same at all time points."""
 
     direct_encoding: Literal["reuse", "recompute"] = knob(
@@ -207,7 +209,7 @@ class DirectEncoding(_Spec):
     )
 
 
-class EnergyChoice(_Spec):
+class EnergyChoice(Spec):
     """Which energies the counts are multiplied with."""
 
     table: str = knob(
@@ -216,7 +218,7 @@ class EnergyChoice(_Spec):
     device: Literal["hp", "lop", "lstp"] = knob("hp", "transistor flavour of the buffers (CACTI, ITRS)")
 
 
-class Accelerator(_Spec):
+class Accelerator(Spec):
     """A complete accelerator configuration, of a machine that reads the common keys and no others.
 
     Examples
@@ -288,7 +290,7 @@ class Accelerator(_Spec):
         return Fraction(str(self.memory.dram.bandwidth_gb_s)) * 8_000_000_000 / self.clock_hz
 
 
-class ZeroGating(_Spec):
+class ZeroGating(Spec):
     """Key of machines whose PEs see zeros, too."""
 
     zero_gating: bool | Literal["auto"] = knob(

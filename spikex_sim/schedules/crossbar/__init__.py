@@ -1,0 +1,1 @@
+"""Crossbars of resistive memory: mapping, counts, spans of time, execution (docs/imc.md)."""
