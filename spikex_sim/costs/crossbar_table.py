@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 from spikex_sim.core.errors import EnergyTableError
 from spikex_sim.core.frozen import FrozenMap
@@ -16,6 +17,11 @@ from spikex_sim.costs.table import read_texts, table_folder
 CROSSBAR_TABLES = ("default", "imc65")
 """Names of the table that ships with the package."""
 FILE = "imc.csv"
+
+
+def is_of_crossbars(name: str) -> bool:
+    """Whether a table's name, or what lies in its folder, says that it is one of crossbar machines alone."""
+    return name == CROSSBAR_TABLES[1] or (Path(name).expanduser() / FILE).is_file()
 
 
 @dataclass(frozen=True)
