@@ -15,14 +15,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spikex_sim.costs.rows import CROSSBAR_COLUMNS
+from spikex_sim.schedules.crossbar.released import (
+    ADC_PJ,
+    ADC_UM2,
+    FETCH_PJ,
+    HTREE_PJ,
+    HTREE_UM2,
+    MUX_PJ,
+    MUX_UM2,
+    NEURON_BITS,
+    NEURON_PJ,
+    NEURON_UM2,
+    SUBTRACTOR_UM2,
+    TEMP_PJ,
+    TEMP_UM2,
+    TILE_BUFFER_PJ,
+    XBAR_PJ,
+)
+from spikex_sim.schedules.crossbar.released import SOURCE as SPIKESIM
 
 TABLE = Path(__file__).resolve().parent.parent / "spikex_sim" / "costs" / "tables" / "imc65"
 
-SPIKESIM = "SpikeSim ela_spikesim.py, commit c2627bc (MIT)"
-XBAR_PJ, ADC_PJ, MUX_PJ, HTREE_PJ, FETCH_PJ, NEURON_PJ = 1.76423, 2.03084, 0.094245, 157.12, 4.64, 5.096
-TEMP_PJ, TILE_BUFFER_PJ = 0.2, 397.0
-ADC_UM2, MUX_UM2, HTREE_UM2, DIFF_UM2, TEMP_UM2 = 693.633, 45.9, 433660.0, 13411.41498, 484.643999
-NEURON_UM2, NEURON_BITS = 16.2602, 22
 COLUMNS, PHASES, ROWS, CROSSBARS, SUM_BITS, PES, ADC_BITS = 64, 8, 64, 9, 16, 8, 4
 CELL_NM, CELL_F2, TRANSISTOR_CELL_F2 = 40, 4, 53
 
@@ -75,10 +88,10 @@ def between(small: int, large: int, capacity_bytes: int) -> tuple[float, float]:
 def arrays() -> Iterator[Row]:
     """Cells, rows, converters and muxes."""
     read, square_um = COLUMNS // PHASES * ROWS, CELL_NM**2 / 1e6
-    yield ("cell", "read", XBAR_PJ / read, CELL_F2 * square_um, None,
+    yield ("cell", "read", XBAR_PJ["rram"] / read, CELL_F2 * square_um, None,
            "pJ per active row and used column, at R_on 20 kohm, V_read 0.1 V; um2 per cell", SPIKESIM,
-           f"{XBAR_PJ} pJ per {ROWS} rows x {COLUMNS // PHASES} columns of a mux phase / {read}; area "
-           f"{CELL_F2} F^2, F = {CELL_NM} nm")  # fmt: skip
+           f"{XBAR_PJ['rram']} pJ per {ROWS} rows x {COLUMNS // PHASES} columns of a mux phase / {read}; "
+           f"area {CELL_F2} F^2, F = {CELL_NM} nm")  # fmt: skip
     yield ("cell_1t1r", "read", None, TRANSISTOR_CELL_F2 * square_um, None, "um2 per cell",
            f"{SPIKESIM} (its comment)",
            f"{TRANSISTOR_CELL_F2} F^2, F = {CELL_NM} nm; what area is counted with")  # fmt: skip
@@ -104,8 +117,9 @@ def digital() -> Iterator[Row]:
            "pJ per bit of an addition (one full adder); um2 per bit", HOROWITZ,
            f"{ADD_PJ / ADD_BITS} pJ/bit x {NODE_NM}/{ADD_NM} (capacitance linear in the node, VDD {VDD} V in "
            f"both); {ADD_UM2} um2 / {ADD_BITS}")  # fmt: skip
-    yield ("diff", "op", 0.0, DIFF_UM2, None, "pJ per channel and correction; um2 per 8 columns and tile",
-           SPIKESIM, "energy is in add.bit; area as published")  # fmt: skip
+    yield ("diff", "op", 0.0, SUBTRACTOR_UM2, None,
+           "pJ per channel and correction; um2 per 8 columns and tile", SPIKESIM,
+           "energy is in add.bit; area as published")  # fmt: skip
     yield ("temp", "tile", 0.0, TEMP_UM2, None, "pJ per use; um2 per tile", SPIKESIM,
            "energy is in pb.access; area as published")  # fmt: skip
 
