@@ -26,3 +26,11 @@ class SpikeSim(Scheduler):
     def components(self, arch: CrossbarOptions) -> tuple[Component, ...]:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         return crossbar_components(arch)
+
+    def schedule(  # type: ignore[override]  # laid out with the whole chip, by a runner of its own
+        self, task: Task, arch: CrossbarOptions
+    ) -> CrossbarSchedule:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`."""
+        from spikex_sim.schedules.crossbar.schedule import schedule_of
+
+        return schedule_of(task, arch)

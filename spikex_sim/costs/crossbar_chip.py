@@ -27,8 +27,8 @@ def umem_bits(chip: Chip, arch: CrossbarOptions) -> int:
     return max(layers) if arch.dataflow == "tick_batch" else sum(layers)
 
 
-def leakage_pj(chip: Chip, arch: CrossbarOptions, seconds: float) -> float:
-    """Leakage of U_mem over a time, pJ; no other is known, and that of ``fefet`` is not either.
+def umem_leakage_mw(chip: Chip, arch: CrossbarOptions) -> float:
+    """Leakage power of U_mem; no other is known, and that of ``fefet`` is not either.
 
     Raises
     ------
@@ -36,7 +36,12 @@ def leakage_pj(chip: Chip, arch: CrossbarOptions, seconds: float) -> float:
         If the energy table lacks the row.
     """
     leakage_mw = CrossbarTable.load(arch.energy.table).row(f"umem_{arch.imc.umem}", "read").leakage_mw or 0.0
-    return -(-umem_bits(chip, arch) // BANK_BITS) * leakage_mw * PJ_PER_MW_SECOND * seconds
+    return -(-umem_bits(chip, arch) // BANK_BITS) * leakage_mw
+
+
+def leakage_pj(chip: Chip, arch: CrossbarOptions, seconds: float) -> float:
+    """Leakage of U_mem over a time, pJ."""
+    return umem_leakage_mw(chip, arch) * PJ_PER_MW_SECOND * seconds
 
 
 def area_um2(chip: Chip, arch: CrossbarOptions) -> dict[str, float]:

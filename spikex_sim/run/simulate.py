@@ -21,6 +21,7 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.run.crossbar import CrossbarRunner
 from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner, check_ann
@@ -28,6 +29,7 @@ from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.graph import GraphTrace
@@ -178,7 +180,9 @@ class Replay:
             plugin("dispatch", policy)
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
-        if isinstance(known[0], GraphTrace):
+        if isinstance(arch, CrossbarOptions):
+            runner = CrossbarRunner.of(runner, stages[0], known[0].timesteps)
+        elif isinstance(known[0], GraphTrace):
             runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
 
@@ -255,6 +259,9 @@ class Replay:
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
+        if isinstance(self.runner, CrossbarRunner):
+            yield from self._at_once(self.runner, flows, progress)
+            return
         layers: list[list[LayerResult]] = [[] for _ in flows]
         outputs: list[list[Signal | None]] = [[] for _ in flows]
         stages = flows[0].stages
@@ -268,6 +275,13 @@ class Replay:
                 left.append(flow.computed)
         progress("done", len(stages), len(stages))
         for flow, done, left in zip(flows, layers, outputs, strict=True):
+            yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
+
+    @staticmethod
+    def _at_once(runner: CrossbarRunner, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
+        """Replay samples whose layers work at the same time."""
+        for flow in flows:
+            done, left = runner.run_sample(flow, progress)
             yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
 
     def _flows(self, unit: Unit, first: int) -> Iterator[Flow | GraphFlow]:
@@ -284,23 +298,25 @@ class Replay:
         """Add samples up, given in order; none is held."""
         sums = [LayerSum() for _ in self.window_sizes]
         answers: list[Signal | None] = []
-        areas, spiking = self.runner.energies.area_mm2_by, not self.runner.is_ann
+        spiking = not self.runner.is_ann
 
         def added() -> Iterator[SampleResult]:
             for one in runs:
                 for layer_sum, layer, outputs in zip(sums, one.layers, one.outputs, strict=True):
                     layer_sum.add(layer, outputs)
                 answers.append(one.answer if spiking else None)
-                yield one.result(areas, spiking=spiking)
+                yield one.result(self.runner.areas_mm2(one.layers), spiking=spiking)
 
         samples = sample_results(added())
+        layers = tuple(one.result() for one in sums)
         return RunResult(
             arch=self.runner.arch,
             engine=self.engine,
             trace=describe(self.traces, len(samples)),
-            layers=tuple(one.result() for one in sums),
+            layers=layers,
             samples=samples,
             energy_model=self.runner.energies,
+            area_mm2_by=self.runner.areas_mm2(layers),
             versions=versions(),
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
             outputs=_stacked(answers),
@@ -356,6 +372,7 @@ def _run_small() -> None:
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)
+        _simulate(trace, "spikesim", None, "fast", None, silent)
 
 
 def versions() -> dict[str, str]:
