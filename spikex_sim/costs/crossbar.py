@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
-from spikex_sim.core.counts import READ, WRITE, Counter
+from spikex_sim.core.counts import READ, WRITE, Counter, Counts
 from spikex_sim.costs.crossbar_table import CrossbarTable
 from spikex_sim.costs.energy import Component
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
@@ -20,6 +20,16 @@ VIEWS: dict[Counter, float] = dict.fromkeys(
 """Accesses that are charged where they happen, told again by level of memory for tables that put machines
 side by side."""
 
+
+LEVELS_OF: dict[tuple[str, str], str] = {
+    ("lif", "update"): "alu", **{("lif", action): "glb" for action in
+                                ("umem_read", "umem_write", "current_read", "current_write")},
+    **{("buffers", action): "lbuf" for action in ("pib_read", "pib_write", "tb", "tib_read", "tib_write")},
+    ("buffers", "pb"): "rf", ("buffers", "gb_read"): "glb", ("buffers", "gb_write"): "glb",
+    ("noc", "flit_hop"): "glb", ("htree", "up"): "lbuf", ("htree", "down"): "lbuf",
+}  # fmt: skip
+"""Where other machines have what components do, for tables that put machines side by side; the rest is
+``alu`` (Section 5)."""
 
 Row = tuple[str, str]
 """Part and action of the energy table."""
@@ -61,6 +71,18 @@ def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
         provenance[component][row.label] = f"{row.label}: {row.source}; {row.derivation}"
     prices["buffers"] |= VIEWS
     return tuple(Component(name, prices[name], provenance=provenance[name]) for name in CROSSBAR_COMPONENTS)
+
+
+def by_level(counts: Counts, components: Iterable[Component]) -> dict[str, float]:
+    """Energy of a crossbar machine by what other machines have: ``alu``, ``rf``, ``lbuf``, ``glb``, ``dram``.
+
+    Weights are resident: nothing is spent in DRAM.
+    """
+    found = dict.fromkeys(("alu", "rf", "lbuf", "glb", "dram"), 0.0)
+    for component in components:
+        for counter, pj in (component.prices or {}).items():
+            found[LEVELS_OF.get(counter[:2], "alu")] += counts[counter] * pj
+    return found
 
 
 def _charges(arch: CrossbarOptions) -> Iterator[tuple[Counter, Row, float]]:

@@ -17,7 +17,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.costs.crossbar_chip import area_um2, umem_leakage_mw
-from spikex_sim.run.replay import Flow, LayerRunner, Signal, check_made, check_weights
+from spikex_sim.run.replay import Flow, LayerRunner, Signal, TimedLayer, check_made, check_weights
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.base import check_task
@@ -123,11 +123,12 @@ def rows_of(layer: Layer, pools: Sequence[Layer], source_rows: int) -> NDArray[n
 
 @dataclass(frozen=True, eq=False)
 class CrossbarCost:
-    """What one layer costs, before its place in time is known."""
+    """What one layer costs; its cycles on the critical path once its place in time is known."""
 
     task: Task
     schedule: CrossbarSchedule
     layout: CrossbarLayout
+    cycles: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class CrossbarRunner(LayerRunner):
                 costs.append(cost)
                 results.append(Pending(stage, cost, self._common(flow, stage.layer, entered)))
             outputs.append(flow.computed)
-        shares = self._time(costs)
+        shares = self._time(flow, costs)
         progress("done", len(flow.stages), len(flow.stages))
         numbers = iter(range(len(costs)))
         done = [
@@ -229,16 +230,23 @@ class CrossbarRunner(LayerRunner):
         given: NDArray[Any] = sums if scale is None else scale * sums.astype(np.float32)
         return cost.schedule.fire(given, synapses).reshape(*layer.output_shape, -1)
 
-    def _time(self, costs: Sequence[CrossbarCost]) -> Shares:
+    def _time(self, flow: Flow, costs: Sequence[CrossbarCost]) -> Shares:
         """Time all layers together."""
-        units = [
-            np.stack([one.layout.units.spikes_in, one.layout.units.compute, one.layout.units.sums_out,
-                      one.layout.units.update])
-            for one in costs
-        ]  # fmt: skip
+        units = [one.layout.units.stacked for one in costs]
         sources = [one.sources for one in self.network.layers]
         times = ChipTimes.of(units, sources, by_row=self.options.dataflow == "tick_batch")
-        return shares_of(times, self.engine.run_chip(times))
+        ends = self.engine.run_chip(times)
+        shares = shares_of(times, ends)
+        if self.observe is not None:
+            spans = zip(times.first[:-1], times.first[1:], strict=True)
+            each = zip(costs, self.network.layers, shares.path.sum(axis=1).tolist(), spans, strict=True)
+            for cost, layer, cycles, (first, last) in each:
+                placed = replace(cost, cycles=cycles)
+                self.observe(
+                    TimedChipLayer(cost.task.name, layer.stage, flow.number, self.arch, placed,
+                                   ends=ends[:, first:last], by_row=times.by_row)
+                )  # fmt: skip
+        return shares
 
     def _result(self, pending: Pending, shares: Shares, number: int) -> LayerResult:
         cost, path = pending.cost, shares.path[number].tolist()
@@ -297,3 +305,38 @@ def as_integers(weight: NDArray[Any], weight_bits: int) -> tuple[NDArray[Any], n
         return np.zeros(weight.shape, np.int8), np.float32(0)
     found = np.floor(weight.astype(np.float64) / scale + 0.5)
     return np.clip(found, -most - 1, most).astype(np.int8), np.float32(scale)
+
+
+@dataclass(frozen=True)
+class TimedChipLayer(TimedLayer):
+    """A layer on a crossbar chip, as an observer is told of it.
+
+    Attributes
+    ----------
+    ends : int64 array ``[4, T H_o]``
+        When its activities end, in the order of its work.
+    by_row : bool
+        Whether a row's time points follow each other.
+    """
+
+    cost: CrossbarCost  # type: ignore[assignment]  # has what observers of inputs ask for
+    ends: NDArray[np.int64] = field(kw_only=True)
+    by_row: bool = field(kw_only=True)
+
+    @property
+    def at_once(self) -> bool:
+        """See :class:`spikex_sim.run.replay.TimedLayer`."""
+        return True
+
+    @property
+    def durations(self) -> NDArray[np.int64]:
+        """What its activities take ``[4, T H_o]``, in the same order."""
+        spent = self.cost.layout.units.stacked
+        return (spent.transpose(0, 2, 1) if self.by_row else spent).reshape(len(spent), -1)
+
+    def places(self) -> list[str]:
+        """See :class:`spikex_sim.run.replay.TimedLayer`."""
+        points, rows = self.cost.layout.units.compute.shape
+        order = [(t, y) for y in range(rows) for t in range(points)] if self.by_row else None
+        order = order or [(t, y) for t in range(points) for y in range(rows)]
+        return [f"time point {t} row {y}" for t, y in order]

@@ -134,9 +134,18 @@ class TimedLayer:
     part: int = 0
 
     @property
+    def at_once(self) -> bool:
+        """Whether it works beside other layers of the sample, on a clock that starts with the sample."""
+        return False
+
+    @property
     def label(self) -> str:
         """Name of the layer, and which part of it."""
         return self.cost.task.name
+
+    def places(self) -> list[str]:
+        """Say of each step where in the schedule it is."""
+        return self.cost.schedule.places(self.cost.layout.program)
 
 
 Observer = Callable[[TimedLayer], None]

@@ -49,6 +49,11 @@ class Units:
     sums_out: Ints
     update: Ints
 
+    @property
+    def stacked(self) -> Ints:
+        """All four ``[4, T, H_o]``."""
+        return np.stack([self.spikes_in, self.compute, self.sums_out, self.update])
+
 
 @dataclass(frozen=True, eq=False)
 class CrossbarLayout:

@@ -122,11 +122,6 @@ class CrossbarSchedule:
         """Packed spikes ``[M, P, ceil(T/8)]`` of neurons that take sums ``[points, P M]``."""
         return fired(self, sums, synapses)
 
-    def places(self, layout: CrossbarLayout) -> list[str]:
-        """Say of each output row at each time point, in this order, what it is."""
-        points, rows = layout.units.compute.shape
-        return [f"time point {t} row {y}" for t in range(points) for y in range(rows)]
-
 
 def is_constant(spikes: WindowedSpikes) -> bool:
     """Whether every input spikes at all time points or at none, some do, and there are several points."""
