@@ -1,0 +1,1 @@
+"""Arrays that are not ideal: codes, cells, wires, noise, converters, adaptation (Section 4)."""
