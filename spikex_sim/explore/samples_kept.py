@@ -30,7 +30,7 @@ Item = dict[str, Any]
 def kept(run: SampleRun) -> Item:
     """A sample as JSON has it; energies are not kept, since they follow from counts and cycles."""
     layers = [_kept_layer(layer, out) for layer, out in zip(run.layers, run.outputs, strict=True)]
-    return {"layers": layers}
+    return {"layers": layers, "software": run.software}
 
 
 def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
@@ -88,7 +88,9 @@ def _sample(item: Any, known: tuple[str, int | None], replay: Replay) -> SampleR
     found = [
         _layer(one, stage, replay) for one, stage in zip(_typed(item, dict)["layers"], stages, strict=True)
     ]
-    return SampleRun(*known, tuple(layer for layer, _ in found), tuple(outputs for _, outputs in found))
+    layers = tuple(layer for layer, _ in found)
+    outputs = tuple(left for _, left in found)
+    return SampleRun(*known, layers, outputs, _count(item["software"]))
 
 
 def _layer(item: Item, stage: Any, replay: Replay) -> tuple[LayerResult, Outputs]:

@@ -4,121 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Stalls
-from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.core.geometry import Geometry, geometry_of
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
-from spikex_sim.core.tags import window_spikes
+from spikex_sim.core.spikes import count_spikes
 from spikex_sim.costs.crossbar_chip import area_um2, umem_leakage_mw
-from spikex_sim.run.replay import Flow, LayerRunner, Signal, TimedLayer, check_made, check_weights
+from spikex_sim.run.arrays import Arrays, Weights, check_closed_loop, task_of
+from spikex_sim.run.chip_network import Network
+from spikex_sim.run.replay import Flow, LayerRunner, Signal, TimedLayer, check_made
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.base import check_task
-from spikex_sim.schedules.crossbar.chip import Chip, ChipLayer
 from spikex_sim.schedules.crossbar.laying import CrossbarLayout
-from spikex_sim.schedules.crossbar.mapping import LayerMapping, mesh_of
+from spikex_sim.schedules.crossbar.nonideal.program import sample_id
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
-from spikex_sim.schedules.crossbar.widths import psum_bits
-from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
-from spikex_sim.spec.workload import Layer
 from spikex_sim.timing.busy import idle
 from spikex_sim.timing.crossbar import COMPUTE, SPIKES_IN, SUMS_OUT, UPDATE, ChipTimes, Shares, shares_of
+from spikex_sim.trace.fold import maxpool_packed
 from spikex_sim.trace.plan import Stage
-
-
-@dataclass(frozen=True, eq=False)
-class MappedLayer:
-    """A conv or linear layer of a network on a chip.
-
-    Attributes
-    ----------
-    stage : int
-        Its number among the stages.
-    geometry : Geometry
-        Sizes.
-    mapping : LayerMapping
-        Where its weights lie.
-    sources : tuple of (int, int64 array ``[H_o]``)
-        Layers, by their number on the chip, whose spikes it takes, and for each of its output rows the last
-        row of theirs that it depends on.
-    """
-
-    stage: int
-    geometry: Geometry
-    mapping: LayerMapping
-    sources: tuple[tuple[int, NDArray[np.int64]], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A network on a chip.
-
-    Attributes
-    ----------
-    layers : tuple of MappedLayer
-        Conv and linear layers, in order.
-    hops : list of int64 array
-        From each tile of each layer to the global node.
-    timesteps : int
-        Time points.
-    """
-
-    layers: tuple[MappedLayer, ...]
-    hops: list[NDArray[np.int64]]
-    timesteps: int
-
-    @classmethod
-    def of_chain(cls, stages: Sequence[Stage], timesteps: int, arch: CrossbarOptions) -> Network:
-        """Map a chain; max-pooling, and what is folded, lies between layers."""
-        found, pools, source, rows = list[MappedLayer](), list[Layer](), None, 0
-        for number, stage in enumerate(stages):
-            layer = stage.layer
-            if layer.kind == "maxpool":
-                pools.append(layer)
-            if layer.is_pool:
-                continue
-            geometry = geometry_of(layer)
-            mapping = LayerMapping.of(layer.name, geometry, layer.out_channels, arch)
-            sources = () if source is None else ((source, rows_of(layer, pools, rows)),)
-            source, pools, rows = len(found), [], layer.out_height
-            found.append(MappedLayer(number, geometry, mapping, sources))
-        mesh = mesh_of([one.mapping for one in found], arch)
-        return cls(tuple(found), mesh.hops(), timesteps)
-
-    def chip(self, arch: CrossbarOptions, direct: bool = False) -> Chip:
-        """What area and leakage follow from; ``direct``: whether the first layer keeps its sums."""
-        return Chip(
-            tuple(
-                ChipLayer(
-                    one.mapping, one.geometry.channels * one.geometry.pixels, one.geometry.positions,
-                    one.geometry.out_width, direct and number == 0, psum_bits(arch, one.mapping.blocks),
-                )
-                for number, one in enumerate(self.layers)
-            ),
-            self.timesteps,
-        )  # fmt: skip
-
-
-def rows_of(layer: Layer, pools: Sequence[Layer], source_rows: int) -> NDArray[np.int64]:
-    """Last row of the source that each output row of a layer depends on, through pools."""
-    if layer.kind == "linear":
-        rows = np.array([(pools[-1].out_height if pools else source_rows) - 1])
-    else:
-        rows = np.arange(layer.out_height) * layer.stride[0] + layer.kernel[0] - 1 - layer.padding[0]
-        rows = np.clip(rows, 0, layer.in_height - 1)
-    for pool in reversed(pools):
-        below = rows * pool.stride[0] + pool.kernel[0] - 1 - pool.padding[0]
-        rows = np.clip(below, 0, pool.in_height - 1)
-    return rows
+from spikex_sim.trace.together import AnyTrace
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,26 +48,47 @@ class CrossbarRunner(LayerRunner):
     """Costs and outputs of samples on a crossbar chip."""
 
     network: Network = field(kw_only=True)
+    weights: tuple[Weights | None, ...] = field(kw_only=True)
+    arrays: Arrays | None = field(kw_only=True)
 
     @classmethod
-    def of(cls, runner: LayerRunner, stages: Sequence[Stage], timesteps: int) -> CrossbarRunner:
-        """Map a network; what leaks follows from it.
+    def of(
+        cls,
+        runner: LayerRunner,
+        stages: Sequence[Stage],
+        traces: Sequence[AnyTrace],
+        arrays: Arrays | None = None,
+    ) -> CrossbarRunner:
+        """Map a network, and program its arrays where they are not ideal; what leaks follows from it.
 
         Raises
         ------
         ConfigError
             If crossbars do not hold it.
+        TraceError
+            If non-ideal arrays are to be made of weights that are not there.
         """
-        arch = runner.arch
+        arch, first = runner.arch, traces[0]
         assert isinstance(arch, CrossbarOptions)
-        network = Network.of_chain(stages, timesteps, arch)
+        network = Network.of_chain(stages, first.timesteps, arch)
         leakage = umem_leakage_mw(network.chip(arch), arch)
         parts = tuple(
             replace(one, leakage_mw=leakage) if one.name == "lif" else one
             for one in runner.energies.components
         )
+        weights = tuple(
+            None if stage.weight is None else Weights.of(stage, arch)
+            for stage in stages
+            if not stage.layer.is_pool
+        )
+        if arch.imc.arrays == "nonideal" and arrays is None:
+            check_closed_loop(stages, arch, first.where)
+            known = [one for one in weights if one is not None]
+            arrays = Arrays.of(network, stages, known, traces, arch)
         energies = replace(runner.energies, components=parts)
-        return cls(arch, runner.engine, energies, runner.observe, network=network)
+        return cls(
+            arch, runner.engine, energies, runner.observe, network=network, weights=weights, arrays=arrays
+        )
 
     @property
     def options(self) -> CrossbarOptions:
@@ -174,24 +107,26 @@ class CrossbarRunner(LayerRunner):
         chip = self.network.chip(self.options, kept)
         return FrozenMap({name: um2 / 1e6 for name, um2 in area_um2(chip, self.options).items()})
 
-    def run_sample(
-        self, flow: Flow, progress: Progress = silent
-    ) -> tuple[list[LayerResult], list[Signal | None]]:
-        """Replay a sample: results of all layers and what left them."""
+    def run_sample(self, flow: Flow, progress: Progress = silent) -> Ran:
+        """Replay a sample: results of all layers, what left them, and what would leave ideal arrays."""
         results, outputs, costs = list[LayerResult | Pending](), list[Signal | None](), list[CrossbarCost]()
+        software: Signal | None = None
+        sample = sample_id(flow.trace.inputs[0][flow.sample]) if self.arrays is not None else 0
         for index, stage in enumerate(flow.stages):
             progress(stage.name, index, len(flow.stages))
-            entered = self._entered(flow, index)
-            if stage.layer.is_pool:
+            entered, layer = self._entering(flow, index), stage.layer
+            if layer.is_pool:
                 results.append(self._pool(flow, index, entered))
+                if layer.kind == "maxpool" and software is not None:
+                    software = maxpool_packed(layer, software.reshape(*layer.input_shape, -1))
             else:
                 assert entered is not None
-                cost = self._mapped_cost(flow, index, entered, len(costs))
-                flow.computed = None
-                if stage.weight is not None:
-                    flow.computed = self._spikes(stage, cost)
+                schedule = self._schedule(stage, flow, entered, first=not costs)
+                cost = self._laid_out(schedule, len(costs))
+                flow.computed, software = self._outputs_of(stage, cost, entered, software, sample, len(costs))
                 costs.append(cost)
-                results.append(Pending(stage, cost, self._common(flow, stage.layer, entered)))
+                changed = _changed(flow.computed, software)
+                results.append(Pending(stage, cost, self._common(flow, layer, entered), changed))
             outputs.append(flow.computed)
         shares = self._time(flow, costs)
         progress("done", len(flow.stages), len(flow.stages))
@@ -199,36 +134,59 @@ class CrossbarRunner(LayerRunner):
         done = [
             self._result(one, shares, next(numbers)) if isinstance(one, Pending) else one for one in results
         ]
-        return done, outputs
+        return Ran(done, outputs, software)
 
-    def _mapped_cost(self, flow: Flow, index: int, entered: Signal, number: int) -> CrossbarCost:
-        stage, timesteps = flow.stages[index], flow.trace.timesteps
-        layer = stage.layer
-        assert layer.neuron is not None
-        task = Task.of(
-            layer.name, geometry_of(layer), window_spikes(entered, timesteps, 1), layer.out_channels,
-            self.arch, datapath=layer.neuron.datapath, silence_is_free=stage.silence_is_free,
-            is_first=number == 0,
-        )  # fmt: skip
+    def _entering(self, flow: Flow, index: int) -> Signal | None:
+        """What enters a layer; non-ideal arrays take what those before them gave, whatever was recorded."""
+        entered = self._entered(flow, index)
+        if self.arrays is None or flow.computed is None:
+            return entered
+        return flow.computed.reshape(*flow.stages[index].layer.input_shape, -1)
+
+    def _schedule(self, stage: Stage, flow: Flow, entered: Signal, *, first: bool) -> CrossbarSchedule:
+        task = task_of(stage, entered, flow.trace.timesteps, self.options, first=first)
         scheduler = self._scheduler
         schedule: Any = scheduler.schedule(task, self.arch)
         fits = isinstance(schedule, CrossbarSchedule)
         check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
         check_task(schedule, task, self.arch)
         schedule.check(self.options)
-        return CrossbarCost(task, schedule, schedule.lay_out(self.options, self.network.hops[number]))
+        made: CrossbarSchedule = schedule
+        return made
 
-    def _spikes(self, stage: Stage, cost: CrossbarCost) -> Signal:
-        """Output spikes of exact sums ``[..., ceil(T/8)]``."""
-        layer = stage.layer
-        assert layer.neuron is not None and stage.weight is not None
-        weight, scale = as_integers(stage.weight, self.arch.weight_bits)
-        check_weights(f"layer {layer.name}", weight, self.arch)
-        synapses = Synapses.of(weight, stage.bias, layer.neuron, self.arch.potential_bits)
-        sums, additions = cost.schedule.integrate(synapses)
-        check_made(layer.name, "additions", additions, cost.layout.additions)
-        given: NDArray[Any] = sums if scale is None else scale * sums.astype(np.float32)
-        return cost.schedule.fire(given, synapses).reshape(*layer.output_shape, -1)
+    def _laid_out(self, schedule: CrossbarSchedule, number: int) -> CrossbarCost:
+        layout = schedule.lay_out(self.options, self.network.hops[number])
+        if self.arrays is not None:
+            sizes = {**layout.mapping, "adc_shift": self.arrays.layers[number].shift}
+            layout = replace(layout, mapping=sizes)
+        return CrossbarCost(schedule.task, schedule, layout)
+
+    def _outputs_of(
+        self,
+        stage: Stage,
+        cost: CrossbarCost,
+        entered: Signal,
+        software: Signal | None,
+        sample: int,
+        number: int,
+    ) -> tuple[Signal | None, Signal | None]:
+        """Output spikes ``[..., ceil(T/8)]`` of the arrays, and those of exact sums all the way."""
+        weights, layer = self.weights[number], stage.layer
+        if weights is None:
+            return None, None
+        ideal = cost.schedule
+        if software is not None and self.arrays is not None:
+            shaped = software.reshape(*layer.input_shape, -1)
+            task = task_of(stage, shaped, ideal.spikes.timesteps, self.options, first=number == 0)
+            ideal = self._scheduler.schedule(task, self.arch)  # type: ignore[assignment]
+        sums, additions = ideal.integrate(weights.synapses)
+        exact = ideal.fire(weights.currents(sums), weights.synapses).reshape(*layer.output_shape, -1)
+        if self.arrays is None:
+            check_made(layer.name, "additions", additions, cost.layout.additions)
+            return exact, exact
+        real = self.arrays.layers[number].sums(cost.schedule, entered, sample)
+        fired = cost.schedule.fire(weights.currents(real), weights.synapses)
+        return fired.reshape(*layer.output_shape, -1), exact
 
     def _time(self, flow: Flow, costs: Sequence[CrossbarCost]) -> Shares:
         """Time all layers together."""
@@ -276,7 +234,7 @@ class CrossbarRunner(LayerRunner):
             chip=ChipFigures(
                 layout.figures, stalls, int(shares.start[number]), int(shares.end[number]), busy
             ),
-            changed_spikes=0 if pending.common["output_spikes"] is not None else None,
+            changed_spikes=pending.changed,
             **{**pending.common, "pes": cost.schedule.mapping.pes},
         )
 
@@ -288,23 +246,32 @@ class Pending:
     stage: Stage
     cost: CrossbarCost
     common: Mapping[str, Any]
+    changed: int | None
 
 
-def as_integers(weight: NDArray[Any], weight_bits: int) -> tuple[NDArray[Any], np.float32 | None]:
-    """Integer weights of a layer, and what one of them is worth in the float datapath (None of integers).
+class Ran(NamedTuple):
+    """A sample that was replayed.
 
-    A float layer is quantised with one scale, its largest weight being the largest integer.
+    Attributes
+    ----------
+    layers : list of LayerResult
+        Costs.
+    outputs : list of array or None
+        What left each layer.
+    software : array or None
+        What would have left the last one, had all sums been exact.
     """
-    if weight.dtype.kind == "i":
-        return weight, None
-    most = (1 << (weight_bits - 1)) - 1
-    if most == 0:
-        raise ConfigError("is 1: float weights need at least 2 bits", field="weight_bits")
-    scale = float(np.abs(weight).max()) / most
-    if scale == 0:
-        return np.zeros(weight.shape, np.int8), np.float32(0)
-    found = np.floor(weight.astype(np.float64) / scale + 0.5)
-    return np.clip(found, -most - 1, most).astype(np.int8), np.float32(scale)
+
+    layers: list[LayerResult]
+    outputs: list[Signal | None]
+    software: Signal | None
+
+
+def _changed(fired: Signal | None, software: Signal | None) -> int | None:
+    """Spikes that differ."""
+    if fired is None or software is None:
+        return None
+    return 0 if fired is software else count_spikes(np.bitwise_xor(fired, software))
 
 
 @dataclass(frozen=True)

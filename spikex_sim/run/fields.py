@@ -176,6 +176,8 @@ FIELDS = (
           "or largest summed currents, the lowest of several; null where they are not computed: without "
           "weights, and in an ANN",
           places=OUTCOME, optional=True),
+    Field("software_prediction", "count", "", "the same of exact sums, on a crossbar machine", places=OUTCOME,
+          optional=True, of_some=True),
     Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`; of nodes of graphs also `neurons`, "
           "`currents`, `join` and `matmul`", places=LAYER),
     Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),

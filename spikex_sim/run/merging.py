@@ -43,12 +43,15 @@ class SampleRun:
         What each layer cost.
     outputs : tuple of uint8 array or None
         What left each layer.
+    software : int or None
+        Class that exact sums predict, of a crossbar machine.
     """
 
     name: str
     label: int | None
     layers: tuple[LayerResult, ...]
     outputs: tuple[Outputs, ...]
+    software: int | None = None
 
     @property
     def answer(self) -> Outputs:
@@ -61,6 +64,7 @@ class SampleRun:
         answer = self.answer if spiking else None
         predicted = None if answer is None else int(class_sums(answer).argmax())
         more = {"name": self.name, "label": self.label, "prediction": predicted}
+        more["software_prediction"] = self.software
         return SampleResult.of(self.layers, area_mm2_by, **more)
 
 

@@ -174,11 +174,14 @@ class SampleResult(Totals):
     prediction : int or None
         Output channel of the last conv or linear layer with the most spikes, the lowest of several; None
         where its spikes are not computed: without weights, and in an ANN.
+    software_prediction : int or None
+        What exact sums predict, on a crossbar machine; None on other machines.
     """
 
     name: str
     label: int | None
     prediction: int | None
+    software_prediction: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``results.json``."""

@@ -21,11 +21,12 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.crossbar import CrossbarRunner
 from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner, check_ann
-from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
+from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
@@ -169,9 +170,13 @@ class Replay:
 
     @classmethod
     def of(
-        cls, traces: Sequence[AnyTrace], arch: Accelerator, engine: str, observe: Observer | None = None
-    ) -> Replay:
-        """Prepare a replay; raises what can be said against it before its first layer."""
+        cls, traces: Sequence[AnyTrace], arch: Accelerator, engine: str, observe: Observer | None = None,
+        arrays: Arrays | None = None,
+    ) -> Replay:  # fmt: skip
+        """Prepare a replay; raises what can be said against it before its first layer.
+
+        ``arrays``: those of a crossbar machine, where they are programmed already.
+        """
         known = traces[:1] if isinstance(traces, TraceFiles) else traces
         stages = [_stages(one, arch) for one in known]
         window_sizes = _window_sizes(arch, stages[0], known[0])
@@ -181,7 +186,7 @@ class Replay:
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
         if isinstance(arch, CrossbarOptions):
-            runner = CrossbarRunner.of(runner, stages[0], known[0].timesteps)
+            runner = CrossbarRunner.of(runner, stages[0], traces, arrays)
         elif isinstance(known[0], GraphTrace):
             runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
@@ -281,8 +286,10 @@ class Replay:
     def _at_once(runner: CrossbarRunner, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples whose layers work at the same time."""
         for flow in flows:
-            done, left = runner.run_sample(flow, progress)
-            yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
+            done, left, software = runner.run_sample(flow, progress)
+            predicted = None if software is None else int(class_sums(software).argmax())
+            labels = name_and_label(flow.trace, flow.sample)
+            yield SampleRun(*labels, tuple(done), tuple(left), predicted)
 
     def _flows(self, unit: Unit, first: int) -> Iterator[Flow | GraphFlow]:
         known, stages = None, list[Any]()
