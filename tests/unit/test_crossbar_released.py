@@ -169,7 +169,7 @@ class TestPage:
         assert page.latency_ns(page.default()) == run["latency_ns"]
 
     def test_flits_of_a_small_network_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Two words in, sums of 32 and of one channel out, each behind a head; the only tile is two hops away."""
+        """Two words in, sums of 32 and of one channel out, behind a head; the only tile is two hops off."""
         monkeypatch.setattr(page, "LAYERS", (ReleasedLayer(64, 33, 1, 1),))
         monkeypatch.setattr(page, "SIDES", (1,))
         page.mesh.cache_clear()
