@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+import make_imc_released_page as page
 import pytest
 
 import spikex_sim as sx
@@ -50,8 +51,8 @@ def machine(**changes: Any) -> CrossbarOptions:
 
 
 @cache
-def recorded() -> list[dict[str, Any]]:
-    return json.loads(shared_data("imc/ela_reference.json").read_text("utf-8"))["runs"]
+def recorded() -> Any:
+    return json.loads(shared_data("imc/ela_reference.json").read_text("utf-8"))
 
 
 def of_network(name: str, kernel: int, timesteps: int, **changes: Any) -> Released:
@@ -60,7 +61,7 @@ def of_network(name: str, kernel: int, timesteps: int, **changes: Any) -> Releas
 
 
 def test_all_recorded_runs_are_met() -> None:
-    runs = recorded()
+    runs = recorded()["runs"]
     assert len(runs) == RUNS
     for run in runs:
         found = of_network(
@@ -76,7 +77,7 @@ def test_all_recorded_runs_are_met() -> None:
 
 
 def test_components_are_those_of_the_recorded_breakdown() -> None:
-    for run in recorded():
+    for run in recorded()["runs"]:
         found, cycle = of_network(
             run["net"], run["kernel"], run["T"], crossbar=run["xbar"], pes_per_tile=run["pe_per_tile"],
             device__kind=run["device"],
@@ -155,6 +156,28 @@ class TestNetworks:
         layer = Layer(name="fc", kind="linear", in_channels=4, out_channels=3, neuron=NEURON)
         with pytest.raises(sx.UnsupportedError, match=r"imc\.model: .* the network has none; choose events"):
             released_layers([layer], machine())
+
+
+class TestPage:
+    def test_it_is_up_to_date(self) -> None:
+        text = page.PAGE.read_text("utf-8")
+        assert page.rewritten(text) == text, "run python scripts/make_imc_released_page.py"
+
+    def test_its_network_is_the_scripts(self) -> None:
+        run = recorded()["default_run"]
+        assert page.default().energy_pj == pytest.approx(run["energy_pJ"], rel=1e-9)
+        assert page.latency_ns(page.default()) == run["latency_ns"]
+
+    def test_flits_of_a_small_network_by_hand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two words in, sums of 32 and of one channel out, behind a head; the only tile is two hops off."""
+        monkeypatch.setattr(page, "LAYERS", (ReleasedLayer(64, 33, 1, 1),))
+        monkeypatch.setattr(page, "SIDES", (1,))
+        page.mesh.cache_clear()
+        try:
+            assert page.widths() == [5 + 8 + 4 + 1]
+            assert page.flit_hops() == 5 * 2 * ((1 + 2) + (1 + 18) + (1 + 1))
+        finally:
+            page.mesh.cache_clear()
 
 
 NEURON = Neuron(threshold=1, leak_shift=1)
