@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import measure, page, scalesim_run, workloads
+from benchmarks import measure, nice, page, scalesim_run, workloads
 from benchmarks.timing import exponent, medians, timed
 
 import spikex_sim as sx
@@ -95,6 +95,11 @@ def test_dense_forward_of_the_same_network() -> None:
     ours = np.unpackbits(outputs[0], axis=-1)[..., :20]
     # The leak is a shift here and a factor there; few potentials are that close to the threshold.
     assert fired.shape == ours.shape and np.mean(fired != ours) < 0.02 * ours.mean()
+
+
+def test_dense_solves_give_the_sums_of_the_simulator() -> None:
+    crossbar = nice.Crossbar.drawn()
+    assert np.array_equal(crossbar.simulated(), crossbar.solved())
 
 
 def test_layers_for_scalesim_are_simulated_to_its_cycles() -> None:

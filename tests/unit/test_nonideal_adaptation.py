@@ -24,7 +24,7 @@ def test_shifts_by_hand() -> None:
         programmed = small.program(arch)
         assert needed_shifts(programmed, small.geometry, small.packed, 8)[:4].tolist() == [2, 2, 1, 0]
         assert shift_of(programmed, small.geometry, [small.packed], 8) == expected
-        assert shift_of(programmed, small.geometry, [small.packed], 8, once=True) == 0
+        assert shift_of(programmed, small.geometry, [small.packed], 8, once=[True]) == 0
         silent = np.zeros_like(small.packed)
         assert shift_of(programmed, small.geometry, [silent, small.packed, silent], 8) == expected
         assert shift_of(programmed, small.geometry, [silent], 8) == 0
@@ -34,17 +34,18 @@ def test_shifts_by_hand() -> None:
 @pytest.mark.parametrize("sharing", ["pe", "crossbar"])
 def test_shifts_count_exact_sums_whatever_the_devices(sharing: str) -> None:
     small = drawn(8, rate=0.4)
-    keys = {"crossbar": 16, "crossbars_per_pe": 4, "mapping": "packed", "complement": True}
+    keys = {"crossbar": 16, "crossbars_per_pe": 4, "mapping": "packed", "complement": True,
+            "adc": {"bits": 5, "sharing": sharing}}  # fmt: skip
     ideal, real = (
-        small.program(options({**keys, "goff": goff, "write_sigma": write, "adc": {"bits": 5, "sharing": sharing}}))
+        small.program(options({**keys, "goff": goff, "write_sigma": write}))
         for goff, write in (("popcount", 0.0), ("none", 0.5))
-    )  # fmt: skip
+    )
     found = needed_shifts(real, small.geometry, small.packed, small.timesteps)
     assert np.array_equal(found, needed_shifts(ideal, small.geometry, small.packed, small.timesteps))
     unit = 16 if sharing == "crossbar" else 64
-    seen = np.stack([
-        small.spikes[:, y : y + 3, x : x + 3].transpose(1, 2, 0, 3).reshape(54, -1) for y in range(3) for x in range(3)
-    ])  # fmt: skip
+    corners = [(y, x) for y in range(3) for x in range(3)]
+    windows = [small.spikes[:, y : y + 3, x : x + 3].transpose(1, 2, 0, 3) for y, x in corners]
+    seen = np.stack([window.reshape(54, -1) for window in windows])
     levels = np.zeros(6, int)
     for first in range(0, 54, unit):
         rows = seen[:, first : first + unit].astype(int)

@@ -70,8 +70,9 @@ def test_columns_with_large_codes_are_complemented_unit_by_unit() -> None:
 @pytest.mark.parametrize(
     ("encoding", "weight_bits", "device_bits", "weight"),
     [
-        ("differential", 4, 1, -8), ("differential", 4, 3, -8), ("sign_offset", 4, 1, -9), ("sign_offset", 4, 1, 8),
-        ("offset", 4, 2, -9), ("offset", 4, 2, 8), ("twos", 4, 2, -17), ("twos", 4, 2, 16),
+        ("differential", 4, 1, -8), ("differential", 4, 3, -8), ("sign_offset", 4, 1, -9),
+        ("sign_offset", 4, 1, 8), ("offset", 4, 2, -9), ("offset", 4, 2, 8), ("twos", 4, 2, -17),
+        ("twos", 4, 2, 16),
     ],
 )  # fmt: skip
 def test_weights_that_cells_cannot_hold_are_refused(

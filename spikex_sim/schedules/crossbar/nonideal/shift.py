@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,7 @@ from spikex_sim.core.geometry import Geometry, places_of
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.schedules.crossbar.mapping import Ints
-from spikex_sim.schedules.crossbar.nonideal.gather import (
-    Pixels,
-    Segments,
-    chunks,
-    gather,
-)
+from spikex_sim.schedules.crossbar.nonideal.gather import Pixels, Segments, chunks, gather
 from spikex_sim.schedules.crossbar.nonideal.program import Programmed
 
 MAX_SHIFT = 32
@@ -29,7 +26,7 @@ def shift_of(
     samples: Iterable[PackedSpikes],
     timesteps: int,
     *,
-    once: bool = False,
+    once: Iterable[bool] | None = None,
 ) -> int:
     """Right shift ``s`` of a layer's codes.
 
@@ -43,8 +40,8 @@ def shift_of(
         Packed input of each calibration sample in software; not read where the configuration says the shift.
     timesteps : int
         ``T``.
-    once : bool
-        Whether the arrays convert at the first time point alone.
+    once : iterable of bool, optional
+        Whether the arrays convert at the first time point alone, for each sample; by default for none.
     """
     adc = programmed.arch.imc.adc
     if adc.bits == "auto":
@@ -52,8 +49,8 @@ def shift_of(
     if adc.range != "auto":
         return adc.range
     needed = np.zeros(MAX_SHIFT + 1, np.int64)
-    for spikes in samples:
-        needed += needed_shifts(programmed, geometry, spikes, timesteps, once=once)
+    for spikes, direct in zip(samples, repeat(False) if once is None else once, strict=False):
+        needed += needed_shifts(programmed, geometry, spikes, timesteps, once=direct)
     return smallest(needed, adc.clip)
 
 
@@ -74,8 +71,9 @@ def needed_shifts(
 
 def smallest(needed: Ints, clip: float) -> int:
     """Smallest shift at which at most a share ``clip`` of the sums is clipped."""
-    clipped = needed.sum() - np.cumsum(needed)
-    return int(np.argmax(clipped <= clip * needed.sum()))
+    total = int(needed.sum())
+    allowed = int(total * Fraction(str(clip)))
+    return int(np.argmax(total - np.cumsum(needed) <= allowed))
 
 
 @kernel
