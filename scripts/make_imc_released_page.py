@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from pages import keep_in_step
 
 import spikex_sim as sx
@@ -278,9 +279,12 @@ def flit_hops() -> int:
         for tile, group, _, _ in layer.parts:
             flits = 1 + -(-int(layer.group_sizes[group]) * width // FLIT_BITS)
             total += TIMESTEPS * side**2 * flits * int(hops[tile])
-        for tile, has in enumerate(layer.channels_of_tiles):
+        of_rows = layer.channels_of_rows()
+        kinds, _, far = layer.rows_of_tiles(hops)
+        for rows, away in zip(kinds, far.tolist(), strict=True):
+            has = np.logical_or.reduce(of_rows[rows], axis=0)
             words = sum(bool(has[at : at + FLIT_BITS].any()) for at in range(0, layer.channels, FLIT_BITS))
-            total += TIMESTEPS * side**2 * (1 + words) * int(hops[tile])
+            total += TIMESTEPS * side**2 * (1 + words) * away
     return total
 
 

@@ -17,6 +17,8 @@ def headline(result: RunResult) -> str:
     """What the chip is, in a few words."""
     arch = result.arch
     assert isinstance(arch, CrossbarOptions)
+    if arch.imc.model == "released":
+        return "the released script's figures, convolutions alone"
     tiles = sum(layer.mapping["tiles"] for layer in result.layers if layer.mapping)
     size, bits = arch.imc.crossbar, arch.imc.device.bits
     return f"{size}x{size} crossbars of {bits}-bit cells, {tiles:,} tiles, {arch.imc.arrays} arrays"
@@ -24,6 +26,8 @@ def headline(result: RunResult) -> str:
 
 def tables(result: RunResult) -> list[Sheet]:
     """Tables in the place of those of machines with an array of PEs."""
+    if result.totals.imc is not None and result.totals.imc["counts"] is None:
+        return [_released_table(result)]
     return [_time_table(result), _work_table(result), _mapping_table(result)]
 
 
@@ -32,6 +36,8 @@ def notes(result: RunResult) -> list[str]:
     arch, totals = result.arch, result.totals
     assert isinstance(arch, CrossbarOptions) and totals.imc is not None
     layers = [layer for layer in result.layers if layer.imc is not None]
+    if totals.imc["counts"] is None:
+        return []
     found = []
     flits = totals.imc["counts"]["noc_in_flits"] + totals.imc["counts"]["noc_out_flits"]
     if totals.cycles and flits / totals.cycles > MESH_FLITS_PER_CYCLE:
@@ -89,6 +95,14 @@ def _time_table(result: RunResult) -> Sheet:
 
     made = _rows(made, result, cells)
     made.caption = "layers work at once: their shares add up to the total; busy: cycles that the PEs compute"
+    return made
+
+
+def _released_table(result: RunResult) -> Sheet:
+    made = show.table("Cycles until the next layer starts, and PEs", "layer", "cycles", "PEs")
+    for layer in _layers(result):
+        made.add_row(short(layer.name), f"{layer.cycles:,}", f"{layer.pes:,}")
+    made.add_row(show.total_name(len(result.samples)), f"{result.totals.cycles:,}", f"{result.totals.pes:,}")
     return made
 
 

@@ -172,8 +172,7 @@ def _run_tables(result: RunResult) -> list[Sheet]:
     if result.totals.imc is not None:
         from spikex_sim.cli import crossbars
 
-        time, work, mapping = crossbars.tables(result)
-        return [time, work, _energy_table(result), mapping]
+        return [*crossbars.tables(result), _energy_table(result)]
     return [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
 
 

@@ -143,11 +143,11 @@ def _chip(item: Any) -> ChipFigures | None:
     if item is None:
         return None
     counts, stalls = (
-        {_text(name): _at_least_0(number) for name, number in _typed(item[key], dict).items()}
+        {_text(name): _at_least_0(number) for name, number in _typed(item[key] or {}, dict).items()}
         for key in ("counts", "stalls")
     )
     start, end = (_count(item[key]) for key in ("start", "end"))
-    return ChipFigures(counts, stalls, start, end, _at_least_0(item["busy"]))
+    return ChipFigures(counts or None, stalls, start, end, _at_least_0(item["busy"]))
 
 
 def _held(item: Any) -> Held:

@@ -192,7 +192,7 @@ class Arrays:
             schedules = [one.schedules(stage, arch, first=number == 0) for one in samples]
             shift = shift_of(
                 programmed, mapped.geometry, [one.software.reshape(*_shape(mapped), -1) for one in samples],
-                given[0].timesteps, once=bool(schedules) and all(one.direct for one, _ in schedules),
+                given[0].timesteps, once=[one.direct for one, _ in schedules],
             )  # fmt: skip
             layer = ArrayLayer(programmed, shift)
             if adapts:

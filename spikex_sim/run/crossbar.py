@@ -103,7 +103,7 @@ class CrossbarRunner(LayerRunner):
 
     def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
         """Area by component of the chip that some layers ran on."""
-        kept = any(one.chip is not None and one.chip.counts["current_writes"] > 0 for one in layers)
+        kept = any(one.chip is not None and (one.chip.counts or {}).get("current_writes") for one in layers)
         chip = self.network.chip(self.options, kept)
         return FrozenMap({name: um2 / 1e6 for name, um2 in area_um2(chip, self.options).items()})
 

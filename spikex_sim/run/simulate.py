@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
@@ -27,6 +27,7 @@ from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner, check_ann
 from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
+from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
@@ -185,7 +186,13 @@ class Replay:
             plugin("dispatch", policy)
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
-        if isinstance(arch, CrossbarOptions):
+        if isinstance(arch, CrossbarOptions) and arch.imc.model == "released":
+            first = known[0]
+            if not isinstance(first, Trace):
+                raise UnsupportedError("model released takes chains alone; choose events",
+                                       where=arch.name, field="imc.model")  # fmt: skip
+            runner = ReleasedRunner.of(runner, first)
+        elif isinstance(arch, CrossbarOptions):
             runner = CrossbarRunner.of(runner, stages[0], traces, arrays)
         elif isinstance(known[0], GraphTrace):
             runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
@@ -264,7 +271,7 @@ class Replay:
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
-        if isinstance(self.runner, CrossbarRunner):
+        if isinstance(self.runner, CrossbarRunner | ReleasedRunner):
             yield from self._at_once(self.runner, flows, progress)
             return
         layers: list[list[LayerResult]] = [[] for _ in flows]
@@ -283,7 +290,9 @@ class Replay:
             yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
 
     @staticmethod
-    def _at_once(runner: CrossbarRunner, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
+    def _at_once(
+        runner: CrossbarRunner | ReleasedRunner, flows: Sequence[Any], progress: Progress
+    ) -> Iterator[SampleRun]:
         """Replay samples whose layers work at the same time."""
         for flow in flows:
             done, left, software = runner.run_sample(flow, progress)

@@ -21,8 +21,8 @@ class ChipFigures:
 
     Attributes
     ----------
-    counts : mapping of str to int
-        Counts under the names of Section 2.
+    counts : mapping of str to int or None
+        Counts under the names of Section 2; None of ``model: released``, which counts nothing.
     stalls : mapping of str to int
         Cycles on the critical path that spikes in, sums out and updates take.
     start, end : int or None
@@ -31,15 +31,15 @@ class ChipFigures:
         Cycles that its PEs compute, whatever other layers do.
     """
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] | None
     stalls: Mapping[str, int]
     start: int | None
     end: int | None
     busy: int
 
     def __post_init__(self) -> None:
-        for key in ("counts", "stalls"):
-            object.__setattr__(self, key, FrozenMap(getattr(self, key)))
+        object.__setattr__(self, "counts", None if self.counts is None else FrozenMap(self.counts))
+        object.__setattr__(self, "stalls", FrozenMap(self.stalls))
 
     @classmethod
     def of_layers(cls, parts: Sequence[ChipFigures]) -> ChipFigures | None:
@@ -61,11 +61,14 @@ class ChipFigures:
 
     @classmethod
     def _sum(cls, parts: Sequence[ChipFigures], start: int | None, end: int | None) -> ChipFigures:
-        counts, stalls = (
-            {name: sum(getattr(part, key)[name] for part in parts) for name in getattr(parts[0], key)}
-            for key in ("counts", "stalls")
-        )
+        counts = _sums_of([part.counts for part in parts if part.counts is not None]) or None
+        stalls = _sums_of([part.stalls for part in parts])
         return cls(counts, stalls, start, end, sum(part.busy for part in parts))
+
+
+def _sums_of(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Sums by name, of parts with equal names."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]} if parts else {}
 
 
 @dataclass(frozen=True)
