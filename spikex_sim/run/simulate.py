@@ -97,6 +97,22 @@ def simulate(
     return _simulate(trace, arch, tws, engine, overrides, progress or silent, observe)
 
 
+def arrays_of(trace: AnyTrace, arch: Accelerator, engine: str) -> Arrays | None:
+    """Program the arrays of a crossbar machine that are not ideal, calibrated on the first sample; else None."""
+    if not isinstance(arch, CrossbarOptions) or arch.imc.arrays == "ideal" or arch.imc.model == "released":
+        return None
+    runner = Replay.of([trace], arch, engine).runner
+    assert isinstance(runner, CrossbarRunner)
+    return runner.arrays
+
+
+def simulate_on(
+    arrays: Arrays | None, trace: AnyTrace, arch: Accelerator, *, engine: str, observe: Observer | None = None
+) -> RunResult:
+    """As :func:`simulate`, on arrays that are programmed already (:func:`arrays_of`)."""
+    return _simulate(trace, arch, None, engine, None, silent, observe, arrays)
+
+
 def _simulate(
     trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
     arch: str | Path | Accelerator,
@@ -105,9 +121,10 @@ def _simulate(
     overrides: Mapping[str, Any] | None,
     progress: Progress,
     observe: Observer | None = None,
+    arrays: Arrays | None = None,
 ) -> RunResult:
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
-    replay = Replay.of(as_traces(trace), accelerator, engine, observe)
+    replay = Replay.of(as_traces(trace), accelerator, engine, observe, arrays)
     layer_by_layer = replay.searches or replay.count == 1
     runs = _in_order(replay, progress if layer_by_layer else silent)
     return replay.result(runs if layer_by_layer else _told(runs, replay.count, progress))
