@@ -98,7 +98,7 @@ def simulate(
 
 
 def arrays_of(trace: AnyTrace, arch: Accelerator, engine: str) -> Arrays | None:
-    """Program the arrays of a crossbar machine that are not ideal, calibrated on the first sample; else None."""
+    """Program the arrays of a crossbar machine that are not ideal; None of all others."""
     if not isinstance(arch, CrossbarOptions) or arch.imc.arrays == "ideal" or arch.imc.model == "released":
         return None
     runner = Replay.of([trace], arch, engine).runner
