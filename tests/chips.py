@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from imc_strategies import Drawn, descriptions
+from imc_strategies import Drawn, descriptions, graph_of
 from naive_imc_cost import costs, read_table
 from naive_imc_net import Machine, digest
 from naive_nice_run import changed_spikes, passes
 from spikex_sim import RunResult, Trace, save_trace, simulate
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.trace.graph import GraphTrace
 
 TABLE = read_table(Path(__file__).parents[1] / "spikex_sim" / "costs" / "tables" / "imc65" / "imc.csv")
 
@@ -57,6 +58,15 @@ def run(drawn: Drawn, folder: str | os.PathLike[str] | None = None, engine: str 
         if changes.get("imc.adc.bits") != "auto" or changes.get("imc.adapt") == "channel":
             changes["imc.calibration"] = str(path)
     return simulate(trace_of(drawn), "spikesim", engine=engine, overrides=changes)
+
+
+def run_graph(drawn: Drawn, engine: str = "fast") -> RunResult:
+    """Run the first sample of a drawn network as a graph, `from` and all; the others are left out."""
+    drawn.samples, drawn.calibration = drawn.samples[:1], None
+    nodes, arrays = graph_of(drawn)
+    described = {"format": "spikex-trace", "version": 2, "name": "drawn", "nodes": nodes}
+    trace = GraphTrace.from_arrays(described | {"timesteps": drawn.samples[0].shape[-1]}, arrays)
+    return simulate(trace, "spikesim", engine=engine, overrides=effective(drawn.changes))
 
 
 def check_against_oracle(drawn: Drawn, result: RunResult) -> None:

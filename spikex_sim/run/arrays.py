@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.errors import ConfigError, TraceError
-from spikex_sim.core.geometry import geometry_of
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.core.tags import window_spikes
 from spikex_sim.run.chip_network import Network
+from spikex_sim.run.passage import Entered, Passage
 from spikex_sim.run.replay import check_weights
 from spikex_sim.schedules.crossbar.nonideal.adaptation import Affine, Moments
-from spikex_sim.schedules.crossbar.nonideal.program import Programmed, program, sample_id
+from spikex_sim.schedules.crossbar.nonideal.program import Programmed, program
 from spikex_sim.schedules.crossbar.nonideal.shift import shift_of
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
-from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule, schedule_of
+from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
-from spikex_sim.trace.fold import maxpool_packed
-from spikex_sim.trace.plan import Stage
+from spikex_sim.spec.graph import InputNode
 from spikex_sim.trace.together import AnyTrace, as_traces
 from spikex_sim.trace.trace import Trace
 
@@ -34,6 +32,8 @@ class Weights:
 
     Attributes
     ----------
+    name : str
+        Of the layer, in messages.
     integers : integer array
         Weights.
     synapses : Synapses
@@ -42,25 +42,24 @@ class Weights:
         None in the integer datapath.
     """
 
+    name: str
     integers: NDArray[Any]
     synapses: Synapses
     scale: np.float32 | None
 
     @classmethod
-    def of(cls, stage: Stage, arch: CrossbarOptions) -> Weights:
-        """Weights of a layer that has some; those of the float datapath quantised.
+    def of(cls, name: str, synapses: Synapses, arch: CrossbarOptions) -> Weights:
+        """Weights of a layer; those of the float datapath quantised.
 
         Raises
         ------
         ConfigError
             If integer weights do not fit ``weight_bits``.
         """
-        layer = stage.layer
-        assert layer.neuron is not None and stage.weight is not None
-        integers, scale = as_integers(stage.weight, arch.weight_bits)
-        check_weights(f"layer {layer.name}", integers, arch)
-        synapses = Synapses.of(integers, stage.bias, layer.neuron, arch.potential_bits)
-        return cls(integers, synapses, scale)
+        [given] = synapses.weights
+        integers, scale = as_integers(given, arch.weight_bits)
+        check_weights(name, integers, arch)
+        return cls(name, integers, replace(synapses, weights=(integers,)), scale)
 
     def currents(self, sums: NDArray[Any]) -> NDArray[Any]:
         """What neurons take for integer sums."""
@@ -82,18 +81,6 @@ def as_integers(weight: NDArray[Any], weight_bits: int) -> tuple[NDArray[Any], n
         return np.zeros(weight.shape, np.int8), np.float32(0)
     found = np.floor(weight.astype(np.float64) / scale + 0.5)
     return np.clip(found, -most - 1, most).astype(np.int8), np.float32(scale)
-
-
-def task_of(
-    stage: Stage, entered: PackedSpikes, timesteps: int, arch: CrossbarOptions, *, first: bool
-) -> Task:
-    """What a chip is asked to do for a layer."""
-    layer = stage.layer
-    assert layer.neuron is not None
-    return Task.of(
-        layer.name, geometry_of(layer), window_spikes(entered, timesteps, 1), layer.out_channels, arch,
-        datapath=layer.neuron.datapath, silence_is_free=stage.silence_is_free, is_first=first,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +116,14 @@ class ArrayLayer:
             calibrating=calibrating,
             once=schedule.direct,
         )
-        if self.affine is not None:
-            found = self.affine(found)
-        return found.reshape(timesteps, -1)
+        return self.adapted(found.reshape(timesteps, -1))
+
+    def adapted(self, sums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sums ``[points, P M]`` as batch norms adapted to the arrays leave them."""
+        if self.affine is None:
+            return sums
+        lanes = len(self.affine.factors)
+        return self.affine(sums.reshape(len(sums), -1, lanes)).reshape(len(sums), -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +143,8 @@ class Arrays:
 
     @classmethod
     def of(
-        cls, network: Network, stages: Sequence[Stage], weights: Sequence[Weights], given: Sequence[AnyTrace],
-        arch: CrossbarOptions,
+        cls, network: Network, weights: Sequence[Weights], calibration: Sequence[Calibrated],
+        schedule: Callable[[Task], CrossbarSchedule], stages: int, arch: CrossbarOptions,
     ) -> Arrays:  # fmt: skip
         """Program a network's arrays, and calibrate them.
 
@@ -160,123 +152,126 @@ class Arrays:
         ----------
         network : Network
             Where weights lie.
-        stages : sequence of Stage
-            Its layers, pooling included.
         weights : sequence of Weights
-            Of conv and linear layers.
-        given : sequence of Trace
-            What is to run; its first sample serves where ``imc.calibration`` names nothing.
+            Of its layers.
+        calibration : sequence of Calibrated
+            Samples to calibrate on, before they enter; none where nothing is calibrated.
+        schedule : callable
+            Gives the schedule of a task.
+        stages : int
+            Stages of the network, those without weights included.
         arch : CrossbarOptions
             Configuration.
 
         Raises
         ------
         ConfigError
-            If cells cannot hold a weight, or calibration samples are of another network.
+            If cells cannot hold a weight.
         """
-        adc = arch.imc.adc
-        adapts = arch.imc.adapt == "channel"
-        samples = list[_Sample]()
-        if adapts or (adc.bits != "auto" and adc.range == "auto"):
-            samples = _samples(given, arch)
-        found = list[ArrayLayer]()
-        for index, stage in enumerate(stages):
-            if stage.layer.is_pool:
-                if stage.layer.kind == "maxpool":
-                    samples = [one.pooled(stage) for one in samples]
+        found, adapts = list[ArrayLayer](), arch.imc.adapt == "channel"
+        numbers = {one.stage: number for number, one in enumerate(network.layers)}
+        for index in range(stages):
+            if index not in numbers:
+                for sample in calibration:
+                    sample.skip(index)
                 continue
-            number = len(found)
+            number = numbers[index]
             mapped, weight = network.layers[number], weights[number]
-            assert mapped.stage == index
-            programmed = program(stage.name, mapped.mapping, weight.integers, arch, number)
-            schedules = [one.schedules(stage, arch, first=number == 0) for one in samples]
+            name = weight.name
+            programmed = program(name, mapped.mapping, weight.integers, arch, number)
+            asked = [sample.enter(index, first=number == 0) for sample in calibration]
+            ideal = [schedule(one.task) for one, _ in asked]
             shift = shift_of(
-                programmed, mapped.geometry, [one.software.reshape(*_shape(mapped), -1) for one in samples],
-                given[0].timesteps, once=[one.direct for one, _ in schedules],
+                programmed, mapped.geometry, [mapped.shaped(one.packed) for one, _ in asked],
+                network.timesteps, once=[one.direct for one in ideal],
             )  # fmt: skip
             layer = ArrayLayer(programmed, shift)
+            exact = [one.integrate(weight.synapses)[0] for one in ideal]
+            fired = [
+                one.fire(weight.currents(sums), weight.synapses)
+                for one, sums in zip(ideal, exact, strict=True)
+            ]
+            given = fired
             if adapts:
-                layer = replace(layer, affine=_affine(layer, weight, samples, schedules))
+                real = [schedule(one.task) for _, one in asked]
+                raw = [
+                    layer.sums(one, entered.packed, sample.number, calibrating=True)
+                    for sample, one, (_, entered) in zip(calibration, real, asked, strict=True)
+                ]
+                lanes = weight.synapses.out_channels
+                affine = Affine.of(_moments(exact, ideal, lanes), _moments(raw, real, lanes))
+                layer = replace(layer, affine=affine)
+                given = [
+                    one.fire(weight.currents(layer.adapted(sums)), weight.synapses)
+                    for one, sums in zip(real, raw, strict=True)
+                ]
+            for sample, *both in zip(calibration, fired, given, strict=True):
+                sample.leave(index, *both)
             found.append(layer)
-            if adapts or (adc.bits != "auto" and adc.range == "auto"):
-                each = zip(samples, schedules, strict=True)
-                samples = [one.after(layer, weight, *both, adapts=adapts) for one, both in each]
-        return cls(tuple(found), len(samples))
+        return cls(tuple(found), len(calibration))
 
 
-def _shape(mapped: Any) -> tuple[int, int, int]:
-    geometry = mapped.geometry
-    return geometry.channels, geometry.in_height, geometry.in_width
+class Calibrated(NamedTuple):
+    """A calibration sample: on its way in software, and through the arrays.
 
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """A calibration sample on its way: what enters the next layer in software, and on the arrays."""
+    Attributes
+    ----------
+    number : int
+        See :func:`spikex_sim.schedules.crossbar.nonideal.program.sample_id`.
+    software, hardware : Passage
+        Where it is; both in closed loop.
+    """
 
     number: int
-    timesteps: int
-    software: PackedSpikes
-    hardware: PackedSpikes
+    software: Passage
+    hardware: Passage
 
-    def pooled(self, stage: Stage) -> _Sample:
-        """Behind a pooling layer."""
-        shape = stage.layer.input_shape
-        both = (
-            maxpool_packed(stage.layer, one.reshape(*shape, -1)) for one in (self.software, self.hardware)
-        )
-        return _Sample(self.number, self.timesteps, *both)
+    def skip(self, index: int) -> None:
+        """Pass a stage without weights."""
+        for one in (self.software, self.hardware):
+            one.skip(index)
 
-    def schedules(
-        self, stage: Stage, arch: CrossbarOptions, *, first: bool
-    ) -> tuple[CrossbarSchedule, CrossbarSchedule]:
-        """Schedules of a layer in software and on the arrays."""
-        shape = stage.layer.input_shape
-        software, hardware = (
-            schedule_of(task_of(stage, one.reshape(*shape, -1), self.timesteps, arch, first=first), arch)
-            for one in (self.software, self.hardware)
-        )
-        return software, hardware
+    def enter(self, index: int, *, first: bool) -> tuple[Entered, Entered]:
+        """What enters a stage, in software and on the arrays."""
+        return self.software.enter(index, first=first), self.hardware.enter(index, first=first)
 
-    def after(
-        self, layer: ArrayLayer, weight: Weights, software: CrossbarSchedule, hardware: CrossbarSchedule, *,
-        adapts: bool,
-    ) -> _Sample:  # fmt: skip
-        """Behind a conv or linear layer."""
-        exact, _ = software.integrate(weight.synapses)
-        ideal = software.fire(weight.currents(exact), weight.synapses)
-        if not adapts:
-            return _Sample(self.number, self.timesteps, ideal, ideal)
-        sums = layer.sums(hardware, self.hardware, self.number, calibrating=True)
-        real = hardware.fire(weight.currents(sums), weight.synapses)
-        return _Sample(self.number, self.timesteps, ideal, real)
+    def leave(self, index: int, software: PackedSpikes, hardware: PackedSpikes) -> None:
+        """Hand spikes on."""
+        self.software.leave(index, software)
+        self.hardware.leave(index, hardware)
 
 
-def _affine(
-    layer: ArrayLayer, weight: Weights, samples: Sequence[_Sample],
-    schedules: Sequence[tuple[CrossbarSchedule, CrossbarSchedule]],
-) -> Affine:  # fmt: skip
-    """Adaptation of a layer, from the sums of calibration samples in software and on the arrays."""
-    software, hardware = list[Moments](), list[Moments]()
-    lanes = weight.synapses.out_channels
-    for one, (ideal, real) in zip(samples, schedules, strict=True):
-        exact, _ = ideal.integrate(weight.synapses)
-        software.append(Moments.of(exact.reshape(len(exact), -1, lanes).astype(np.int64), once=ideal.direct))
-        sums = layer.sums(real, one.hardware, one.number, calibrating=True)
-        hardware.append(Moments.of(sums.reshape(len(sums), -1, lanes), once=real.direct))
-    totals = [sum(each[1:], each[0]) for each in (software, hardware)]
-    return Affine.of(*totals)
+def _moments(sums: Sequence[NDArray[Any]], schedules: Sequence[CrossbarSchedule], lanes: int) -> Moments:
+    """Moments of the sums ``[points, P M]`` of all samples; those that are computed once count once."""
+    found = [
+        Moments.of(one.reshape(len(one), -1, lanes).astype(np.int64), once=schedule.direct)
+        for one, schedule in zip(sums, schedules, strict=True)
+    ]
+    return sum(found[1:], found[0])
 
 
-def _samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> list[_Sample]:
-    """Samples to calibrate on."""
-    place = arch.imc.calibration
+def calibrates(arch: CrossbarOptions) -> bool:
+    """Whether arrays are calibrated on samples."""
+    adc = arch.imc.adc
+    return arch.imc.adapt == "channel" or (adc.bits != "auto" and adc.range == "auto")
+
+
+def calibration_samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> list[tuple[AnyTrace, int]]:
+    """Samples to calibrate on, trace and place in it: those that are named, else the first of a run.
+
+    Raises
+    ------
+    ConfigError
+        If they are of another network.
+    """
+    if not calibrates(arch):
+        return []
+    place, network = arch.imc.calibration, given[0]
     if place is None:
-        first = given[0]
-        assert isinstance(first, Trace)
-        return [_sample(first, 0)]
-    network, found = given[0], list[_Sample]()
+        return [(network, 0)]
+    found = list[tuple[AnyTrace, int]]()
     for one in as_traces(place):
-        if not isinstance(one, Trace) or not isinstance(network, Trace) or one.layers != network.layers:
+        if _described(one) != _described(network):
             raise ConfigError(
                 f"{place} is of another network than {network.name}; give traces with its layers",
                 where=arch.name, field="imc.calibration",
@@ -286,21 +281,20 @@ def _samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> list[_Sample]:
                 f"{place} has {one.timesteps} time points, and {network.name} has {network.timesteps}",
                 where=arch.name, field="imc.calibration",
             )  # fmt: skip
-        found += [_sample(one, sample) for sample in range(one.samples)]
+        found += [(one, sample) for sample in range(one.samples)]
     return found
 
 
-def _sample(trace: Trace, sample: int) -> _Sample:
-    packed = trace.inputs[0][sample]
-    return _Sample(sample_id(packed), trace.timesteps, packed, packed)
+def _described(trace: AnyTrace) -> Any:
+    return trace.layers if isinstance(trace, Trace) else trace.nodes
 
 
-def check_closed_loop(stages: Sequence[Stage], arch: CrossbarOptions, where: str) -> None:
-    """Raise :class:`TraceError` unless all layers have the weights that non-ideal arrays are made of."""
-    for stage in stages:
-        if not stage.layer.is_pool and stage.weight is None:
-            raise TraceError(
-                f"layer {stage.name} has no weights, and imc.arrays of {arch.name} is nonideal; record the "
-                "trace with weights, or choose ideal",
-                where=where, field=f"{stage.name}/weight",
-            )  # fmt: skip
+def input_of(trace: AnyTrace, sample: int) -> PackedSpikes:
+    """What enters a network, of a sample; of several inputs one behind the other."""
+    if isinstance(trace, Trace):
+        packed: PackedSpikes = trace.inputs[0][sample]
+        return packed
+    inputs = [one.name for one in trace.nodes if isinstance(one, InputNode)]
+    found = [np.ravel(trace.spikes[name][sample]) for name in inputs]
+    together: PackedSpikes = np.concatenate(found)
+    return together

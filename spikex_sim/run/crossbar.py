@@ -10,15 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import Stalls
+from spikex_sim.core.errors import TraceError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.costs.crossbar_chip import area_um2, umem_leakage_mw
-from spikex_sim.run.arrays import Arrays, Weights, check_closed_loop, task_of
-from spikex_sim.run.chip_network import Network
+from spikex_sim.run.arrays import Arrays, Calibrated, Weights, calibration_samples, input_of
+from spikex_sim.run.chip_network import Network, wired_chain, wired_graph
+from spikex_sim.run.flow import GraphFlow
+from spikex_sim.run.graph import GraphRunner
+from spikex_sim.run.passage import (
+    ChainPassage,
+    GraphPassage,
+    Passage,
+    synapses_of_chain,
+    synapses_of_graph,
+)
 from spikex_sim.run.replay import Flow, LayerRunner, Signal, TimedLayer, check_made
 from spikex_sim.run.results import LayerResult
+from spikex_sim.run.stages import flow_of, stages_of
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.base import check_task
 from spikex_sim.schedules.crossbar.laying import CrossbarLayout
@@ -28,8 +39,7 @@ from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.task import Task
 from spikex_sim.timing.busy import idle
 from spikex_sim.timing.crossbar import COMPUTE, SPIKES_IN, SUMS_OUT, UPDATE, ChipTimes, Shares, shares_of
-from spikex_sim.trace.fold import maxpool_packed
-from spikex_sim.trace.plan import Stage
+from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
 
 
@@ -55,7 +65,7 @@ class CrossbarRunner(LayerRunner):
     def of(
         cls,
         runner: LayerRunner,
-        stages: Sequence[Stage],
+        stages: Sequence[Any],
         traces: Sequence[AnyTrace],
         arrays: Arrays | None = None,
     ) -> CrossbarRunner:
@@ -65,30 +75,60 @@ class CrossbarRunner(LayerRunner):
         ------
         ConfigError
             If crossbars do not hold it.
+        UnsupportedError
+            If the machine cannot do a node of a graph.
         TraceError
             If non-ideal arrays are to be made of weights that are not there.
         """
         arch, first = runner.arch, traces[0]
         assert isinstance(arch, CrossbarOptions)
-        network = Network.of_chain(stages, first.timesteps, arch)
+        if isinstance(first, GraphTrace):
+            wired = wired_graph(first, arch)
+            given = synapses_of_graph(first, GraphRunner(runner))
+        else:
+            wired = wired_chain(stages)
+            given = synapses_of_chain(stages, arch.potential_bits)
+        network = Network.of(wired, first.timesteps, arch)
         leakage = umem_leakage_mw(network.chip(arch), arch)
         parts = tuple(
             replace(one, leakage_mw=leakage) if one.name == "lif" else one
             for one in runner.energies.components
         )
         weights = tuple(
-            None if stage.weight is None else Weights.of(stage, arch)
-            for stage in stages
-            if not stage.layer.is_pool
+            None if synapses is None else Weights.of(name, synapses, arch) for name, synapses in given
         )
-        if arch.imc.arrays == "nonideal" and arrays is None:
-            check_closed_loop(stages, arch, first.where)
-            known = [one for one in weights if one is not None]
-            arrays = Arrays.of(network, stages, known, traces, arch)
-        energies = replace(runner.energies, components=parts)
-        return cls(
-            arch, runner.engine, energies, runner.observe, network=network, weights=weights, arrays=arrays
-        )
+        made = cls(
+            arch, runner.engine, replace(runner.energies, components=parts), runner.observe, network=network,
+            weights=weights, arrays=arrays,
+        )  # fmt: skip
+        if arch.imc.arrays == "ideal" or arrays is not None:
+            return made
+        return replace(made, arrays=made._programmed(traces))
+
+    def _programmed(self, traces: Sequence[AnyTrace]) -> Arrays:
+        """Program the arrays, and calibrate them."""
+        known = [one for one in self.weights if one is not None]
+        if len(known) < len(self.weights):
+            raise TraceError(
+                f"lacks weights of some layers, and imc.arrays of {self.arch.name} is nonideal; record it "
+                "with weights, or choose ideal arrays",
+                where=traces[0].where,
+            )
+        stages = stages_of(traces[0], self.arch)
+        samples = [
+            Calibrated(
+                sample_id(input_of(*one)),
+                *(self.passage(flow_of(*one, stages), closed=True) for _ in range(2)),
+            )
+            for one in calibration_samples(traces, self.options)
+        ]
+        return Arrays.of(self.network, known, samples, self._scheduled, len(stages), self.options)
+
+    def passage(self, flow: Flow | GraphFlow, *, closed: bool) -> Passage:
+        """Begin the way of a sample."""
+        if isinstance(flow, GraphFlow):
+            return GraphPassage(GraphRunner(self), flow, closed=closed)
+        return ChainPassage(self, flow, closed=closed)
 
     @property
     def options(self) -> CrossbarOptions:
@@ -107,50 +147,66 @@ class CrossbarRunner(LayerRunner):
         chip = self.network.chip(self.options, kept)
         return FrozenMap({name: um2 / 1e6 for name, um2 in area_um2(chip, self.options).items()})
 
-    def run_sample(self, flow: Flow, progress: Progress = silent) -> Ran:
+    def run_sample(self, flow: Flow | GraphFlow, progress: Progress = silent) -> Ran:
         """Replay a sample: results of all layers, what left them, and what would leave ideal arrays."""
+        real = self.arrays is not None
+        sample = sample_id(input_of(flow.trace, flow.sample)) if real else 0
+        passage = self.passage(flow, closed=real)
+        again = flow_of(flow.trace, flow.sample, list(flow.stages))
+        ideal = self.passage(again, closed=True) if real else None
         results, outputs, costs = list[LayerResult | Pending](), list[Signal | None](), list[CrossbarCost]()
         software: Signal | None = None
-        sample = sample_id(flow.trace.inputs[0][flow.sample]) if self.arrays is not None else 0
-        for index, stage in enumerate(flow.stages):
-            progress(stage.name, index, len(flow.stages))
-            entered, layer = self._entering(flow, index), stage.layer
-            if layer.is_pool:
-                results.append(self._pool(flow, index, entered))
-                if layer.kind == "maxpool" and software is not None:
-                    software = maxpool_packed(layer, software.reshape(*layer.input_shape, -1))
+        numbers = {one.stage: number for number, one in enumerate(self.network.layers)}
+        for index, name in enumerate([stage.name for stage in flow.stages]):
+            progress(name, index, len(flow.stages))
+            if index in numbers:
+                ran, software = self._run_layer(index, numbers[index], passage, ideal, sample)
+                costs.append(ran.cost)
+                results.append(ran)
             else:
-                assert entered is not None
-                schedule = self._schedule(stage, flow, entered, first=not costs)
-                cost = self._laid_out(schedule, len(costs))
-                flow.computed, software = self._outputs_of(stage, cost, entered, software, sample, len(costs))
-                costs.append(cost)
-                changed = _changed(flow.computed, software)
-                results.append(Pending(stage, cost, self._common(flow, layer, entered), changed))
+                results.append(passage.skip(index))
+                if ideal is not None:
+                    ideal.skip(index)
             outputs.append(flow.computed)
         shares = self._time(flow, costs)
         progress("done", len(flow.stages), len(flow.stages))
-        numbers = iter(range(len(costs)))
+        place = iter(range(len(costs)))
         done = [
-            self._result(one, shares, next(numbers)) if isinstance(one, Pending) else one for one in results
+            self._result(one, shares, next(place)) if isinstance(one, Pending) else one for one in results
         ]
         return Ran(done, outputs, software)
 
-    def _entering(self, flow: Flow, index: int) -> Signal | None:
-        """What enters a layer; non-ideal arrays take what those before them gave, whatever was recorded."""
-        entered = self._entered(flow, index)
-        if self.arrays is None or flow.computed is None:
-            return entered
-        return flow.computed.reshape(*flow.stages[index].layer.input_shape, -1)
+    def _run_layer(
+        self, index: int, number: int, passage: Passage, ideal: Passage | None, sample: int
+    ) -> tuple[Pending, Signal | None]:
+        """Run a layer: its cost, and what would leave it with exact sums all the way."""
+        entered = passage.enter(index, first=number == 0)
+        schedule = self._scheduled(entered.task)
+        schedule.check(self.options)
+        cost = self._laid_out(schedule, number)
+        weights, exact = self.weights[number], None
+        fired: Signal | None = None
+        if weights is not None and (ideal is None or self.arrays is None):
+            sums, additions = schedule.integrate(weights.synapses)
+            check_made(entered.task.name, "additions", additions, cost.layout.additions)
+            fired = exact = schedule.fire(weights.currents(sums), weights.synapses)
+        elif weights is not None and ideal is not None and self.arrays is not None:
+            real = self.arrays.layers[number].sums(schedule, entered.packed, sample)
+            fired = schedule.fire(weights.currents(real), weights.synapses)
+            other = self._scheduled(ideal.enter(index, first=number == 0).task)
+            exact = other.fire(weights.currents(other.integrate(weights.synapses)[0]), weights.synapses)
+            ideal.leave(index, exact)
+        out = passage.leave(index, fired)
+        changed = _changed(fired, exact)
+        return Pending(cost, passage.told(index, out), changed), exact
 
-    def _schedule(self, stage: Stage, flow: Flow, entered: Signal, *, first: bool) -> CrossbarSchedule:
-        task = task_of(stage, entered, flow.trace.timesteps, self.options, first=first)
+    def _scheduled(self, task: Task) -> CrossbarSchedule:
+        """Ask the machine for a schedule."""
         scheduler = self._scheduler
         schedule: Any = scheduler.schedule(task, self.arch)
         fits = isinstance(schedule, CrossbarSchedule)
         check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
         check_task(schedule, task, self.arch)
-        schedule.check(self.options)
         made: CrossbarSchedule = schedule
         return made
 
@@ -161,34 +217,7 @@ class CrossbarRunner(LayerRunner):
             layout = replace(layout, mapping=sizes)
         return CrossbarCost(schedule.task, schedule, layout)
 
-    def _outputs_of(
-        self,
-        stage: Stage,
-        cost: CrossbarCost,
-        entered: Signal,
-        software: Signal | None,
-        sample: int,
-        number: int,
-    ) -> tuple[Signal | None, Signal | None]:
-        """Output spikes ``[..., ceil(T/8)]`` of the arrays, and those of exact sums all the way."""
-        weights, layer = self.weights[number], stage.layer
-        if weights is None:
-            return None, None
-        ideal = cost.schedule
-        if software is not None and self.arrays is not None:
-            shaped = software.reshape(*layer.input_shape, -1)
-            task = task_of(stage, shaped, ideal.spikes.timesteps, self.options, first=number == 0)
-            ideal = self._scheduler.schedule(task, self.arch)  # type: ignore[assignment]
-        sums, additions = ideal.integrate(weights.synapses)
-        exact = ideal.fire(weights.currents(sums), weights.synapses).reshape(*layer.output_shape, -1)
-        if self.arrays is None:
-            check_made(layer.name, "additions", additions, cost.layout.additions)
-            return exact, exact
-        real = self.arrays.layers[number].sums(cost.schedule, entered, sample)
-        fired = cost.schedule.fire(weights.currents(real), weights.synapses)
-        return fired.reshape(*layer.output_shape, -1), exact
-
-    def _time(self, flow: Flow, costs: Sequence[CrossbarCost]) -> Shares:
+    def _time(self, flow: Flow | GraphFlow, costs: Sequence[CrossbarCost]) -> Shares:
         """Time all layers together."""
         units = [one.layout.units.stacked for one in costs]
         sources = [one.sources for one in self.network.layers]
@@ -212,11 +241,9 @@ class CrossbarRunner(LayerRunner):
             cost.layout,
             {"noc_in": path[SPIKES_IN], "noc_out": path[SUMS_OUT], "lif": path[UPDATE]},
         )
-        cycles, layer = sum(path), pending.stage.layer
+        cycles = sum(path)
         busy = int(layout.units.compute.sum())
         return LayerResult(
-            name=layer.name,
-            kind=layer.kind,
             tws=1,
             mode=None,
             cycles=cycles,
@@ -243,7 +270,6 @@ class CrossbarRunner(LayerRunner):
 class Pending:
     """A layer whose place in time is not known yet."""
 
-    stage: Stage
     cost: CrossbarCost
     common: Mapping[str, Any]
     changed: int | None

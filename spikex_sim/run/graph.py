@@ -324,10 +324,9 @@ class GraphRunner:
         self, node: Node, flow: GraphFlow, total: LayersOfNode, tws: int | None, entered: int | None,
         estimate: float | None, out: Signal | None,
     ) -> tuple[LayerResult, NDArray[Any] | None]:  # fmt: skip
-        mismatched = {"spikes": None, "currents": None} | self._mismatches(node, flow, out)
+        told = self.told(node, flow, entered, out)
         if out is not None:
             flow.signals.setdefault(node.name, out)
-        spiking = out is not None and out.carries == "spikes"
         costs, arch = total.costs, self.layers.arch
         counts = sum((one.counts for one in costs), Counts())
         cycles = sum(one.cycles for one in costs)
@@ -335,11 +334,8 @@ class GraphRunner:
         for one in costs:
             busy.update(busy_of(one.layout.program, arch, waits=one.layout.waits))
         result = LayerResult(
-            name=node.name,
-            kind=GraphStage(node).kind,
             tws=tws,
             mode=total.mode if costs else None,
-            datapath=GraphStage(node).datapath,
             cycles=cycles,
             compute_cycles=sum(one.layout.compute_cycles for one in costs),
             stalls=sum(
@@ -354,15 +350,26 @@ class GraphRunner:
             busy=FrozenMap({name: busy[name] for name in idle()}),
             held=merged(one.layout.held for one in costs),
             mapping=_mapping([one.layout.mapping for one in total.main or costs]),
-            input_spikes=entered,
-            output_spikes=count_spikes(out.array) if spiking and out is not None else None,
-            output_sha256=None if out is None else hashlib.sha256(out.array.tobytes()).hexdigest(),
-            mismatched_spikes=mismatched["spikes"],
-            mismatched_values=mismatched["currents"],
-            pes=arch.array.rows * arch.array.cols,
-            clock_hz=float(arch.clock_hz),
+            **told,
         )  # fmt: skip
         return result, None if out is None else out.array
+
+    def told(self, node: Node, flow: GraphFlow, entered: int | None, out: Signal | None) -> dict[str, Any]:
+        """What results say of a node beside its costs."""
+        mismatched = {"spikes": None, "currents": None} | self._mismatches(node, flow, out)
+        spiking = out is not None and out.carries == "spikes"
+        return {
+            "name": node.name,
+            "kind": GraphStage(node).kind,
+            "datapath": GraphStage(node).datapath,
+            "input_spikes": entered,
+            "output_spikes": count_spikes(out.array) if spiking and out is not None else None,
+            "output_sha256": None if out is None else hashlib.sha256(out.array.tobytes()).hexdigest(),
+            "mismatched_spikes": mismatched["spikes"],
+            "mismatched_values": mismatched["currents"],
+            "pes": self.layers.pes,
+            "clock_hz": float(self.arch.clock_hz),
+        }
 
     @staticmethod
     def _mismatches(node: Node, flow: GraphFlow, out: Signal | None) -> dict[str, int]:

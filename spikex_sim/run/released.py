@@ -10,14 +10,17 @@ from spikex_sim.core.counts import Counts, Operations, Stalls
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.costs.energy import Energy
-from spikex_sim.run.arrays import Weights, task_of
+from spikex_sim.run.arrays import Weights
 from spikex_sim.run.crossbar import Ran
+from spikex_sim.run.passage import ChainPassage
 from spikex_sim.run.replay import Flow, LayerRunner, Signal
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.released import Released, released, released_layers
 from spikex_sim.schedules.crossbar.schedule import schedule_of
+from spikex_sim.schedules.synapses import Synapses
+from spikex_sim.schedules.task import Task
 from spikex_sim.timing.busy import idle
 from spikex_sim.trace.plan import Stage
 from spikex_sim.trace.trace import Trace
@@ -59,34 +62,33 @@ class ReleasedRunner(LayerRunner):
     def run_sample(self, flow: Flow, progress: Progress = silent) -> Ran:
         """Replay a sample."""
         results, outputs, convolutions = list[LayerResult](), list[Signal | None](), 0
+        passage = ChainPassage(self, flow, closed=False)
         for index, stage in enumerate(flow.stages):
             progress(stage.name, index, len(flow.stages))
-            entered = self._entered(flow, index)
             if not stage.layer.is_pool:
-                assert entered is not None
-                flow.computed = self._spikes(stage, entered, flow, first=index == 0)
-                common = self._common(flow, stage.layer, entered)
+                flow.computed = self._spikes(stage, passage.enter(index, first=False).task)
+                common = passage.told(index, flow.computed)
                 number = convolutions if stage.layer.kind == "conv" else None
-                results.append(self._costs(stage, common, number))
+                results.append(self._costs(common, number))
                 convolutions += stage.layer.kind == "conv"
             else:
-                results.append(self._pool(flow, index, entered))
+                results.append(passage.skip(index))
             outputs.append(flow.computed)
         progress("done", len(flow.stages), len(flow.stages))
         return Ran(results, outputs, flow.computed)
 
-    def _spikes(self, stage: Stage, entered: Signal, flow: Flow, *, first: bool) -> Signal | None:
-        if stage.weight is None:
+    def _spikes(self, stage: Stage, task: Task) -> Signal | None:
+        if stage.weight is None or stage.layer.neuron is None:
             return None
         assert isinstance(self.arch, CrossbarOptions)
-        weights = Weights.of(stage, self.arch)
-        task = task_of(stage, entered, flow.trace.timesteps, self.arch, first=first)
+        synapses = Synapses.of(stage.weight, stage.bias, stage.layer.neuron, self.arch.potential_bits)
+        weights = Weights.of(f"layer {stage.name}", synapses, self.arch)
         schedule = schedule_of(task, self.arch)
         sums, _ = schedule.integrate(weights.synapses)
         fired = schedule.fire(weights.currents(sums), weights.synapses)
         return fired.reshape(*stage.layer.output_shape, -1)
 
-    def _costs(self, stage: Stage, common: dict[str, Any], number: int | None) -> LayerResult:
+    def _costs(self, common: dict[str, Any], number: int | None) -> LayerResult:
         """Costs of a convolution; other layers have none."""
         figures, nothing = self.figures, self.energies.energy(Counts(), 0)
         by = dict.fromkeys(nothing.components, 0.0) if number is None else figures.energy_pj_by[number]
@@ -97,8 +99,6 @@ class ReleasedRunner(LayerRunner):
             uses[USE_OF[name]] += pj
         energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0)
         return LayerResult(
-            name=stage.name,
-            kind=stage.kind,
             tws=1,
             mode=None,
             cycles=cycles,

@@ -23,19 +23,20 @@ from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.crossbar import CrossbarRunner
-from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
+from spikex_sim.run.flow import GraphFlow, GraphStage
 from spikex_sim.run.graph import GraphRunner
-from spikex_sim.run.graph_ann import AnnRunner, check_ann
+from spikex_sim.run.graph_ann import AnnRunner
 from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
 from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
+from spikex_sim.run.stages import flow_of, stages_of
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.graph import GraphTrace
-from spikex_sim.trace.plan import Stage, plan_stages
+from spikex_sim.trace.plan import Stage
 from spikex_sim.trace.together import AnyTrace, TraceFiles, as_traces, describe
 from spikex_sim.trace.trace import Trace
 
@@ -196,7 +197,7 @@ class Replay:
         ``arrays``: those of a crossbar machine, where they are programmed already.
         """
         known = traces[:1] if isinstance(traces, TraceFiles) else traces
-        stages = [_stages(one, arch) for one in known]
+        stages = [stages_of(one, arch) for one in known]
         window_sizes = _window_sizes(arch, stages[0], known[0])
         policy = arch.get("dispatch", default="")
         if policy:
@@ -321,11 +322,8 @@ class Replay:
         known, stages = None, list[Any]()
         for number, (trace, sample) in enumerate(self.samples_of(unit), first):
             if trace is not known:
-                known, stages = trace, _stages(trace, self.runner.arch)
-            if isinstance(trace, GraphTrace):
-                yield GraphFlow(stages, trace, sample, number)
-            else:
-                yield Flow(stages, trace, sample, number)
+                known, stages = trace, stages_of(trace, self.runner.arch)
+            yield flow_of(trace, sample, stages, number)
 
     def result(self, runs: Iterable[SampleRun]) -> RunResult:
         """Add samples up, given in order; none is held."""
@@ -354,14 +352,6 @@ class Replay:
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
             outputs=_stacked(answers),
         )
-
-
-def _stages(trace: AnyTrace, arch: Accelerator) -> list[Any]:
-    if isinstance(trace, GraphTrace):
-        if arch.input_bits > 1:
-            check_ann(trace)
-        return graph_stages(trace)
-    return plan_stages(trace, fold=arch.input_bits == 1)
 
 
 def name_and_label(trace: AnyTrace, sample: int) -> tuple[str, int | None]:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from chips import check_against_oracle, run
+from chips import check_against_oracle, run, run_graph
 from imc_strategies import Drawn, runs
 
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +24,18 @@ def test_ideal_arrays_equal_the_oracle(drawn: Drawn) -> None:
 def test_arrays_that_are_not_ideal_equal_the_oracle(drawn: Drawn) -> None:
     with TemporaryDirectory() as folder:
         check_against_oracle(drawn, run(drawn, folder))
+
+
+@few
+@given(runs(residual=True))
+def test_residuals_equal_the_oracle(drawn: Drawn) -> None:
+    check_against_oracle(drawn, run_graph(drawn))
+
+
+@settings(few, max_examples=30)
+@given(runs(nonideal=True, residual=True, most=3))
+def test_residuals_on_arrays_that_are_not_ideal_equal_the_oracle(drawn: Drawn) -> None:
+    check_against_oracle(drawn, run_graph(drawn))
 
 
 @settings(few, max_examples=25)
