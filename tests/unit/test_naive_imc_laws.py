@@ -170,7 +170,7 @@ def test_overlap_of_layers_never_costs_anything(drawn: Drawn) -> None:
 
 
 def test_layers_may_end_later_than_tick_batches() -> None:
-    """The order of units may cost more than the overlap of layers gains: here where nothing is read at all."""
+    """The order of units may cost more than overlap gains: here where nothing is read at all."""
     neuron = {"threshold": 0, "leak_shift": 0, "reset": "zero", "datapath": "int"}
     sizes = {"in_channels": 1, "out_channels": 1, "in_height": 3, "in_width": 1, "kernel": 1}
     layers: list[dict[str, Any]] = [
