@@ -339,7 +339,7 @@ def counts(activity: Activity) -> dict[str, int]:
     per_pe, encoding = config["imc.adc.sharing"] == "pe", config["imc.encoding"]
     sum_a, sum_r, sum_rho = int(activity.a.sum()), int(activity.r.sum()), int(activity.rho.sum())
     z = sum_rho if per_pe else sum_r
-    n: Counter[str] = Counter()
+    n: Counter[str] = Counter(count_bits=0)
     n["reads"], n["row_activations"], n["pe_reads"] = n_g * sum_r, n_g * sum_a, n_g * sum_rho
     n["cell_reads"], n["accumulations"] = M * columns * sum_a, M * sum_a
     n["conversions"], n["merges"] = z * M * columns, z * M * (columns - 1)

@@ -133,7 +133,7 @@ def converted(v: float, bits: int | None, s: int) -> int:
 
 
 def adapted(y: int, statistics: tuple[float, float, float, float]) -> int:
-    """``y'`` of a channel's sum (§4, BN adaptation), given ``μ_s, σ_s, μ_h, σ_h``."""
+    """``y'`` of a channel's sum (§4), given ``μ_s, σ_s, μ_h, σ_h``."""
     mean_s, sd_s, mean_h, sd_h = statistics
     factor = sd_s / sd_h if sd_h else 1.0
     return math.floor((y - mean_h) * factor + mean_s + 0.5)
