@@ -1,4 +1,4 @@
-"""Arrays as programmed, once per layer, and their sums for the spikes of a sample (docs/imc.md, Section 4)."""
+"""A layer's arrays once programmed, and their sums for a sample's spikes (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 
