@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.costs.components import usual_components
+from spikex_sim.costs.crossbar_table import CROSSBAR_TABLES
 from spikex_sim.costs.energy import Component, EnergyModel
 from spikex_sim.costs.table import BUILT_IN
 from spikex_sim.spec.arch import Accelerator
@@ -95,7 +96,7 @@ def energy_model(arch: Accelerator) -> EnergyModel:
         If there is no such scheduler.
     """
     # The files of other tables may change while the program runs.
-    return _kept(arch) if arch.energy.table in BUILT_IN else _made(arch)
+    return _kept(arch) if arch.energy.table in (*BUILT_IN, *CROSSBAR_TABLES) else _made(arch)
 
 
 def _made(arch: Accelerator) -> EnergyModel:

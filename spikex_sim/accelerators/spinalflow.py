@@ -33,7 +33,7 @@ class SpinalFlow(Scheduler):
         from spikex_sim.schedules.serial.fields import field_spikes
         from spikex_sim.schedules.serial.schedule import SerialSchedule
 
-        odd = what_else(task)
+        odd = task.beyond_chains
         if odd:
             raise UnsupportedError(f"layer {task.name}: this machine cannot do {odd}", where=arch.name)
         geometry, spikes = task.inputs.synapses[0].geometry, task.inputs.spikes[0]
@@ -61,18 +61,3 @@ class SpinalFlow(Scheduler):
             taken=counts,
             updates=points,
         )
-
-
-def what_else(task: Task) -> str:
-    """What a task asks for besides one synapse of spikes and neurons with one potential; empty if nothing."""
-    asked = {
-        "several synapses": len(task.inputs.synapses) > 1,
-        "layers without taps": not task.inputs.synapses,
-        "synapses of own channels": task.has_own,
-        "analog inputs": any(not one.tagged for one in task.inputs.synapses),
-        "currents as inputs": task.words is not None,
-        "currents as outputs": task.states == 0,
-        "neurons with further states": task.states > 1,
-        "recurrence": task.run_windows is not None,
-    }
-    return ", ".join(name for name, is_so in asked.items() if is_so)

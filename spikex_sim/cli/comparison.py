@@ -11,6 +11,7 @@ from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.costs.crossbar import by_level
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
@@ -91,7 +92,7 @@ def _verdict(results: Sequence[RunResult]) -> str:
 def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Costs]]]:
     """Each layer's costs on every accelerator, and the totals."""
     for index, layer in enumerate(results[0].layers):
-        if layer.cycles:
+        if layer.steps:
             yield layer.name, [result.layers[index] for result in results]
     yield show.total_name(len(results[0].samples)), [result.totals for result in results]
 
@@ -99,7 +100,7 @@ def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Cost
 def _window_table(results: Sequence[RunResult]) -> Sheet:
     made = show.table("Time window size", "layer", *(short(result.arch.name) for result in results))
     for index, layer in enumerate(results[0].layers):
-        if layer.cycles:
+        if layer.steps:
             made.add_row(short(layer.name), *(str(result.layers[index].tws) for result in results))
     return made
 
@@ -143,10 +144,18 @@ def _machine_table(
 
 
 def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    names = show.component_names(results)
+    chips = [result.totals.imc is not None for result in results]
+    apart = all(chips) or not any(chips)
+
+    def parts(result: RunResult) -> Mapping[str, float]:
+        if apart or result.totals.imc is None:
+            return result.totals.energy_pj_by
+        return by_level(result.totals.counts, result.energy_model.components)
+
+    names = list(dict.fromkeys(name for result in results for name in parts(result)))
 
     def cells(result: RunResult) -> list[str]:
-        return show.energy_cells(result.totals, names, result.arch, joules)[:-1]
+        return show.energy_cells(result.totals, parts(result), names, result.arch, joules)[:-1]
 
     headings = show.energy_headings(names)[:-1]
     return _machine_table("Energy by component", headings, results, refused, cells)

@@ -27,7 +27,7 @@ def show_table(
     ] = 64,
     sources: Annotated[bool, typer.Option("--sources", help="Also how every number was derived.")] = False,
 ) -> None:
-    """Show the energies of memories, logic and DRAM, with node, width and unit.
+    """Show the energies of memories, logic and DRAM, with node, width and unit; imc65: of crossbar machines.
 
     Example: spikex-sim energy show --device lstp --sources
     """
@@ -35,9 +35,13 @@ def show_table(
     from rich.table import Table as RichTable
 
     from spikex_sim.cli import show
+    from spikex_sim.costs.crossbar_table import is_of_crossbars
     from spikex_sim.costs.rows import OperationRow
     from spikex_sim.costs.table import EnergyTable
 
+    if is_of_crossbars(table):
+        _show_crossbars(table, sources)
+        return
     loaded = EnergyTable.load(table)
     memories = [row for row in loaded.sram_rows() if row.device == device and width in (0, row.width_bits)]
     if not memories:
@@ -70,6 +74,28 @@ def show_table(
             )
     show.console.print("[bold]Logic, registers and DRAM[/]")
     show.console.print(logic)
+
+
+def _show_crossbars(table: str, sources: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    from spikex_sim.cli import show
+    from spikex_sim.costs.crossbar_table import CrossbarTable
+
+    made = RichTable("row", "pJ", "um2", "mW", "of", "source", box=None, pad_edge=False)
+    for column in made.columns[:4]:
+        column.no_wrap = True
+    for row in CrossbarTable.load(table).rows():
+        numbers = (row.energy_pj, row.area_um2, row.leakage_mw)
+        origin = f"{row.source}; {row.derivation}" if sources else row.source
+        made.add_row(
+            escape(harmless(row.label)),
+            *("" if one is None else f"{one:.4g}" for one in numbers),
+            *(escape(harmless(text)) for text in (row.unit, origin)),
+        )
+    show.console.print("[bold]Crossbar machine[/]")
+    show.console.print(made)
 
 
 @app.command()

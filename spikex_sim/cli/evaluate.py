@@ -21,7 +21,8 @@ from spikex_sim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.evaluation import Evaluation
+    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.explore.evaluation import EvaluatedLayer, EvaluatedSample, Evaluation
     from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
 
@@ -115,8 +116,15 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
     if "data" in trained.card:
         show.say(f"trained on {escape(str(trained.card['data']))}\n")
-    right = sum(sample.predicted == sample.label for sample in found[0].samples)
-    show.say(f"correct: {right} of {len(samples)}, {100 * found[0].accuracy:.2f} %\n")
+    for one in found:
+        if one.software_accuracy is not None:
+            show.say(
+                f"correct on the arrays of {escape(one.arch.name)}: {_right(one.accuracy, samples)}; "
+                f"in software: {_right(one.software_accuracy, samples)}\n"
+            )
+    exact = [one for one in found if one.software_accuracy is None]
+    if exact:
+        show.say(f"correct: {_right(exact[0].accuracy, samples)}\n")
     if "data" in trained.card:
         learned, asked = ("emulated" in str(text) for text in (trained.card["data"], samples.source))
         if learned != asked:
@@ -139,6 +147,7 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
             f"{one.mean('edp_js'):.4g}",
             f"{one.median('edp_js'):.4g}",
         )
+    changed = _changed_table(found)
     layers = show.table("Layers, mean of a sample", "accelerator", "layer", "TWS", "spikes %", "windows %",
                         "cycles", "energy", "no DRAM", left=2)  # fmt: skip
     for one in found:
@@ -153,7 +162,35 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
                 joules(layer.energy_pj),
                 joules(layer.energy_on_chip_pj),
             )
-    show.put(made, layers)
+    show.put(made, layers, *([changed] if changed.rows else []))
+
+
+def _known(one: EvaluatedLayer | EvaluatedSample) -> dict[str, Any]:
+    """Figures by name, without those that only arrays that are not ideal have."""
+    return {name: value for name, value in asdict(one).items() if value is not None}
+
+
+def _right(accuracy: float, samples: LabelledSamples) -> str:
+    return f"{round(accuracy * len(samples))} of {len(samples)}, {100 * accuracy:.2f} %"
+
+
+def _changed_table(found: list[Evaluation]) -> Sheet:
+    """Spikes that arrays change."""
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+
+    made = show.table(
+        "Output spikes that the arrays change, mean of a sample",
+        *("accelerator", "layer", "spikes", "changed", "%"),
+        left=2,
+    )
+    for one in found:
+        for layer in one.layers:
+            if layer.changed_spikes is not None and layer.output_spikes is not None:
+                share = show.percent(layer.changed_spikes, layer.output_spikes)
+                numbers = (f"{layer.output_spikes:,.1f}", f"{layer.changed_spikes:,.1f}", share)
+                made.add_row(short(one.arch.name), short(layer.layer), *numbers)
+    return made
 
 
 def _content(
@@ -179,6 +216,7 @@ def _content(
                 "config": one.arch.model_dump(mode="json"),
                 "tws": list(one.tws),
                 "accuracy": one.accuracy,
+                **({} if one.software_accuracy is None else {"software_accuracy": one.software_accuracy}),
                 **{
                     statistic: {
                         quantity: getattr(one, statistic)(quantity)
@@ -186,8 +224,8 @@ def _content(
                     }
                     for statistic in ("mean", "median")
                 },
-                "layers": [asdict(layer) for layer in one.layers],
-                "samples": [asdict(sample) for sample in one.samples],
+                "layers": [_known(layer) for layer in one.layers],
+                "samples": [_known(sample) for sample in one.samples],
             }
             for one in found
         ],

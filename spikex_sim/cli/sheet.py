@@ -52,6 +52,11 @@ class Sheet:
     beside: str = ""
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return len(self.headings)
+
     def add_row(self, *cells: str) -> None:
         """Add a row, one text a column."""
         self.rows.append(tuple(map(harmless, cells)))

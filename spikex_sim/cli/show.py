@@ -124,11 +124,10 @@ def show_run(result: RunResult) -> None:
     }
     say(
         f"[bold]{escape(trace['name'])}[/] (T={trace['timesteps']}{samples}) on [bold]{escape(arch.name)}[/]"
-        f": {arch.array.rows}x{arch.array.cols} PEs, {arch.clock_mhz:g} MHz, {result.engine} engine, "
+        f": {headline(result)}, {arch.clock_mhz:g} MHz, {result.engine} engine, "
         f"{datapath_of(result)}\n"
     )
-    tables = [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
-    put(*tables, *([_area_table(result)] if totals.area_mm2_by else []))
+    put(*_run_tables(result), *([_area_table(result)] if totals.area_mm2_by else []))
     if len(result.samples) > 1:
         say(
             f"a sample, mean ± standard deviation: latency {spread(result, 'seconds')}, "
@@ -136,14 +135,15 @@ def show_run(result: RunResult) -> None:
             f"energy {spread(result, 'energy_pj')}, without DRAM {spread(result, 'energy_on_chip_pj')}\n\n"
             f"totals of {len(result.samples):,} samples, one after the other:"
         )
+    by_level = totals.imc is None
     say(
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
         f"EDP {totals.edp_js:.4g} Js\n"
         f"energy {joules(totals.energy_pj)}, without DRAM {joules(totals.energy_on_chip_pj)}; "
         f"leakage apart {joules(sum(totals.leakage_pj.values()))}\n"
-        f"of it {', '.join(f'{use} {share} %' for use, share in shares.items())}; "
-        f"DRAM weights: {_dram_weights(arch.memory.dram)}\n"
-        f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
+        f"of it {', '.join(f'{use} {share} %' for use, share in shares.items())}"
+        + (f"; DRAM weights: {_dram_weights(arch.memory.dram)}\n" if by_level else "\n")
+        + f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
         f"{totals.tops_per_watt:.4g} TOPS/W"
     )
     if totals.estimate_pj is not None:
@@ -159,9 +159,31 @@ def show_run(result: RunResult) -> None:
     say_float(result)
 
 
+def headline(result: RunResult) -> str:
+    """What computes, in a few words."""
+    if result.totals.imc is not None:
+        from spikex_sim.cli import crossbars
+
+        return crossbars.headline(result)
+    return f"{result.arch.array.rows}x{result.arch.array.cols} PEs"
+
+
+def _run_tables(result: RunResult) -> list[Sheet]:
+    if result.totals.imc is not None:
+        from spikex_sim.cli import crossbars
+
+        return [*crossbars.tables(result), _energy_table(result)]
+    return [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
+
+
 def warn(result: RunResult, machine: str = "") -> None:
-    """Say what is fetched from DRAM again and again, and what would hold it."""
+    """Say what is fetched from DRAM again and again, and what would hold it; or what limits a chip."""
     start = f"{machine}: " if machine else ""
+    if result.totals.imc is not None:
+        from spikex_sim.cli import crossbars
+
+        for text in crossbars.notes(result):
+            note(start + text)
     for one in moved_again(result, "glb"):
         note(start + sentence(one))
 
@@ -210,7 +232,7 @@ def _dram_weights(dram: Dram) -> str:
 
 
 def _layers(result: RunResult) -> list[LayerResult]:
-    return [layer for layer in result.layers if layer.cycles]
+    return [layer for layer in result.layers if layer.steps]
 
 
 def _time_table(result: RunResult) -> Sheet:
@@ -249,21 +271,19 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
 
 def _energy_table(result: RunResult) -> Sheet:
     scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
-    names = component_names([result])
-    made = table(f"Energy, {unit}", "layer", *energy_headings(names))
+    names = list(result.totals.energy_pj_by)
+    of_chip = result.totals.imc is not None
+    made = table(f"Energy, {unit}", "layer", *energy_headings(names)[: -1 if of_chip else None])
 
     def form(pj: float) -> str:
         return f"{pj / scale:,.4f}"
 
     for layer in _layers(result):
-        made.add_row(short(layer.name), *energy_cells(layer, names, result.arch, form))
-    made.add_row(total_name(len(result.samples)), *energy_cells(result.totals, names, result.arch, form))
+        cells = energy_cells(layer, layer.energy_pj_by, names, result.arch, form)
+        made.add_row(short(layer.name), *cells[: made.width - 1])
+    total = energy_cells(result.totals, result.totals.energy_pj_by, names, result.arch, form)
+    made.add_row(total_name(len(result.samples)), *total[: made.width - 1])
     return made
-
-
-def component_names(results: Sequence[RunResult]) -> list[str]:
-    """Components that any of several machines spends energy in."""
-    return list(dict.fromkeys(name for result in results for name in result.totals.energy_pj_by))
 
 
 def energy_headings(names: Sequence[str]) -> list[str]:
@@ -276,10 +296,11 @@ def _heading(component: str) -> str:
 
 
 def energy_cells(
-    costs: LayerResult | Totals, names: Sequence[str], arch: Accelerator, form: Callable[[float], str]
-) -> list[str]:
+    costs: LayerResult | Totals, by: Mapping[str, float], names: Sequence[str], arch: Accelerator,
+    form: Callable[[float], str],
+) -> list[str]:  # fmt: skip
     """Energies by component and their sums with and without DRAM; empty for what is not there."""
-    parts = {part: form(pj) for part, pj in costs.energy_pj_by.items()}
+    parts = {part: form(pj) for part, pj in by.items()}
     if not arch.memory.lbuf.bytes:
         parts["lbuf"] = ""
     return [*(parts.get(name, "") for name in names), form(costs.energy_pj), form(costs.energy_on_chip_pj)]
@@ -288,14 +309,19 @@ def energy_cells(
 def _area_table(result: RunResult) -> Sheet:
     """Areas of the buffers, and where they are from."""
     areas, parts = result.totals.area_mm2_by, result.energy_model.components
-    made = table("Area", "buffer", "mm²")
+    made = table("Area", "part", "mm²")
     for name, area in areas.items():
         made.add_row(_heading(name), f"{area:.4g}")
     made.add_row("total", f"{result.totals.area_mm2:.4g}")
     sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
-    made.caption = "\n".join(
-        f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
-    )
+    if result.totals.imc is None:
+        told = [
+            f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
+        ]
+    else:
+        each = (text.split("; ")[0].split(": ", 1)[1] for texts in sources.values() for text in texts)
+        told = list(dict.fromkeys(each))
+    made.caption = "\n".join(told)
     return made
 
 

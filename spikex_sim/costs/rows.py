@@ -38,6 +38,9 @@ OPERATION_COLUMNS = (
     "source",
     "derivation",
 )
+CROSSBAR_COLUMNS = (
+    *("component", "action", "energy_pj", "area_um2", "leakage_mw", "unit", "source", "derivation"),
+)
 
 _Row = TypeVar("_Row")
 _Sized = TypeVar("_Sized", "SramRow", "OperationRow")
@@ -123,6 +126,36 @@ class OperationRow:
         return f"{self.component} x {self.width_bits} bit"
 
 
+@dataclass(frozen=True)
+class CrossbarRow:
+    """One part of a crossbar machine and what it does.
+
+    Attributes
+    ----------
+    component, action : str
+        What it is and what it does.
+    energy_pj, area_um2, leakage_mw : float or None
+        Energy of one action, in pJ, area of what ``unit`` names, in µm², and leakage, in mW; None where a row
+        has none.
+    unit, source, derivation : str
+        Units of the numbers, where they are from and how they were made.
+    """
+
+    component: str
+    action: str
+    energy_pj: float | None
+    area_um2: float | None
+    leakage_mw: float | None
+    unit: str
+    source: str
+    derivation: str
+
+    @property
+    def label(self) -> str:
+        """Name of the row in messages, as in ``cell.read``."""
+        return f"{self.component}.{self.action}"
+
+
 def read_sram(file: str, text: str) -> list[SramRow]:
     """Read memories.
 
@@ -149,6 +182,11 @@ def read_sram(file: str, text: str) -> list[SramRow]:
 def read_operations(file: str, text: str) -> list[OperationRow]:
     """Read operations, register or DRAM accesses; as `read_sram`, with `OPERATION_COLUMNS`."""
     return list(_read_rows(file, text, OPERATION_COLUMNS, _operation_row))
+
+
+def read_crossbar(file: str, text: str) -> list[CrossbarRow]:
+    """Read parts of a crossbar machine; as `read_sram`, with `CROSSBAR_COLUMNS`; numbers may be empty."""
+    return list(_read_rows(file, text, CROSSBAR_COLUMNS, _crossbar_row))
 
 
 def ordered(file: str, rows: Iterable[_Sized], size: Callable[[_Sized], int]) -> tuple[_Sized, ...]:
@@ -232,6 +270,9 @@ class _Cells:
             raise EnergyTableError(f"is negative: {text}", where=self.where, field=column)
         return value
 
+    def known(self, column: str) -> float | None:
+        return self.number(column) if self.cells[column].strip() else None
+
     def positive(self, column: str) -> float:
         value = self.number(column)
         if value == 0:
@@ -279,6 +320,20 @@ def _operation_row(cells: _Cells) -> OperationRow:
         node_nm=cells.positive("node_nm") if cells.cells["node_nm"].strip() else None,
         energy_pj=cells.number("energy_pj"),
         unit=cells.unit(),
+        source=cells.text("source"),
+        derivation=cells.text("derivation"),
+    )
+
+
+def _crossbar_row(cells: _Cells) -> CrossbarRow:
+    energy_pj = cells.known("energy_pj")
+    return CrossbarRow(
+        component=cells.text("component"),
+        action=cells.text("action"),
+        energy_pj=energy_pj,
+        area_um2=cells.known("area_um2"),
+        leakage_mw=cells.known("leakage_mw"),
+        unit=cells.text("unit") if energy_pj is None else cells.unit(),
         source=cells.text("source"),
         derivation=cells.text("derivation"),
     )

@@ -24,6 +24,40 @@ BUILT_IN = ("default", "sata")
 """Tables that ship with the package."""
 
 
+def table_folder(name: str | os.PathLike[str], files: Sequence[str], built_in: Sequence[str]) -> Path:
+    """Folder of a table that is not built in.
+
+    Raises
+    ------
+    EnergyTableError
+        If there is none, or it lacks a file.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise EnergyTableError(
+            f"no energy table {str(name)!r}: say {' or '.join(built_in)}, or name a folder with "
+            f"{', '.join(files)}"
+        )
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise EnergyTableError(f"the energy table lacks {', '.join(missing)}", where=str(folder))
+    return folder
+
+
+def read_texts(folder: Path, files: Sequence[str]) -> dict[str, str]:
+    """Texts of the files of a table.
+
+    Raises
+    ------
+    EnergyTableError
+        If one cannot be read.
+    """
+    try:
+        return {file: (folder / file).read_text(encoding="utf-8-sig") for file in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise EnergyTableError(f"cannot be read: {error}", where=str(folder)) from None
+
+
 @dataclass(frozen=True)
 class SramEnergy:
     """What one memory costs.
@@ -100,15 +134,7 @@ class EnergyTable:
         """
         if name in BUILT_IN:
             return _load_built_in(str(name))
-        folder = Path(name).expanduser()
-        if not folder.is_dir():
-            raise EnergyTableError(
-                f"no energy table {str(name)!r}: say {' or '.join(BUILT_IN)}, or name a folder with "
-                f"{', '.join(_FILES)}"
-            )
-        missing = [file for file in _FILES if not (folder / file).is_file()]
-        if missing:
-            raise EnergyTableError(f"the energy table lacks {', '.join(missing)}", where=str(folder))
+        folder = table_folder(name, _FILES, BUILT_IN)
         stamp = tuple((folder / file).stat().st_mtime_ns for file in _FILES)
         return _load_folder(str(folder.resolve()), str(name), stamp)
 
@@ -298,11 +324,7 @@ def _load_built_in(name: str) -> EnergyTable:
 
 @lru_cache(maxsize=8)
 def _load_folder(folder: str, name: str, stamp: tuple[int, ...]) -> EnergyTable:  # noqa: ARG001 (cache key)
-    try:
-        texts = {file: (Path(folder) / file).read_text(encoding="utf-8-sig") for file in _FILES}
-    except (OSError, UnicodeDecodeError) as error:
-        raise EnergyTableError(f"cannot be read: {error}", where=folder) from None
-    return _build(name, texts)
+    return _build(name, read_texts(Path(folder), _FILES))
 
 
 def _build(name: str, texts: Mapping[str, str]) -> EnergyTable:

@@ -16,10 +16,11 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, Trained, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
+from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.merging import class_sums
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
-from spikex_sim.run.simulate import prepare, simulate, versions
+from spikex_sim.run.simulate import arrays_of, prepare, simulate_on, versions
 from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.sources.trained_graphs import TrainedGraph
@@ -45,6 +46,8 @@ class EvaluatedSample:
         Cycles.
     seconds, energy_pj, energy_on_chip_pj, edp_js : float
         Latency, energy with and without DRAM, and energy-delay product.
+    software : int or None
+        What exact sums predict, where the accelerator's arrays are not ideal.
     """
 
     label: int
@@ -55,6 +58,7 @@ class EvaluatedSample:
     energy_pj: float
     energy_on_chip_pj: float
     edp_js: float
+    software: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class EvaluatedLayer:
         Costs of a sample.
     spike_density, window_density : float
         Shares of (input, time point) and (input, window) pairs with a spike.
+    output_spikes, changed_spikes : float or None
+        Spikes that leave it, and how many of them differ from those of exact sums, where the accelerator's
+        arrays are not ideal.
     """
 
     layer: str
@@ -81,6 +88,8 @@ class EvaluatedLayer:
     energy_on_chip_pj: float
     spike_density: float
     window_density: float
+    output_spikes: float | None = None
+    changed_spikes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,13 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share of the samples whose class was predicted."""
         return mean(sample.predicted == sample.label for sample in self.samples)
+
+    @property
+    def software_accuracy(self) -> float | None:
+        """The same of exact sums, where the accelerator's arrays are not ideal; else None."""
+        if any(sample.software is None for sample in self.samples):
+            return None
+        return mean(sample.software == sample.label for sample in self.samples)
 
     def mean(self, quantity: str) -> float:
         """Mean of a quantity over the samples; of the EDP the mean of the products."""
@@ -202,16 +218,22 @@ def evaluate(
     at_once = len(samples) if accelerator.get("tws", default=None) == "auto" else BATCH
     starts = range(0, len(samples), at_once)
     parts = [range(start, min(start + at_once, len(samples))) for start in starts]
-    waiting = (_batch(trained, samples, numbers) for numbers in parts)
+    first = _batch(trained, samples, parts[0])
+    arrays = arrays_of(first, accelerator, engine)
+    waiting = (_batch(trained, samples, numbers) if numbers.start else first for numbers in parts)
     answers: list[EvaluatedSample] = []
     batches: list[_Batch] = []
-    with closing(in_order(_replayed, waiting, min(jobs, len(parts)), (accelerator, engine))) as arriving:
+    with closing(
+        in_order(_replayed, waiting, min(jobs, len(parts)), (accelerator, engine, arrays))
+    ) as arriving:
         for numbers, batch in zip(parts, arriving, strict=True):
             progress(trained.name, numbers.start, len(samples))
             batches.append(batch)
             answers += batch.answers
     progress("done", len(samples), len(samples))
-    return Evaluation(accelerator, tuple(answers), _layers(batches, len(samples)), versions())
+    return Evaluation(
+        accelerator, tuple(answers), _layers(batches, len(samples), real=arrays is not None), versions()
+    )
 
 
 @dataclass(frozen=True)
@@ -229,10 +251,10 @@ def _batch(trained: Trained, samples: LabelledSamples, numbers: range) -> AnyTra
     return trained.trace(spikes, trained.name, labels, samples.source)
 
 
-def _replayed(trace: AnyTrace, accelerator: Accelerator, engine: str) -> _Batch:
+def _replayed(trace: AnyTrace, accelerator: Accelerator, engine: str, arrays: Arrays | None) -> _Batch:
     seen = _Densities()
-    result = simulate(trace, accelerator, engine=engine, observe=seen)
-    return _Batch(_answers(result), result.layers, seen)
+    result = simulate_on(arrays, trace, accelerator, engine=engine, observe=seen)
+    return _Batch(_answers(result, real=arrays is not None), result.layers, seen)
 
 
 class _Densities:
@@ -260,7 +282,7 @@ def _classes(trained: Trained) -> int:
     return trained.layers[trained.neuron_layers[-1]].out_channels
 
 
-def _answers(result: RunResult) -> list[EvaluatedSample]:
+def _answers(result: RunResult, *, real: bool) -> list[EvaluatedSample]:
     assert result.outputs is not None
     found = []
     for packed, totals in zip(result.outputs, result.samples, strict=True):
@@ -275,12 +297,21 @@ def _answers(result: RunResult) -> list[EvaluatedSample]:
                 energy_pj=totals.energy_pj,
                 energy_on_chip_pj=totals.energy_on_chip_pj,
                 edp_js=totals.edp_js,
+                software=totals.software_prediction if real else None,
             )
         )
     return found
 
 
-def _layers(batches: Sequence[_Batch], samples: int) -> tuple[EvaluatedLayer, ...]:
+def _changes(parts: Sequence[LayerResult], samples: int) -> dict[str, float]:
+    """Output spikes of a sample, and how many differ from those of exact sums."""
+    return {
+        key: sum(getattr(part, key) or 0 for part in parts) / samples
+        for key in ("output_spikes", "changed_spikes")
+    }
+
+
+def _layers(batches: Sequence[_Batch], samples: int, *, real: bool) -> tuple[EvaluatedLayer, ...]:
     found = []
     for index, first in enumerate(batches[0].layers):
         if first.tws is None:
@@ -298,6 +329,7 @@ def _layers(batches: Sequence[_Batch], samples: int) -> tuple[EvaluatedLayer, ..
                 energy_on_chip_pj=sum(part.energy_on_chip_pj for part in parts) / samples,
                 spike_density=spikes / places if places else 0.0,
                 window_density=tags / words if words else 0.0,
+                **(_changes(parts, samples) if first.changed_spikes is not None and real else {}),
             )
         )
     return tuple(found)

@@ -20,6 +20,7 @@ from spikex_sim.core.spikes import count_spikes
 from spikex_sim.run.merging import Outputs, SampleRun
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.simulate import Replay, Unit, name_and_label
+from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.held import Held
 from spikex_sim.timing.busy import idle
 
@@ -29,7 +30,7 @@ Item = dict[str, Any]
 def kept(run: SampleRun) -> Item:
     """A sample as JSON has it; energies are not kept, since they follow from counts and cycles."""
     layers = [_kept_layer(layer, out) for layer, out in zip(run.layers, run.outputs, strict=True)]
-    return {"layers": layers}
+    return {"layers": layers, "software": run.software}
 
 
 def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
@@ -51,7 +52,16 @@ def _kept_layer(layer: LayerResult, outputs: Outputs) -> Item:
         "mapping": plain(layer.mapping),
         "outputs": packed,
         "mismatched_values": layer.mismatched_values,
+        "pes": layer.pes,
+        "span_cycles": layer.span_cycles,
+        "chip": None if layer.chip is None else plain(asdict_of(layer.chip)),
+        "changed_spikes": layer.changed_spikes,
     }
+
+
+def asdict_of(chip: ChipFigures) -> dict[str, Any]:
+    """Figures of a crossbar machine by name."""
+    return {name: getattr(chip, name) for name in chip.__dataclass_fields__}
 
 
 def unkept(items: Any, replay: Replay, unit: Unit) -> list[SampleRun] | None:
@@ -78,7 +88,9 @@ def _sample(item: Any, known: tuple[str, int | None], replay: Replay) -> SampleR
     found = [
         _layer(one, stage, replay) for one, stage in zip(_typed(item, dict)["layers"], stages, strict=True)
     ]
-    return SampleRun(*known, tuple(layer for layer, _ in found), tuple(outputs for _, outputs in found))
+    layers = tuple(layer for layer, _ in found)
+    outputs = tuple(left for _, left in found)
+    return SampleRun(*known, layers, outputs, _count(item["software"]))
 
 
 def _layer(item: Item, stage: Any, replay: Replay) -> tuple[LayerResult, Outputs]:
@@ -108,20 +120,34 @@ def _layer(item: Item, stage: Any, replay: Replay) -> tuple[LayerResult, Outputs
         held=tuple(_held(one) for one in _typed(item["held"], list)),
         datapath=stage.datapath,
         mapping={
-            _text(key): _typed(value, str, int, type(None))
+            _text(key): _typed(value, str, int, float, type(None))
             for key, value in _typed(item["mapping"], dict).items()
         },
-        pes=runner.arch.array.rows * runner.arch.array.cols,
+        pes=_at_least_0(item["pes"]),
         clock_hz=float(runner.arch.clock_hz),
         input_spikes=_count(item["input_spikes"]),
         output_spikes=count_spikes(outputs) if outputs is not None and _are_spikes(outputs, replay) else None,
         output_sha256=None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
         mismatched_spikes=_count(item["mismatched_spikes"]),
         mismatched_values=_count(item["mismatched_values"]),
+        span_cycles=_count(item["span_cycles"]),
+        chip=_chip(item["chip"]),
+        changed_spikes=_count(item["changed_spikes"]),
     )
     if (result.tws is None) != (stage.datapath is None):
         raise _DamagedError
     return result, outputs
+
+
+def _chip(item: Any) -> ChipFigures | None:
+    if item is None:
+        return None
+    counts, stalls = (
+        {_text(name): _at_least_0(number) for name, number in _typed(item[key] or {}, dict).items()}
+        for key in ("counts", "stalls")
+    )
+    start, end = (_count(item[key]) for key in ("start", "end"))
+    return ChipFigures(counts or None, stalls, start, end, _at_least_0(item["busy"]))
 
 
 def _held(item: Any) -> Held:

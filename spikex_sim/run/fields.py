@@ -47,8 +47,8 @@ class Field:
         As in the glossary.
     places : tuple of str
         Where it is written.
-    of_graphs : bool
-        Whether layers of chains have none, and leave it out.
+    of_some : bool
+        Whether only some layers or machines have it, and others leave it out.
     optional : bool
         Whether it may be null: not known, or without meaning.
     parts : mapping, optional
@@ -66,7 +66,7 @@ class Field:
     formula: str = ""
     places: tuple[str, ...] = ALL
     optional: bool = False
-    of_graphs: bool = False
+    of_some: bool = False
     parts: Parts | None = None
     others: Parts = field(default_factory=FrozenMap)
     column: str = ""
@@ -176,6 +176,8 @@ FIELDS = (
           "or largest summed currents, the lowest of several; null where they are not computed: without "
           "weights, and in an ANN",
           places=OUTCOME, optional=True),
+    Field("software_prediction", "count", "", "the same of exact sums, on a crossbar machine", places=OUTCOME,
+          optional=True, of_some=True),
     Field("kind", "text", "", "`conv`, `linear`, `maxpool` or `avgpool`; of nodes of graphs also `neurons`, "
           "`currents`, `join` and `matmul`", places=LAYER),
     Field("tws", "count", "time points", "window size; null for pooling", places=LAYER, optional=True),
@@ -298,7 +300,22 @@ FIELDS = (
           "produced (of a graph: the recorded output from what the node did); null unless both are "
           "known", places=LAYER, optional=True),
     Field("mismatched_values", "count", "", "likewise, of currents; left out where none are recorded",
-          places=(LAYERS,), optional=True, of_graphs=True),
+          places=(LAYERS,), optional=True, of_some=True),
+    Field("changed_spikes", "count", "", "output spikes of a crossbar machine that differ from those of "
+          "exact sums; 0 with ideal arrays", places=JSON, optional=True, of_some=True),
+    Field("imc", "any", "", "what a crossbar machine does, and when ([crossbars](imc.md))", places=JSON,
+          optional=True, of_some=True, parts={
+        "counts": "counts under the names of Section 2 of the model",
+        "energy_pj": "energy by component, pJ",
+        "stalls": "cycles on the critical path: `noc_in` spikes in, `noc_out` sums out, `lif` updates",
+        "start": "cycle in which the layer's first activity begins; null where samples differ",
+        "end": "cycle in which its last one ends; likewise",
+        "busy": "cycles that its PEs compute, whatever other layers do",
+    }),
+    Field("area_um2", "number", "µm²", "area of a crossbar machine by component", places=SUMS, optional=True,
+          of_some=True, parts={}, column="area_{}_um2"),
+    Field("tops_per_mm2", "number", "1e12 / (s mm²)", "additions per second and area of a crossbar machine",
+          "`tops` / `area_mm2`", SUMS, optional=True, of_some=True),
     Field("steps", "count", "", "units of time-keeping", places=(*JSON, LAYERS_CSV)),
     Field("mapping", "any", "", "loop order, sizes and residency", places=(LAYERS,), parts={
         "order": "loops, outside in",
@@ -341,7 +358,7 @@ def entry(costs: Any, place: str) -> dict[str, Any]:
     return {
         one.name: found[one.name]
         for one in fields_in(place)
-        if not one.of_graphs or found[one.name] is not None
+        if not one.of_some or found[one.name] is not None
     }
 
 

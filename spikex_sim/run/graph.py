@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -82,6 +82,10 @@ class GraphRunner:
         """Run one node for a sample; what it computed moves on."""
         result, flow.computed = self.run(flow.stages[index].node, flow, tws)
         return result
+
+    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
+        """See :class:`spikex_sim.run.replay.LayerRunner`."""
+        return self.layers.areas_mm2(layers)
 
     def best_tws(self, index: int, flows: Sequence[GraphFlow], progress: Progress) -> tuple[int, None]:
         """Window size of the smallest EDP of a node over all samples, ties to the smaller (Section 7).

@@ -20,6 +20,7 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.costs.energy import Energy
 from spikex_sim.run.results import LayerResult, SampleResult
+from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.held import Held, merged
 
 FEW = 16
@@ -42,12 +43,15 @@ class SampleRun:
         What each layer cost.
     outputs : tuple of uint8 array or None
         What left each layer.
+    software : int or None
+        Class that exact sums predict, of a crossbar machine.
     """
 
     name: str
     label: int | None
     layers: tuple[LayerResult, ...]
     outputs: tuple[Outputs, ...]
+    software: int | None = None
 
     @property
     def answer(self) -> Outputs:
@@ -60,6 +64,7 @@ class SampleRun:
         answer = self.answer if spiking else None
         predicted = None if answer is None else int(class_sums(answer).argmax())
         more = {"name": self.name, "label": self.label, "prediction": predicted}
+        more["software_prediction"] = self.software
         return SampleResult.of(self.layers, area_mm2_by, **more)
 
 
@@ -141,10 +146,13 @@ class LayerSum:
     def _begin(self, first: LayerResult) -> None:
         self._mode, self._mapping = first.mode, dict(first.mapping)
         self._whole: dict[str, Any] = dict.fromkeys(("cycles", "compute_cycles", "steps"), 0)
-        self._known: dict[str, Any] = dict.fromkeys(("input_spikes", "output_spikes", "mismatched_spikes"), 0)
+        known = ("input_spikes", "output_spikes", "mismatched_spikes", "changed_spikes")
+        self._known: dict[str, Any] = dict.fromkeys(known, 0)
         self._stalls, self._operations, self._counts = Stalls(), Operations(), Counts()
         self._busy: Counter[str] = Counter()
         self._held: tuple[Held, ...] = ()
+        self._span = 0
+        self._chip: ChipFigures | None = None
         self._energies: array[float] = array("d")  # one after the other: added up at the end, as of a list
         self._estimates: list[float] | None = []
         self._digest: Any = hashlib.sha256()
@@ -165,6 +173,9 @@ class LayerSum:
         self._counts += run.counts
         self._busy.update(run.busy)
         self._held = merged((self._held, run.held))
+        self._span += run.span_cycles or 0
+        chips = [one for one in (self._chip, run.chip) if one is not None]
+        self._chip = ChipFigures.of_samples(chips)
         self._energies.extend(_flat(run.energy))
         if run.estimate_pj is None:
             self._estimates = None
@@ -192,6 +203,8 @@ class LayerSum:
             counts=self._counts,
             busy=FrozenMap({name: self._busy[name] for name in first.busy}),
             held=self._held,
+            span_cycles=None if first.span_cycles is None else self._span,
+            chip=self._chip,
             energy=self._energy(first.energy),
             estimate_pj=None if self._estimates is None else sum(self._estimates),
             output_sha256=None if self._digest is None else self._digest.hexdigest(),

@@ -64,10 +64,13 @@ class Observed:
 
     def placed(self) -> Iterator[Placed]:
         """Layers one after the other, each sample after the one before; as the run adds cycles up."""
-        start = 0
+        start = now = of = 0
         for (sample, _, _), (cycles, name, timed) in sorted(self._seen.items(), key=lambda item: item[0]):
-            yield Placed(start, cycles, name, sample, timed)
-            start += cycles
+            if sample != of:
+                start, of = now, sample
+            at_once = timed is not None and timed.at_once
+            yield Placed(start if at_once else now, cycles, name, sample, timed)
+            now += cycles
 
 
 def check_layers(names: Sequence[str], known: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -134,9 +134,18 @@ class TimedLayer:
     part: int = 0
 
     @property
+    def at_once(self) -> bool:
+        """Whether it works beside other layers of the sample, on a clock that starts with the sample."""
+        return False
+
+    @property
     def label(self) -> str:
         """Name of the layer, and which part of it."""
         return self.cost.task.name
+
+    def places(self) -> list[str]:
+        """Say of each step where in the schedule it is."""
+        return self.cost.schedule.places(self.cost.layout.program)
 
 
 Observer = Callable[[TimedLayer], None]
@@ -156,6 +165,15 @@ class LayerRunner:
     def is_ann(self) -> bool:
         """Whether layers pass activations on instead of spikes."""
         return self.arch.input_bits > 1
+
+    @property
+    def pes(self) -> int:
+        """PEs of the array."""
+        return self.arch.array.rows * self.arch.array.cols
+
+    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:  # noqa: ARG002
+        """Area by component of what some layers ran on, mm²."""
+        return self.energies.area_mm2_by
 
     def run_layer(self, index: int, flow: Flow, tws: int, known: LayerCost | None = None) -> LayerResult:
         """Run one layer for a sample, whose cost may be known; its spikes, or activations, move on."""
@@ -370,7 +388,7 @@ class LayerRunner:
             "output_spikes": None if self.is_ann else _spike_count(outputs),
             "output_sha256": None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
             "mismatched_spikes": flow.mismatched,
-            "pes": self.arch.array.rows * self.arch.array.cols,
+            "pes": self.pes,
             "clock_hz": float(self.arch.clock_hz),
         }
 

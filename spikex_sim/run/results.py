@@ -142,6 +142,16 @@ class Totals(Costs):
         return self.operations.accumulations / self.energy_pj if self.energy_pj else 0.0
 
     @property
+    def area_um2(self) -> Mapping[str, float] | None:
+        """Area of a crossbar machine's components in µm²; None of other machines."""
+        return None if self.imc is None else FrozenMap({k: v * 1e6 for k, v in self.area_mm2_by.items()})
+
+    @property
+    def tops_per_mm2(self) -> float | None:
+        """Accumulations per second and area of a crossbar machine, in 1e12; None of other machines."""
+        return self.tops / self.area_mm2 if self.imc is not None and self.area_mm2 else None
+
+    @property
     def area_mm2(self) -> float | None:
         """Area of the components whose area is known; None if none is."""
         return sum(self.area_mm2_by.values()) if self.area_mm2_by else None
@@ -164,11 +174,14 @@ class SampleResult(Totals):
     prediction : int or None
         Output channel of the last conv or linear layer with the most spikes, the lowest of several; None
         where its spikes are not computed: without weights, and in an ANN.
+    software_prediction : int or None
+        What exact sums predict, on a crossbar machine; None on other machines.
     """
 
     name: str
     label: int | None
     prediction: int | None
+    software_prediction: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``results.json``."""
@@ -295,6 +308,8 @@ class RunResult(Results):
         Totals of each sample, its class and its prediction.
     energy_model : EnergyModel
         Energies used, with their provenance.
+    area_mm2_by : mapping of str to float
+        Area in mm² of the components whose area is known.
     versions : mapping
         Of this package and of what it computes with.
     timestamp : str
@@ -310,12 +325,13 @@ class RunResult(Results):
     layers: tuple[LayerResult, ...]
     samples: Sequence[SampleResult]
     energy_model: EnergyModel
+    area_mm2_by: Mapping[str, float]
     versions: Mapping[str, str]
     timestamp: str
     outputs: PackedSpikes | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for key in ("trace", "versions"):
+        for key in ("trace", "versions", "area_mm2_by"):
             object.__setattr__(self, key, frozen(getattr(self, key)))
         if self.outputs is not None:
             object.__setattr__(self, "outputs", frozen_array(self.outputs))
@@ -337,7 +353,7 @@ class RunResult(Results):
     @cached_property
     def totals(self) -> Totals:
         """Sums over all layers and samples."""
-        return Totals.of(self.layers, self.energy_model.area_mm2_by)
+        return Totals.of(self.layers, self.area_mm2_by)
 
     @cached_property
     def mean(self) -> Mapping[str, float]:

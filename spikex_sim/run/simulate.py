@@ -16,18 +16,22 @@ import numba
 import numpy as np
 
 from spikex_sim.accelerators.base import energy_model
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import PackedSpikes
+from spikex_sim.run.arrays import Arrays
+from spikex_sim.run.crossbar import CrossbarRunner
 from spikex_sim.run.flow import GraphFlow, GraphStage, graph_stages
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner, check_ann
-from spikex_sim.run.merging import LayerSum, SampleRun, sample_results
+from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
+from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.graph import GraphTrace
@@ -93,6 +97,22 @@ def simulate(
     return _simulate(trace, arch, tws, engine, overrides, progress or silent, observe)
 
 
+def arrays_of(trace: AnyTrace, arch: Accelerator, engine: str) -> Arrays | None:
+    """Program the arrays of a crossbar machine that are not ideal; None of all others."""
+    if not isinstance(arch, CrossbarOptions) or arch.imc.arrays == "ideal" or arch.imc.model == "released":
+        return None
+    runner = Replay.of([trace], arch, engine).runner
+    assert isinstance(runner, CrossbarRunner)
+    return runner.arrays
+
+
+def simulate_on(
+    arrays: Arrays | None, trace: AnyTrace, arch: Accelerator, *, engine: str, observe: Observer | None = None
+) -> RunResult:
+    """As :func:`simulate`, on arrays that are programmed already (:func:`arrays_of`)."""
+    return _simulate(trace, arch, None, engine, None, silent, observe, arrays)
+
+
 def _simulate(
     trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
     arch: str | Path | Accelerator,
@@ -101,9 +121,10 @@ def _simulate(
     overrides: Mapping[str, Any] | None,
     progress: Progress,
     observe: Observer | None = None,
+    arrays: Arrays | None = None,
 ) -> RunResult:
     accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
-    replay = Replay.of(as_traces(trace), accelerator, engine, observe)
+    replay = Replay.of(as_traces(trace), accelerator, engine, observe, arrays)
     layer_by_layer = replay.searches or replay.count == 1
     runs = _in_order(replay, progress if layer_by_layer else silent)
     return replay.result(runs if layer_by_layer else _told(runs, replay.count, progress))
@@ -167,9 +188,13 @@ class Replay:
 
     @classmethod
     def of(
-        cls, traces: Sequence[AnyTrace], arch: Accelerator, engine: str, observe: Observer | None = None
-    ) -> Replay:
-        """Prepare a replay; raises what can be said against it before its first layer."""
+        cls, traces: Sequence[AnyTrace], arch: Accelerator, engine: str, observe: Observer | None = None,
+        arrays: Arrays | None = None,
+    ) -> Replay:  # fmt: skip
+        """Prepare a replay; raises what can be said against it before its first layer.
+
+        ``arrays``: those of a crossbar machine, where they are programmed already.
+        """
         known = traces[:1] if isinstance(traces, TraceFiles) else traces
         stages = [_stages(one, arch) for one in known]
         window_sizes = _window_sizes(arch, stages[0], known[0])
@@ -178,7 +203,15 @@ class Replay:
             plugin("dispatch", policy)
         runner: LayerRunner | GraphRunner
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch), observe)
-        if isinstance(known[0], GraphTrace):
+        if isinstance(arch, CrossbarOptions) and arch.imc.model == "released":
+            first = known[0]
+            if not isinstance(first, Trace):
+                raise UnsupportedError("model released takes chains alone; choose events",
+                                       where=arch.name, field="imc.model")  # fmt: skip
+            runner = ReleasedRunner.of(runner, first)
+        elif isinstance(arch, CrossbarOptions):
+            runner = CrossbarRunner.of(runner, stages[0], traces, arrays)
+        elif isinstance(known[0], GraphTrace):
             runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
 
@@ -255,6 +288,9 @@ class Replay:
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
+        if isinstance(self.runner, CrossbarRunner | ReleasedRunner):
+            yield from self._at_once(self.runner, flows, progress)
+            return
         layers: list[list[LayerResult]] = [[] for _ in flows]
         outputs: list[list[Signal | None]] = [[] for _ in flows]
         stages = flows[0].stages
@@ -270,6 +306,17 @@ class Replay:
         for flow, done, left in zip(flows, layers, outputs, strict=True):
             yield SampleRun(*name_and_label(flow.trace, flow.sample), tuple(done), tuple(left))
 
+    @staticmethod
+    def _at_once(
+        runner: CrossbarRunner | ReleasedRunner, flows: Sequence[Any], progress: Progress
+    ) -> Iterator[SampleRun]:
+        """Replay samples whose layers work at the same time."""
+        for flow in flows:
+            done, left, software = runner.run_sample(flow, progress)
+            predicted = None if software is None else int(class_sums(software).argmax())
+            labels = name_and_label(flow.trace, flow.sample)
+            yield SampleRun(*labels, tuple(done), tuple(left), predicted)
+
     def _flows(self, unit: Unit, first: int) -> Iterator[Flow | GraphFlow]:
         known, stages = None, list[Any]()
         for number, (trace, sample) in enumerate(self.samples_of(unit), first):
@@ -284,23 +331,25 @@ class Replay:
         """Add samples up, given in order; none is held."""
         sums = [LayerSum() for _ in self.window_sizes]
         answers: list[Signal | None] = []
-        areas, spiking = self.runner.energies.area_mm2_by, not self.runner.is_ann
+        spiking = not self.runner.is_ann
 
         def added() -> Iterator[SampleResult]:
             for one in runs:
                 for layer_sum, layer, outputs in zip(sums, one.layers, one.outputs, strict=True):
                     layer_sum.add(layer, outputs)
                 answers.append(one.answer if spiking else None)
-                yield one.result(areas, spiking=spiking)
+                yield one.result(self.runner.areas_mm2(one.layers), spiking=spiking)
 
         samples = sample_results(added())
+        layers = tuple(one.result() for one in sums)
         return RunResult(
             arch=self.runner.arch,
             engine=self.engine,
             trace=describe(self.traces, len(samples)),
-            layers=tuple(one.result() for one in sums),
+            layers=layers,
             samples=samples,
             energy_model=self.runner.energies,
+            area_mm2_by=self.runner.areas_mm2(layers),
             versions=versions(),
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
             outputs=_stacked(answers),
@@ -356,6 +405,7 @@ def _run_small() -> None:
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)
+        _simulate(trace, "spikesim", None, "fast", None, silent)
 
 
 def versions() -> dict[str, str]:

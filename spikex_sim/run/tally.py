@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from spikex_sim.core.counts import Accesses, Counts, Operations, Stalls, checked
@@ -13,6 +13,62 @@ from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.costs.energy import Energy, add_energies
 
 Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True)
+class ChipFigures:
+    """What a crossbar machine does for a layer or a network, and when (docs/imc.md).
+
+    Attributes
+    ----------
+    counts : mapping of str to int or None
+        Counts under the names of Section 2; None of ``model: released``, which counts nothing.
+    stalls : mapping of str to int
+        Cycles on the critical path that spikes in, sums out and updates take.
+    start, end : int or None
+        Cycle in which its first activity begins and its last one ends; None where samples differ.
+    busy : int
+        Cycles that its PEs compute, whatever other layers do.
+    """
+
+    counts: Mapping[str, int] | None
+    stalls: Mapping[str, int]
+    start: int | None
+    end: int | None
+    busy: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", None if self.counts is None else FrozenMap(self.counts))
+        object.__setattr__(self, "stalls", FrozenMap(self.stalls))
+
+    @classmethod
+    def of_layers(cls, parts: Sequence[ChipFigures]) -> ChipFigures | None:
+        """Add layers of one network up; None of no layers."""
+        if not parts:
+            return None
+        starts = [part.start for part in parts if part.start is not None]
+        ends = [part.end for part in parts if part.end is not None]
+        known = len(starts) == len(ends) == len(parts)
+        return cls._sum(parts, min(starts) if known else None, max(ends) if known else None)
+
+    @classmethod
+    def of_samples(cls, parts: Sequence[ChipFigures]) -> ChipFigures | None:
+        """Add samples of one layer up; None of no samples."""
+        if not parts:
+            return None
+        starts, ends = {part.start for part in parts}, {part.end for part in parts}
+        return cls._sum(parts, *(one.pop() if len(one) == 1 else None for one in (starts, ends)))
+
+    @classmethod
+    def _sum(cls, parts: Sequence[ChipFigures], start: int | None, end: int | None) -> ChipFigures:
+        counts = _sums_of([part.counts for part in parts if part.counts is not None]) or None
+        stalls = _sums_of([part.stalls for part in parts])
+        return cls(counts, stalls, start, end, sum(part.busy for part in parts))
+
+
+def _sums_of(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Sums by name, of parts with equal names."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]} if parts else {}
 
 
 @dataclass(frozen=True)
@@ -40,6 +96,12 @@ class Costs:
     estimate_pj : float or None
         Energy by the estimate that papers print, FLOPs x time points x (1 - sparsity) x E_AC (Bhattacharjee
         et al., "Are SNNs truly energy-efficient?", Table II); None where the input spikes are not known.
+    span_cycles : int or None
+        Of layers that work at once, on a crossbar chip: cycles that their PEs are there for; else None.
+    chip : ChipFigures or None
+        Of a crossbar machine: what it did, and when.
+    changed_spikes : int or None
+        Of a crossbar machine: output spikes that differ from those of exact sums.
 
     Raises
     ------
@@ -58,6 +120,9 @@ class Costs:
     clock_hz: float
     busy: Mapping[str, int]
     estimate_pj: float | None
+    span_cycles: int | None = field(default=None, kw_only=True)
+    chip: ChipFigures | None = field(default=None, kw_only=True)
+    changed_spikes: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("cycles", "compute_cycles", "steps"):
@@ -65,11 +130,16 @@ class Costs:
         accounted = self.compute_cycles + self.stalls.total
         if accounted != self.cycles:
             raise InternalError(f"cycles is {self.cycles}, but compute_cycles and stalls are {accounted}")
-        if self.operations.pe_cycles > self.cycles * self.pes:
+        if self.operations.pe_cycles > self._pe_cycles:
             raise InternalError(
                 f"utilization is above 1: pe_cycles is {self.operations.pe_cycles} of {self.pes} PEs "
-                f"in {self.cycles} cycles"
+                f"in {self._pe_cycles // max(self.pes, 1)} cycles"
             )
+
+    @property
+    def _pe_cycles(self) -> int:
+        """Cycles times PEs."""
+        return self.pes * (self.cycles if self.span_cycles is None else self.span_cycles)
 
     @property
     def accesses(self) -> Accesses:
@@ -154,14 +224,23 @@ class Costs:
         return self.energy.leakage
 
     @property
+    def imc(self) -> Mapping[str, Any] | None:
+        """Figures of a crossbar machine as in ``results.json``; None of other machines."""
+        if self.chip is None:
+            return None
+        energy = {"energy_pj": self.energy.components}
+        found = {name: getattr(self.chip, name) for name in self.chip.__dataclass_fields__}
+        return FrozenMap({"counts": found.pop("counts"), **energy, **found})
+
+    @property
     def utilization(self) -> float:
         """PEs in use, on average over all cycles, as a fraction."""
-        return self.operations.pe_cycles / (self.cycles * self.pes) if self.cycles else 0.0
+        return self.operations.pe_cycles / self._pe_cycles if self._pe_cycles else 0.0
 
     @property
     def add_utilization(self) -> float:
         """PEs that add a weight, on average over all cycles, as a fraction."""
-        return self.operations.accumulations / (self.cycles * self.pes) if self.cycles else 0.0
+        return self.operations.accumulations / self._pe_cycles if self._pe_cycles else 0.0
 
     @property
     def seconds(self) -> float:
@@ -175,7 +254,8 @@ class Costs:
 
 
 def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
-    """Add costs up, as arguments of :class:`Costs` and what derives from it."""
+    """Add costs of layers up, as arguments of :class:`Costs` and what derives from it."""
+    spans = list({part.span_cycles: None for part in parts})
     return {
         "cycles": sum(part.cycles for part in parts),
         "compute_cycles": sum(part.compute_cycles for part in parts),
@@ -184,10 +264,13 @@ def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
         "counts": sum((part.counts for part in parts), Counts()),
         "energy": add_energies([part.energy for part in parts]),
         "steps": sum(part.steps for part in parts),
-        "pes": parts[0].pes,
+        "pes": parts[0].pes if spans == [None] else sum(part.pes for part in parts),
         "clock_hz": parts[0].clock_hz,
         "busy": FrozenMap({name: sum(part.busy[name] for part in parts) for name in parts[0].busy}),
         "estimate_pj": sum_if_known(part.estimate_pj for part in parts),
+        "span_cycles": max((one for one in spans if one is not None), default=None),
+        "chip": ChipFigures.of_layers([part.chip for part in parts if part.chip is not None]),
+        "changed_spikes": sum_if_known(part.changed_spikes for part in parts),
     }
 
 

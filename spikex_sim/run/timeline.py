@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spikex_sim.run.crossbar import TimedChipLayer
 from spikex_sim.run.observers import Placed
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
 from spikex_sim.schedules.steps import PerStep
+from spikex_sim.timing.crossbar import ACTIVITIES
 from spikex_sim.timing.engine import CAUSES, waits_of
 
 LAYERS, DRAM, GLB, LBUF, ARRAY = 0, 1, 2, 3, 5
@@ -45,6 +47,8 @@ class Slices(NamedTuple):
 
 def slices_of(timed: TimedLayer) -> list[Slices]:
     """Everything that takes time in a layer; what takes none is left out."""
+    if isinstance(timed, TimedChipLayer):
+        return _slices_of_chip(timed)
     program, durations, ends = timed.cost.layout.program, timed.cost.durations, timed.cost.ends
     number = np.arange(len(program))
     found = [
@@ -79,6 +83,23 @@ def slices_of(timed: TimedLayer) -> list[Slices]:
         found.append(Slices(ARRAY, f"stall {cause}", of_step, free, free + wait))
         free = free + wait
     return [_longer_than_nothing(one) for one in found]
+
+
+def _slices_of_chip(timed: TimedChipLayer) -> list[Slices]:
+    """Activities of a layer on a crossbar chip, each on a track of its own."""
+    spent = timed.durations
+    number = np.arange(spent.shape[1])
+    first = chip_track(timed)
+    found = [
+        Slices(first + place, name, number, timed.ends[place] - spent[place], timed.ends[place])
+        for place, name in enumerate(ACTIVITIES)
+    ]
+    return [_longer_than_nothing(one) for one in found]
+
+
+def chip_track(timed: TimedLayer) -> int:
+    """First of the tracks of a layer that works beside others."""
+    return ARRAY + 1 + len(ACTIVITIES) * timed.index
 
 
 def _longer_than_nothing(one: Slices) -> Slices:
@@ -120,17 +141,20 @@ def timeline_lines(placed: Iterable[Placed], result: RunResult) -> Iterator[str]
     yield f'{{"otherData":{json.dumps(about)},\n"traceEvents":[\n'
     title = f"{result.arch.name}, {result.trace['name']}; 1 us = 1 cycle of {result.arch.clock_mhz:g} MHz"
     yield _event(ph="M", pid=1, name="process_name", args={"name": title})
-    for track, name in TRACKS.items():
+    for track, name in TRACKS.items() if result.totals.imc is None else ():
         if result.arch.memory.lbuf.bytes or track in (LAYERS, DRAM, ARRAY):
-            yield ",\n" + _event(ph="M", pid=1, tid=track, name="thread_name", args={"name": name})
-            yield ",\n" + _event(
-                ph="M", pid=1, tid=track, name="thread_sort_index", args={"sort_index": track}
-            )
+            for event in _named(track, name):
+                yield ",\n" + event
     for one in placed:
         if one.timed is not None:
             for event in _events(one, one.timed, result.trace["samples"]):
                 yield ",\n" + event
     yield "\n]}\n"
+
+
+def _named(track: int, name: str) -> Iterator[str]:
+    yield _event(ph="M", pid=1, tid=track, name="thread_name", args={"name": name})
+    yield _event(ph="M", pid=1, tid=track, name="thread_sort_index", args={"sort_index": track})
 
 
 def _event(**fields: Any) -> str:
@@ -139,12 +163,15 @@ def _event(**fields: Any) -> str:
 
 def _events(placed: Placed, timed: TimedLayer, samples: int) -> Iterator[str]:
     title = placed.name + (f" sample {placed.sample}" if samples > 1 else "")
-    if placed.cycles:
+    if timed.at_once:
+        for place, name in enumerate(ACTIVITIES) if not placed.sample else ():
+            yield from _named(chip_track(timed) + place, f"{timed.name} {name}")
+    elif placed.cycles:
         yield _event(
             ph="X", pid=1, tid=LAYERS, ts=placed.start, dur=placed.cycles, cat="layer", name=title,
             args={"tws": timed.cost.task.tws, "mode": timed.cost.schedule.mode},
         )  # fmt: skip
-    places = timed.cost.schedule.places(timed.cost.layout.program)
+    places = timed.places()
     labels = [json.dumps(f"{title} {place} step {step}")[1:] for step, place in enumerate(places)]
     for track, what, step, start, end, bits in slices_of(timed):
         head = f'{{"ph":"X","pid":1,"tid":{track},"cat":"{what}","name":"{what} '

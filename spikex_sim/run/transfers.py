@@ -62,6 +62,12 @@ def transfers_of(timed: TimedLayer, levels: Sequence[str]) -> list[Transfers]:
         If the array works from the GLB itself, cycle by cycle, and that level is asked for.
     """
     cost, arch = timed.cost, timed.arch
+    if timed.at_once:
+        raise UnsupportedError(
+            "a crossbar chip has no transfers between DRAM, GLB and LBUF to list; --timeline shows when its "
+            "layers work",
+            where=arch.name,
+        )
     if "glb" in levels and not arch.memory.lbuf.bytes:
         raise UnsupportedError(
             "the array reads the GLB in every cycle, there are no transfers to list; leave glb out of "

@@ -58,6 +58,8 @@ class Task:
         Words of currents that a neuron at each position takes in a window, beside its synapses.
     run_windows : int or None
         Where outputs come back as inputs: windows that can be computed before that.
+    is_first : bool
+        Whether it takes what enters the network.
     """
 
     name: str
@@ -69,15 +71,17 @@ class Task:
     states: int = 1
     words: NDArray[np.int64] | None = None
     run_windows: int | None = None
+    is_first: bool = False
 
     @classmethod
     def of(
         cls, name: str, geometry: Geometry, spikes: WindowedSpikes, out_channels: int, arch: Accelerator, *,
-        datapath: Literal["int", "float"], silence_is_free: bool,
+        datapath: Literal["int", "float"], silence_is_free: bool, is_first: bool = False,
     ) -> Task:  # fmt: skip
         """Ask for a layer with one synapse."""
         inputs = Inputs((Synapse(geometry),), (spikes,), geometry.positions, spikes.timesteps, spikes.tws)
-        return cls(name, inputs, out_channels, widths_of(datapath, arch), silence_is_free, datapath)
+        widths = widths_of(datapath, arch)
+        return cls(name, inputs, out_channels, widths, silence_is_free, datapath, is_first=is_first)
 
     @property
     def positions(self) -> int:
@@ -103,3 +107,18 @@ class Task:
     def active(self) -> NDArray[np.bool_]:
         """NTWUs active by their tag, or because silence is not free: ``[P, N_TW]``."""
         return self.inputs.active if self.silence_is_free else np.ones_like(self.inputs.active)
+
+    @cached_property
+    def beyond_chains(self) -> str:
+        """What it asks for besides one synapse of spikes and neurons with one potential; empty if nothing."""
+        asked = {
+            "several synapses": len(self.inputs.synapses) > 1,
+            "layers without taps": not self.inputs.synapses,
+            "synapses of own channels": self.has_own,
+            "analog inputs": any(not one.tagged for one in self.inputs.synapses),
+            "currents as inputs": self.words is not None,
+            "currents as outputs": self.states == 0,
+            "neurons with further states": self.states > 1,
+            "recurrence": self.run_windows is not None,
+        }
+        return ", ".join(name for name, is_so in asked.items() if is_so)

@@ -213,7 +213,9 @@ class EnergyChoice(Spec):
     """Which energies the counts are multiplied with."""
 
     table: str = knob(
-        "default", "energy table: default, sata, or a folder with sram.csv, logic.csv and dram.csv"
+        "default",
+        "energy table: default, sata, or a folder with sram.csv, logic.csv and dram.csv; of a crossbar "
+        "machine default, or a folder with imc.csv",
     )
     device: Literal["hp", "lop", "lstp"] = knob("hp", "transistor flavour of the buffers (CACTI, ITRS)")
 

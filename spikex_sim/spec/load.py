@@ -149,6 +149,8 @@ def _preset(name: str) -> Accelerator:
 def _from_file(arch: str) -> Accelerator:
     given, own, where = _resolve(arch, MAX_BASES)
     options = options_of(given.get("scheduler", "spikex"), where)
+    if arch in preset_names():
+        own = {}  # a preset may say what takes effect with a key that the user sets
     return _made(options, _merge(options().model_dump(), given), own, where)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.registry import check_given
+from spikex_sim.timing.crossbar import ChipTimes
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class MemoryEngine(Protocol):
 
     def run(self, durations: Durations) -> Ends:
         """Time a layer; deterministic, exact to the cycle."""
+
+    def run_chip(self, times: ChipTimes) -> NDArray[np.int64]:
+        """Time all layers of a crossbar chip: ends of all activities ``[4, units]``."""
 
 
 def are_ends(given: object, durations: Durations) -> bool:

@@ -10,7 +10,9 @@ from collections.abc import Generator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spikex_sim.timing.crossbar import ChipTimes
 from spikex_sim.timing.engine import Durations, Ends
 
 HALVES = 2
@@ -24,6 +26,12 @@ class EventEngine:
     def run(self, durations: Durations) -> Ends:
         """See :class:`spikex_sim.timing.engine.MemoryEngine`."""
         return _Hierarchy(durations).run()
+
+    def run_chip(self, times: ChipTimes) -> NDArray[np.int64]:
+        """See :class:`spikex_sim.timing.engine.MemoryEngine`."""
+        from spikex_sim.timing.crossbar_event import CrossbarChip
+
+        return CrossbarChip(times).run()
 
 
 class _Halves:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
+from spikex_sim.timing.crossbar import ChipTimes, ends_of_chip
 from spikex_sim.timing.engine import Durations, Ends
 
 
@@ -19,6 +20,19 @@ class FastEngine:
                 durations.fetch, durations.load, durations.compute, durations.store, durations.writeback
             )
         )
+
+    def run_chip(self, times: ChipTimes) -> NDArray[np.int64]:
+        """See :class:`spikex_sim.timing.engine.MemoryEngine`."""
+        found: NDArray[np.int64] = ends_of_chip(
+            times.durations,
+            times.first,
+            times.rows,
+            times.sources,
+            times.needs,
+            times.timesteps,
+            times.by_row,
+        )
+        return found
 
 
 @kernel

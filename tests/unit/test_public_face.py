@@ -67,9 +67,7 @@ class TestFields:
 
     def test_one_list_makes_every_table(self) -> None:
         result = sx.simulate(TRACE)
-        assert list(result.layers[0].to_dict()) == [
-            one.name for one in fields_in(LAYERS) if not one.of_graphs
-        ]
+        assert list(result.layers[0].to_dict()) == [one.name for one in fields_in(LAYERS) if not one.of_some]
         assert list(result.totals.to_dict()) == [one.name for one in fields_in(TOTALS)]
         columns = dict.fromkeys(column for one in fields_in(LAYERS_CSV) for column in one.columns())
         assert list(result.layer_rows()[0]) == list(columns)

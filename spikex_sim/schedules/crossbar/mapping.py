@@ -165,13 +165,18 @@ class LayerMapping:
         has[self.row_of_block[self.block_of], channel] = True
         return has
 
-    @cached_property
-    def channels_of_tiles(self) -> NDArray[np.bool_]:
-        """Input channels that each tile has rows for, ``[tiles, C]``."""
-        of_rows, has = self.channels_of_rows(), np.zeros((self.tiles, self.channels), np.bool_)
-        for tile, _, first, last in self.parts:
-            has[tile] |= of_rows[first:last].any(axis=0)
-        return has
+    def rows_of_tiles(self, hops: Ints) -> tuple[list[NDArray[np.bool_]], Ints, Ints]:
+        """PE rows that tiles hold: each set of them ``[Q]``, tiles that hold it, and their hops together."""
+        tile = np.arange(self.tiles)
+        start = tile * self.pes_per_tile
+        length = np.minimum(self.pes_per_tile, self.pes - start)
+        spans = np.stack([start % self.pe_rows, np.minimum(length, self.pe_rows)], axis=1)
+        kinds, kind = np.unique(spans, axis=0, return_inverse=True)
+        number, far = np.zeros(len(kinds), np.int64), np.zeros(len(kinds), np.int64)
+        np.add.at(number, kind.reshape(-1), 1)
+        np.add.at(far, kind.reshape(-1), hops)
+        held = [np.isin(np.arange(self.pe_rows), (first + np.arange(n)) % self.pe_rows) for first, n in kinds]
+        return held, number, far
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from spikex_sim.spec.arch import Accelerator, Spec, knob
+from spikex_sim.spec.arch import Accelerator, EnergyChoice, Spec, knob
 
 ADC_BITS = {"flash": (1, 14), "sar": (4, 10)}
 """Fewest and most bits of a converter whose energy and area are known, by kind."""
@@ -175,8 +175,14 @@ class Imc(Spec):
         return 2 if self.encoding == "differential" else 1
 
 
+class CrossbarEnergy(EnergyChoice):
+    """Which energies the counts are multiplied with."""
+
+    table: str = knob("imc65", "energy table: imc65, or a folder with imc.csv")
+
+
 NONIDEAL = (
-    *("r_par_ohm", "read_sigma", "write_sigma", "drift", "stuck", "goff", "adapt", "calibration", "seed"),
+    *("r_par_ohm", "read_sigma", "write_sigma", "drift", "stuck", "adapt", "calibration", "seed"),
     *("adc.range", "adc.clip"),
 )
 """Keys of arrays that are not ideal."""
@@ -201,6 +207,7 @@ class CrossbarOptions(Accelerator):
         ge=1,
         le=4096,
     )
+    energy: CrossbarEnergy = CrossbarEnergy()
     imc: Imc = Imc()
 
     @field_validator("psum_bits")

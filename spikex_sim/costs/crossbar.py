@@ -1,0 +1,123 @@
+"""Components of a crossbar machine and what their actions cost (Section 2, Energy = counts x table)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+from spikex_sim.core.counts import READ, WRITE, Counter, Counts
+from spikex_sim.costs.crossbar_table import CrossbarTable
+from spikex_sim.costs.energy import Component
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.widths import adc_bits
+
+CROSSBAR_COMPONENTS = ("crossbar", "adc", "digital", "buffers", "htree", "noc", "lif")
+REFERENCE_R_ON_KOHM, REFERENCE_V_READ = 20.0, 0.1
+"""Lowest resistance and read voltage of the table's cell."""
+VIEWS: dict[Counter, float] = dict.fromkeys(
+    product(("glb", "lbuf", "rf"), (READ, WRITE), ("ifmap", "ofmap", "psum")), 0.0
+)
+"""Accesses that are charged where they happen, told again by level of memory for tables that put machines
+side by side."""
+
+
+LEVELS_OF: dict[tuple[str, str], str] = {
+    ("lif", "update"): "alu", **{("lif", action): "glb" for action in
+                                ("umem_read", "umem_write", "current_read", "current_write")},
+    **{("buffers", action): "lbuf" for action in ("pib_read", "pib_write", "tb", "tib_read", "tib_write")},
+    ("buffers", "pb"): "rf", ("buffers", "gb_read"): "glb", ("buffers", "gb_write"): "glb",
+    ("noc", "flit_hop"): "glb", ("htree", "up"): "lbuf", ("htree", "down"): "lbuf",
+}  # fmt: skip
+"""Where other machines have what components do, for tables that put machines side by side; the rest is
+``alu`` (Section 5)."""
+
+Row = tuple[str, str]
+"""Part and action of the energy table."""
+
+
+def adc_row(arch: CrossbarOptions) -> Row:
+    """Row of the converters; :class:`ConfigError` if their resolution has none."""
+    return f"adc_{arch.imc.adc.kind}_{adc_bits(arch)}", "convert"
+
+
+def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
+    """Price what a crossbar machine does.
+
+    Leakage and area follow from the network as well: :mod:`spikex_sim.costs.crossbar_chip`.
+
+    Parameters
+    ----------
+    arch : CrossbarOptions
+        Configuration.
+
+    Returns
+    -------
+    tuple of Component
+        :data:`CROSSBAR_COMPONENTS`, pJ per count.
+
+    Raises
+    ------
+    EnergyTableError
+        If the energy table lacks a row.
+    ConfigError
+        If ``imc.adc.bits`` is ``auto`` and no converter is that fine.
+    """
+    table = CrossbarTable.load(arch.energy.table)
+    prices: dict[str, dict[Counter, float]] = {name: {} for name in CROSSBAR_COMPONENTS}
+    provenance: dict[str, dict[str, str]] = {name: {} for name in CROSSBAR_COMPONENTS}
+    for counter, (part, action), factor in _charges(arch):
+        row, component = table.row(part, action), counter[0]
+        prices[component][counter] = factor * table.energy_pj(part, action)
+        provenance[component][row.label] = f"{row.label}: {row.source}; {row.derivation}"
+    prices["buffers"] |= VIEWS
+    return tuple(Component(name, prices[name], provenance=provenance[name]) for name in CROSSBAR_COMPONENTS)
+
+
+def by_level(counts: Counts, components: Iterable[Component]) -> dict[str, float]:
+    """Energy of a crossbar machine by what other machines have: ``alu``, ``rf``, ``lbuf``, ``glb``, ``dram``.
+
+    Weights are resident: nothing is spent in DRAM.
+    """
+    found = dict.fromkeys(("alu", "rf", "lbuf", "glb", "dram"), 0.0)
+    for component in components:
+        for counter, pj in (component.prices or {}).items():
+            found[LEVELS_OF.get(counter[:2], "alu")] += counts[counter] * pj
+    return found
+
+
+def _charges(arch: CrossbarOptions) -> Iterator[tuple[Counter, Row, float]]:
+    """Every counter, the row that it is charged with, and how many of its energies."""
+    imc = arch.imc
+    voltage = imc.device.v_read / REFERENCE_V_READ
+    yield (
+        ("crossbar", "cell_read", "filter"),
+        ("cell", "read"),
+        REFERENCE_R_ON_KOHM / imc.device.r_on_kohm * voltage**2,
+    )
+    has_tib = 1.0 if imc.buffers.tib else 0.0
+    yield ("buffers", "tib_read", "ifmap"), ("tib", "read"), has_tib
+    yield ("buffers", "tib_write", "ifmap"), ("tib", "write"), has_tib
+    umem = f"umem_{imc.umem}"
+    plain: dict[Counter, Row] = {
+        ("crossbar", "row_drive", "ifmap"): ("row", "drive"),
+        ("adc", "convert", ""): adc_row(arch),
+        ("adc", "mux", ""): ("mux", "switch"),
+        ("digital", "add_bit", "psum"): ("add", "bit"),
+        ("digital", "sign_read", "filter"): ("umem_sram", "read"),
+        ("buffers", "pib_read", "ifmap"): ("pib", "read"),
+        ("buffers", "pib_write", "ifmap"): ("pib", "write"),
+        ("buffers", "pb", "psum"): ("pb", "access"),
+        ("buffers", "tb", "psum"): ("tb", "access"),
+        ("buffers", "gb_read", "ifmap"): ("gb", "read"),
+        ("buffers", "gb_write", "ofmap"): ("gb", "write"),
+        ("htree", "up", "psum"): ("htree", "up"),
+        ("htree", "down", "ifmap"): ("htree", "down"),
+        ("noc", "flit_hop", ""): ("noc", "flit_hop"),
+        ("lif", "update", ""): ("lif", "update"),
+        ("lif", "umem_read", "psum"): (umem, "read"),
+        ("lif", "umem_write", "psum"): (umem, "write"),
+        ("lif", "current_read", "psum"): ("umem_sram", "read"),
+        ("lif", "current_write", "psum"): ("umem_sram", "write"),
+    }
+    for counter, row in plain.items():
+        yield counter, row, 1.0

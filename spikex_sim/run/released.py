@@ -1,0 +1,119 @@
+"""Replays samples by ``model: released``: figures from shapes alone, output spikes of exact sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikex_sim.core.counts import Counts, Operations, Stalls
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.progress import Progress, silent
+from spikex_sim.costs.energy import Energy
+from spikex_sim.run.arrays import Weights, task_of
+from spikex_sim.run.crossbar import Ran
+from spikex_sim.run.replay import Flow, LayerRunner, Signal
+from spikex_sim.run.results import LayerResult
+from spikex_sim.run.tally import ChipFigures
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.released import Released, released, released_layers
+from spikex_sim.schedules.crossbar.schedule import schedule_of
+from spikex_sim.timing.busy import idle
+from spikex_sim.trace.plan import Stage
+from spikex_sim.trace.trace import Trace
+
+USE_OF = {"crossbar": "weights", "adc": "adc", "digital": "potentials", "buffers": "potentials",
+          "htree": "potentials", "noc": "noc", "lif": "lif"}  # fmt: skip
+"""What components spend energy for."""
+
+
+@dataclass(frozen=True)
+class ReleasedRunner(LayerRunner):
+    """Costs by the released script's formulas."""
+
+    figures: Released = field(kw_only=True)
+
+    @classmethod
+    def of(cls, runner: LayerRunner, trace: Trace) -> ReleasedRunner:
+        """Evaluate the formulas for a network.
+
+        Raises
+        ------
+        UnsupportedError
+            If it has no convolution, or one that is not square.
+        """
+        arch = runner.arch
+        assert isinstance(arch, CrossbarOptions)
+        figures = released(*released_layers(trace.layers, arch), trace.timesteps, arch)
+        return cls(arch, runner.engine, runner.energies, runner.observe, figures=figures)
+
+    @property
+    def pes(self) -> int:
+        """Of stages that have no crossbars."""
+        return 0
+
+    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:  # noqa: ARG002
+        """Area by component."""
+        return FrozenMap({name: um2 / 1e6 for name, um2 in self.figures.area_um2_by.items()})
+
+    def run_sample(self, flow: Flow, progress: Progress = silent) -> Ran:
+        """Replay a sample."""
+        results, outputs, convolutions = list[LayerResult](), list[Signal | None](), 0
+        for index, stage in enumerate(flow.stages):
+            progress(stage.name, index, len(flow.stages))
+            entered = self._entered(flow, index)
+            if not stage.layer.is_pool:
+                assert entered is not None
+                flow.computed = self._spikes(stage, entered, flow, first=index == 0)
+                common = self._common(flow, stage.layer, entered)
+                number = convolutions if stage.layer.kind == "conv" else None
+                results.append(self._costs(stage, common, number))
+                convolutions += stage.layer.kind == "conv"
+            else:
+                results.append(self._pool(flow, index, entered))
+            outputs.append(flow.computed)
+        progress("done", len(flow.stages), len(flow.stages))
+        return Ran(results, outputs, flow.computed)
+
+    def _spikes(self, stage: Stage, entered: Signal, flow: Flow, *, first: bool) -> Signal | None:
+        if stage.weight is None:
+            return None
+        assert isinstance(self.arch, CrossbarOptions)
+        weights = Weights.of(stage, self.arch)
+        task = task_of(stage, entered, flow.trace.timesteps, self.arch, first=first)
+        schedule = schedule_of(task, self.arch)
+        sums, _ = schedule.integrate(weights.synapses)
+        fired = schedule.fire(weights.currents(sums), weights.synapses)
+        return fired.reshape(*stage.layer.output_shape, -1)
+
+    def _costs(self, stage: Stage, common: dict[str, Any], number: int | None) -> LayerResult:
+        """Costs of a convolution; other layers have none."""
+        figures, nothing = self.figures, self.energies.energy(Counts(), 0)
+        by = dict.fromkeys(nothing.components, 0.0) if number is None else figures.energy_pj_by[number]
+        cycles = 0 if number is None else figures.cycles[number]
+        pes = 0 if number is None else figures.pes[number]
+        uses = dict.fromkeys(nothing.uses, 0.0)
+        for name, pj in by.items():
+            uses[USE_OF[name]] += pj
+        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0)
+        return LayerResult(
+            name=stage.name,
+            kind=stage.kind,
+            tws=1,
+            mode=None,
+            cycles=cycles,
+            compute_cycles=cycles,
+            stalls=Stalls(),
+            operations=Operations(),
+            counts=Counts(),
+            energy=energy,
+            estimate_pj=None,
+            steps=0 if number is None else 1,
+            busy=idle(),
+            held=(),
+            mapping={"pes": pes},
+            span_cycles=cycles,
+            chip=ChipFigures(None, dict.fromkeys(("noc_in", "noc_out", "lif"), 0), None, None, 0),
+            changed_spikes=None if common["output_spikes"] is None else 0,
+            **{**common, "pes": pes},
+        )

@@ -1,0 +1,105 @@
+"""Executes a layer on its crossbars: the weights of the rows that are read, block by block, then neurons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.events import Events
+from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.jit import kernel
+from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel
+from spikex_sim.schedules.synapses import Synapses
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
+
+
+def integrated(schedule: CrossbarSchedule, synapses: Synapses) -> tuple[NDArray[np.int32], int]:
+    """Exact sums ``[points, P M]`` of what is read, and weights added."""
+    sums = np.zeros((schedule.points, schedule.task.positions * synapses.out_channels), np.int32)
+    additions = _integrate(
+        schedule.geometry, schedule.spikes.timesteps, schedule.points, schedule.events,
+        schedule.mapping.block_of, synapses.by_tap, synapses.out_channels, sums,
+    )  # fmt: skip
+    return sums, int(additions)
+
+
+def fired(schedule: CrossbarSchedule, sums: NDArray[Any], synapses: Synapses) -> NDArray[np.uint8]:
+    """Update neurons with sums ``[points, P M]``; where there are no more, the last ones serve again.
+
+    Returns
+    -------
+    uint8 array ``[M, P, ceil(T/8)]``
+        Packed spikes.
+    """
+    timesteps, neurons = schedule.spikes.timesteps, sums.shape[1]
+    out = np.zeros(((timesteps + 7) // 8) * neurons, np.uint8)
+    given = np.empty(neurons, synapses.number)
+    states = synapses.states(schedule.task.positions)
+    for t in range(timesteps):
+        given[:] = sums[min(t, len(sums) - 1)]
+        _update(states, given, synapses.biases, synapses.numbers, synapses.rules, t, out)
+    found: NDArray[np.uint8] = by_channel(out.reshape(-1, neurons), synapses.out_channels)
+    return found
+
+
+@kernel
+def _integrate(
+    geometry: Geometry,
+    timesteps: int,
+    points: int,
+    events: Events,
+    block_of: NDArray[np.int64],
+    weight: NDArray[Any],
+    lanes: int,
+    sums: NDArray[np.int32],
+) -> int:
+    """Add the weights of each spike's row, in every position that sees it; rows in no block are not there."""
+    additions = 0
+    for t in range(points):
+        for pixel in range(geometry.in_height * geometry.in_width):
+            word = pixel * timesteps + t
+            first, last = events.first[word], events.first[word + 1]
+            if first == last:
+                continue
+            y, x = pixel // geometry.in_width, pixel % geometry.in_width
+            for i in range(geometry.kernel_h):
+                row = y + geometry.pad_h - i * geometry.dilation_h
+                if row < 0 or row % geometry.stride_h != 0 or row // geometry.stride_h >= geometry.out_height:
+                    continue
+                for j in range(geometry.kernel_w):
+                    column = x + geometry.pad_w - j * geometry.dilation_w
+                    if column < 0 or column % geometry.stride_w != 0:
+                        continue
+                    if column // geometry.stride_w >= geometry.out_width:
+                        continue
+                    p = row // geometry.stride_h * geometry.out_width + column // geometry.stride_w
+                    tap = (i * geometry.kernel_w + j) * geometry.channels
+                    into = np.uintp(p * lanes)
+                    for event in range(first, last):
+                        source = tap + events.channel[event]
+                        if block_of[source] < 0:
+                            continue
+                        additions += lanes
+                        at = np.uintp(source * lanes)
+                        for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
+                            sums[t, into + lane] += weight[at + lane]
+    return additions
+
+
+@kernel
+def _update(
+    states: States,
+    sums: NDArray[Any],
+    bias: NDArray[Any],
+    numbers: Numbers,
+    rules: Rules,
+    t: int,
+    out: NDArray[np.uint8],
+) -> None:
+    lanes = len(bias)
+    for start in range(0, len(sums), lanes):
+        advance(states, start, sums[start : start + lanes], 0, bias, numbers, rules, t, 1, out)

@@ -1,0 +1,282 @@
+"""What a layer costs on crossbars but its place in time: counts, and cycles of every output row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikex_sim.core.counts import READ, WRITE, Counter, Counts, Operations
+from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.memory import check_memory
+from spikex_sim.schedules.crossbar.counting import (
+    TOTALS,
+    WORD_BITS,
+    Packets,
+    Sums,
+    count,
+    fields_of,
+    packets_to,
+    parts_of,
+)
+from spikex_sim.schedules.crossbar.mapping import LayerMapping
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.widths import adc_bits, psum_bits
+
+if TYPE_CHECKING:
+    from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Cycles that the four activities of each output row and time point take, int64 ``[T, H_o]``.
+
+    Attributes
+    ----------
+    spikes_in, compute, sums_out, update : int64 array
+        ``i``, ``c``, ``n`` and ``f`` of Section 3.
+    """
+
+    spikes_in: Ints
+    compute: Ints
+    sums_out: Ints
+    update: Ints
+
+    @property
+    def stacked(self) -> Ints:
+        """All four ``[4, T, H_o]``."""
+        return np.stack([self.spikes_in, self.compute, self.sums_out, self.update])
+
+
+@dataclass(frozen=True, eq=False)
+class CrossbarLayout:
+    """What a layer costs on crossbars.
+
+    Attributes
+    ----------
+    figures : mapping of str to int
+        Counts under the names of Section 2.
+    counts : Counts
+        What is charged for, by component, action and tensor.
+    operations : Operations
+        What all machines have.
+    units : Units
+        Cycles.
+    mapping : dict
+        Sizes, as in ``results.json``.
+    additions : int
+        Weights that executing the schedule adds.
+    psum_bits : int
+        Width of its digital sums.
+    """
+
+    figures: FrozenMap[str, int]
+    counts: Counts
+    operations: Operations
+    units: Units
+    mapping: dict[str, Any]
+    additions: int
+    psum_bits: int
+
+
+def lay_out(schedule: CrossbarSchedule, arch: CrossbarOptions, hops: Ints) -> CrossbarLayout:
+    """Count; see :meth:`spikex_sim.schedules.crossbar.schedule.CrossbarSchedule.lay_out`."""
+    mapping = schedule.mapping
+    bits = psum_bits(arch, mapping.blocks)
+    counted = _count(schedule, arch, bits, hops)
+    cycle = pe_cycle(mapping, arch)
+    figures = FrozenMap(dict(_figures(schedule, arch, counted, bits)))
+    task, timesteps = schedule.task, schedule.spikes.timesteps
+    found = dict(zip(TOTALS, counted.totals.tolist(), strict=True))
+    operations = Operations(
+        ntwus=task.out_channels * found["positions"],
+        batches=found["positions"],
+        streamed_taps=figures["row_activations"],
+        accumulations=figures["accumulations"],
+        lif_updates=figures["lif_updates"],
+        comparisons=figures["lif_updates"],
+        dense_accumulations=task.out_channels * schedule.geometry.taps * task.positions * timesteps,
+        pe_cycles=figures["pe_reads"] * cycle,
+    )
+    sizes = {
+        "blocks": mapping.blocks,
+        "pe_rows": mapping.pe_rows,
+        "column_groups": mapping.column_groups,
+        "channels_per_crossbar": mapping.width,
+        "pes": mapping.pes,
+        "tiles": mapping.tiles,
+        "cell_utilization": mapping.cell_utilization,
+        "pe_cycle": cycle,
+        "adc_bits": adc_bits(arch),
+        "adc_shift": 0,
+        "psum_bits": bits,
+    }
+    counts = Counts(dict(_charged(figures, mapping, arch, bits)))
+    units = _units(schedule, arch, counted, cycle, int(hops.max()))
+    return CrossbarLayout(figures, counts, operations, units, sizes, figures["accumulations"], bits)
+
+
+def _count(schedule: CrossbarSchedule, arch: CrossbarOptions, bits: int, hops: Ints) -> Sums:
+    mapping, geometry = schedule.mapping, schedule.geometry
+    timesteps = schedule.spikes.timesteps
+    needed = 5.0 * geometry.positions * mapping.blocks + 24.0 * timesteps * geometry.in_height
+    needed += 2.0 * mapping.channels * (mapping.pe_rows + 1)
+    check_memory(needed, f"layer {schedule.task.name} on crossbars", where=arch.name)
+    tiles, pes = _destinations(mapping, hops)
+    seen, _ = fields_of(geometry)
+    return count(
+        geometry, timesteps, schedule.events, schedule.points, not arch.imc.event_driven, mapping.block_of,
+        mapping.row_of_block, mapping.rows, parts_of(mapping, bits, hops), tiles, pes, seen,
+    )  # fmt: skip
+
+
+def _destinations(mapping: LayerMapping, hops: Ints) -> tuple[Packets, Packets]:
+    """Tiles, with hops, and PEs that input spikes go to."""
+    of_rows = mapping.channels_of_rows()
+    each = np.full(mapping.pe_rows, mapping.column_groups, np.int64)
+    kinds, number, far = mapping.rows_of_tiles(hops)
+    return (
+        packets_to(np.stack([of_rows[rows].any(axis=0) for rows in kinds]), number, far),
+        packets_to(of_rows, each, np.zeros_like(each)),
+    )
+
+
+def pe_cycle(mapping: LayerMapping, arch: CrossbarOptions) -> int:
+    """Cycles of a PE for one position and time point (Section 3)."""
+    imc = arch.imc
+    converters = -(-imc.crossbar // imc.adc.mux)
+    phases = -(-int(mapping.group_sizes.max()) * mapping.columns_per_weight // converters)
+    return imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(arch))
+
+
+def settle_cycles(arch: CrossbarOptions) -> int:
+    """Cycles until a column has settled: more for higher resistances and lower read voltages."""
+    device = arch.imc.device
+    mean = 1 / Fraction(str(device.r_on_kohm)) + 1 / Fraction(str(device.r_off_kohm))
+    reference = Fraction(1, 20) + Fraction(1, 200)
+    return ceil(reference * Fraction(1, 10) / (mean * Fraction(str(device.v_read))))
+
+
+def _figures(
+    schedule: CrossbarSchedule, arch: CrossbarOptions, counted: Sums, bits: int
+) -> Iterator[tuple[str, int]]:
+    """Counts of Section 2, in its order."""
+    mapping, imc, task = schedule.mapping, arch.imc, schedule.task
+    found = dict(zip(TOTALS, counted.totals.tolist(), strict=True))
+    outputs, groups = task.out_channels, mapping.column_groups
+    columns = outputs * mapping.columns_per_weight
+    banks = found["reads"] if imc.adc.sharing == "crossbar" else found["pe_reads"]
+    signed = imc.encoding in ("twos", "sign_offset")
+    counting = imc.encoding == "offset" or imc.complement or imc.goff == "popcount"
+    activations, points = found["activations"], schedule.spikes.timesteps
+    conversions, merges = banks * columns, banks * (columns - outputs)
+    diff_ops = (0 if imc.encoding == "differential" else banks * outputs) + imc.complement * conversions
+    pe_adds = 0 if imc.adc.sharing == "pe" else outputs * (found["reads"] - found["pe_reads"])
+    global_adds = found["tile_channels"] - outputs * found["positions"]
+    count_bits = signed * outputs * activations + counting * groups * activations
+    added = merges + diff_ops + pe_adds + found["tile_adds"] + global_adds
+    yield "reads", groups * found["reads"]
+    yield "row_activations", groups * activations
+    yield "pe_reads", groups * found["pe_reads"]
+    yield "cell_reads", columns * activations
+    yield "accumulations", outputs * activations
+    yield "conversions", conversions
+    yield "merges", merges
+    yield "diff_ops", diff_ops
+    yield "count_bits", count_bits
+    yield "pe_adds", pe_adds
+    yield "tile_adds", found["tile_adds"]
+    yield "global_adds", global_adds
+    yield "add_bits", added * bits + count_bits
+    yield "pib_read_bits", groups * found["rows_read"]
+    yield "pb_bits", 2 * outputs * bits * found["pe_reads"]
+    yield "tb_bits", 2 * outputs * bits * found["pe_reads"]
+    yield "htree_up_bits", outputs * bits * found["pe_reads"]
+    yield "noc_out_flits", found["flits_out"]
+    yield "noc_out_flit_hops", found["flit_hops_out"]
+    yield "noc_in_flits", found["flits_in"]
+    yield "noc_in_flit_hops", found["flit_hops_in"]
+    yield "gb_read_bits", WORD_BITS * found["words_in"]
+    yield "tib_write_bits", WORD_BITS * found["words_in"]
+    yield "htree_down_bits", WORD_BITS * found["words_down"]
+    yield "pib_write_bits", WORD_BITS * found["words_down"]
+    yield "tib_read_bits", WORD_BITS * found["words_down"]
+    neurons = outputs * task.positions
+    entered = schedule.geometry.channels * schedule.geometry.pixels * schedule.points if task.is_first else 0
+    yield "gb_write_bits", neurons * points + entered
+    yield "lif_updates", neurons * points
+    yield "umem_reads", neurons * (points - 1)
+    yield "umem_writes", neurons * (points - 1)
+    yield "current_writes", neurons * schedule.direct
+    yield "current_reads", neurons * (points - 1) * schedule.direct
+
+
+def _charged(
+    figures: FrozenMap[str, int], mapping: LayerMapping, arch: CrossbarOptions, bits: int
+) -> Iterator[tuple[Counter, int]]:
+    """What components charge for, and the same accesses once more by level of memory (Section 5)."""
+    signed = arch.imc.sign_plane == "charged" and arch.imc.encoding in ("twos", "sign_offset")
+    umem, currents = arch.potential_bits, bits
+    half = figures["pb_bits"] // 2
+    tib = arch.imc.buffers.tib > 0
+    yield ("crossbar", "cell_read", "filter"), figures["cell_reads"]
+    yield ("crossbar", "row_drive", "ifmap"), figures["row_activations"] * mapping.crossbar
+    yield ("adc", "convert", ""), figures["conversions"]
+    yield ("adc", "mux", ""), figures["conversions"]
+    yield ("digital", "add_bit", "psum"), figures["add_bits"]
+    yield ("digital", "sign_read", "filter"), figures["accumulations"] * signed
+    yield ("buffers", "pib_read", "ifmap"), figures["pib_read_bits"]
+    yield ("buffers", "pib_write", "ifmap"), figures["pib_write_bits"]
+    yield ("buffers", "pb", "psum"), figures["pb_bits"]
+    yield ("buffers", "tb", "psum"), figures["tb_bits"]
+    yield ("buffers", "gb_read", "ifmap"), figures["gb_read_bits"]
+    yield ("buffers", "gb_write", "ofmap"), figures["gb_write_bits"]
+    yield ("buffers", "tib_read", "ifmap"), figures["tib_read_bits"]
+    yield ("buffers", "tib_write", "ifmap"), figures["tib_write_bits"]
+    yield ("htree", "up", "psum"), figures["htree_up_bits"]
+    yield ("htree", "down", "ifmap"), figures["htree_down_bits"]
+    yield ("noc", "flit_hop", ""), figures["noc_in_flit_hops"] + figures["noc_out_flit_hops"]
+    yield ("lif", "update", ""), figures["lif_updates"]
+    yield ("lif", "umem_read", "psum"), figures["umem_reads"] * umem
+    yield ("lif", "umem_write", "psum"), figures["umem_writes"] * umem
+    yield ("lif", "current_read", "psum"), figures["current_reads"] * currents
+    yield ("lif", "current_write", "psum"), figures["current_writes"] * currents
+    outputs = figures["lif_updates"]
+    yield ("glb", READ, "ifmap"), figures["gb_read_bits"]
+    yield ("glb", WRITE, "ifmap"), figures["gb_write_bits"] - outputs
+    yield ("glb", WRITE, "ofmap"), outputs
+    yield ("glb", READ, "psum"), figures["umem_reads"] * umem + figures["current_reads"] * currents
+    yield ("glb", WRITE, "psum"), figures["umem_writes"] * umem + figures["current_writes"] * currents
+    yield ("lbuf", READ, "ifmap"), figures["pib_read_bits"] + figures["tib_read_bits"] * tib
+    yield ("lbuf", WRITE, "ifmap"), figures["pib_write_bits"] + figures["tib_write_bits"] * tib
+    yield ("lbuf", READ, "psum"), half
+    yield ("lbuf", WRITE, "psum"), half
+    yield ("rf", READ, "psum"), half
+    yield ("rf", WRITE, "psum"), half
+
+
+def _units(
+    schedule: CrossbarSchedule, arch: CrossbarOptions, counted: Sums, cycle: int, farthest: int
+) -> Units:
+    """Cycles of Section 3."""
+    imc, geometry = arch.imc, schedule.geometry
+    _, needed_by = fields_of(geometry)
+    flits_in = np.zeros((geometry.out_height + 1, schedule.spikes.timesteps), np.int64)
+    np.add.at(flits_in, needed_by, counted.flits_in.T)
+    silent = geometry.out_width - counted.active
+    compute = counted.active * cycle + silent * imc.silent_cycles
+    compute[schedule.points :] = 0
+    units = -(-imc.lif_units // arch.lif_sharing)
+    update = -(-schedule.task.out_channels * geometry.out_width // units)
+
+    def moved(flits: Ints) -> Ints:
+        return np.where(flits > 0, -(-flits // imc.ports) + farthest, 0)
+
+    return Units(moved(flits_in[:-1].T), compute, moved(counted.flits_out), np.full_like(compute, update))
