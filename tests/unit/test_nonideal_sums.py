@@ -19,7 +19,6 @@ LAYER = drawn(3)
 DENSE = LAYER.dense()
 
 
-@pytest.mark.kernels
 @pytest.mark.parametrize("goff", ["popcount", "column"])
 @pytest.mark.parametrize("encoding", ["twos", "sign_offset", "offset", "differential"])
 def test_nothing_wrong_gives_exact_sums(encoding: str, goff: str) -> None:

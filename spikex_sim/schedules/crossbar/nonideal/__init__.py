@@ -1,1 +1,1 @@
-"""Arrays that are not ideal: codes, cells, wires, noise, converters, adaptation (Section 4)."""
+"""Arrays that are not ideal: codes, cells, wires, noise, converters, adaptation (docs/imc.md, Section 4)."""

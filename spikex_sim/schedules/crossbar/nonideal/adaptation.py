@@ -1,4 +1,4 @@
-"""Batch norms adapted to what arrays give: an affine on each channel's sum (Section 4, BN adaptation)."""
+"""Batch norms adapted to what arrays give: an affine on each channel's sum (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 

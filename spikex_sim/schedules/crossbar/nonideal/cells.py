@@ -1,4 +1,4 @@
-"""Conductances of cells as programmed, and what a column's wire leaves of them (Section 4)."""
+"""Conductances of cells as programmed, and what a column's wire leaves of them (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 

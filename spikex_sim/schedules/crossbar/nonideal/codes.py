@@ -1,4 +1,4 @@
-"""Codes that cells hold for weights, and what counting spikes adds to their sums (Section 4, codes)."""
+"""Codes that cells hold for weights, and what counting spikes adds to their sums (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 

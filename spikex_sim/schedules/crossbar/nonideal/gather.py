@@ -127,7 +127,7 @@ def gather(
     active, offset : arrays ``[points]``
         Active rows and sums of references.
     """
-    columns, squares = cells.shape[1], power.shape[1] > 0
+    columns, squared = cells.shape[1], power.shape[1]
     active[:] = 0
     found = False
     for segment in range(segments.first[unit], segments.first[unit + 1]):
@@ -141,20 +141,16 @@ def gather(
         ):
             t = pixels.point[e]
             tap = place * geometry.channels + pixels.channel[e]
-            row, sums = cells[tap], current[t]
+            row, sums, squares = cells[tap], current[t], power[t]
             if active[t] == 0:
                 found = True
                 offset[t] = 0.0
                 sums[:] = 0
-                power[t, :] = 0
+                squares[:] = 0
             active[t] += 1
             offset[t] += off[tap]
-            if squares:
-                more = power[t]
-                for c in range(columns):
-                    sums[c] += row[c]
-                    more[c] += row[c] * row[c]
-            else:
-                for c in range(columns):
-                    sums[c] += row[c]
+            for c in range(columns):
+                sums[c] += row[c]
+            for c in range(squared):
+                squares[c] += row[c] * row[c]
     return found

@@ -1,4 +1,4 @@
-"""Arrays as programmed, once per layer, and their sums for the spikes of a sample (Section 4)."""
+"""A layer's arrays once programmed, and their sums for a sample's spikes (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def program(
     """
     imc = arch.imc
     columns = weight.size * mapping.columns_per_weight
-    check_memory(48 * columns, f"arrays of layer {name}")
+    check_memory(64 * columns, f"arrays of layer {name}")
     check_range(name, len(mapping.block_of), arch)
     codes = encode(name, mapping, by_tap(weight), arch)
     _, off, step = levels(imc)

@@ -1,4 +1,4 @@
-"""Right shift of codes that clips few sums: ``imc.adc.range: auto`` (Section 4, conversion)."""
+"""Right shift of codes that clips few sums: ``imc.adc.range: auto`` (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers by index: words of Philox4x64-10 and normal deviates (Section 4, random numbers)."""
+"""Random numbers by index: words of Philox4x64-10 and normal deviates (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def fill_normals(
     """Normal deviates ``first``, ``first + 1``, ... of a stream.
 
     Logarithm and cosine are series that the compiler does several of at a time, and that give the same bits
-    on every machine; both are within 4e-16 of the true values.
+    on every machine; both are within 4e-16 of the true values, the logarithm relatively.
 
     Parameters
     ----------

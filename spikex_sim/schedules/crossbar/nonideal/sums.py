@@ -1,4 +1,4 @@
-"""Digital sums: what converters make of the currents of columns (Section 4, conversion)."""
+"""Digital sums: what converters make of the currents of columns (docs/imc.md, Section 4)."""
 
 from __future__ import annotations
 
