@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import NamedTuple
 
 from spikex_sim.core.counts import READ, WRITE, Counter, Counts
 from spikex_sim.costs.crossbar_table import CrossbarTable
@@ -71,6 +72,40 @@ def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
         provenance[component][row.label] = f"{row.label}: {row.source}; {row.derivation}"
     prices["buffers"] |= VIEWS
     return tuple(Component(name, prices[name], provenance=provenance[name]) for name in CROSSBAR_COMPONENTS)
+
+
+BUFFERS: dict[tuple[str, str], tuple[str | None, str | None]] = {
+    ("pib", "ifmap"): ("pib_read", "pib_write"), ("tib", "ifmap"): ("tib_read", "tib_write"),
+    ("pb", "psum"): ("pb", "pb"), ("tb", "psum"): ("tb", "tb"),
+    ("gb", "ifmap"): ("gb_read", None), ("gb", "ofmap"): (None, "gb_write"),
+    ("umem", "psum"): ("umem_read", "umem_write"), ("currents", "psum"): ("current_read", "current_write"),
+}  # fmt: skip
+"""Memories of a crossbar machine by name and tensor, and the actions that read and write them."""
+
+
+class BufferRow(NamedTuple):
+    """What one memory reads and writes of one tensor, in bits and pJ."""
+
+    level: str
+    tensor: str
+    read_bits: int
+    write_bits: int
+    read_pj: float
+    write_pj: float
+
+
+def buffer_rows(counts: Counts, components: Iterable[Component]) -> Iterator[BufferRow]:
+    """Accesses of a crossbar machine, memory by memory, with what is charged for them."""
+    prices = {counter: pj for one in components for counter, pj in (one.prices or {}).items()}
+    for (level, tensor), actions in BUFFERS.items():
+        component = "lif" if level in ("umem", "currents") else "buffers"
+        shared = 2 if actions[0] == actions[1] else 1  # counted together: as often read as written
+        bits, spent = [0, 0], [0.0, 0.0]
+        for way, action in enumerate(actions):
+            counter = (component, action or "", tensor)
+            bits[way] = counts[counter] // shared
+            spent[way] = bits[way] * prices.get(counter, 0.0)
+        yield BufferRow(level, tensor, *bits, *spent)
 
 
 def by_level(counts: Counts, components: Iterable[Component]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from spikex_sim.schedules.crossbar.nonideal.adaptation import Affine, Moments
 from spikex_sim.schedules.crossbar.nonideal.program import Programmed, program
 from spikex_sim.schedules.crossbar.nonideal.shift import shift_of
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.quantize import as_integers
 from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
@@ -64,23 +65,6 @@ class Weights:
     def currents(self, sums: NDArray[Any]) -> NDArray[Any]:
         """What neurons take for integer sums."""
         return sums if self.scale is None else self.scale * sums.astype(np.float32)
-
-
-def as_integers(weight: NDArray[Any], weight_bits: int) -> tuple[NDArray[Any], np.float32 | None]:
-    """Integer weights of a layer, and what one of them is worth in the float datapath (None of integers).
-
-    A float layer is quantised with one scale, its largest weight being the largest integer.
-    """
-    if weight.dtype.kind == "i":
-        return weight, None
-    most = (1 << (weight_bits - 1)) - 1
-    if most == 0:
-        raise ConfigError("is 1: float weights need at least 2 bits", field="weight_bits")
-    scale = float(np.abs(weight).max()) / most
-    if scale == 0:
-        return np.zeros(weight.shape, np.int8), np.float32(0)
-    found = np.floor(weight.astype(np.float64) / scale + 0.5)
-    return np.clip(found, -most - 1, most).astype(np.int8), np.float32(scale)
 
 
 @dataclass(frozen=True, eq=False)

@@ -313,7 +313,7 @@ FIELDS = (
         "busy": "cycles that its PEs compute, whatever other layers do",
     }),
     Field("area_um2", "number", "µm²", "area of a crossbar machine by component", places=SUMS, optional=True,
-          of_some=True, parts={}, column="area_{}_um2"),
+          of_some=True, parts={}),
     Field("tops_per_mm2", "number", "1e12 / (s mm²)", "additions per second and area of a crossbar machine",
           "`tops` / `area_mm2`", SUMS, optional=True, of_some=True),
     Field("steps", "count", "", "units of time-keeping", places=(*JSON, LAYERS_CSV)),

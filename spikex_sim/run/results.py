@@ -19,6 +19,7 @@ from spikex_sim.core.frozen import FrozenMap, frozen, frozen_array, plain
 from spikex_sim.core.origin import origin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import joules
+from spikex_sim.costs.crossbar import buffer_rows
 from spikex_sim.costs.energy import EnergyModel
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, SAMPLES, SPREAD, TOTALS, cells_of, entry
 from spikex_sim.run.tally import Costs, sum_if_known, sum_of
@@ -401,7 +402,17 @@ class RunResult(Results):
         yield "\n"
 
     def access_rows(self) -> list[dict[str, Any]]:
-        """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ."""
+        """Rows of ``accesses.csv``: what each level reads and writes of each tensor, in bits and pJ.
+
+        Of a crossbar machine the memories that it has: in PEs, tiles, the global node and its LIF module.
+        """
+        if self.totals.imc is not None:
+            parts = self.energy_model.components
+            return [
+                cells_of(Moved(layer.name, *row), ACCESSES_CSV)
+                for layer in self.layers
+                for row in buffer_rows(layer.counts, parts)
+            ]
         return [
             cells_of(
                 Moved(

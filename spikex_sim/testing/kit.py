@@ -21,6 +21,8 @@ from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.base import Schedule, check_task
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.quantize import as_integers
 from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 from spikex_sim.schedules.synapses import Synapses
@@ -134,6 +136,9 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     AssertionError
         If its spikes are not those of a dense forward pass, or its counts do not fit them.
     """
+    if isinstance(arch, CrossbarOptions):
+        check_crossbars(scheduler, workload, arch)
+        return
     tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
     task = task_of(workload, tws, arch)
     try:
@@ -155,6 +160,28 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     for upper, lower in (("dram", "glb"), ("glb", "lbuf")):
         if lower == "glb" or arch.memory.lbuf.bytes:
             check_conservation(layout.accesses, upper, lower)
+
+
+def check_crossbars(scheduler: Any, workload: Workload, arch: CrossbarOptions) -> None:
+    """Do what :func:`check_scheduler` does for a crossbar machine; float weights are quantised first."""
+    tws = scheduler.window_size(1, workload.timesteps, arch)
+    assert tws == 1, "takes several time points together"
+    task = replace(task_of(workload, tws, arch), is_first=True)
+    schedule = scheduler.schedule(task, arch)
+    check_task(schedule, task, arch)
+    schedule.check(arch)
+    weight, _ = as_integers(workload.weight, arch.weight_bits)
+    if workload.weight.dtype.kind == "f":
+        workload = replace(workload, layer=workload.layer | {"neuron": INT}, bias=None, weight=weight)
+    direct = schedule.points < workload.timesteps
+    if not direct:
+        check_outputs(schedule, workload, arch.potential_bits)
+    layout = schedule.lay_out(arch, np.zeros(schedule.mapping.tiles, np.int64))
+    points = slice(0, 1) if direct else slice(None)
+    asked = sum(int(field[:, points].sum()) for field in fields_of(workload))
+    assert layout.additions == task.out_channels * asked, "additions executed and counted differ"
+    tiled = schedule.mapping.tiles * arch.imc.pes_per_tile
+    assert schedule.mapping.pes <= tiled, "PEs lie outside of the tiles"
 
 
 def task_of(workload: Workload, tws: int, arch: Accelerator) -> Task:

@@ -18,9 +18,16 @@ def own(base: str | Accelerator, keys: dict[str, Any]) -> dict[str, Any]:
     known = {key for key, _, _ in describe_keys(options_of(scheduler)())}
     read = {key: value for key, value in keys.items() if key in known}
     causes = {key: value for key, value in read.items() if key in (*CAUSES, "scheduler")}
-    idle = tuple(section for section, _ in load_accelerator(base, causes).without_effect())
+    chosen = {key: value for key, value in causes.items() if key == "scheduler"}
+    causes = _effective(causes, load_accelerator(base, chosen))
+    return _effective(read, load_accelerator(base, causes))
+
+
+def _effective(keys: dict[str, Any], machine: Accelerator) -> dict[str, Any]:
+    """Leave out what changes nothing on a machine."""
+    idle = tuple(section for section, _ in machine.without_effect())
     return {
         key: value
-        for key, value in read.items()
+        for key, value in keys.items()
         if not any(key == section or key.startswith(f"{section}.") for section in idle)
     }

@@ -23,14 +23,19 @@ SAMPLES, TIMESTEPS, SEED = 2, 42, 20
 SMALL = {"array.rows": 4, "array.cols": 6}
 TIGHT = SMALL | {"memory.glb.bytes": 4096, "memory.lbuf.bytes": 512}
 """Also with buffers that hold neither a layer nor a batch."""
+CHIP = {"imc.crossbar": 16, "imc.crossbars_per_pe": 4, "imc.pes_per_tile": 2}
+"""Several blocks, PE rows, column groups and tiles of every layer."""
 MACHINES = {
     **dict.fromkeys(("spikex", "spikex-lop", "spikex-lstp", "spikex-paper"), TIGHT),
     **dict.fromkeys(("ptb", "ptb-stsap", "ptb-paper"), TIGHT),
     **dict.fromkeys(("systolic-os", "systolic-ws", "systolic-is", "ann", "sata-on-spikex"), TIGHT),
     **dict.fromkeys(("sata", "spinalflow"), SMALL),
+    "spikesim": CHIP,
+    "neuronas": CHIP | {"imc.arrays": "nonideal"},
+    "spikesim-released": {},
 }
 """Presets and what differs from them."""
-FLOATS = ("spikex", "ptb-stsap", "systolic-ws", "sata-on-spikex", "spinalflow")
+FLOATS = ("spikex", "ptb-stsap", "systolic-ws", "sata-on-spikex", "spinalflow", "spikesim")
 """Presets that also run the float datapath, one of each machine."""
 NEURONS: dict[str, dict[str, Any]] = {
     "int": {"threshold": 120, "leak_shift": 3, "reset": "zero", "datapath": "int"},
@@ -73,7 +78,10 @@ def layers(datapath: str) -> list[dict[str, Any]]:
 def trace(preset: str, datapath: str) -> sx.Trace:
     """Two samples of the network; for SpinalFlow every layer's recorded input spikes at most once."""
     rng, described = np.random.default_rng(SEED), layers(datapath)
-    shapes = {0: (2, 9, 8), 2: (5, 4, 3), 3: (7, 4, 2)} if preset == "spinalflow" else {0: (2, 9, 8)}
+    if preset == "spikesim-released":  # knows square maps and kernels alone
+        described = [_square(layer) for layer in described]
+    side = 9 if preset == "spikesim-released" else 8
+    shapes = {0: (2, 9, 8), 2: (5, 4, 3), 3: (7, 4, 2)} if preset == "spinalflow" else {0: (2, 9, side)}
     inputs = {}
     for index, shape in shapes.items():
         inputs[index] = rng.random((SAMPLES, *shape, TIMESTEPS)) < 0.03
@@ -81,10 +89,21 @@ def trace(preset: str, datapath: str) -> sx.Trace:
         if preset == "spinalflow":
             inputs[index] &= np.cumsum(inputs[index], axis=-1) == 1
     weights: dict[int, Any] = {}
-    for index, size in {0: (5, 2, 3, 3), 2: (7, 5, 3, 2), 4: (9, 14)}.items():
+    sizes = {0: (5, 2, 3, 3), 2: (7, 5, 3, 2), 4: (9, 14)}
+    if preset == "spikesim-released":
+        sizes |= {2: (7, 5, 3, 3), 4: (9, 28)}
+    for index, size in sizes.items():
         drawn = rng.integers(-64, 96, size).astype(np.int8)
         weights[index] = drawn if datapath == "int" else (drawn / 4).astype(np.float32)
     return sx.Trace.from_arrays(described, inputs, weights=weights, name=f"{datapath} network")
+
+
+def _square(layer: dict[str, Any]) -> dict[str, Any]:
+    """The layer with maps as wide as high."""
+    if layer["kind"] == "linear":
+        return layer | {"in_channels": 2 * layer["in_channels"]}
+    made = layer | {"in_width": layer["in_height"]}
+    return made | ({"kernel": 3, "padding": 1} if layer["name"] == "conv2" else {})
 
 
 def by_component(costs: dict[str, Any]) -> Any:
@@ -108,6 +127,9 @@ def numbers(costs: dict[str, Any]) -> dict[str, Any]:
         for tensor, moved in tensors.items()
         if any(moved.values())
     }
+    if "imc" in costs:
+        found["imc"] = {key: rounded(value) for key, value in costs["imc"].items() if key != "energy_pj"}
+        found["changed_spikes"] = costs["changed_spikes"]
     return found | {"by_component_pj": rounded(by_component(costs))}
 
 

@@ -54,6 +54,11 @@ DENSE = {
     "memory.glb.partition.psum": 0.2,
 }
 # A spike needs a row of 64 weights in every cycle.
+CHIP = {
+    "clock_mhz": 250.0, "potential_bits": 22, "psum_bits": "auto", "dataflow": "layer", "lif_sharing": 1,
+    "energy.table": "imc65",
+}  # fmt: skip
+"""What Table III of SpikeSim's paper has besides its crossbars, tiles and buffers."""
 SERIAL = {"memory.glb.array_port_bits": 512, "memory.lbuf.port_bits": 512}
 # Section III-A of "Are SNNs truly energy-efficient?".
 SATA = {
@@ -151,6 +156,7 @@ class TestPresets:
         assert arch.name == name
         own = SATA if name == "sata" else DENSE if arch.scheduler in ("systolic", "sata") else {}
         own = SERIAL if name == "spinalflow" else own
+        own = CHIP if arch.scheduler == "spikesim" else own
         wanted = {key: PUBLISHED[key] for key in STATED} if name.endswith("-paper") else PUBLISHED | own
         found = values_of(arch)
         assert {key: found[key] for key in wanted if key in found} == {

@@ -158,7 +158,7 @@ class TestFiles:
         assert all(name.endswith(("_bits", "_pj")) for name in list(accesses[0])[3:])
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("preset", sorted(set(preset_names()) - {"spikesim-released"}))  # it counts nothing
 def test_what_every_machine_finds_is_written(preset: str, tmp_path: Path) -> None:
     layer = {"name": "fc", "kind": "linear", "in_channels": 4, "out_channels": 3,
              "neuron": {"threshold": 1, "leak_shift": 2}}  # fmt: skip
