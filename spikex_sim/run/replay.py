@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -152,7 +152,7 @@ class LayerRunner:
     energies: EnergyModel
     observe: Observer | None = None
 
-    @property
+    @cached_property
     def is_ann(self) -> bool:
         """Whether layers pass activations on instead of spikes."""
         return self.arch.input_bits > 1
@@ -214,7 +214,7 @@ class LayerRunner:
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
         return sorted({self.window_size(tws, timesteps) for tws in tried})
 
-    @property
+    @cached_property
     def _scheduler(self) -> Scheduler:
         found: Scheduler = plugin("accelerators", self.arch.scheduler)
         return found
@@ -391,7 +391,8 @@ def check_weights(of: str, weight: NDArray[Any], arch: Accelerator) -> None:
         If one is beyond ``weight_bits``.
     """
     limit = 1 << (arch.weight_bits - 1)
-    if weight.min() < -limit or weight.max() >= limit:
+    wide = weight.itemsize * 8 > arch.weight_bits
+    if wide and (weight.min() < -limit or weight.max() >= limit):
         raise ConfigError(
             f"the weights of {of} do not fit {arch.weight_bits} bits", where=arch.name, field="weight_bits"
         )

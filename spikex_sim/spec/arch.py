@@ -247,7 +247,8 @@ class Accelerator(_Spec):
         """Value of a dotted key, or ``default`` where the machine has no such key."""
         value: Any = self
         for name in key.split("."):
-            if name not in type(value).model_fields:
+            kind: Any = type(value)
+            if name not in _keys(kind):
                 return default
             value = getattr(value, name)
         found: ValueT = value
@@ -307,6 +308,11 @@ class ZeroGating(_Spec):
     def gates_zeros(self, *, by_nature: bool) -> bool:
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating
+
+
+@lru_cache(maxsize=256)
+def _keys(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(kind.model_fields)
 
 
 def halves(tensor: str) -> int:
