@@ -163,7 +163,7 @@ class LayerRunner:
         if flow.stages[index].layer.is_pool:
             return self._pool(flow, index, values)
         assert values is not None
-        return self._integrate(flow, index, values, known or self._cost(flow, index, values, tws))
+        return self._integrate(flow, index, known or self._cost(flow, index, values, tws))
 
     def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> tuple[int, LayerCost | None]:
         """Window size of the smallest EDP over all samples, ties to the smaller (Section 7).
@@ -263,7 +263,7 @@ class LayerRunner:
         energy = self.energies.energy(counts, ends.cycles)
         return LayerCost(task, schedule, layout, durations, ends, counts, energy)
 
-    def _integrate(self, flow: Flow, index: int, values: Signal, cost: LayerCost) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
         flow.kept = cost.layout.output_kept
@@ -288,7 +288,7 @@ class LayerRunner:
             busy=busy_of(cost.layout.program, self.arch, waits=cost.layout.waits),
             held=cost.layout.held,
             mapping=cost.layout.mapping,
-            **self._common(flow, layer, values),
+            **self._common(flow, layer, None if self.is_ann else len(cost.spikes.times)),
         )
 
     def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
@@ -359,14 +359,14 @@ class LayerRunner:
             busy=idle(),
             held=(),
             mapping={},
-            **self._common(flow, layer, values),
+            **self._common(flow, layer, None if self.is_ann else _spike_count(values)),
         )
 
-    def _common(self, flow: Flow, layer: Layer, values: Signal | None) -> dict[str, Any]:
+    def _common(self, flow: Flow, layer: Layer, input_spikes: int | None) -> dict[str, Any]:
         outputs = flow.computed
         return {
             "datapath": None if layer.is_pool or layer.neuron is None else layer.neuron.datapath,
-            "input_spikes": None if self.is_ann else _spike_count(values),
+            "input_spikes": input_spikes,
             "output_spikes": None if self.is_ann else _spike_count(outputs),
             "output_sha256": None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
             "mismatched_spikes": flow.mismatched,

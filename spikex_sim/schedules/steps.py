@@ -215,6 +215,8 @@ class Program:
         for steps, times in self.runs:
             for (activity, tensor), total in zip(steps.columns, steps.sums[FIRST:], strict=True):
                 bits = total * times
+                if not bits:
+                    continue
                 if activity == "read":
                     log.read(edge, tensor, bits)
                 elif activity == "write":

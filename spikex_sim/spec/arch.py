@@ -273,7 +273,7 @@ class Accelerator(_Spec):
             ):
                 yield key, "mapping.tile is layer"
 
-    @property
+    @cached_property
     def input_bits(self) -> int:
         """Bits of an input at one time point: 1, a spike; more: an activation of an ANN."""
         return self.get("activation_bits", default=1)
