@@ -177,7 +177,7 @@ def _cut(
                     lanes = 1
                 bits, filter_taps = channel_of[WIDTH, channel] * tws, channel_of[FILTER_TAPS, channel]
                 whole_filter = filter_taps * lanes if streams or not tailored else 0
-                own_filter = 0 if held[channel_of[FILTERS, channel]] == count and filled else whole_filter
+                own_filter = 0 if filled and held[channel_of[FILTERS, channel]] == count else whole_filter
                 own_ifmap = words[b, channel] * bits
                 own_tags = 0
                 if active or not tailored:

@@ -120,15 +120,19 @@ def _spmb_bits(
     bits = np.zeros((4, count), np.int64)
     for tile in range(count):
         windows = tiles[tile, 3] - tiles[tile, 2]
+        spikes = tags = together = whole = 0
         for channel in range(channels):
             own = channel_of[OWN, channel]
             mine = own < 0 or first_row <= own < first_row + rows
             pairs = pixels[tile, channel_of[OF_SYNAPSE, channel]] * windows * mine
-            spikes, tags = pairs * channel_of[WIDTH, channel] * tws, pairs * channel_of[TAG_WIDTH, channel]
-            bits[SPIKES, tile] += spmb[tile, channel] * spikes
-            bits[TAGS, tile] += spmb[tile, channel] * tags
-            bits[MERGED, tile] += merged[channel] * (spikes + tags)
-            bits[WHOLE, tile] += spikes + tags
+            word, tag = pairs * channel_of[WIDTH, channel] * tws, pairs * channel_of[TAG_WIDTH, channel]
+            spikes += spmb[tile, channel] * word
+            tags += spmb[tile, channel] * tag
+            together += merged[channel] * (word + tag)
+            whole += word + tag
+        bits[SPIKES, tile], bits[TAGS, tile], bits[MERGED, tile], bits[WHOLE, tile] = (
+            spikes, tags, together, whole,
+        )  # fmt: skip
     return bits
 
 
@@ -151,8 +155,10 @@ def _words(
             moves[tile, number] |= streams[tile, channel]
             moves[tiles, number] |= streams[tile, channel]
     for tile in range(tiles + 1):
+        total = 0
         for number in range(filters):
-            words[tile] += moves[tile, number] * each[number]
+            total += moves[tile, number] * each[number]
+        words[tile] = total
     return words
 
 
