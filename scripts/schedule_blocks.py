@@ -22,7 +22,7 @@ from spikex_sim.schedules.dense.activations import Activations, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
-from spikex_sim.schedules.ntwu.updates import batch_counts
+from spikex_sim.schedules.ntwu.updates import UPDATE_CYCLES, batch_counts
 from spikex_sim.schedules.serial.schedule import SerialSchedule
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -252,7 +252,7 @@ def _of_batches(case: Case, schedule: NtwuSchedule) -> Drawing:
         columns = range(schedule.batch_columns[b], schedule.batch_columns[b + 1])
         at = [(int(schedule.position[i]), int(schedule.window[i])) for i in columns]
         slots = _slots(case, at, packs=schedule.packs_taps)
-        integration, update = len(slots) * tws, int(counts.update_cycles[b])
+        integration, update = len(slots) * tws, int(counts[UPDATE_CYCLES, b])
         first, last = b == 0, b == schedule.batches - 1
         assert cycles == integration + update + skew * last, "a batch is not what is charged"
         drawing.units.append(Note(start, start + integration + update, f"batch {b}"))

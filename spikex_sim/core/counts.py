@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import add, attrgetter, index
 from typing import Literal
@@ -69,10 +69,16 @@ class Counts(FrozenMap[Counter, int]):
         return self._items.get(counter, 0)
 
     def __add__(self, other: Counts) -> Counts:
-        found = dict(self._items)
-        for counter, number in other._items.items():
+        return added((self, other))
+
+
+def added(several: Iterable[Counts]) -> Counts:
+    """Sum of counts."""
+    found: dict[Counter, int] = {}
+    for one in several:
+        for counter, number in one.items():
             found[counter] = found.get(counter, 0) + number
-        return Counts(found)
+    return Counts(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +181,10 @@ class Stalls(Mapping[str, int]):
     recurrence: int = 0
 
     def __post_init__(self) -> None:
-        for cause in self.__dataclass_fields__:
-            checked(f"{cause} stall", self[cause])
+        cycles = _causes(self)
+        if min(cycles) < 0 or max(cycles) > MOST:
+            for cause, number in zip(self.__dataclass_fields__, cycles, strict=True):
+                checked(f"{cause} stall", number)
 
     @property
     def total(self) -> int:
@@ -184,7 +192,7 @@ class Stalls(Mapping[str, int]):
         return self.dram + self.glb + self.lbuf + self.drain + self.recurrence
 
     def __add__(self, other: Stalls) -> Stalls:
-        return Stalls(*(self[cause] + other[cause] for cause in self.__dataclass_fields__))
+        return Stalls(*map(add, _causes(self), _causes(other)))
 
     def __getitem__(self, cause: str) -> int:
         if cause not in self.__dataclass_fields__:
@@ -196,6 +204,10 @@ class Stalls(Mapping[str, int]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+_causes = attrgetter(*Stalls.__dataclass_fields__)
+"""Cycles of some :class:`Stalls`, in order."""
 
 
 @dataclass(frozen=True)

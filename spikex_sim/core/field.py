@@ -24,7 +24,7 @@ FEW_PLACES = 1 << 18
 SYNAPSE, CHANNELS, ROW, FIRST = range(4)
 """What a row of :attr:`Field.taps` says of a filter position."""
 OF_SYNAPSE, FIRST_PLACE, FILTER_TAPS, FILTERS, OWN, WIDTH, TAG_WIDTH = range(7)
-"""What a row of :func:`channels_of` says of an input channel."""
+"""What a row of :attr:`Field.channels` says of every input channel."""
 
 
 class Field(NamedTuple):
@@ -39,15 +39,20 @@ class Field(NamedTuple):
         these among the channels of all synapses (:data:`ROW`), and in a list of all taps (:data:`FIRST`).
     start : int64 array ``[pixels]``
         Channels of all pixels before.
+    channels : int64 array ``[7, C]``
+        Input channels of all synapses, one behind the other: :data:`OF_SYNAPSE`, its :data:`FIRST_PLACE`
+        (filter position) and how many it has (:data:`FILTER_TAPS`); the number of the channel's filter, one
+        for each weight array and channel (:data:`FILTERS`); the output channel that it alone goes to, -1: all
+        (:data:`OWN`); the width of a word at a time point (:data:`WIDTH`) and of its tag (:data:`TAG_WIDTH`).
     """
 
     place: NDArray[np.int32]
     taps: NDArray[np.int64]
     start: NDArray[np.int64]
+    channels: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Synapse:
+class Synapse(NamedTuple):
     """How the taps of one synapse lie over its input, whatever its weights.
 
     Attributes
@@ -111,18 +116,11 @@ def _field(synapses: tuple[Synapse, ...], positions: int) -> Field:
         before += geometry.pixels * geometry.channels
     taps_ = np.array(rows, np.int64).reshape(-1, 4)
     place = places[1] if len(synapses) == 1 else np.concatenate(places, axis=1)
-    return Field(np.ascontiguousarray(place), taps_, np.concatenate(start))
+    return Field(np.ascontiguousarray(place), taps_, np.concatenate(start), _channels_of(synapses))
 
 
 @lru_cache(maxsize=128)
-def channels_of(synapses: tuple[Synapse, ...]) -> NDArray[np.int64]:
-    """Input channels of all synapses, one behind the other ``[C, 7]``.
-
-    A row says :data:`OF_SYNAPSE`, its :data:`FIRST_PLACE` (filter position) and how many it has
-    (:data:`FILTER_TAPS`); the number of the channel's filter, one for each weight array and channel
-    (:data:`FILTERS`); the output channel that it alone goes to, -1: all (:data:`OWN`); the width of a word
-    at a time point (:data:`WIDTH`) and of its tag (:data:`TAG_WIDTH`).
-    """
+def _channels_of(synapses: tuple[Synapse, ...]) -> NDArray[np.int64]:
     rows = []
     first, filters, numbers = 0, 0, dict[int, int]()
     for number, synapse in enumerate(synapses):
@@ -136,7 +134,7 @@ def channels_of(synapses: tuple[Synapse, ...]) -> NDArray[np.int64]:
                  channel if synapse.own else -1, synapse.bits, int(synapse.tagged))
             )  # fmt: skip
         first += geometry.filter_taps
-    return np.array(rows, np.int64).reshape(-1, 7)
+    return np.ascontiguousarray(np.array(rows, np.int64).reshape(-1, 7).T)
 
 
 class Taps(NamedTuple):
@@ -205,11 +203,6 @@ class Inputs:
         return field_of(self.synapses, self.positions)
 
     @cached_property
-    def channels(self) -> NDArray[np.int64]:
-        """Input channels of all synapses; see :func:`channels_of`."""
-        return channels_of(self.synapses)
-
-    @cached_property
     def taps(self) -> int:
         """Taps of one output position, with all channels."""
         return sum(one.geometry.taps for one in self.synapses)
@@ -229,46 +222,44 @@ class Inputs:
         )
 
     @cached_property
+    def _seen(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        seen: tuple[NDArray[np.bool_], NDArray[np.int64]]
+        seen = _seen(self.field, len(self.synapses), self.counts)
+        return seen
+
+    @property
     def active(self) -> NDArray[np.bool_]:
         """Which NTWUs see a spike: per output position and window, ``[P, N_TW]``.
 
         The output channels at one position share their receptive field and hence this tag (Section 2).
         """
-        active: NDArray[np.bool_] = _dilate(self.field.place, self.counts)
-        return active
+        return self._seen[0]
 
-    @cached_property
+    @property
     def reach(self) -> NDArray[np.int64]:
         """Spikes that all output positions see together, of each synapse."""
-        found = np.zeros(len(self.synapses), np.int64)
-        field = self.field
-        _reach(field, self.counts.sum(axis=1), found)
-        return found
+        return self._seen[1]
 
 
 @kernel
-def _dilate(place: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    positions, taps = place.shape
+def _seen(
+    field: Field, synapses: int, counts: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    positions, taps = field.place.shape
     windows = counts.shape[1]
-    found, flat = np.zeros(positions * windows, np.bool_), counts.ravel()
+    active, flat = np.zeros(positions * windows, np.bool_), counts.ravel()
+    reach = np.zeros(synapses, np.int64)
     for p in range(positions):
         own = np.uintp(p * windows)  # indices are unsigned: a sign would have to be looked at
         for k in range(taps):
-            pixel = place[p, k]
+            pixel = field.place[p, k]
             if pixel >= 0:
-                at = np.uintp(pixel * windows)
+                at, total = np.uintp(pixel * windows), 0
                 for w in range(np.uintp(windows)):
-                    found[own + w] |= flat[at + w] > 0
-    return found.reshape(positions, windows)
-
-
-@kernel
-def _reach(field: Field, total: NDArray[np.int64], found: NDArray[np.int64]) -> None:
-    positions, taps = field.place.shape
-    for p in range(positions):
-        for k in range(taps):
-            if field.place[p, k] >= 0:
-                found[field.taps[k, SYNAPSE]] += total[field.place[p, k]]
+                    active[own + w] |= flat[at + w] > 0
+                    total += flat[at + w]
+                reach[field.taps[k, SYNAPSE]] += total
+    return active.reshape(positions, windows), reach
 
 
 @kernel
@@ -297,7 +288,6 @@ def set_pixels(field: Field, synapses: int, size: int) -> NDArray[np.int64]:
 @kernel
 def spmb_tags(
     field: Field,
-    channels: int,
     synapses: int,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
@@ -309,8 +299,8 @@ def spmb_tags(
     ----------
     field : Field
         Taps of the layer.
-    channels, synapses : int
-        Input channels of all synapses, and how many these are.
+    synapses : int
+        How many there are.
     tags, counts
         See :class:`Inputs`.
     tiles : int64 array ``[tiles, 4]``
@@ -321,12 +311,11 @@ def spmb_tags(
     bool array ``[tiles, C]``, int64 array ``[tiles, synapses]``
         Pixels are a union, not a bounding box, and lie inside the map.
     """
-    windows, taps = counts.shape[1], field.place.shape[1]
-    active = np.zeros((len(tiles), channels), np.bool_)
+    windows, taps, channels = counts.shape[1], field.place.shape[1], field.channels.shape[1]
+    active, flat = np.zeros(len(tiles) * channels, np.uint8), counts.ravel()
     pixels = np.zeros((len(tiles), synapses), np.int64)
     seen = np.full(len(field.start), -1, np.int64)
     for tile in range(len(tiles)):
-        own = active[tile]
         for p in range(tiles[tile, 0], tiles[tile, 1]):
             for k in range(taps):
                 pixel = field.place[p, k]
@@ -334,10 +323,11 @@ def spmb_tags(
                     continue
                 seen[pixel] = tile
                 pixels[tile, field.taps[k, SYNAPSE]] += 1
-                size, row = field.taps[k, CHANNELS], field.taps[k, ROW]
+                size = np.uintp(field.taps[k, CHANNELS])  # unsigned: a sign would have to be looked at
+                own = np.uintp(tile * channels + field.taps[k, ROW])
                 for w in range(tiles[tile, 2], tiles[tile, 3]):
-                    if counts[pixel, w] > 0:
-                        word = field.start[pixel] * windows + w * size
+                    if flat[pixel * windows + w] > 0:
+                        word = np.uintp(field.start[pixel] * windows) + np.uintp(w) * size
                         for channel in range(size):
-                            own[row + channel] |= tags[word + channel] > 0
-    return active, pixels
+                            active[own + channel] |= tags[word + channel]
+    return active.reshape(len(tiles), channels).view(np.bool_), pixels

@@ -59,6 +59,8 @@ def frozen(value: Any) -> Any:
 
     Arrays that could still be written to are copied.
     """
+    if isinstance(value, str | int | float | None):
+        return value
     if isinstance(value, Mapping):
         return FrozenMap({key: frozen(item) for key, item in value.items()})
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -55,12 +55,12 @@ class Component:
         object.__setattr__(self, "uses", FrozenMap(self.uses or {self.name: 1}))
         object.__setattr__(self, "provenance", FrozenMap(self.provenance))
 
-    def spent_pj(self, counts: Counts, cycles: int) -> dict[str, float]:
+    def spent_pj(self, counts: Mapping[Counter, int], cycles: int) -> dict[str, float]:
         """Dynamic energy by tensor; under an empty name what no tensor accounts for."""
         found: dict[str, float] = {}
         for counter, pj in (self.prices or {}).items():
             tensor = counter[2]
-            found[tensor] = found.get(tensor, 0.0) + counts[counter] * pj
+            found[tensor] = found.get(tensor, 0.0) + counts.get(counter, 0) * pj
         if self.idle_pj:
             found[""] = found.get("", 0.0) + cycles * self.idle_pj
         return found
@@ -158,16 +158,17 @@ class EnergyModel:
         UnsupportedError
             If something was counted that no component has a price for.
         """
-        for counter in counts:
-            if counter not in self.charged:
-                raise UnsupportedError(
-                    f"{self.table} has no energy for {name_of(counter)}; choose a table that has, or, of "
-                    "float weights, replay int weights",
-                    where=self.where,
-                    field="energy.table",
-                )
+        found = dict(counts.items())
+        if not self.charged >= found.keys():
+            counter = next(counter for counter in found if counter not in self.charged)
+            raise UnsupportedError(
+                f"{self.table} has no energy for {name_of(counter)}; choose a table that has, or, of "
+                "float weights, replay int weights",
+                where=self.where,
+                field="energy.table",
+            )
         charging = [component for component in self.components if component.prices is not None]
-        spent = {component.name: component.spent_pj(counts, cycles) for component in charging}
+        spent = {component.name: component.spent_pj(found, cycles) for component in charging}
         seconds = cycles / self.clock_hz
         return Energy(
             components={name: sum(by_tensor.values(), 0.0) for name, by_tensor in spent.items()},

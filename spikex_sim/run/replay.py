@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -161,7 +161,7 @@ class LayerRunner:
     energies: EnergyModel
     observe: Observer | None = None
 
-    @property
+    @cached_property
     def is_ann(self) -> bool:
         """Whether layers pass activations on instead of spikes."""
         return self.arch.input_bits > 1
@@ -181,7 +181,7 @@ class LayerRunner:
         if flow.stages[index].layer.is_pool:
             return self._pool(flow, index, values)
         assert values is not None
-        return self._integrate(flow, index, values, known or self._cost(flow, index, values, tws))
+        return self._integrate(flow, index, known or self._cost(flow, index, values, tws))
 
     def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> tuple[int, LayerCost | None]:
         """Window size of the smallest EDP over all samples, ties to the smaller (Section 7).
@@ -232,7 +232,7 @@ class LayerRunner:
         tried = range(1, min(timesteps, LARGEST_AUTO_TWS) + 1)
         return sorted({self.window_size(tws, timesteps) for tws in tried})
 
-    @property
+    @cached_property
     def _scheduler(self) -> Scheduler:
         found: Scheduler = plugin("accelerators", self.arch.scheduler)
         return found
@@ -281,7 +281,7 @@ class LayerRunner:
         energy = self.energies.energy(counts, ends.cycles)
         return LayerCost(task, schedule, layout, durations, ends, counts, energy)
 
-    def _integrate(self, flow: Flow, index: int, values: Signal, cost: LayerCost) -> LayerResult:
+    def _integrate(self, flow: Flow, index: int, cost: LayerCost) -> LayerResult:
         stage = flow.stages[index]
         layer = stage.layer
         flow.kept = cost.layout.output_kept
@@ -306,7 +306,7 @@ class LayerRunner:
             busy=busy_of(cost.layout.program, self.arch, waits=cost.layout.waits),
             held=cost.layout.held,
             mapping=cost.layout.mapping,
-            **self._common(flow, layer, values),
+            **self._common(flow, layer, None if self.is_ann else len(cost.spikes.times)),
         )
 
     def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
@@ -377,14 +377,14 @@ class LayerRunner:
             busy=idle(),
             held=(),
             mapping={},
-            **self._common(flow, layer, values),
+            **self._common(flow, layer, None if self.is_ann else _spike_count(values)),
         )
 
-    def _common(self, flow: Flow, layer: Layer, values: Signal | None) -> dict[str, Any]:
+    def _common(self, flow: Flow, layer: Layer, input_spikes: int | None) -> dict[str, Any]:
         outputs = flow.computed
         return {
             "datapath": None if layer.is_pool or layer.neuron is None else layer.neuron.datapath,
-            "input_spikes": None if self.is_ann else _spike_count(values),
+            "input_spikes": input_spikes,
             "output_spikes": None if self.is_ann else _spike_count(outputs),
             "output_sha256": None if outputs is None else hashlib.sha256(outputs.tobytes()).hexdigest(),
             "mismatched_spikes": flow.mismatched,
@@ -409,7 +409,8 @@ def check_weights(of: str, weight: NDArray[Any], arch: Accelerator) -> None:
         If one is beyond ``weight_bits``.
     """
     limit = 1 << (arch.weight_bits - 1)
-    if weight.min() < -limit or weight.max() >= limit:
+    wide = weight.itemsize * 8 > arch.weight_bits
+    if wide and (weight.min() < -limit or weight.max() >= limit):
         raise ConfigError(
             f"the weights of {of} do not fit {arch.weight_bits} bits", where=arch.name, field="weight_bits"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from spikex_sim.core.counts import Accesses, Counts, Operations, Stalls, checked
+from spikex_sim.core.counts import Accesses, Counts, Operations, Stalls, added, checked
 from spikex_sim.core.errors import InternalError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.units import PJ_PER_J
@@ -261,7 +261,7 @@ def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
         "compute_cycles": sum(part.compute_cycles for part in parts),
         "stalls": sum((part.stalls for part in parts), Stalls()),
         "operations": sum((part.operations for part in parts), Operations()),
-        "counts": sum((part.counts for part in parts), Counts()),
+        "counts": added(part.counts for part in parts),
         "energy": add_energies([part.energy for part in parts]),
         "steps": sum(part.steps for part in parts),
         "pes": parts[0].pes if spans == [None] else sum(part.pes for part in parts),

@@ -91,15 +91,16 @@ class Steps:
 
     def adding_to_first(self, bits: Mapping[Column, int], array_cycles: int = 0) -> Steps:
         """The same with so much more in the first step."""
-        missing = tuple(key for key in bits if key not in self.columns)
-        columns = tuple(sorted((*self.columns, *missing), key=_place))
-        table = np.zeros((FIRST + len(columns), len(self)), np.int64)
-        table[:FIRST] = self.table[:FIRST]
-        for row, key in enumerate(columns, FIRST):
-            table[row] = self.bits(*key)
-            table[row, 0] += bits.get(key, 0)
+        missing = [key for key in bits if key not in self.columns]
+        columns = (*self.columns, *missing)
+        table = np.concatenate([self.table, np.zeros((len(missing), len(self)), np.int64)])
         table[ARRAY, 0] += array_cycles
-        return Steps(table, columns)
+        for key, number in bits.items():
+            table[FIRST + columns.index(key), 0] += number
+        order = sorted(range(len(columns)), key=lambda row: _place(columns[row]))
+        return Steps(
+            table[[*range(FIRST), *(FIRST + row for row in order)]], tuple(columns[row] for row in order)
+        )
 
     def spaced(self, gaps: PerStep) -> Steps:
         """Put so many empty steps behind each step."""
@@ -214,6 +215,8 @@ class Program:
         for steps, times in self.runs:
             for (activity, tensor), total in zip(steps.columns, steps.sums[FIRST:], strict=True):
                 bits = total * times
+                if not bits:
+                    continue
                 if activity == "read":
                     log.read(edge, tensor, bits)
                 elif activity == "write":

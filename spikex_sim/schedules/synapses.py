@@ -90,7 +90,7 @@ class Neurons:
     @property
     def silence_is_free(self) -> bool:
         """Whether a neuron at rest without input and bias can never fire."""
-        lowest = np.min(self.threshold)
+        lowest = self.threshold.min() if isinstance(self.threshold, np.ndarray) else self.threshold
         rests = lowest > 0 if self.at else lowest >= 0
         return self.reset == "zero" and not self.late and self.states == 1 and bool(rests)
 

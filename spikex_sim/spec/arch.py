@@ -251,7 +251,8 @@ class Accelerator(Spec):
         """Value of a dotted key, or ``default`` where the machine has no such key."""
         value: Any = self
         for name in key.split("."):
-            if name not in type(value).model_fields:
+            kind: Any = type(value)
+            if name not in _keys(kind):
                 return default
             value = getattr(value, name)
         found: ValueT = value
@@ -276,7 +277,7 @@ class Accelerator(Spec):
             ):
                 yield key, "mapping.tile is layer"
 
-    @property
+    @cached_property
     def input_bits(self) -> int:
         """Bits of an input at one time point: 1, a spike; more: an activation of an ANN."""
         return self.get("activation_bits", default=1)
@@ -311,6 +312,11 @@ class ZeroGating(Spec):
     def gates_zeros(self, *, by_nature: bool) -> bool:
         """Whether a zero spike spares the addition, on a machine that does so by nature or not."""
         return by_nature if self.zero_gating == "auto" else self.zero_gating
+
+
+@lru_cache(maxsize=256)
+def _keys(kind: type[BaseModel]) -> frozenset[str]:
+    return frozenset(kind.model_fields)
 
 
 def halves(tensor: str) -> int:

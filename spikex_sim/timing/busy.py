@@ -9,7 +9,7 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import ACTIVITIES, Program, Steps
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.timing.durations import Way
+from spikex_sim.timing.durations import Way, table_of
 
 RESOURCES = ("array", "dram", "glb_dram", "glb_array", "lbuf_glb", "lbuf_array")
 """PE array, DRAM channel, and both sides of GLB and LBUF: each by what is on its other side."""
@@ -64,8 +64,8 @@ def busy_of(program: Program, arch: Accelerator, *, waits: bool = True) -> Busy:
 
 def _spent(steps: Steps, ways: tuple[Way, ...], edge: int, side_by_side: bool) -> list[int]:
     """Cycles of every way: two to DRAM, then those between the buffers, of which one is at the array."""
-    if all(way.most_bits > 0 for way in ways):
-        table = np.array([(*way, way.most_bits) for way in ways])
+    table = table_of(ways)
+    if table is not None:
         spent: list[int] = _sums(steps.table, steps.spans, table, edge, side_by_side).tolist()
         if spent[0] >= 0:
             return spent

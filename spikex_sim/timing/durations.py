@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,16 @@ class Way(NamedTuple):
         exact = np.where(bits > 0, whole + self.latency_cycles, 0)
         spent: PerStep = np.minimum(exact, LONGEST_CYCLES).astype(np.int64)
         return spent
+
+
+@lru_cache(maxsize=64)
+def table_of(ways: tuple[Way, ...]) -> NDArray[np.int64] | None:
+    """Ways as kernels take them, ``[ways, 4]``, with the most bits of each; None where none can be had."""
+    if any(way.most_bits < 1 for way in ways):
+        return None
+    table = np.array([(*way, way.most_bits) for way in ways])
+    table.setflags(write=False)
+    return table
 
 
 def durations_of(program: Program, arch: Accelerator) -> Durations:
@@ -80,8 +91,8 @@ def _fill(
     flat: NDArray[np.int64], start: int, end: int, steps: Steps, ways: tuple[Way, ...], side_by_side: bool
 ) -> int:
     """Write the durations of some steps as often as there is room for, and return the longest."""
-    if all(way.most_bits > 0 for way in ways):
-        table = np.array([(*way, way.most_bits) for way in ways])
+    table = table_of(ways)
+    if table is not None:
         longest = int(_durations(flat, start, end, steps.table, steps.spans, table, side_by_side))
         if longest >= 0:
             return longest

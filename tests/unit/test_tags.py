@@ -128,7 +128,7 @@ def test_tags_of_spmbs() -> None:
     coarse[7] = [0]  # seen by none
     inputs = inputs_of((GEOMETRY, times), (COARSE, coarse))
     tiles = np.array([[0, 4, 0, 1], [0, 4, 1, 2], [4, 8, 0, 1], [4, 8, 0, 2], [0, 8, 0, 2]])
-    active, pixels = spmb_tags(inputs.field, 3, 2, inputs.tags, inputs.counts, tiles)
+    active, pixels = spmb_tags(inputs.field, 2, inputs.tags, inputs.counts, tiles)
     # Positions 0 to 3 see rows 0 and 1, positions 4 to 7 rows 1 and 2.
     first = [[False, False], [True, False], [False, True], [False, True], [True, True]]
     assert active[:, :2].tolist() == first

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import Field, Taps
+from spikex_sim.core.field import ROW, Field, Taps
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import PerStep
 
@@ -179,7 +179,6 @@ def cut_passes(positions: int, times: int, positions_per_pass: int, times_per_pa
 def distinct_bits(
     field: Field,
     taps: Taps,
-    inputs: int,
     passes: NDArray[np.int64],
     pass_of: NDArray[np.int64],
     first_row: NDArray[np.int64],
@@ -194,8 +193,6 @@ def distinct_bits(
     ----------
     field, taps
         Taps of the layer.
-    inputs : int
-        Inputs of all synapses.
     passes : int64 array ``[passes, 4]``
         See :class:`~spikex_sim.schedules.dense.schedule.DenseSchedule`.
     pass_of, first_row, last_row, first_tap, last_tap : int64 array ``[blocks]``
@@ -203,7 +200,10 @@ def distinct_bits(
     counted : bool array ``[blocks]``
         Blocks to look at; the others have 0.
     """
-    seen = np.full(inputs, -1, np.int64)
+    pixels, base = len(field.start), np.empty(len(taps.place), np.int64)
+    for k in range(len(base)):  # the pixels of a channel side by side, as filter positions see them
+        base[k] = (field.taps[taps.place[k], ROW] + taps.channel[k]) * pixels
+    seen = np.full(field.channels.shape[1] * pixels, -1, np.int64)
     found = np.zeros(len(pass_of), np.int64)
     mark = -1
     for block in range(len(pass_of)):
@@ -220,7 +220,7 @@ def distinct_bits(
             for k in range(first_tap[block], last_tap[block]):
                 pixel = own[taps.place[k]]
                 if pixel >= 0:
-                    n = field.start[pixel] + taps.channel[k]
+                    n = base[k] + pixel
                     if seen[n] != mark:
                         seen[n] = mark
                         found[block] += taps.bits[k]

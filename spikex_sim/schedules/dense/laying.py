@@ -236,9 +236,8 @@ class _Group:
     def _ifmap_load(self) -> PerStep:
         """Distinct words that a chunk sees; a stationary ifmap comes with the fold's first chunk."""
         chunks, inputs = self.chunks, self.schedule.task.inputs
-        number = sum(one.geometry.pixels * one.geometry.channels for one in inputs.synapses)
         bits: PerStep = distinct_bits(
-            inputs.field, taps_of(inputs.synapses), number, self.schedule.passes, chunks.pass_of, chunks.r0,
+            inputs.field, taps_of(inputs.synapses), self.schedule.passes, chunks.pass_of, chunks.r0,
             chunks.r1, chunks.k0, chunks.k1, chunks.loads_ifmap,
         )  # fmt: skip
         return bits * self.schedule.points

@@ -99,7 +99,7 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
             rule = f"some taps are not streamed where stream is {schedule.stream}"
             raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
     column, spikes = _activity(
-        schedule.active, schedule.position, schedule.window, found.by_column, silence_is_free
+        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free
     )
     if column >= 0:
         p, w = schedule.position[column], schedule.window[column]
@@ -107,7 +107,7 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
         marked = "marked" if schedule.active[p, w] else "not marked"
         rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
         raise refuse(kind, _place_of(schedule, batch), rule)
-    if int(schedule.task.inputs.reach.sum()) != spikes:  # as no column comes twice, one is missing
+    if sum(schedule.task.inputs.reach.tolist()) != spikes:  # as no column comes twice, one is missing
         issued = np.zeros_like(schedule.active)
         issued[schedule.position, schedule.window] = True
         a, b = np.argwhere(schedule.task.inputs.active & ~issued)[0]
@@ -218,8 +218,11 @@ def _activity(
     """First column whose NTWU is wrongly active or not, or -1, and the spikes that all columns see."""
     wrong, total = -1, 0
     for column in range(len(position)):
-        total += spikes[column]
-        asked = spikes[column] > 0 or not silence_is_free
+        own = 0
+        for synapse in range(spikes.shape[1]):
+            own += spikes[column, synapse]
+        total += own
+        asked = own > 0 or not silence_is_free
         if wrong < 0 and active[position[column], window[column]] != asked:
             wrong = column
     return wrong, total

@@ -23,12 +23,14 @@ from spikex_sim.core.field import (
 )
 from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
-from spikex_sim.schedules.ntwu.survey import slot_of
+from spikex_sim.schedules.ntwu.survey import HITS, STREAMED, WORDS, slot_of
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 UNLIMITED = np.iinfo(np.int64).max
+FEW_CHUNKS = 64
+"""Room for those of layers of few batches, which linear layers cut into many."""
 
 FIELDS = (
     "tile",
@@ -104,12 +106,12 @@ def cut_chunks(
     """
     found, inputs = schedule.surveyed, schedule.task.inputs
     arguments = (
-        inputs.field, inputs.channels, inputs.tags, inputs.counts.shape[1], schedule.tile_batches,
+        inputs.field, inputs.tags, inputs.counts.shape[1], schedule.tile_batches,
         schedule.batch_columns, schedule.position, schedule.window, schedule.tws, found.streamed,
-        schedule.tailored, found.taps, found.hits, found.words, found.touched, first_row, rows,
+        schedule.tailored, found.counts, found.touched, first_row, rows,
         filter_capacity_words, ifmap_capacity_bits,
     )  # fmt: skip
-    guess = 6 * schedule.batches + len(schedule.tiles)
+    guess = FEW_CHUNKS + 6 * schedule.batches + len(schedule.tiles)
     table = np.empty((guess, len(FIELDS)), np.int64)
     count, need_filter, need_ifmap = _cut(*arguments, table)
     if count > guess:
@@ -129,7 +131,6 @@ def _emit(rows: NDArray[np.int64], count: int, values: tuple[int, ...]) -> int:
 @kernel
 def _cut(
     field: Field,
-    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     windows: int,
     tile_batches: NDArray[np.int64],
@@ -139,9 +140,7 @@ def _cut(
     tws: int,
     streamed: NDArray[np.uint8],
     tailored: bool,
-    taps: NDArray[np.int32],
-    hits: NDArray[np.int32],
-    words: NDArray[np.int32],
+    counts: NDArray[np.int32],
     touched: NDArray[np.int64],
     first_row: int,
     group_rows: int,
@@ -150,8 +149,9 @@ def _cut(
     rows: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Fill ``rows`` as far as they go, and count; also the largest tap that does not fit."""
-    channels = len(channel_of)
-    all_taps = channel_of[:, FILTER_TAPS].max() if channels > 0 else 0
+    taps, hits, words = counts[STREAMED], counts[HITS], counts[WORDS]
+    channel_of, channels = field.channels, field.channels.shape[1]
+    all_taps = channel_of[FILTER_TAPS].max() if channels > 0 else 0
     widest = widest_batch(batch_columns)
     runs = np.zeros(1, np.int64)
     stamp = np.zeros((len(field.start), widest), np.int64)
@@ -166,22 +166,22 @@ def _cut(
             chunk_filter = chunk_ifmap = chunk_tags = 0
             filled = False
             for channel in range(channels):
-                own, lanes = channel_of[channel, OWN], group_rows
-                if own >= 0:
-                    if not first_row <= own < first_row + group_rows:
-                        continue
-                    lanes = 1
                 streams = taps[b, channel] > 0
                 active = words[b, channel] > 0
                 if not (streams or active or not tailored):
                     continue
-                bits, filter_taps = channel_of[channel, WIDTH] * tws, channel_of[channel, FILTER_TAPS]
+                own, lanes = channel_of[OWN, channel], group_rows
+                if own >= 0:
+                    if not first_row <= own < first_row + group_rows:
+                        continue
+                    lanes = 1
+                bits, filter_taps = channel_of[WIDTH, channel] * tws, channel_of[FILTER_TAPS, channel]
                 whole_filter = filter_taps * lanes if streams or not tailored else 0
-                own_filter = 0 if held[channel_of[channel, FILTERS]] == count and filled else whole_filter
+                own_filter = 0 if filled and held[channel_of[FILTERS, channel]] == count else whole_filter
                 own_ifmap = words[b, channel] * bits
                 own_tags = 0
                 if active or not tailored:
-                    own_tags = touched[b, channel_of[channel, OF_SYNAPSE]] * channel_of[channel, TAG_WIDTH]
+                    own_tags = touched[b, channel_of[OF_SYNAPSE, channel]] * channel_of[TAG_WIDTH, channel]
                 alone = whole_filter <= filter_capacity and own_ifmap + own_tags <= ifmap_capacity
                 joins = (
                     alone
@@ -198,7 +198,7 @@ def _cut(
                     filled = False
                 if not alone:
                     count, filter_words, ifmap_bits = _cut_channel(
-                        field, channel_of, tags, windows, position[batch_columns[b] : batch_columns[b + 1]],
+                        field, tags, windows, position[batch_columns[b] : batch_columns[b + 1]],
                         window[batch_columns[b] : batch_columns[b + 1]], tws, streamed[b],
                         lanes if whole_filter > 0 else 0, own_tags > 0, tile, b, channel, filter_capacity,
                         ifmap_capacity, stamp, runs, rows, count,
@@ -214,10 +214,10 @@ def _cut(
                     filled = True
                 last = channel + 1
                 if whole_filter > 0:
-                    held[channel_of[channel, FILTERS]] = count
+                    held[channel_of[FILTERS, channel]] = count
                 chunk_taps += taps[b, channel]
                 chunk_own += taps[b, channel] if own >= 0 else 0
-                chunk_tagged += taps[b, channel] * channel_of[channel, TAG_WIDTH]
+                chunk_tagged += taps[b, channel] * channel_of[TAG_WIDTH, channel]
                 chunk_hits += hits[b, channel] * bits
                 chunk_filter += own_filter
                 chunk_ifmap += own_ifmap
@@ -236,7 +236,6 @@ def _cut(
 @kernel
 def _cut_channel(
     field: Field,
-    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     windows: int,
     position: NDArray[np.int64],
@@ -260,9 +259,10 @@ def _cut_channel(
     A word that several taps need is moved once in every run that touches it: ``stamp`` remembers the run
     that touched a (pixel, window) last, ``runs`` numbers them across calls.
     """
-    filter_taps, k0 = channel_of[channel, FILTER_TAPS], channel_of[channel, FIRST_PLACE]
-    bits, tag_bits = channel_of[channel, WIDTH] * tws, channel_of[channel, TAG_WIDTH]
-    is_own = 1 if channel_of[channel, OWN] >= 0 else 0
+    channel_of = field.channels
+    filter_taps, k0 = channel_of[FILTER_TAPS, channel], channel_of[FIRST_PLACE, channel]
+    bits, tag_bits = channel_of[WIDTH, channel] * tws, channel_of[TAG_WIDTH, channel]
+    is_own = 1 if channel_of[OWN, channel] >= 0 else 0
     columns = len(position)
     slot = np.empty(columns, np.int64)
     for col in range(columns):

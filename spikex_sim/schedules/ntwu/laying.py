@@ -28,9 +28,24 @@ from spikex_sim.schedules.ntwu.chunks import (
     cut_chunks,
 )
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.ntwu.residency import Blocks, Residency, SpMbs, blocks_of, choose_residency
+from spikex_sim.schedules.ntwu.residency import (
+    SPIKES,
+    TAGS,
+    Blocks,
+    Residency,
+    SpMbs,
+    blocks_of,
+    choose_residency,
+)
 from spikex_sim.schedules.ntwu.slots import count_slots
-from spikex_sim.schedules.ntwu.updates import BatchCounts, batch_counts
+from spikex_sim.schedules.ntwu.updates import (
+    CATCHUPS,
+    POTENTIAL_READS,
+    POTENTIAL_WRITES,
+    UPDATE_CYCLES,
+    WORDS,
+    batch_counts,
+)
 from spikex_sim.schedules.steps import FIRST, MAX_STEPS, Column, PerStep, Program, Steps, check_number
 
 if TYPE_CHECKING:
@@ -151,10 +166,6 @@ class Sums(NamedTuple):
     catchups: int
     largest_store: int
 
-    def plus(self, other: Sums, times: int) -> Sums:
-        """Add others, so often."""
-        return Sums(*[a + b * times for a, b in zip(self, other, strict=True)])
-
 
 @dataclass(frozen=True)
 class _Layer:
@@ -162,7 +173,7 @@ class _Layer:
 
     schedule: NtwuSchedule
     residency: Residency
-    batches: BatchCounts
+    batches: NDArray[np.int64]
     arch: NtwuOptions
     additions: int
     products: int
@@ -179,27 +190,28 @@ class _Layer:
         """
         tables = [self._chunks(one.first, one.rows) for one in blocks]
         groups = len(self.schedule.groups.sizes)
-        total = Sums(*([0] * len(Sums._fields)))
+        total = [0] * len(Sums._fields)
         runs: list[list[tuple[Steps, int]]] = []
         for run in range(self.schedule.runs):
             laid: list[tuple[Steps, int]] = []
             for one, table in zip(blocks, tables, strict=True):
                 steps, found = self._lay(run, one, table, groups)
                 laid.append((steps, one.times))
-                total = total.plus(found, one.times)
+                total = [a + b * one.times for a, b in zip(total, found, strict=True)]
             if self.residency.glb_ifmap in ("layer", "run"):
                 ifmap, tags = spmbs.run_bits[run]
                 bits = {("fetch", "ifmap"): ifmap, ("fetch", "tag"): tags}
                 steps, times = laid[0]
                 laid[:1] = [(steps.adding_to_first(bits), 1), *([(steps, times - 1)] if times > 1 else [])]
             runs.append(laid)
-        return runs, total, self._operations(total)
+        sums = Sums(*total)
+        return runs, sums, self._operations(sums)
 
     def _lay(
         self, run: int, blocks: Blocks, laid: tuple[Chunks, NDArray[np.int64]], groups: int
     ) -> tuple[Steps, Sums]:
         """Steps of one group in one run; outputs beyond the ofmap halves follow in steps of their own."""
-        schedule, batches, residency, task = self.schedule, self.batches, self.residency, self.schedule.task
+        schedule, residency, task = self.schedule, self.residency, self.schedule.task
         memory, widths = self.arch.memory, task.widths
         lbuf_half, glb_half, words_half = UNLIMITED, UNLIMITED, UNLIMITED
         if not schedule.shape.fits_all:
@@ -211,30 +223,27 @@ class _Layer:
                 if words_half < widths.psum:
                     raise too_small("lbuf", "ifmap", self.arch, widths.psum, "one word of currents")
         chunks, slots = laid
-        rows = blocks.rows
-        tiles_of_run = len(schedule.tiles) // schedule.runs
-        begin, end = np.searchsorted(chunks.tile, (run * tiles_of_run, (run + 1) * tiles_of_run))
-        spill = self._spills and rows * task.potential_bits
+        rows, runs = blocks.rows, schedule.runs
+        tiles_of_run = len(schedule.tiles) // runs
+        more, spill = self._more, self._spills and rows * task.potential_bits
         again = run > 0
         table, found = _lay(
-            chunks.table[begin:end], slots[begin:end],
+            chunks.table, slots, run * tiles_of_run, (run + 1) * tiles_of_run,
             -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
-            schedule.batch_columns, batches.update_cycles, batches.catchups, batches.potential_reads,
-            batches.potential_writes, batches.words, blocks.spmbs.ifmap_bits, blocks.spmbs.tags,
-            blocks.tile_words, blocks.words_in_all,
+            schedule.batch_columns, self.batches, blocks.spmb_bits, blocks.tile_words, blocks.words_in_all,
             rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
             schedule.tws, SKEWS.index(self.arch.skew),
             NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
             residency.glb_ifmap == "tile",
             NEVER if again and residency.lbuf_filter == "layer" else SCOPES.index(residency.lbuf_filter),
             residency.glb_ofmap == "sent", lbuf_half, words_half, spill if again else 0,
-            spill if run + 1 < schedule.runs else 0, self._more, MAX_STEPS // (groups * schedule.runs),
+            spill if run + 1 < runs else 0, more, MAX_STEPS // (groups * runs),
         )  # fmt: skip
         sums = Sums(*found.tolist())
-        check_number(groups * schedule.runs * sums.steps, f"{groups} row groups", self.arch)
+        check_number(groups * runs * sums.steps, f"{groups} row groups", self.arch)
         if sums.largest_store > glb_half:
             raise too_small("glb", "ofmap", self.arch, sums.largest_store, "the outputs of one step")
-        if not self._more:
+        if not more:
             return Steps(table, COLUMNS), sums
         bits = dict(zip((*COLUMNS, *MORE_COLUMNS), table[FIRST:], strict=True))
         tile, batch, array = table[:FIRST]
@@ -308,19 +317,16 @@ class _Layer:
 
 @kernel
 def _lay(
-    table: NDArray[np.int64],
-    slots: NDArray[np.int64],
+    all_chunks: NDArray[np.int64],
+    all_slots: NDArray[np.int64],
+    first_tile: int,
+    last_tile: int,
     cycles_per_slot: int,
     tiles: NDArray[np.int64],
     tile_batches: PerStep,
     batch_columns: PerStep,
-    update_cycles: PerStep,
-    owed: PerStep,
-    potential_reads: PerStep,
-    potential_writes: PerStep,
-    batch_words: PerStep,
-    tile_ifmap: PerStep,
-    tile_tags: PerStep,
+    batches: NDArray[np.int64],
+    spmb_bits: NDArray[np.int64],
     tile_filters: PerStep,
     filters_in_all: int,
     rows: int,
@@ -347,7 +353,8 @@ def _lay(
     ifmap parts have steps of their own before the last one of a batch, outputs beyond a half behind it.
     Of more than ``most_steps`` only the number is found.
     """
-    chunks = len(table)
+    begin, end = np.searchsorted(all_chunks[:, TILE], (first_tile, last_tile))
+    table, slots, chunks = all_chunks[begin:end], all_slots[begin:end], end - begin
     spikes, zeros, words = np.zeros(chunks, np.int64), np.zeros(chunks, np.int64), np.zeros(chunks, np.int64)
     steps = 0
     for i in range(chunks):
@@ -356,7 +363,7 @@ def _lay(
             own = batch_columns[b + 1] - batch_columns[b]
             spikes[i] = own * tws * (psum if gives_sums else rows)
             zeros[i] = 0 if gives_sums else rows * own
-            words[i] = batch_words[b] * psum
+            words[i] = batches[WORDS, b] * psum
             steps += max(0, (words[i] - 1) // words_half)
         if not gives_sums and (i == chunks - 1 or table[i + 1, TILE] != tile):
             units = (tiles[tile, 1] - tiles[tile, 0]) * (tiles[tile, 3] - tiles[tile, 2])
@@ -390,12 +397,12 @@ def _lay(
 
         array = used * cycles_per_slot
         if ends_batch:
-            array += update_cycles[b]
-            column_updates += rows * own * update_cycles[b]
-            catchups += rows * owed[b]
-            laid[16, step] = potential * potential_reads[b] + words[i]
+            array += batches[UPDATE_CYCLES, b]
+            column_updates += rows * own * batches[UPDATE_CYCLES, b]
+            catchups += rows * batches[CATCHUPS, b]
+            laid[16, step] = potential * batches[POTENTIAL_READS, b] + words[i]
             laid[17, step] = 0 if gives_sums else rows * own * tws
-            laid[18, step] = potential * potential_writes[b]
+            laid[18, step] = potential * batches[POTENTIAL_WRITES, b]
             if gives_sums:
                 laid[18, step] = psum * own * tws
         if skew == 1 and ends_batch and own > 0:
@@ -410,7 +417,7 @@ def _lay(
         elif glb_filter == PER_STEP:
             laid[3, step] = filter_bits
         if starts_tile and fetches_tiles:
-            laid[4, step], laid[5, step] = tile_ifmap[tile], tile_tags[tile]
+            laid[4, step], laid[5, step] = spmb_bits[SPIKES, tile], spmb_bits[TAGS, tile]
         if lbuf_filter != NEVER:
             laid[6, step] = filter_bits if lbuf_filter == PER_STEP else group_bits
         laid[7, step], laid[8, step] = table[i, IFMAP_BITS], table[i, TAG_BITS]

@@ -3,96 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.field import FILTER_TAPS, FILTERS, OF_SYNAPSE, OWN, TAG_WIDTH, WIDTH, spmb_tags
+from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import Handover
+from spikex_sim.schedules.ntwu.survey import STREAMED
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
+SPIKES, TAGS, MERGED, WHOLE = range(4)
+"""What a row of :func:`_spmb_bits` says of every tile."""
+
 
 @dataclass(frozen=True)
 class SpMbs:
-    """SP-MBs that the tiles of a schedule need in the GLB.
+    """SP-MBs that the tiles of a schedule need in the GLB, for all row groups together.
 
     Attributes
     ----------
-    needed : bool array ``[tiles, C]``
-        Which.
-    pairs : int64 array ``[tiles, synapses]``
-        (pixel, window) pairs of one of them.
-    word_bits, tag_bits : int64 array ``[C]`` or int
-        What each pair takes, in bits; a number where there is one synapse.
-    synapse : int64 array ``[C]`` or None
-        Synapse of each channel, where there are several or none.
-    runs : int
-        Runs that the tiles belong to, in equal parts.
+    run_bits : list of (int, int)
+        Bits of spikes and of tags in each run.
+    merged_bits : int
+        Bits of the tiles if each needed all SP-MBs that any of them needs.
+    largest_bits : int
+        Bits of the largest tile with all its channels.
     """
 
-    needed: NDArray[np.bool_]
-    pairs: NDArray[np.int64]
-    word_bits: NDArray[np.int64] | int
-    tag_bits: NDArray[np.int64] | int
-    synapse: NDArray[np.int64] | None
-    runs: int
-
-    @cached_property
-    def ifmap_bits(self) -> NDArray[np.int64]:
-        """Bits of spikes that each tile needs."""
-        return self._bits(self.needed, self.word_bits)
-
-    @cached_property
-    def tags(self) -> NDArray[np.int64]:
-        """Bits of tags that each tile needs."""
-        return self._bits(self.needed, self.tag_bits)
-
-    @cached_property
-    def run_bits(self) -> list[tuple[int, int]]:
-        """Bits of spikes and of tags in each run."""
-        if self.runs == 1:
-            return [(int(self.ifmap_bits.sum()), int(self.tags.sum()))]
-        parts = (bits.reshape(self.runs, -1).sum(axis=1).tolist() for bits in (self.ifmap_bits, self.tags))
-        return list(zip(*parts, strict=True))
-
-    @property
-    def merged_bits(self) -> int:
-        """Bits of the tiles if each needed all SP-MBs that any of them needs."""
-        needed = self.needed.any(axis=0)
-        if self.synapse is None:
-            return int(np.count_nonzero(needed) * self.pairs.sum() * (self.word_bits + self.tag_bits))
-        return int(
-            self._bits(np.broadcast_to(needed, self.needed.shape), self.word_bits + self.tag_bits).sum()
-        )
-
-    @property
-    def largest_bits(self) -> int:
-        """Bits of the largest tile with all its channels."""
-        if self.synapse is None:
-            return int(self.pairs.max() * self.needed.shape[1] * (self.word_bits + self.tag_bits))
-        each = np.zeros(self.pairs.shape[1], np.int64)
-        np.add.at(each, self.synapse, self.word_bits + self.tag_bits)
-        return int((self.pairs @ each).max(initial=0))
-
-    def of(self, mine: NDArray[np.bool_]) -> SpMbs:
-        """Those of some channels."""
-        return replace(self, needed=self.needed & mine)
-
-    @cached_property
-    def _blocks(self) -> NDArray[np.int64]:
-        blocks: NDArray[np.int64] = self.needed.sum(axis=1) * self.pairs[:, 0]
-        return blocks
-
-    def _bits(self, needed: NDArray[np.bool_], each: NDArray[np.int64] | int) -> NDArray[np.int64]:
-        bits: NDArray[np.int64]
-        bits = self._blocks * each if self.synapse is None else (needed * self.pairs[:, self.synapse]) @ each
-        return bits
+    run_bits: list[tuple[int, int]]
+    merged_bits: int
+    largest_bits: int
 
 
 @dataclass(frozen=True)
@@ -103,37 +49,20 @@ class Blocks:
     ----------
     first, rows, times : int
         First output channel of the (first) group, how many it has, and how many such groups follow.
-    spmbs : SpMbs
-        SP-MBs.
-    filters : bool array ``[tiles, filters]``
-        Filters that move: one for each weight array and channel.
-    each : int64 array ``[filters]`` or int
-        Weights of each filter, of all rows.
+    spmb_bits : int64 array ``[>= 2, tiles]``
+        Bits of :data:`SPIKES` and :data:`TAGS` that each tile needs.
+    tile_words : int64 array ``[tiles]``
+        Weights that each tile needs.
+    words_in_all : int
+        Weights that any tile needs.
     """
 
     first: int
     rows: int
     times: int
-    spmbs: SpMbs
-    filters: NDArray[np.bool_]
-    each: NDArray[np.int64] | int
-
-    @cached_property
-    def tile_words(self) -> NDArray[np.int64]:
-        """Weights that each tile needs."""
-        if isinstance(self.each, int):
-            alike: NDArray[np.int64] = self.filters.sum(axis=1) * self.each
-            return alike
-        words: NDArray[np.int64] = self.filters @ self.each
-        return words
-
-    @cached_property
-    def words_in_all(self) -> int:
-        """Weights that any tile needs."""
-        needed = self.filters.any(axis=0)
-        if isinstance(self.each, int):
-            return int(np.count_nonzero(needed)) * self.each
-        return int(self.each[needed].sum())
+    spmb_bits: NDArray[np.int64]
+    tile_words: NDArray[np.int64]
+    words_in_all: int
 
 
 def blocks_of(schedule: NtwuSchedule) -> tuple[SpMbs, list[Blocks]]:
@@ -144,55 +73,93 @@ def blocks_of(schedule: NtwuSchedule) -> tuple[SpMbs, list[Blocks]]:
     SpMbs, list of Blocks
         What all row groups need together, and what each of them needs; those in a row that are alike once.
     """
-    inputs, tiles = schedule.task.inputs, schedule.tiles
-    channels = inputs.channels
-    spmb, pixels = spmb_tags(
-        inputs.field, len(channels), len(inputs.synapses), inputs.tags, inputs.counts, tiles
-    )
+    task, tiles, sizes = schedule.task, schedule.tiles, schedule.groups.sizes
+    inputs, table = task.inputs, task.inputs.field.channels
+    spmb, pixels = spmb_tags(inputs.field, len(inputs.synapses), inputs.tags, inputs.counts, tiles)
     streams = spmb
     if not schedule.tailored:
         spmb = streams = np.ones_like(spmb)
     elif schedule.streamed is not None:
         streams = np.zeros_like(spmb)
         tile_of = np.repeat(np.arange(len(tiles)), np.diff(schedule.tile_batches))
-        np.logical_or.at(streams, tile_of, schedule.surveyed.taps > 0)
+        np.logical_or.at(streams, tile_of, schedule.surveyed.counts[STREAMED] > 0)
     elif schedule.stream == "all":
-        streams = np.broadcast_to((np.diff(schedule.tile_batches) > 0)[:, None], spmb.shape)
-    filters = streams
-    if len(inputs.synapses) > 1:
-        filters = np.zeros((len(tiles), int(channels[:, FILTERS].max()) + 1), np.bool_)
-        np.logical_or.at(filters.T, channels[:, FILTERS], streams.T)
-    windows = (tiles[:, 3] - tiles[:, 2])[:, None]
-    if len(inputs.synapses) == 1 and not schedule.task.has_own:
-        only = inputs.synapses[0]
-        every = SpMbs(spmb, pixels * windows, only.bits * schedule.tws, int(only.tagged), None, schedule.runs)
-    else:
-        every = SpMbs(
-            spmb, pixels * windows, channels[:, WIDTH] * schedule.tws, channels[:, TAG_WIDTH],
-            channels[:, OF_SYNAPSE], schedule.runs,
-        )  # fmt: skip
-    sizes = schedule.groups.sizes
-    found = list[Blocks]()
-    if not schedule.task.has_own:
-        first = 0
-        for rows in dict.fromkeys(sizes):
-            words: NDArray[np.int64] | int = channels[:, FILTER_TAPS][0] * rows if len(channels) else 0
-            if len(inputs.synapses) > 1:
-                words = np.zeros(filters.shape[1], np.int64)
-                words[channels[:, FILTERS]] = channels[:, FILTER_TAPS] * rows
-            else:
-                words = int(words)
-            times = sizes.count(rows)
-            found.append(Blocks(first, rows, times, every, filters, words))
-            first += rows * times
-        return every, found
-    for number, rows in enumerate(sizes):
-        first = number * schedule.groups.rows
-        mine = (channels[:, OWN] < 0) | ((channels[:, OWN] >= first) & (channels[:, OWN] < first + rows))
-        words = np.zeros(filters.shape[1], np.int64)
-        words[channels[:, FILTERS]] = channels[:, FILTER_TAPS] * np.where(channels[:, OWN] < 0, rows, mine)
-        found.append(Blocks(first, rows, 1, every.of(mine), filters, words))
+        streams = np.repeat(np.diff(schedule.tile_batches) > 0, spmb.shape[1]).reshape(spmb.shape)
+    bits = _spmb_bits(spmb, pixels, tiles, table, task.tws, 0, task.out_channels)
+    by_run = bits.reshape(len(bits), schedule.runs, -1).sum(axis=2).tolist()
+    run_bits = list(zip(by_run[SPIKES], by_run[TAGS], strict=True))
+    every = SpMbs(run_bits, sum(by_run[MERGED]), max(bits[WHOLE].tolist()))
+    parts = [(rows, sizes.count(rows)) for rows in dict.fromkeys(sizes)]
+    if task.has_own:
+        parts = [(rows, 1) for rows in sizes]
+    found, first = list[Blocks](), 0
+    for rows, times in parts:
+        if task.has_own:
+            bits = _spmb_bits(spmb, pixels, tiles, table, task.tws, first, rows)
+        words = _words(streams, table, first, rows)
+        found.append(Blocks(first, rows, times, bits, words[:-1], int(words[-1])))
+        first += rows * times
     return every, found
+
+
+@kernel
+def _spmb_bits(
+    spmb: NDArray[np.bool_],
+    pixels: NDArray[np.int64],
+    tiles: NDArray[np.int64],
+    channel_of: NDArray[np.int64],
+    tws: int,
+    first_row: int,
+    rows: int,
+) -> NDArray[np.int64]:
+    """Bits of the SP-MBs of each tile that some rows need, ``[4, tiles]``; ``pixels [tiles, synapses]``."""
+    count, channels = spmb.shape
+    merged = np.zeros(channels, np.bool_)
+    for tile in range(count):
+        merged |= spmb[tile]
+    bits = np.zeros((4, count), np.int64)
+    for tile in range(count):
+        windows = tiles[tile, 3] - tiles[tile, 2]
+        spikes = tags = together = whole = 0
+        for channel in range(channels):
+            own = channel_of[OWN, channel]
+            mine = own < 0 or first_row <= own < first_row + rows
+            pairs = pixels[tile, channel_of[OF_SYNAPSE, channel]] * windows * mine
+            word, tag = pairs * channel_of[WIDTH, channel] * tws, pairs * channel_of[TAG_WIDTH, channel]
+            spikes += spmb[tile, channel] * word
+            tags += spmb[tile, channel] * tag
+            together += merged[channel] * (word + tag)
+            whole += word + tag
+        bits[SPIKES, tile], bits[TAGS, tile], bits[MERGED, tile], bits[WHOLE, tile] = (
+            spikes, tags, together, whole,
+        )  # fmt: skip
+    return bits
+
+
+@kernel
+def _words(
+    streams: NDArray[np.bool_], channel_of: NDArray[np.int64], first_row: int, rows: int
+) -> NDArray[np.int64]:
+    """Weights that some rows need in each tile, and in any, ``[tiles + 1]``; shared filters count once."""
+    tiles, channels = streams.shape
+    filters = channel_of[FILTERS].max() + 1 if channels > 0 else 0
+    each, moves = np.zeros(filters, np.int64), np.zeros((tiles + 1, filters), np.bool_)
+    words = np.zeros(tiles + 1, np.int64)
+    for channel in range(channels):
+        own, number = channel_of[OWN, channel], channel_of[FILTERS, channel]
+        if own < 0:
+            each[number] = channel_of[FILTER_TAPS, channel] * rows
+        elif first_row <= own < first_row + rows:
+            each[number] = channel_of[FILTER_TAPS, channel]
+        for tile in range(tiles):
+            moves[tile, number] |= streams[tile, channel]
+            moves[tiles, number] |= streams[tile, channel]
+    for tile in range(tiles + 1):
+        total = 0
+        for number in range(filters):
+            total += moves[tile, number] * each[number]
+        words[tile] = total
+    return words
 
 
 @dataclass(frozen=True)
@@ -246,14 +213,13 @@ def choose_residency(
         return Residency(all_filters, ifmap, glb_ofmap, all_filters)
     bits = schedule.task.widths.weight
     group_bits = bits * max(one.words_in_all for one in groups)
-    tile_bits = bits * max(int(one.tile_words.max()) for one in groups)
     layer_bits = bits * sum(one.words_in_all * one.times for one in groups)
     glb_filter: Literal["layer", "group", "tile", "step"] = "step"
     if by_run and layer_bits <= glb.half_bits("filter"):
         glb_filter = "layer"
     elif group_bits <= glb.half_bits("filter"):
         glb_filter = "group"
-    elif tile_bits <= glb.half_bits("filter"):
+    elif bits * max(int(one.tile_words.max()) for one in groups) <= glb.half_bits("filter"):
         glb_filter = "tile"
     glb_ifmap: Literal["layer", "run", "tile", "kept"] = "tile"
     if handover.input_kept:

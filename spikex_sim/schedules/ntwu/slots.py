@@ -31,7 +31,7 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: in
     """
     inputs = schedule.task.inputs
     slots: NDArray[np.int64] = _count_slots(
-        inputs.field, inputs.channels, inputs.tags, inputs.counts, schedule.batch_columns, schedule.position,
+        inputs.field, inputs.tags, inputs.counts, schedule.batch_columns, schedule.position,
         schedule.window, schedule.surveyed.streamed, chunks.table, first_row, rows,
     )  # fmt: skip
     return slots
@@ -40,7 +40,6 @@ def count_slots(schedule: NtwuSchedule, chunks: Chunks, first_row: int, rows: in
 @kernel
 def _count_slots(
     field: Field,
-    channel_of: NDArray[np.int64],
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
     batch_columns: NDArray[np.int64],
@@ -56,9 +55,9 @@ def _count_slots(
     words = (widest + 63) // 64  # columns are bits
     few = widest <= FEW_COLUMNS
     size = streamed.shape[1]
-    apart = np.zeros(len(channel_of), np.bool_)  # channels of other row groups
+    apart = np.zeros(field.channels.shape[1], np.bool_)  # channels of other row groups
     for channel in range(len(apart)):
-        own = channel_of[channel, OWN]
+        own = field.channels[OWN, channel]
         apart[channel] = own >= 0 and not first_row <= own < first_row + rows
     mask, taken = np.zeros((words, 0 if few else size), np.uint64), np.zeros((words, size), np.uint64)
     few_mask, few_taken = np.zeros((1, size if few else 0), np.uint8), np.zeros(size, np.uint8)
@@ -83,13 +82,13 @@ def _count_slots(
         if few:
             start_of[: 1 << (stop - start)] = 0
             slots[part, 0], slots[part, 1] = _few_slots(
-                few_mask[0], field, channel_of, apart, channels, taps, streamed[batch[part]], start_of,
+                few_mask[0], field, apart, channels, taps, streamed[batch[part]], start_of,
                 few_taken, rows, in_use,
             )  # fmt: skip
         else:
             lowest[:] = 0
             slots[part, 0], slots[part, 1] = _many_slots(
-                mask, field, channel_of, apart, channels, taps, streamed[batch[part]], lowest, taken,
+                mask, field, apart, channels, taps, streamed[batch[part]], lowest, taken,
                 rows, in_use,
             )  # fmt: skip
     return slots
@@ -99,7 +98,6 @@ def _count_slots(
 def _few_slots(
     mask: NDArray[np.uint8],
     field: Field,
-    channel_of: NDArray[np.int64],
     apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
@@ -114,8 +112,8 @@ def _few_slots(
     for channel in range(channels[0], channels[1]):
         if apart[channel]:
             continue
-        k0 = channel_of[channel, FIRST_PLACE]
-        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of[channel, FILTER_TAPS])):
+        k0 = field.channels[FIRST_PLACE, channel]
+        for k in range(k0 + taps[0], k0 + min(taps[1], field.channels[FILTER_TAPS, channel])):
             own = np.uintp(field.taps[k, FIRST] + channel - field.taps[k, ROW])
             if streamed[own] == 0:
                 continue
@@ -127,7 +125,7 @@ def _few_slots(
                 taken[used], in_use[used] = 0, 0
                 used += 1
             taken[slot] |= columns
-            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of[channel, OWN] >= 0 else rows))
+            in_use[slot] = min(rows, in_use[slot] + (1 if field.channels[OWN, channel] >= 0 else rows))
             start_of[columns] = slot
     return used, in_use[:used].sum()
 
@@ -136,7 +134,6 @@ def _few_slots(
 def _many_slots(
     mask: NDArray[np.uint64],
     field: Field,
-    channel_of: NDArray[np.int64],
     apart: NDArray[np.bool_],
     channels: tuple[int, int],
     taps: tuple[int, int],
@@ -151,8 +148,8 @@ def _many_slots(
     for channel in range(channels[0], channels[1]):
         if apart[channel]:
             continue
-        k0 = channel_of[channel, FIRST_PLACE]
-        for k in range(k0 + taps[0], k0 + min(taps[1], channel_of[channel, FILTER_TAPS])):
+        k0 = field.channels[FIRST_PLACE, channel]
+        for k in range(k0 + taps[0], k0 + min(taps[1], field.channels[FILTER_TAPS, channel])):
             own = field.taps[k, FIRST] + channel - field.taps[k, ROW]
             if streamed[own] == 0:
                 continue
@@ -162,7 +159,7 @@ def _many_slots(
             if slot == used:
                 taken[:, used], in_use[used] = 0, 0
                 used += 1
-            in_use[slot] = min(rows, in_use[slot] + (1 if channel_of[channel, OWN] >= 0 else rows))
+            in_use[slot] = min(rows, in_use[slot] + (1 if field.channels[OWN, channel] >= 0 else rows))
             for word in range(len(mask)):
                 taken[word, slot] |= mask[word, own]
             for col in range(len(lowest)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,8 @@ from spikex_sim.core.jit import kernel
 STREAMS = ("tap", "channel", "all")
 """Values of the ``stream`` knob; kernels take the index."""
 ALL = STREAMS.index("all")
+STREAMED, HITS, WORDS = range(3)
+"""What :attr:`Survey.counts` counts."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,9 @@ class Survey:
     streamed : uint8 array ``[B, taps]``
         1 for the taps that each batch streams, synapse by synapse; the channels of a filter position lie
         side by side.
-    taps : int32 array ``[B, C]``
-        Streamed taps ``|S_b|`` by channel.
-    hits : int32 array ``[B, C]``
-        (column, tap) pairs whose input word has a set tag.
-    words : int32 array ``[B, C]``
-        Distinct (pixel, window) words that the columns touch and whose tag is set.
+    counts : int32 array ``[3, B, C]``
+        :data:`STREAMED` taps, ``|S_b|``, by channel; :data:`HITS`, (column, tap) pairs whose input word has a
+        set tag; :data:`WORDS`, distinct (pixel, window) words that the columns touch and whose tag is set.
     touched : int64 array ``[B, synapses]``
         Distinct (pixel, window) pairs touched in each channel of a synapse, tagged or not.
     spikes : int64 array ``[columns, synapses]``
@@ -41,19 +39,12 @@ class Survey:
     """
 
     streamed: NDArray[np.uint8]
-    taps: NDArray[np.int32]
-    hits: NDArray[np.int32]
-    words: NDArray[np.int32]
+    counts: NDArray[np.int32]
     touched: NDArray[np.int64]
     spikes: NDArray[np.int64]
     uncovered: NDArray[np.int64]
 
-    @cached_property
-    def by_column(self) -> NDArray[np.int64]:
-        """Spikes that each column sees, of all synapses."""
-        return self.spikes[:, 0] if self.spikes.shape[1] == 1 else self.spikes.sum(axis=1)
-
-    @cached_property
+    @property
     def seen(self) -> list[int]:
         """Spikes that all columns see, of each synapse."""
         total: list[int] = self.spikes.sum(axis=0).tolist()
@@ -76,7 +67,7 @@ def survey(
     if streamed is None:
         streamed = np.zeros((len(batch_columns) - 1, inputs.taps), np.uint8)
     counts = _survey(
-        inputs.field, inputs.channels, len(inputs.synapses),
+        inputs.field, len(inputs.synapses),
         inputs.tags, inputs.counts, batch_columns, position, window, STREAMS.index(stream), given, streamed,
     )  # fmt: skip
     return Survey(streamed, *counts)
@@ -128,7 +119,6 @@ def touch_pixels(
 @kernel
 def _survey(
     field: Field,
-    channel_of: NDArray[np.int64],
     synapses: int,
     tags: NDArray[np.uint8],
     counts: NDArray[np.int64],
@@ -138,27 +128,20 @@ def _survey(
     stream: int,
     given: bool,
     streamed: NDArray[np.uint8],
-) -> tuple[
-    NDArray[np.int32],
-    NDArray[np.int32],
-    NDArray[np.int32],
-    NDArray[np.int64],
-    NDArray[np.int64],
-    NDArray[np.int64],
-]:
-    batches, channels = len(batch_columns) - 1, len(channel_of)
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    channel_of, channels = field.channels, field.channels.shape[1]
+    batches = len(batch_columns) - 1
     places = field.place.shape[1]
     widest = widest_batch(batch_columns)
-    taps = np.zeros((batches, channels), np.int32)
-    hits = np.zeros((batches, channels), np.int32)
-    words = np.zeros((batches, channels), np.int32)
+    counted = np.zeros((3, batches, channels), np.int32)
     touched = np.zeros((batches, synapses), np.int64)
     spikes = np.zeros((len(position), synapses), np.int64)
     uncovered = np.full(2, -1, np.int64)
     stamp = np.full((len(field.start), widest), -1, np.int64)
     fresh = np.empty((widest, places), np.bool_)
     union = np.zeros(max(1, channels), np.uint8)
-    flat_hits, flat_words, flat_taps = hits.ravel(), words.ravel(), taps.ravel()
+    taps = counted[STREAMED]
+    flat_taps, flat_hits, flat_words = taps.ravel(), counted[HITS].ravel(), counted[WORDS].ravel()
     flat_streamed = streamed.ravel()
     windows, all_taps = counts.shape[1], streamed.shape[1]
     for b in range(batches):
@@ -194,18 +177,18 @@ def _survey(
                 for channel in range(number):
                     flat_taps[own + channel] += flat_streamed[sent + channel]
                     if union[channel] > flat_streamed[sent + channel] and uncovered[0] < 0:
-                        k0 = channel_of[field.taps[k, ROW], FIRST_PLACE]
-                        tap = channel * channel_of[field.taps[k, ROW], FILTER_TAPS] + k - k0
+                        k0 = channel_of[FIRST_PLACE, field.taps[k, ROW]]
+                        tap = channel * channel_of[FILTER_TAPS, field.taps[k, ROW]] + k - k0
                         uncovered[0], uncovered[1] = b, field.taps[k0, FIRST] + tap
                     union[channel] = 0
     if stream != 0 and not given:
         for b in range(batches):
             for channel in range(channels):
                 if stream == ALL or taps[b, channel] > 0:
-                    taps[b, channel] = channel_of[channel, FILTER_TAPS]
+                    taps[b, channel] = channel_of[FILTER_TAPS, channel]
                     for k in range(
-                        channel_of[channel, FIRST_PLACE],
-                        channel_of[channel, FIRST_PLACE] + channel_of[channel, FILTER_TAPS],
+                        channel_of[FIRST_PLACE, channel],
+                        channel_of[FIRST_PLACE, channel] + channel_of[FILTER_TAPS, channel],
                     ):
                         streamed[b, field.taps[k, FIRST] + channel - field.taps[k, ROW]] = 1
-    return taps, hits, words, touched, spikes, uncovered
+    return counted, touched, spikes, uncovered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,28 +9,27 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.steps import PerStep
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 
-@dataclass(frozen=True)
-class BatchCounts:
-    """Per batch, for one row: what the array does besides integrating."""
-
-    update_cycles: PerStep
-    catchups: PerStep
-    potential_reads: PerStep
-    potential_writes: PerStep
-    words: PerStep
+UPDATE_CYCLES, CATCHUPS, POTENTIAL_READS, POTENTIAL_WRITES, WORDS = range(5)
+"""What a row of :func:`batch_counts` says of every batch."""
 
 
-def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
-    """Update phase and potential traffic of every batch (Section 4)."""
+def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> NDArray[np.int64]:
+    """Update phase and potential traffic of every batch, for one row (Section 4).
+
+    Returns
+    -------
+    int64 array ``[5, batches]``
+        :data:`UPDATE_CYCLES`, :data:`CATCHUPS` of leaks, words of potentials read and written
+        (:data:`POTENTIAL_READS`, :data:`POTENTIAL_WRITES`) and :data:`WORDS` of currents that enter.
+    """
     task = schedule.task
     words = np.zeros(task.positions, np.int64) if task.words is None else task.words
-    counts = _batch_counts(
+    counts: NDArray[np.int64] = _batch_counts(
         schedule.batch_columns,
         schedule.position,
         schedule.window,
@@ -39,7 +37,7 @@ def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
         words,
         arch.get("leak_catchup_cycles", default=1),
     )
-    return BatchCounts(*counts)
+    return counts
 
 
 @kernel
@@ -50,13 +48,9 @@ def _batch_counts(
     update_cycles: int,
     words: NDArray[np.int64],
     catchup_cycles: int,
-) -> tuple[PerStep, PerStep, PerStep, PerStep, PerStep]:
+) -> NDArray[np.int64]:
     batches, positions = len(batch_columns) - 1, len(words)
-    update = np.zeros(batches, np.int64)
-    catchups = np.zeros(batches, np.int64)
-    reads = np.zeros(batches, np.int64)
-    writes = np.zeros(batches, np.int64)
-    taken = np.zeros(batches, np.int64)
+    counts = np.zeros((5, batches), np.int64)
     last_batch = np.full(positions, -1, np.int64)
     last_window = np.zeros(positions, np.int64)
     spent = np.zeros(positions, np.int64)
@@ -68,12 +62,12 @@ def _batch_counts(
             if before != b:
                 spent[p] = 0
             if before != b or skipped > 0:  # else the potential is still in the column beside
-                writes[b] += 1
-                reads[b] += before >= 0
+                counts[POTENTIAL_WRITES, b] += 1
+                counts[POTENTIAL_READS, b] += before >= 0
             spent[p] += update_cycles + words[p] + catchup_cycles * owed
-            taken[b] += words[p]
-            update[b] = max(update[b], spent[p])
-            catchups[b] += owed
+            counts[WORDS, b] += words[p]
+            counts[UPDATE_CYCLES, b] = max(counts[UPDATE_CYCLES, b], spent[p])
+            counts[CATCHUPS, b] += owed
             last_batch[p] = b
             last_window[p] = w
-    return update, catchups, reads, writes, taken
+    return counts
