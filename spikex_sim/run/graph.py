@@ -127,9 +127,9 @@ class GraphRunner:
         if isinstance(node, MatmulNode):
             return self._matmul(node, flow)
         assert isinstance(node, PoolNode | JoinNode)
-        return self._free(node, flow)
+        return self.free(node, flow)
 
-    def _free(self, node: PoolNode | JoinNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
+    def free(self, node: PoolNode | JoinNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
         """Pools and joins cost nothing: consumers read joined spikes as if they were stored so."""
         taken = [flow.signals.get(source) for source in node.sources]
         known = {name: one.array for name, one in zip(node.sources, taken, strict=True) if one is not None}

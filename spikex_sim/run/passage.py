@@ -94,7 +94,7 @@ class ChainPassage:
 
     def skip(self, index: int) -> LayerResult:
         """See :class:`Passage`."""
-        return self.runner._pool(self.flow, index, self._entering(index))
+        return self.runner.pool(self.flow, index, self._entering(index))
 
     def leave(self, index: int, fired: PackedSpikes | None) -> PackedSpikes | None:
         """See :class:`Passage`."""
@@ -105,7 +105,8 @@ class ChainPassage:
     def told(self, index: int, out: PackedSpikes | None) -> dict[str, Any]:  # noqa: ARG002
         """See :class:`Passage`."""
         layer = self.flow.stages[index].layer
-        found = self.runner._common(self.flow, layer, self.entered)
+        spikes = None if self.entered is None else count_spikes(self.entered)
+        found = self.runner.told(self.flow, layer, spikes)
         return {"name": layer.name, "kind": layer.kind, **found}
 
 
@@ -143,7 +144,7 @@ class GraphPassage:
         """See :class:`Passage`."""
         node = self.flow.stages[index].node
         assert isinstance(node, PoolNode | JoinNode)
-        result, self.flow.computed = self.runner._free(node, self.flow)
+        result, self.flow.computed = self.runner.free(node, self.flow)
         return result
 
     def leave(self, index: int, fired: PackedSpikes | None) -> PackedSpikes | None:

@@ -179,7 +179,7 @@ class LayerRunner:
         """Run one layer for a sample, whose cost may be known; its spikes, or activations, move on."""
         values = self._entered(flow, index)
         if flow.stages[index].layer.is_pool:
-            return self._pool(flow, index, values)
+            return self.pool(flow, index, values)
         assert values is not None
         return self._integrate(flow, index, known or self._cost(flow, index, values, tws))
 
@@ -306,7 +306,7 @@ class LayerRunner:
             busy=busy_of(cost.layout.program, self.arch, waits=cost.layout.waits),
             held=cost.layout.held,
             mapping=cost.layout.mapping,
-            **self._common(flow, layer, None if self.is_ann else len(cost.spikes.times)),
+            **self.told(flow, layer, None if self.is_ann else len(cost.spikes.times)),
         )
 
     def _estimate(self, layer: Layer, cost: LayerCost, timesteps: int) -> float | None:
@@ -353,7 +353,7 @@ class LayerRunner:
         check_made(task.name, "products", given.products, cost.layout.products)
         return given.outputs
 
-    def _pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
+    def pool(self, flow: Flow, index: int, values: Signal | None) -> LayerResult:
         """Pooling costs nothing: max-pooling ORs on the way out, average pooling is part of what follows."""
         layer = flow.stages[index].layer
         flow.computed, flow.kept = values, False
@@ -377,10 +377,11 @@ class LayerRunner:
             busy=idle(),
             held=(),
             mapping={},
-            **self._common(flow, layer, None if self.is_ann else _spike_count(values)),
+            **self.told(flow, layer, None if self.is_ann else _spike_count(values)),
         )
 
-    def _common(self, flow: Flow, layer: Layer, input_spikes: int | None) -> dict[str, Any]:
+    def told(self, flow: Flow, layer: Layer, input_spikes: int | None) -> dict[str, Any]:
+        """What results say of a layer beside its costs."""
         outputs = flow.computed
         return {
             "datapath": None if layer.is_pool or layer.neuron is None else layer.neuron.datapath,
