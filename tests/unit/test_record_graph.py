@@ -233,6 +233,9 @@ def test_neurons_of_norse(adaptive: bool, recurrent: bool) -> None:
         [adaptive, 1 + adaptive] if recurrent else [adaptive]
     )
     assert trace.nodes[-1].kind == "currents"
+    notes: list[str] = []
+    sx.record(model, inputs(shape=FLAT), report=lambda report: notes.extend(report.notes))
+    assert any("LICell) gives potentials" in one and "leak are not simulated" in one for one in notes)
 
 
 @pytest.mark.parametrize("name", ["LIF", "LIFRecurrent", "LSNN"])
@@ -291,6 +294,48 @@ def test_recurrence_by_hand(axes: str) -> None:
     assert trace.node("top").kind == "neurons"
 
 
+def turned_norm(channels: int) -> Any:
+    """Batch norm over ``[B, C, T]``, as over a line."""
+
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(channels)
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(x.permute(1, 2, 0)).permute(2, 0, 1)
+
+    return Turned()
+
+
+@pytest.mark.parametrize("square", [False, True])
+def test_a_norm_over_time_as_a_line(square: bool) -> None:
+    """Where channels are is told by what the tensor holds: as many time points as channels make no odds."""
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    count = T if square else 20
+    model = chained(nn.Linear(30, count), turned_norm(count), neuron.IFNode(v_threshold=0.25, step_mode="m"))
+    given = inputs(shape=(T, T if square else B, 30))
+    got = sx.record(model, given)
+    want = sx.record(nn.Sequential(folded(model[1].norm, model[0]), model[2]), given)
+    assert isinstance(got, sx.Trace) and np.array_equal(got.weights[0], want.weights[0])
+    assert np.array_equal(got.biases[0], want.biases[0])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 11)])
+def test_averages_of_averages_are_one(size: tuple[int, int]) -> None:
+    model = chained(
+        nn.Conv2d(2, 4, 3, padding=1), leaky(threshold=0.3), nn.AvgPool2d(2), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(16, 5), leaky(threshold=0.125),
+    )  # fmt: skip
+    given = inputs(shape=(T, B, 2, *size))
+    got, once = sx.record(model, given), nn.Sequential(*model[:2], nn.AvgPool2d(4), *model[4:])
+    want = sx.record(once, given)
+    assert isinstance(got, sx.Trace) and np.array_equal(got.weights[2], want.weights[2])
+    assert got.layers[1].kernel == (4, 4) and np.array_equal(got.inputs[1], want.inputs[1])
+    ends = [sx.simulate(one).layers[2] for one in (got, want)]
+    assert ends[0].output_spikes and ends[0].output_sha256 == ends[1].output_sha256
+
+
 class Concatenated(nn.Module):
     """Channels of several layers side by side, sliced, grouped and flattened together."""
 
@@ -344,6 +389,51 @@ def test_direct_encoding(bits: int) -> None:
     if bits == 8:
         assert np.array_equal(trace.values["input"][:, 0] * values.scale, image[:, 0].numpy())
     assert trace.timesteps == 6 and [node.kind for node in trace.nodes] == ["input", "neurons", "currents"]
+
+
+class RepeatsSpikes(nn.Module):
+    """Repeats what it is given over time inside, in one call (SpikingJelly) or in a loop (snnTorch)."""
+
+    def __init__(self, loops: bool) -> None:
+        super().__init__()
+        neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+        self.loops, self.fc = loops, nn.Linear(30, 20)
+        self.lif = leaky(threshold=0.3) if loops else neuron.IFNode(v_threshold=0.3, step_mode="m")
+
+    def forward(self, x: Any) -> Any:
+        if not self.loops:
+            return self.lif(self.fc(x.unsqueeze(0).repeat(6, 1, 1))).mean(0)
+        return torch.stack([self.lif(self.fc(x)) for _ in range(6)])
+
+
+@pytest.mark.parametrize("loops", [False, True])
+@pytest.mark.parametrize("samples", [1, 3, 6])
+def test_a_model_that_repeats_its_input_shows_it(loops: bool, samples: int) -> None:
+    """``[B, N]`` without names, and ``[1, B, N]``: the neurons walk through time, the input does not."""
+    model, given = dyadic(RepeatsSpikes(loops)), inputs(shape=(samples, 30))
+    want = sx.record(model, given, axes="BN")
+    assert (want.timesteps, want.samples) == (6, samples)
+    notes: list[str] = []
+    for way in (given, given[None]):
+        got = sx.record(model, way, report=lambda report: notes.extend(report.notes))
+        assert got.sha256 == want.sha256
+    assert notes.count("inputs are read as BN, all given in one call (axes, call)") == 2
+    for wrong in ({"axes": "TN"}, {"call": "step"}):
+        with pytest.raises(sx.TraceError):
+            sx.record(model, given, **wrong)
+
+
+def test_an_image_given_for_each_time_point_is_told_how() -> None:
+    model = dyadic(RepeatsSpikes(loops=True))
+    with pytest.raises(sx.TraceError, match=r"a model that repeats an image itself is given it without"):
+        sx.record(model, inputs(shape=(4, B, 30)))
+
+
+def test_one_time_point_is_no_time() -> None:
+    """What is refused by its axes is not recorded as a network without time."""
+    model = nn.Sequential(nn.Linear(30, 20), nn.ReLU())
+    with pytest.raises(sx.TraceError, match=r"1 \(ReLU\): takes what 0 gives"):
+        sx.record(model, inputs(shape=(B, 30)))
 
 
 def test_numbers_that_change_want_their_bits() -> None:

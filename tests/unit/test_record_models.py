@@ -173,4 +173,4 @@ def test_silent_neurons_are_told(models: Any) -> None:
     )
     notes: list[str] = []
     sx.record(model, inputs(shape=(4, 2, 30)), report=lambda report: notes.extend(report.notes))
-    assert any(note.startswith("1 of 1 populations gave no spike (0)") for note in notes)
+    assert any(note.startswith("WARNING: 1 of 1 populations gave no spike (0)") for note in notes)

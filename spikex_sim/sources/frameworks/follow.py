@@ -79,10 +79,11 @@ class Follower(Values):
 
         def enter(_: Any, args: Any, kwargs: Any) -> None:
             taken = self.tagged((*args, *kwargs.values()))
-            if not self._closed and taken and module in refused:
-                raise self.error(refused[module], title)
-            self._path.append(title)
+            closed = self._closed
+            self._path.append(title)  # before anything is raised: `leave` is called all the same
             self._closed += whole
+            if not closed and taken and module in refused:
+                raise self.error(refused[module], title)
 
         def leave(_: Any, args: Any, kwargs: Any, output: Any) -> None:
             self._path.pop()

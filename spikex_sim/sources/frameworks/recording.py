@@ -11,15 +11,12 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.frameworks.assemble import Assembler, alive, taken_by
 from spikex_sim.sources.frameworks.check import Checked, Replay
 from spikex_sim.sources.frameworks.follow import Follower
+from spikex_sim.sources.frameworks.readings import REPEATS, Reading
 from spikex_sim.sources.frameworks.signals import Outside, Pooled, Signal, Spiking, is_light
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 USUAL_BITS = 8
-_TOO_OFTEN = (
-    "; neurons that serve in several places are not recorded, and a model that repeats an image itself is "
-    "given it without an axis T (axes)"
-)
 LIKELY = 0.01
 """Share of spikes that rounding may move; with more, what was understood is not what the module does."""
 
@@ -117,17 +114,22 @@ class Recording:
         follow.limits = (-(top >> 1), (top >> 1) - 1) if signed else (0, top - 1)
         self._before = {one: memory.packed(one, self.timesteps) for one in follow.populations.found.values()}
 
+    def take_as(self, read: Reading) -> None:
+        """Accept another reading of the inputs than the usual one, as neurons walk through time by it."""
+        if self.timesteps < 2:
+            raise TraceError("no neurons walk through time")
+        self._notes.append(f"inputs are read as {read.axes}, all given in one call (axes, call)")
+
     def _check_steps(self) -> None:
         steps = self.follow.populations.steps()
         self.timesteps = self.timesteps or max(steps.values(), default=0)
         for name, count in steps.items():
             if count != self.timesteps:
-                more = (
-                    "; neurons that serve in several places are not recorded"
-                    if count > self.timesteps
-                    else ""
+                more = f"; neurons that serve in several places are not recorded, and {REPEATS}"
+                raise TraceError(
+                    f"ran at {count} of {self.timesteps} time points{more * (count > self.timesteps)}",
+                    field=name,
                 )
-                raise TraceError(f"ran at {count} of {self.timesteps} time points{more}", field=name)
         if not 1 <= self.timesteps <= MAX_TIMESTEPS:
             raise TraceError(f"went through {self.timesteps} time points; 1 to {MAX_TIMESTEPS} are recorded")
 
@@ -246,8 +248,8 @@ class Recording:
         silent = [name for name, one in self._silent.items() if one]
         if silent:
             self._notes.append(
-                f"{len(silent)} of {len(self._silent)} populations gave no spike ({', '.join(silent[:4])}), "
-                "so that their equations were put to no test"
+                f"WARNING: {len(silent)} of {len(self._silent)} populations gave no spike "
+                f"({', '.join(silent[:4])}), so that their equations were put to no test"
             )
         said_of = [one for one in self.follow.lost if " is a state of " not in f" {one.reason}"]
         reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in said_of)

@@ -18,6 +18,8 @@ from spikex_sim.sources.frameworks.dynamics import Dynamics
 Numbers = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
+AS_CURRENTS = "what it takes is read out as currents; its integration and leak are not simulated"
+"""What is said of neurons that do not spike."""
 
 
 @dataclass(eq=False)
