@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import spikex_sim as sx
-from frameworks import B, inputs, leaky
+from frameworks import B, T, inputs, leaky
 from recorded_graphs import checked, dyadic
 
 torch = pytest.importorskip("torch")
@@ -87,3 +88,66 @@ def test_one_time_point_is_no_time() -> None:
     model = nn.Sequential(nn.Linear(30, 20), nn.ReLU())
     with pytest.raises(sx.TraceError, match=r"1 \(ReLU\): takes what 0 gives"):
         sx.record(model, inputs(shape=(B, 30)))
+
+
+class RatesRead(nn.Module):
+    """Reads out what a function makes of spikes at all time points."""
+
+    def __init__(self, made: Callable[[Any], Any]) -> None:
+        super().__init__()
+        neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+        self.made, self.fc, self.last, self.head = (
+            made,
+            nn.Linear(30, 20),
+            nn.Linear(20, 20),
+            nn.Linear(20, 4),
+        )
+        self.lifs = nn.ModuleList(neuron.IFNode(v_threshold=0.25, step_mode="m") for _ in range(2))
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.made(self.lifs[1](self.last(self.lifs[0](self.fc(x))))))
+
+
+@pytest.mark.parametrize("samples", [B, T])
+@pytest.mark.parametrize("made", [lambda x: x.mean(0), lambda x: x.transpose(0, 1).mean(1) * 0.5])
+def test_a_read_out_of_mean_rates_is_one_at_each_time_point(made: Any, samples: int) -> None:
+    """With as many samples as time points too: what is averaged over is told by what the tensor holds."""
+    model, given = dyadic(RatesRead(made)), inputs(shape=(T, samples, 30))
+    with torch.no_grad():
+        model.head.bias -= torch.round(model(given).mean(0) * 256) / 256
+    trace = checked(model, given, call="sequence")
+    last = trace.nodes[-1]
+    assert last.kind == "currents" and last.sources == ("last",)
+    with torch.no_grad():
+        for one in model.lifs:
+            one.reset()
+        want = model(given).numpy()
+    assert len(set(want.argmax(1))) > 1
+    assert [one.prediction for one in sx.simulate(trace, tws=1).samples] == want.argmax(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda x: x[-1], "head: is computed of 1 of 8 time points"),
+        (lambda x: x.mean(1), "adds up time points or samples"),
+        (lambda x: x[2:].mean(0), "adds up time points or samples"),
+        (lambda x: x.sum(0), "adds up time points or samples"),
+    ],
+)
+def test_other_read_outs_are_refused(made: Any, words: str) -> None:
+    model, given = dyadic(RatesRead(made)), inputs(shape=(T, T, 30))
+    with pytest.raises(sx.TraceError) as caught:
+        sx.record(model, given)
+    assert words in str(caught.value)
+    without = sx.record(model, given, skip=["head"])
+    assert [layer.name for layer in without.layers] == ["fc", "last"]
+
+
+def test_neurons_take_no_average_over_time() -> None:
+    model = dyadic(RatesRead(lambda x: x))
+    model.head = nn.Sequential(nn.Linear(20, 4), model.lifs[0])
+    model.lifs[0] = type(model.lifs[0])(v_threshold=0.25, step_mode="m")
+    model.made = lambda x: x.mean(0).unsqueeze(0).repeat(T, 1, 1)
+    with pytest.raises(sx.TraceError, match=r"takes an average over time, of time points that are yet to"):
+        sx.record(model, inputs(shape=(T, B, 30)))

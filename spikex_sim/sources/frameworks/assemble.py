@@ -14,6 +14,7 @@ from spikex_sim.sources.frameworks.signals import (
     Added,
     Affine,
     Joined,
+    Mean,
     Numbers,
     Pooled,
     Product,
@@ -290,6 +291,8 @@ class Assembler:
                 (self._pool_of(signal, one), factor * (1 / signal.divisor), delay)
                 for one, factor, delay in self._spikes(signal.source, name)
             ]
+        if isinstance(signal, Mean):
+            return self._spikes(signal.source, name)
         if isinstance(signal, Sliced):
             end = signal.first + signal.shape[0]
             return [
@@ -309,6 +312,8 @@ class Assembler:
             offset = self._offset(signal.source)
             for how, numbers in signal.steps:
                 offset = offset * numbers if how == "scale" else offset + numbers
+        elif isinstance(signal, Mean):
+            offset = self._offset(signal.source)
         elif isinstance(signal, Added):
             for source, _ in signal.terms:
                 offset = offset + self._offset(source)

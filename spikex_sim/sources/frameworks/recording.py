@@ -81,6 +81,11 @@ class Recording:
         self._check_steps()
         memory.wanted = set(self.read_outs())
         live = self.live()
+        for spiking in follow.populations.found.values():
+            if any(one in follow.means for one in alive([spiking])):
+                raise TraceError(
+                    "takes an average over time, of time points that are yet to come", field=spiking.name
+                )
         if not live:
             raise TraceError("has no convolution or linear layer that could be recorded")
         for signal in self.entering(live):
@@ -190,7 +195,7 @@ class Recording:
         meta = {"name": name, "timesteps": self.timesteps, "source": source, "nodes": assembler.nodes}
         meta |= {"samples": follow.samples} if batched else {}
         made = GraphTrace.from_arrays(meta, arrays, label=label, where=name)
-        sums = {assembler.names[one]: memory.over_time(one, self.timesteps) for one in outs}
+        sums = {assembler.names[one]: self._read_out(one) for one in outs}
         self._checked = Replay(self.torch, made).compared(sums)
         self._silent = {
             assembler.names[one]: not np.any(memory.packed(one, self.timesteps))
@@ -209,6 +214,22 @@ class Recording:
             f"{differs[0].name} ({differs[0].kind}): {differs[0].dynamics.differs}" if differs else ""
         )
         return made, Report(rows, tuple(self._notes))
+
+    def _read_out(self, signal: Signal) -> Any:
+        """Numbers of a read-out at all time points, or of their average."""
+        memory, means = self.follow.memory, self.follow.means
+        over = {means[one] for one in alive([signal], lambda one: isinstance(one, Spiking)) if one in means}
+        seen = {late for late, _ in memory.places(signal)}
+        if over == {self.timesteps} and seen == {0}:
+            return memory.once(signal)[..., None]
+        if over or not (0 in seen or len(seen) == self.timesteps):
+            some = min(over) if over else len(seen)
+            raise TraceError(
+                f"is computed of {some} of {self.timesteps} time points; a read-out is "
+                "of all or of their mean; leave it out (skip)",
+                field=signal.name,
+            )
+        return memory.over_time(signal, self.timesteps)
 
     def _described(self, signal: Signal) -> dict[str, Any]:
         flat = signal.plane == 1 and not getattr(signal, "shaped", False)

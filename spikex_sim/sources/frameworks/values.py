@@ -45,6 +45,8 @@ class Values:
         self.numbering = Numbering()
         self.memory = Memory(samples)
         self.lost: list[Lost] = []
+        self.means: dict[Signal, int] = {}
+        """Averages over time, and over how many time points."""
         self._numbers: dict[Any, tuple[Any, Any, Numbers]] = {}
 
     def outside(self, key: Any, name: str, read: Read, given: list[Any]) -> None:
