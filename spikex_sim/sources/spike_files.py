@@ -50,6 +50,8 @@ def load_spikes(path: str | Path, axes: str | None = None) -> Spikes:
     """
     path = Path(path)
     if path.suffix.lower() != ".npy":
+        if axes is not None:
+            raise TraceError(f"are those of an .npy, and {shown(path, 400)} is a trace", field="axes")
         trace = load_chain(path)
         return Spikes(trace.inputs[0], trace.timesteps, trace.batched, trace.label)
     where = shown(path, 400)

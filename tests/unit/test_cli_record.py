@@ -254,6 +254,8 @@ class TestNir:
         assert all(np.array_equal(one, np.packbits(spikes, axis=-1)) for one in found)
         for axes in ("BCHW", "BCHWW", "BCHWX", "BNCHW"):
             is_mistake(spikex(capsys, *line, "--axes", axes), f"axes: are '{axes}' for shape [6, 6, 6, 6, 2]")
+        other = ["trace", "nir", "g.nir", "--input", "x.npz", "--out", "y.npz", "--axes", "BCHWT"]
+        is_mistake(spikex(capsys, *other), "axes: are those of an .npy, and x.npz is a trace")
         np.save("s.npy", spikes[0].reshape(-1, 6).T)
         is_mistake(spikex(capsys, *line), "the last axis is time, unless axes names them")
 
