@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,10 +13,12 @@ from spikex_sim.cli.making import OutFile, save
 from spikex_sim.cli.options import echo, split_names, writable_file
 from spikex_sim.cli.quantization import quantize_into
 from spikex_sim.cli.sheet import short
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.errors import ConfigError, SpikexError
 
 if TYPE_CHECKING:
     from spikex_sim.sources.frameworks.recording import Report
+    from spikex_sim.trace.graph import GraphTrace
+    from spikex_sim.trace.trace import Trace
 
 
 def record(
@@ -86,9 +89,8 @@ def record(
             trace = record_model(**{"report": reports.append, **arguments}, progress=progress)
         except TypeError as exc:
             raise ConfigError(f"returned what spikex_sim.record does not take: {exc}", where=target) from exc
-    if isinstance(trace, GraphTrace):
-        for report in reports:
-            _show(report)
+    for report in reports:
+        _show(report)
     if int8 and isinstance(trace, GraphTrace):
         raise ConfigError("takes chains of layers, and this network is a graph", where="--int8")
     if int8 and isinstance(trace, Trace):
@@ -122,6 +124,10 @@ def nir(
         ),
     ],
     out: OutFile,
+    axes: Annotated[
+        str | None,
+        typer.Option("--axes", help="Axes of an .npy in order, if they are others.", metavar="BTCHW|TN|..."),
+    ] = None,
     dt: Annotated[float, typer.Option("--dt", help="Length of a step in seconds.", metavar="S")] = 1e-4,
     reset: Annotated[
         str, typer.Option("--reset", help="What a spike does to the potential.", metavar="zero|subtract")
@@ -130,7 +136,7 @@ def nir(
     """Turn a NIR graph and spikes that enter it into a closed-loop trace; what is no chain, into a graph.
 
     Spikes are those that enter the first layer of a trace, of all its samples, or an .npy of zeros and
-    ones, [C, H, W, T] or [N, T], with or without a first axis of samples.
+    ones, [C, H, W, T] or [N, T], with or without a first axis of samples, or as --axes says.
 
     Example: spikex-sim trace nir net.nir --input digits.npz --out net.npz
     """
@@ -139,9 +145,7 @@ def nir(
 
     writable_file(out)
     network = load_nir(graph, dt, _reset(reset))
-    for note in network.notes:
-        echo(note)
-    given = load_spikes(spikes)
+    given = load_spikes(spikes, axes)
     trace = network.trace(
         given.packed,
         given.timesteps,
@@ -150,7 +154,40 @@ def nir(
         name=f"{graph.stem}-{spikes.stem}"[:200],
         source=f"{graph.name}, steps of {dt:g} s, on spikes of {spikes.name}",
     )
+    for note in network.notes:
+        echo(note)
     save(trace, out)
+    _say_outputs(trace)
+
+
+def _say_outputs(trace: Trace | GraphTrace) -> None:
+    """Replay a trace once, say how busy its neurons are, and warn of those that never spike or always do."""
+    from spikex_sim.cli import show
+    from spikex_sim.run.simulate import simulate
+    from spikex_sim.trace.trace import Trace
+
+    try:
+        with show.progress_bar("replaying") as progress:
+            layers = simulate(trace, "systolic-os", progress=progress).layers
+    except SpikexError as exc:
+        echo(f"output rates are not known: {exc}")
+        return
+    rates = {}
+    for index, layer in enumerate(layers):
+        if layer.tws is not None and layer.output_spikes is not None:  # neither pooling nor currents
+            shape = trace.layers[index].output_shape if isinstance(trace, Trace) else trace.shape(layer.name)
+            rates[layer.name] = layer.output_spikes / (prod(shape) * trace.timesteps * trace.samples)
+    if rates:
+        echo(f"output rates, %: {', '.join(f'{name} {100 * rate:.4g}' for name, rate in rates.items())}")
+    for names, what in (
+        ([name for name, rate in rates.items() if not rate], "spikes"),
+        ([name for name, rate in rates.items() if rate == 1], "is silent"),
+    ):
+        if names:
+            echo(
+                f"WARNING: no neuron of {', '.join(names[:4])} ever {what}; look at dt (--dt), which is in "
+                "the unit of tau, and at what enters"
+            )
 
 
 def _reset(given: str) -> Literal["zero", "subtract"]:

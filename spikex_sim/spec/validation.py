@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from spikex_sim.core.errors import SpikexError
+from spikex_sim.core.text import counted
 
 MAX_SHOWN = 60
 """Longest value that a message repeats."""
 ModelT = TypeVar("ModelT", bound=BaseModel)
+_Place = tuple[int | str, ...]
+_ALTERNATIVE = re.compile(r"int|float|str|bool|(literal|tuple|list|dict|function-\w+|constrained-\w+)\b.*")
+"""What pydantic puts into a place for each type that would do."""
 
 
 def validated(
@@ -40,7 +45,8 @@ def validated(
 def _one_line(exc: ValidationError, where: str, error: type[SpikexError], prefix: str) -> SpikexError:
     mistakes = exc.errors(include_url=False)
     first = mistakes[0]
-    path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + first["loc"])
+    keys = [part for part in first["loc"] if not _is_alternative(part)]
+    path = ".".join(str(part) for part in ((prefix,) if prefix else ()) + tuple(keys))
     if first["type"] == "extra_forbidden":
         message = "unknown key"
     elif first["type"] == "missing":
@@ -53,6 +59,22 @@ def _one_line(exc: ValidationError, where: str, error: type[SpikexError], prefix
         if isinstance(given, str | float | bool) or (isinstance(given, int) and abs(given) < 1 << 64):
             value = repr(given)
             message += f", not {value}" if len(value) < MAX_SHOWN else ""
-    if len(mistakes) > 1:
-        message += f" (and {len(mistakes) - 1} more mistakes)"
+    others = _places([one["loc"] for one in mistakes]) - 1
+    if others:
+        message += f" (and {counted(others, 'more mistake')})"
     return error(message, where=where, field=path)
+
+
+def _is_alternative(part: int | str) -> bool:
+    return isinstance(part, str) and _ALTERNATIVE.fullmatch(part) is not None
+
+
+def _places(given: list[_Place]) -> int:
+    """Count what is wrong: each place once, whatever would do there, and none for what is wrong inside it."""
+    places = set()
+    for place in given:
+        end = next((index for index, part in enumerate(place) if _is_alternative(part)), len(place))
+        places.add(place[:end])
+    return sum(
+        not any(len(other) > len(one) and other[: len(one)] == one for other in places) for one in places
+    )

@@ -74,6 +74,7 @@ VALUES = {
     ("memory.lbuf.partition.ifmap", "0"): ("give it a share",),
     ("memory.glb.bytes", "0"): ("",),
     ("memory.dram.weights", "gone"): ("stream", "resident", "amortised"),
+    ("mapping.positions", "x"): ("mapping.positions: Input should be a valid integer, not 'x'",),
     ("mapping.positions", "0"): ("1 to 4,294,967,296, or auto",),
     ("mapping.positions", "9223372036854775808"): ("1 to 4,294,967,296, or auto",),
     ("mapping.windows", "9223372036854775808"): ("1 to 4,294,967,296, or auto",),

@@ -334,6 +334,7 @@ EFFECTS = {
     ("trace convert", "--graph"): (CONVERT, "trace convert f.npz --graph --out o/x.npz"),
     ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
     ("trace nir", "--input"): (NIR, "--input s.npy"),
+    ("trace nir", "--axes"): (NIR.replace("t.npz", "s.npy"), "--axes CWHT"),
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
     ("trace nir", "--reset"): (NIR, "--reset subtract"),
     ("trace nir", "--out"): (NIR, "--out o/y.h5"),

@@ -9,6 +9,7 @@ import pytest
 
 import spikex_sim as sx
 from command import is_mistake, process, spikex, succeed
+from nir_files import chain, lif, write_graph
 from spikex_sim.core.origin import pip_install
 
 NET = '''
@@ -123,7 +124,13 @@ class TestWithPyTorch:
         assert (trace.name, trace.label, trace.samples) == ("mine", (1, 2, 3), 3)
         assert [layer.name for layer in trace.layers] == ["0", "3"]
         rates = [f"{index} {100 * trace.spikes(n).mean():.4g}" for n, index in enumerate(("0", "3"))]
-        assert shown.lines == [
+        understood = shown.lines[
+            : shown.lines.index("given: spikes, of sums values, that modules gave; differing: computed anew")
+        ]
+        assert [line.split()[:2] for line in understood[2:]] == [
+            ["input", "input"], ["0", "neurons"], ["3", "neurons"],
+        ]  # fmt: skip
+        assert shown.lines[-2:] == [
             f"input rates, %: {', '.join(rates)}",
             "wrote x.npz (T=8, 3 samples, spikes of 2 layers, weights of 2)",
         ]
@@ -156,7 +163,9 @@ class TestWithPyTorch:
         assert np.nextafter(np.float32(neuron.threshold), np.float32(1)) == np.float32(0.5)
 
     def test_call(self, capsys: pytest.CaptureFixture[str]) -> None:
-        is_mistake(spikex(capsys, *LINE.format("looping").split()), "call='sequence'")
+        is_mistake(spikex(capsys, *LINE.format("looping").split(), "--call", "step"), "call='sequence'")
+        shown = succeed(capsys, *LINE.format("looping").split())
+        assert "inputs are read as TBCHW, all given in one call (axes, call)" in shown.lines
         is_mistake(
             spikex(capsys, *LINE.format("looping").split(), "--call", "both"), "must be step or sequence"
         )
@@ -214,6 +223,41 @@ def test_without_pytorch(here: Path) -> None:
 
 def test_help_says_that_code_is_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "THIS RUNS THE CODE YOU NAME" in succeed(capsys, "trace", "record", "--help").out
+
+
+class TestNir:
+    def test_rates_of_outputs_are_told(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        spikes = np.random.default_rng(0).random((1, 2, 6, 6, 20)) < 0.4
+        np.save("s.npy", spikes)
+        line = ["trace", "nir", write_graph("g.nir", chain()), "--input", "s.npy", "--out", "x.npz"]
+        shown = succeed(capsys, *line)
+        layers = [one for one in sx.simulate("x.npz", tws=1).layers if one.tws is not None]
+        rates = [100 * one.output_spikes / size / 20 for one, size in zip(layers, (144, 5), strict=True)]
+        assert shown.lines[-1] == f"output rates, %: conv {rates[0]:.4g}, fc {rates[1]:.4g}"
+        assert 1 < rates[0] < 99 and "WARNING" not in shown.out
+        shown = succeed(capsys, *line, "--dt", "1e-7")
+        assert "output rates, %: conv 0, fc 0" in shown.lines
+        assert "WARNING: no neuron of conv, fc ever spikes; look at dt (--dt)" in shown.out
+        write_graph("g.nir", chain(last=lif((5,), v_threshold=-9.0)))
+        assert "WARNING: no neuron of fc ever is silent" in succeed(capsys, *line).out
+
+    def test_axes_by_name(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """As many samples as time points as rows: names alone tell them apart."""
+        spikes = np.random.default_rng(0).random((6, 2, 6, 6, 6)) < 0.4  # [B, C, H, W, T]
+        write_graph("g.nir", chain())
+        line = ["trace", "nir", "g.nir", "--input", "s.npy", "--out", "x.npz"]
+        found = []
+        for axes in ("BCHWT", "TBCHW", "WTBHC"):
+            np.save("s.npy", spikes.transpose(["BCHWT".index(one) for one in axes]))
+            succeed(capsys, *line, "--axes", axes)
+            found.append(sx.load_trace("x.npz").inputs[0])
+        assert all(np.array_equal(one, np.packbits(spikes, axis=-1)) for one in found)
+        for axes in ("BCHW", "BCHWW", "BCHWX", "BNCHW"):
+            is_mistake(spikex(capsys, *line, "--axes", axes), f"axes: are '{axes}' for shape [6, 6, 6, 6, 2]")
+        other = ["trace", "nir", "g.nir", "--input", "x.npz", "--out", "y.npz", "--axes", "BCHWT"]
+        is_mistake(spikex(capsys, *other), "axes: are those of an .npy, and x.npz is a trace")
+        np.save("s.npy", spikes[0].reshape(-1, 6).T)
+        is_mistake(spikex(capsys, *line), "the last axis is time, unless axes names them")
 
 
 def test_nir_mistakes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

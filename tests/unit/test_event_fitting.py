@@ -221,6 +221,18 @@ class TestTimes:
         if "ms" not in mended:
             assert again == spikes
 
+    @pytest.mark.parametrize(
+        ("which", "words"),
+        [("sample 0", "there are no events"), ("sample 1", "events are ON; cameras")],
+    )
+    def test_events_without_meaning_are_told(
+        self, here: Path, capsys: pytest.CaptureFixture[str], which: str, words: str
+    ) -> None:
+        save("a.npz", [(x, y, 1, t) for x, y, _, t in SMALL], offsets=[0, 0, len(SMALL)])
+        for options in ((), ("--step-events", 10)):
+            said, _ = convert(capsys, "a.npz", "--sample", which[-1], *options)
+            assert words in " ".join(said.split()).split("a.npz: ")[1]
+
     def test_a_folder(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Path("rec").mkdir()
         save("rec/a.npz", SMALL)

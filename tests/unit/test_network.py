@@ -183,7 +183,10 @@ class TestPresets:
         mine = load_network(tmp_path / "n.yaml")
         assert (mine.name, mine.timesteps, mine.layers[0].out_channels) == ("mine", 7, 2)
         (tmp_path / "n.yaml").write_text(text.replace("}", ", depth: 3}"))
-        with pytest.raises(sx.ConfigError, match=r"n\.yaml: layers\.0\.depth: unknown key"):
+        with pytest.raises(sx.ConfigError, match=r"n\.yaml: layers\.0\.depth: unknown key$"):
+            load_network(tmp_path / "n.yaml")
+        (tmp_path / "n.yaml").write_text(text.replace("}", ", depth: 3, width: 4}"))
+        with pytest.raises(sx.ConfigError, match=r"depth: unknown key \(and 1 more mistake\)$"):
             load_network(tmp_path / "n.yaml")
 
 

@@ -137,4 +137,4 @@ def test_what_is_assumed_is_said(tmp_path: Path) -> None:
 def test_read_outs_are_currents(kind: str, tmp_path: Path) -> None:
     network = load_nir(write_graph(tmp_path / "g.nir", chain(last={**lif((5,)), "type": kind})))
     assert [node["kind"] for node in network.nodes] == ["input", "neurons", "avgpool", "currents"]
-    assert any("is read out as currents" in note for note in network.notes)
+    assert any("as currents; its integration and leak are not simulated" in note for note in network.notes)

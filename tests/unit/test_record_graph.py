@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from frameworks import SIDE, B, T, inputs, leaky
+from frameworks import B, T, inputs, leaky
 from recorded_graphs import checked, dyadic
 
 torch = pytest.importorskip("torch")
@@ -18,71 +18,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"
 )
 FLAT = (T, B, 30)
-
-
-class Sew(nn.Module):
-    """Spikes added, joined or multiplied before the next convolution (Fang et al. 2021)."""
-
-    def __init__(self, how: Callable[[Any, Any], Any]) -> None:
-        super().__init__()
-        self.how = how
-        for name in ("a", "b", "c"):
-            setattr(self, name, nn.Conv2d(2 if name == "a" else 4, 4, 3, padding=1))
-            setattr(self, f"{name}_lif", leaky(threshold=0.3))
-        self.fc = nn.Linear(4 * SIDE * SIDE, 5)
-
-    def forward(self, x: Any) -> Any:
-        x = self.a_lif(self.a(x))
-        x = self.how(self.b_lif(self.b(x)), x)
-        x = self.how(self.c_lif(self.c(x)), x)
-        return self.fc(x.flatten(1))
-
-
-JOINS = {
-    "add": lambda a, b: a + b,
-    "and": lambda a, b: a * b,
-    "iand": lambda a, b: b * (1.0 - a),
-    "or": torch.maximum,
-}
-
-
-@pytest.mark.parametrize("how", JOINS)
-def test_spiking_element_wise_blocks(how: str) -> None:
-    trace = checked(dyadic(Sew(JOINS[how])), inputs())
-    joins = [node.how for node in trace.nodes if node.kind == "join"]
-    assert joins == ([] if how == "add" else [how, how])
-    if how == "add":
-        assert [one.weight_of for one in trace.node("c").synapses] == [None, 0]
-        assert [one.source for one in trace.node("fc").synapses] == ["c", "b", "a"]
-
-
-class Membrane(nn.Module):
-    """Shortcuts of currents, batch norms after them (MS-ResNet)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4))
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.BatchNorm2d(4), leaky(threshold=0.3), nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
-            )
-            for _ in range(2)
-        )
-        self.lif, self.fc = leaky(threshold=0.3), nn.Linear(4 * SIDE * SIDE, 5)
-
-    def forward(self, x: Any) -> Any:
-        x = self.stem(x)
-        for block in self.blocks:
-            x = x + block(x)
-        return self.fc(self.lif(x).flatten(1))
-
-
-def test_membrane_shortcuts() -> None:
-    trace = checked(dyadic(Membrane()), inputs())
-    kinds = [node.kind for node in trace.nodes]
-    assert kinds.count("currents") == 3 and kinds.count("neurons") == 3
-    norm = trace.node("blocks.0.1").synapses
-    assert [one.kind for one in norm] == ["identity"] and "blocks.0.1" in trace.biases
 
 
 def chained(*modules: Any) -> Any:
@@ -233,6 +168,9 @@ def test_neurons_of_norse(adaptive: bool, recurrent: bool) -> None:
         [adaptive, 1 + adaptive] if recurrent else [adaptive]
     )
     assert trace.nodes[-1].kind == "currents"
+    notes: list[str] = []
+    sx.record(model, inputs(shape=FLAT), report=lambda report: notes.extend(report.notes))
+    assert any("LICell) gives potentials" in one and "leak are not simulated" in one for one in notes)
 
 
 @pytest.mark.parametrize("name", ["LIF", "LIFRecurrent", "LSNN"])
@@ -291,6 +229,48 @@ def test_recurrence_by_hand(axes: str) -> None:
     assert trace.node("top").kind == "neurons"
 
 
+def turned_norm(channels: int) -> Any:
+    """Batch norm over ``[B, C, T]``, as over a line."""
+
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(channels)
+
+        def forward(self, x: Any) -> Any:
+            return self.norm(x.permute(1, 2, 0)).permute(2, 0, 1)
+
+    return Turned()
+
+
+@pytest.mark.parametrize("square", [False, True])
+def test_a_norm_over_time_as_a_line(square: bool) -> None:
+    """Where channels are is told by what the tensor holds: as many time points as channels make no odds."""
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    count = T if square else 20
+    model = chained(nn.Linear(30, count), turned_norm(count), neuron.IFNode(v_threshold=0.25, step_mode="m"))
+    given = inputs(shape=(T, T if square else B, 30))
+    got = sx.record(model, given)
+    want = sx.record(nn.Sequential(folded(model[1].norm, model[0]), model[2]), given)
+    assert isinstance(got, sx.Trace) and np.array_equal(got.weights[0], want.weights[0])
+    assert np.array_equal(got.biases[0], want.biases[0])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 11)])
+def test_averages_of_averages_are_one(size: tuple[int, int]) -> None:
+    model = chained(
+        nn.Conv2d(2, 4, 3, padding=1), leaky(threshold=0.3), nn.AvgPool2d(2), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(16, 5), leaky(threshold=0.125),
+    )  # fmt: skip
+    given = inputs(shape=(T, B, 2, *size))
+    got, once = sx.record(model, given), nn.Sequential(*model[:2], nn.AvgPool2d(4), *model[4:])
+    want = sx.record(once, given)
+    assert isinstance(got, sx.Trace) and np.array_equal(got.weights[2], want.weights[2])
+    assert got.layers[1].kernel == (4, 4) and np.array_equal(got.inputs[1], want.inputs[1])
+    ends = [sx.simulate(one).layers[2] for one in (got, want)]
+    assert ends[0].output_spikes and ends[0].output_sha256 == ends[1].output_sha256
+
+
 class Concatenated(nn.Module):
     """Channels of several layers side by side, sliced, grouped and flattened together."""
 
@@ -316,36 +296,6 @@ def test_channels_side_by_side() -> None:
     assert [one.kind for one in trace.node("d").synapses] == ["conv", "conv", "conv"]
 
 
-class Repeats(nn.Module):
-    """Repeats its image itself, and walks through time in a loop."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        snn = pytest.importorskip("snntorch")
-        keys = {"beta": 0.5, "threshold": 0.25, "reset_mechanism": "zero"}
-        self.conv, self.norm, self.lif = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), snn.Leaky(**keys)
-        self.fc = nn.Linear(4 * 36, 3)
-
-    def forward(self, image: Any) -> Any:
-        state, out = self.lif.reset_mem(), []
-        for _ in range(6):
-            spikes, state = self.lif(self.norm(self.conv(image)), state)
-            out.append(self.fc(spikes.flatten(1)))
-        return torch.stack(out).mean(0)
-
-
-@pytest.mark.parametrize("bits", [8, 5])
-def test_direct_encoding(bits: int) -> None:
-    image = torch.randint(0, 256, (B, 1, 8, 8), generator=torch.Generator().manual_seed(4)) / 256
-    model = dyadic(Repeats())
-    trace = checked(model, image, axes="BCHW", input_bits=bits)
-    values = trace.nodes[0].values
-    assert values is not None and values.constant and values.bits == bits and not values.signed
-    if bits == 8:
-        assert np.array_equal(trace.values["input"][:, 0] * values.scale, image[:, 0].numpy())
-    assert trace.timesteps == 6 and [node.kind for node in trace.nodes] == ["input", "neurons", "currents"]
-
-
 def test_numbers_that_change_want_their_bits() -> None:
     many = torch.randint(-99, 99, (T, B, 30), generator=torch.Generator().manual_seed(4)) / 64
     model = chained(nn.Linear(30, 20), soft(), nn.Linear(20, 5))
@@ -355,32 +305,6 @@ def test_numbers_that_change_want_their_bits() -> None:
     assert trace.nodes[0].values == trace.nodes[0].values.model_copy(
         update={"signed": True, "constant": False}
     )
-
-
-@pytest.mark.parametrize("axes", ["TBCHW", "BTCHW"])
-def test_axes_are_by_name(axes: str) -> None:
-    """With as many samples as time points as channels, what neurons walk through tells them apart."""
-    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
-    layer = pytest.importorskip("spikingjelly.activation_based.layer")
-
-    class Turned(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv, self.lif = (
-                layer.Conv2d(4, 4, 3, step_mode="m"),
-                neuron.IFNode(step_mode="m", v_reset=None),
-            )
-
-        def forward(self, x: Any) -> Any:
-            return self.lif(self.conv(x.transpose(0, 1) if axes == "BTCHW" else x))
-
-    model, given = dyadic(Turned()), inputs(shape=(4, 4, 4, 6, 6))
-    trace = checked(model, given, axes=axes)
-    bits = np.unpackbits(trace.spikes["input"], axis=-1, count=4)
-    assert np.array_equal(bits, np.moveaxis(given.numpy(), axes.index("T"), -1))
-    other = "BTCHW" if axes == "TBCHW" else "TBCHW"
-    with pytest.raises(sx.TraceError, match=r"lif \(IFNode\): walked through samples as if they were time"):
-        sx.record(model, given, axes=other)
 
 
 def test_what_does_not_start_at_rest_is_refused() -> None:

@@ -64,6 +64,19 @@ class Squared(nn.Module):
         return self.lif(current * current)
 
 
+class OfTime(nn.Module):
+    """A batch norm that takes time points for channels, where there are as many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = conv(), nn.BatchNorm3d(T)
+        self.norm.running_mean += torch.linspace(0, 1, T)
+
+    def forward(self, x: Any) -> Any:
+        x = torch.stack([self.conv(now) for now in x])
+        return self.norm(x.transpose(0, 1)).transpose(0, 1)
+
+
 def shifting(norm: Any) -> Any:
     norm.bias.data += 0.5
     return norm
@@ -128,6 +141,14 @@ REFUSED = {
         lambda: sequential(conv(), leaky(), nn.AvgPool2d(2), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1)),
         "4: takes the sums that 3 gives",
     ),
+    "averages that overlap": (
+        lambda: sequential(conv(), leaky(), nn.AvgPool2d(3, 1), nn.AvgPool2d(2), nn.Conv2d(4, 4, 1)),
+        "3: averages what is averaged already, in windows that overlap",
+    ),
+    "scales of time": (
+        lambda: nn.Sequential(OfTime(), jelly("IFNode", step_mode="m")),
+        "0.norm (BatchNorm3d): scales or shifts by other numbers at other time points",
+    ),
     "uneven pool": (
         lambda: sequential(conv(), leaky(), nn.AdaptiveAvgPool2d(3), nn.Conv2d(4, 4, 1)),
         "pools [8, 8] to [3, 3]",
@@ -168,6 +189,12 @@ def test_what_has_no_counterpart_is_refused_in_one_line(case: str) -> None:
     assert message.isprintable() and words in message, message
 
 
+def test_refusals_say_nothing_else(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(sx.TraceError, match="KLIFNode"):
+        sx.record(nn.Sequential(conv(), jelly("KLIFNode")), inputs())
+    assert not [one for one in recwarn if "hook" in str(one.message)]
+
+
 def test_a_module_that_serves_twice_gives_two_layers() -> None:
     fc = nn.Linear(6, 6)
     trace = sx.record(
@@ -193,6 +220,7 @@ def test_sparse_inputs_are_refused() -> None:
         ({"model": 3}, "model: is a int"),
         ({"inputs": None}, "inputs: are no array of numbers but a NoneType"),
         ({"inputs": np.zeros(5)}, "inputs: have shape [5]"),
+        ({"inputs": np.full((5, 2, 6), np.nan)}, "inputs: hold NaN or infinite numbers"),
         ({"inputs": np.zeros((5, 0, 6))}, "inputs: have shape [5, 0, 6]"),
         ({"call": "all"}, "call: must be step or sequence"),
         ({"skip": ["nope"]}, "names 'nope'"),

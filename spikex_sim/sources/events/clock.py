@@ -1,4 +1,4 @@
-"""Clocks of recordings: how they start and wrap, and what looks odd about the times that they give."""
+"""Clocks of recordings: how they start and wrap, and what looks odd about events and their times."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from spikex_sim.sources.events.events import Events
 
 FEW = 10
 """Events up to which nothing is odd."""
+MANY = 100
+"""Events from which on both polarities are among them."""
 LONG_US = 1_000_000
 """Length of a time point from which on it is long for an event camera."""
 EMPTY = 0.9
@@ -99,7 +101,7 @@ class Times:
 
 
 def oddity(events: Events, binned: BinnedEvents, binning: Binning) -> str | None:
-    """Say what is odd about the times of a recording, and which option mends it; None if nothing is.
+    """Say what is odd about a recording, and which option mends it; None if nothing is.
 
     Parameters
     ----------
@@ -110,9 +112,14 @@ def oddity(events: Events, binned: BinnedEvents, binning: Binning) -> str | None
     binning : Binning
         By which.
     """
-    if len(events) <= FEW or binning.step_events is not None:
+    if not len(events):
+        return "there are no events, so that nothing enters the network"
+    if len(events) <= FEW:
         return None
-    return next(_oddities(events, binned, binning), None)
+    found = None if binning.step_events is not None else next(_oddities(events, binned, binning), None)
+    if found is None and len(events) > MANY and (events.polarity == events.polarity[0]).all():
+        return f"all {len(events):,} events are {'ON' if events.polarity[0] else 'OFF'}; cameras give both"
+    return found
 
 
 def _oddities(events: Events, binned: BinnedEvents, binning: Binning) -> Iterator[str]:

@@ -68,7 +68,8 @@ def load_by_faery(path: str | Path, kind: str) -> Recordings:
     except TraceError:
         raise
     except Exception as exc:
-        raise TraceError(f"is no {KINDS[kind]} that faery reads: {shown(exc)}", where=where) from None
+        said = shown(str(exc).replace(str(path), path.name))
+        raise TraceError(f"is no {KINDS[kind]} that faery reads: {said}", where=where) from None
     events = gathered.all()
     if events is None or not count:
         raise TraceError("holds no events", where=where)

@@ -14,6 +14,7 @@ from spikex_sim.sources.frameworks.signals import (
     Added,
     Affine,
     Joined,
+    Mean,
     Numbers,
     Pooled,
     Product,
@@ -290,6 +291,8 @@ class Assembler:
                 (self._pool_of(signal, one), factor * (1 / signal.divisor), delay)
                 for one, factor, delay in self._spikes(signal.source, name)
             ]
+        if isinstance(signal, Mean):
+            return self._spikes(signal.source, name)
         if isinstance(signal, Sliced):
             end = signal.first + signal.shape[0]
             return [
@@ -309,6 +312,8 @@ class Assembler:
             offset = self._offset(signal.source)
             for how, numbers in signal.steps:
                 offset = offset * numbers if how == "scale" else offset + numbers
+        elif isinstance(signal, Mean):
+            offset = self._offset(signal.source)
         elif isinstance(signal, Added):
             for source, _ in signal.terms:
                 offset = offset + self._offset(source)
@@ -317,11 +322,8 @@ class Assembler:
         return offset
 
     def _pool_of(self, pool: Pooled, source: Signal) -> Signal:
-        if isinstance(source, Pooled) and source.how == "avg":
-            raise TraceError("averages what is averaged already; one pooling can do both", field=pool.name)
-        if source is pool.source:
-            return pool
-        return self._kept(replace(pool, source=source), (pool, source))
+        once = _pooled_once(pool if source is pool.source else replace(pool, source=source))
+        return pool if once is pool else self._kept(once, (pool, source))
 
     def _kept(self, made: Signal, key: Any) -> Signal:
         """A signal made for a second time is the first."""
@@ -332,14 +334,27 @@ class Assembler:
         if is_light(signal):
             terms = []
             for source, factor, delay in self._spikes(signal.source, signal.name):
-                if isinstance(source, Pooled) and source.how == "avg":
-                    raise TraceError("averages what is averaged already", field=signal.name)
                 each = factor * (1 / signal.divisor)
-                terms.append(Term(self._source(source), "avgpool", each, delay, None, _window(signal)))
+                once = _pooled_once(replace(signal, source=source))
+                terms.append(Term(self._source(once.source), "avgpool", each, delay, None, _window(once)))
             return terms, bias + self._offset(signal)
         kind = "maxpool" if signal.how == "max" else "avgpool"
         weight = np.full(signal.shape[0], 1 / signal.divisor)
         return [Term(self._currents(signal.source), kind, weight, 0, None, _window(signal))], bias
+
+
+def _pooled_once(pool: Pooled) -> Pooled:
+    """One pool in the place of two, where the windows of the first lie side by side; factors divide."""
+    inner = pool.source
+    if not (isinstance(inner, Pooled) and inner.how == "avg"):
+        return pool
+    if inner.kernel != inner.stride or any(pool.padding):
+        raise TraceError(
+            "averages what is averaged already, in windows that overlap or with padding", field=pool.name
+        )
+    kernel = (inner.kernel[0] * pool.kernel[0], inner.kernel[1] * pool.kernel[1])
+    stride = (inner.stride[0] * pool.stride[0], inner.stride[1] * pool.stride[1])
+    return replace(pool, source=inner.source, kernel=kernel, stride=stride, padding=inner.padding)
 
 
 def _window(pool: Pooled) -> dict[str, Any]:

@@ -163,6 +163,15 @@ class Numbering:
             delays[signal] = int(delay[0]) if len(delay) else 0
         return Read(shape, latest, sample, features, delays)
 
+    def time_first(self, known: Known | Lost | None) -> tuple[int, ...] | None:
+        """Order of a tensor's axes with those of time points and samples first; None where they are."""
+        if not isinstance(known, Known):
+            return None
+        shared = [_same_along(known.number, axis) for axis in range(known.number.ndim)]
+        if shared == sorted(shared, reverse=True):
+            return None
+        return tuple(sorted(range(len(shared)), key=lambda axis: not shared[axis]))
+
     def whole(self, number: NDArray[Any]) -> tuple[Signal, NDArray[Any]]:
         """Find the signal all of which elements are, in whatever order, and each one's index in it."""
         found = self.split(number)

@@ -21,6 +21,7 @@ from spikex_sim.sources.frameworks.assemble import Assembler, alive
 from spikex_sim.sources.frameworks.nir_file import Graph, Node, read_graph
 from spikex_sim.sources.frameworks.nir_neurons import NEURONS, Equations, Steps
 from spikex_sim.sources.frameworks.signals import (
+    AS_CURRENTS,
     Added,
     Affine,
     Numbers,
@@ -86,7 +87,8 @@ class NirNetwork:
         shape = tuple(entering["shape"])
         if prod(packed.shape[1:-1]) != prod(shape) or (len(shape) == 3 and packed.shape[1:-1] != shape):
             raise TraceError(
-                f"takes {sides(shape)} spikes at a time point, not {sides(packed.shape[1:-1])}",
+                f"takes {sides(shape)} spikes at a time point, not {sides(packed.shape[1:-1])}; of an .npy "
+                "the last axis is time, unless axes names them",
                 where=self.where,
                 field="node input",
             )
@@ -447,7 +449,7 @@ class _Builder:
     def _read_out(self, node: Node) -> _Value:
         if any(self.graph.nodes[one].kind != "Output" for one in self._gives[node.name]):
             raise node.error("does not spike, and is not at the end")
-        self.steps.note(f"node {shown(node.name)} ({node.kind}): what it takes is read out as currents")
+        self.steps.note(f"node {shown(node.name)} ({node.kind}): {AS_CURRENTS}")
         return self._entered(node, self._taken[node.name])
 
 

@@ -22,6 +22,7 @@ from spikex_sim.sources.frameworks.layers import (
 from spikex_sim.sources.frameworks.signals import (
     Added,
     Affine,
+    Mean,
     Numbers,
     Part,
     Pooled,
@@ -29,6 +30,7 @@ from spikex_sim.sources.frameworks.signals import (
     Signal,
     Step,
     Weighted,
+    is_light,
     not_of,
 )
 
@@ -207,7 +209,8 @@ def _reduced(follow: Values, call: Call) -> None:
     chosen = range(tensor.ndim) if axes is None else [axes] if isinstance(axes, int) else list(axes)
     over = sorted(axis % tensor.ndim - lead for axis in chosen)
     if over[0] < 0:
-        raise Unfollowed("adds up time points or samples")
+        _averaged(follow, call, read, [axis + lead for axis in over])
+        return
     signal, index = follow.numbering.whole(read.number)
     kept = [axis for axis in range(index.ndim) if axis not in over]
     turned = index.transpose(*kept, *over).reshape(*(index.shape[axis] for axis in kept), -1)
@@ -223,6 +226,28 @@ def _reduced(follow: Values, call: Call) -> None:
         padding=(0, 0), dilation=(1, 1), divisor=float(signal.plane) if call.name == "mean" else 1.0,
     )  # fmt: skip
     follow.give(call.out, pooled, read, channel.reshape(tuple(call.out.shape)[lead:]))
+
+
+def _averaged(follow: Values, call: Call, read: Read, over: list[int]) -> None:
+    """``mean`` of spikes over all time points: linear layers after it are read-outs at each of them."""
+    late, sample = (each.reshape(read.lead) for each in (read.late, read.sample))
+    if call.name != "mean" or len(over) > 1 or call.out.ndim == call.args[0].ndim:
+        raise Unfollowed("adds up time points or samples")
+    late, sample = np.moveaxis(late, over[0], 0), np.moveaxis(sample, over[0], 0)
+    signal, index = follow.numbering.whole(read.number)
+    steps = np.arange(1, len(late) + 1).reshape(-1, *(1,) * (late.ndim - 1))
+    if (
+        not is_light(signal)
+        or any(read.delays.values())
+        or (late != steps).any()
+        or (sample != sample[0]).any()
+    ):
+        raise Unfollowed("adds up time points or samples")
+    averaged = follow.numbering.make(Mean, call.path, signal.shape, source=signal)
+    where = sample[0].ravel()
+    kept = Read(late.shape[1:], np.zeros_like(where), where, read.number, {})
+    follow.means[averaged] = len(late)
+    follow.give(call.out, averaged, kept, index)
 
 
 def _channels_added(follow: Values, call: Call, read: Read, signal: Signal, turned: NDArray[Any]) -> None:

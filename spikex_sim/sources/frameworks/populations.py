@@ -10,7 +10,17 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.frameworks.cells import Cell
 from spikex_sim.sources.frameworks.companions import Lost, Read, Unfollowed, tag_of
 from spikex_sim.sources.frameworks.layers import linear_of
-from spikex_sim.sources.frameworks.signals import Added, Affine, Outside, Part, Signal, Spiking, Weighted
+from spikex_sim.sources.frameworks.readings import REPEATS
+from spikex_sim.sources.frameworks.signals import (
+    AS_CURRENTS,
+    Added,
+    Affine,
+    Outside,
+    Part,
+    Signal,
+    Spiking,
+    Weighted,
+)
 
 if TYPE_CHECKING:
     from spikex_sim.sources.frameworks.follow import Follower
@@ -39,12 +49,16 @@ class Populations:
         follow, out, tag = self.follow, given[0], tag_of(entered)
         if isinstance(tag, Lost):
             raise TraceError(tag.reason, field=tag.field)
-        for other in given[1:] if cell.spikes else given:
+        if not cell.spikes:
+            for one in given:
+                follow.lose(
+                    one, f"gives potentials, as no node of a graph does; {AS_CURRENTS}", title, harmless=True
+                )
+            return
+        for other in given[1:]:
             follow.lose(
                 other, f"is a state of {title[0]}, which no node of a graph gives", title, harmless=True
             )
-        if not cell.spikes:
-            return
         assert tag is not None
         read = follow.numbering.read(tag, follow.samples)
         if len(read.lead) == entered.ndim:
@@ -115,7 +129,9 @@ class Populations:
                 "is called more rarely than once a time point, or took a later one than it is at"
             )
         if (late[:, 0] > 0).any() and (np.ptp((now - late[:, 0])[late[:, 0] > 0]) or False):
-            raise Unfollowed("is called more often than once a time point, as a module in several places is")
+            raise Unfollowed(
+                f"is called more often than once a time point, as a module in several places is; {REPEATS}"
+            )
         return np.repeat(now, samples), first
 
     def _back(self, cell: Cell, spiking: Spiking) -> Signal | None:

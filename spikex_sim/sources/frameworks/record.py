@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.origin import pip_install
@@ -17,16 +17,14 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.frameworks.cells import Cell, cell_of
 from spikex_sim.sources.frameworks.dynamics import Dynamics, described
 from spikex_sim.sources.frameworks.follow import Follower
+from spikex_sim.sources.frameworks.readings import REPEATS, Call, Reading, reading, ways
 from spikex_sim.sources.frameworks.recording import Recording, Report
 from spikex_sim.trace.chain import as_chain
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.npyheader import shown
-from spikex_sim.trace.trace import MAX_SAMPLES, MAX_TIMESTEPS, Trace
+from spikex_sim.trace.trace import Trace
 
-Call = Literal["step", "sequence"]
 Description = Dynamics | Mapping[str, Any]
-USUAL_AXES = {2: "TN", 3: "TBN", 4: "TCHW", 5: "TBCHW"}
-"""Axes of inputs that are not named, by how many they are."""
 
 
 def record(
@@ -104,11 +102,20 @@ def record(
         raise TraceError(f"is a {type(model).__name__}, not a torch.nn.Module", field="model")
     model = getattr(model, "_orig_mod", model)  # what torch.compile made is not looked into
     where = name or type(model).__name__
+    refusal: TraceError | None = None
     try:
-        return _recorded(
-            torch, model, _tensor(torch, inputs), where, call, dict(neurons or {}), set(skip), axes,
-            timesteps, input_bits, nearest, closed_loop, label, report, progress or silent,
-        )  # fmt: skip
+        _check_model(torch, model)
+        for way in ways(_tensor(torch, inputs), axes, call, timesteps):
+            try:
+                return _recorded(
+                    torch, model, reading(model, way, timesteps), where, dict(neurons or {}), set(skip),
+                    input_bits, nearest, closed_loop, label, report, progress or silent,
+                    again=refusal is not None,
+                )  # fmt: skip
+            except TraceError as exc:
+                refusal = refusal or exc
+        assert refusal is not None
+        raise refusal
     except TraceError as exc:
         if str(exc).startswith(f"{where}: "):
             raise
@@ -116,49 +123,38 @@ def record(
 
 
 def _recorded(
-    torch: Any, model: Any, given: Any, where: str, call: Call | None, neurons: dict[Any, Description],
-    skip: set[str], axes: str | None, timesteps: int | None, input_bits: int | None, nearest: bool,
-    closed_loop: bool, label: Any, report: Callable[[Report], None] | None, progress: Progress,
+    torch: Any, model: Any, read: Reading, where: str, neurons: dict[Any, Description], skip: set[str],
+    input_bits: int | None, nearest: bool, closed_loop: bool, label: Any,
+    report: Callable[[Report], None] | None, progress: Progress, *, again: bool,
 ) -> Trace | GraphTrace:  # fmt: skip
-    _check_model(torch, model)
-    given, axes, batched = _with_samples(given, axes)
-    timed = "T" in axes
-    call = call or _usual_call(model, timed)
-    if call not in ("step", "sequence"):
-        raise TraceError(f"must be step or sequence, not {call!r:.40}", field="call")
-    if call == "step" and not timed and timesteps is None:
-        raise TraceError("the inputs have no axis T; say how often the model is called", field="timesteps")
-    if timed and timesteps not in (None, given.shape[axes.index("T")]):
-        raise TraceError(
-            f"is {timesteps}, and the inputs have {given.shape[axes.index('T')]}", field="timesteps"
-        )
     cells, refused, skipped = _modules(model, neurons, skip)
-    follow = Follower(torch, given.shape[axes.index("B")])
-    images = _on_device(model, given)
-    steps = given.shape[axes.index("T")] if timed else timesteps or 0
+    follow = Follower(torch, read.given.shape[read.axes.index("B")])
+    images = _on_device(model, read.given)
 
     def run(share: int) -> None:
         def told(text: str, done: int, count: int) -> None:
             progress(text, share * count + done, 2 * count)
 
         with _prepared(torch, model), follow.following(model, cells, skipped, refused):
-            _run(model, follow, images, axes, steps, call == "sequence", told)
+            _run(model, follow, images, read, told)
 
-    recording = Recording(torch, follow, steps)
+    recording = Recording(torch, follow, read.steps)
     run(0)
     recording.first_run(input_bits)
+    if again:
+        recording.take_as(read)
     run(1)
     graph, found = recording.graph(
         name=where, source=f"recorded from {type(model).__name__}, PyTorch {torch.__version__}", label=label,
-        batched=batched,
+        batched=read.batched,
     )  # fmt: skip
-    if report is not None:
-        report(found)
     if closed_loop:
         entering = {node.name for node in graph.nodes if node.kind == "input"}
         graph = replace(graph, spikes={key: one for key, one in graph.spikes.items() if key in entering})
     chain = as_chain(graph, nearest=nearest)
     recording.refuse_differing(nearest and chain is not None)
+    if report is not None:
+        report(found)
     return graph if chain is None else chain
 
 
@@ -176,6 +172,8 @@ def _tensor(torch: Any, inputs: Any) -> Any:
         raise TraceError(f"are no array of numbers but a {type(inputs).__name__}", field="inputs") from None
     if given.layout != torch.strided:
         raise TraceError(f"are {given.layout}; give a dense tensor (to_dense)", field="inputs")
+    if given.is_floating_point() and not bool(given.isfinite().all()):
+        raise TraceError("hold NaN or infinite numbers", field="inputs")
     return given
 
 
@@ -189,42 +187,6 @@ def _check_model(torch: Any, model: Any) -> None:
     for path, parameter in model.named_parameters():
         if parameter.dtype not in (torch.float32, torch.float64):
             raise TraceError(f"is {parameter.dtype}; record it in float32 (model.float())", field=path)
-
-
-def _with_samples(inputs: Any, axes: str | None) -> tuple[Any, str, bool]:
-    """Inputs with an axis of samples, their axes, and whether they came with one."""
-    named = axes or USUAL_AXES.get(inputs.ndim, "")
-    if axes is not None and (
-        len(axes) != inputs.ndim or len(set(axes)) != len(axes) or set(axes) - set("TBCHWN")
-    ):
-        raise TraceError(
-            f"are '{shown(axes, 20)}' for a tensor of shape {list(inputs.shape)}; a letter an axis is wanted,"
-            " of T, B, C, H, W, N",
-            field="axes",
-        )
-    if not named or not all(inputs.shape):
-        raise TraceError(
-            f"have shape {list(inputs.shape)}; [T, B, C, H, W] or [T, B, N] is wanted, no B,"
-            " or other axes by name (axes)",
-            field="inputs",
-        )
-    batched = "B" in named
-    if not batched:
-        place = 1 if named[0] == "T" else 0
-        inputs, named = inputs.unsqueeze(place), f"{named[:place]}B{named[place:]}"
-    sizes = dict(zip(named, inputs.shape, strict=True))
-    if sizes.get("T", 1) > MAX_TIMESTEPS or sizes["B"] > MAX_SAMPLES:
-        raise TraceError(
-            f"are {sizes.get('T', 1)} time points and {sizes['B']} samples, more than {MAX_TIMESTEPS} and "
-            f"{MAX_SAMPLES}",
-            field="inputs",
-        )
-    return inputs, named, batched
-
-
-def _usual_call(model: Any, timed: bool) -> Call:
-    multi = any(getattr(one, "step_mode", "s") == "m" for one in model.modules())
-    return "sequence" if multi or not timed else "step"
 
 
 def _modules(
@@ -306,16 +268,9 @@ def _on_device(model: Any, given: Any) -> Any:
     return given.to(parameter.device, parameter.dtype)
 
 
-def _run(
-    model: Any,
-    follow: Follower,
-    given: Any,
-    axes: str,
-    steps: int,
-    sequence: bool,
-    progress: Progress,
-) -> None:
-    shape = list(given.shape)
+def _run(model: Any, follow: Follower, given: Any, read: Reading, progress: Progress) -> None:
+    axes, shape = read.axes, list(given.shape)
+    sequence = read.call == "sequence"
     try:
         if sequence:
             given = given.clone()
@@ -325,8 +280,8 @@ def _run(
         # Norse hands states back and wants them again; everybody else keeps them.
         returns_state = type(model).__module__.partition(".")[0] == "norse"
         state = None
-        for time in range(steps):
-            progress("recording", time, steps)
+        for time in range(read.steps):
+            progress("recording", time, read.steps)
             now = given.select(axes.index("T"), time).clone() if "T" in axes else given.clone()
             shape = list(now.shape)
             follow.now = time
@@ -342,6 +297,7 @@ def _run(
         message = shown(f"{type(exc).__name__}: {' '.join(str(exc).split())}", 200)
         raise TraceError(
             f"failed when called with {shape}: {message} (the other way is call='{other}'; axes were taken "
-            f"for {axes if sequence else axes.replace('T', '')}, others are named by axes)",
+            f"for {axes if sequence else axes.replace('T', '')}, others are named by axes"
+            f"{f'; {REPEATS}' * ('T' in axes)})",
             field="model",
         ) from exc

@@ -11,15 +11,12 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.sources.frameworks.assemble import Assembler, alive, taken_by
 from spikex_sim.sources.frameworks.check import Checked, Replay
 from spikex_sim.sources.frameworks.follow import Follower
+from spikex_sim.sources.frameworks.readings import REPEATS, Reading
 from spikex_sim.sources.frameworks.signals import Outside, Pooled, Signal, Spiking, is_light
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.trace import MAX_TIMESTEPS
 
 USUAL_BITS = 8
-_TOO_OFTEN = (
-    "; neurons that serve in several places are not recorded, and a model that repeats an image itself is "
-    "given it without an axis T (axes)"
-)
 LIKELY = 0.01
 """Share of spikes that rounding may move; with more, what was understood is not what the module does."""
 
@@ -84,6 +81,11 @@ class Recording:
         self._check_steps()
         memory.wanted = set(self.read_outs())
         live = self.live()
+        for spiking in follow.populations.found.values():
+            if any(one in follow.means for one in alive([spiking])):
+                raise TraceError(
+                    "takes an average over time, of time points that are yet to come", field=spiking.name
+                )
         if not live:
             raise TraceError("has no convolution or linear layer that could be recorded")
         for signal in self.entering(live):
@@ -117,17 +119,22 @@ class Recording:
         follow.limits = (-(top >> 1), (top >> 1) - 1) if signed else (0, top - 1)
         self._before = {one: memory.packed(one, self.timesteps) for one in follow.populations.found.values()}
 
+    def take_as(self, read: Reading) -> None:
+        """Accept another reading of the inputs than the usual one, as neurons walk through time by it."""
+        if self.timesteps < 2:
+            raise TraceError("no neurons walk through time")
+        self._notes.append(f"inputs are read as {read.axes}, all given in one call (axes, call)")
+
     def _check_steps(self) -> None:
         steps = self.follow.populations.steps()
         self.timesteps = self.timesteps or max(steps.values(), default=0)
         for name, count in steps.items():
             if count != self.timesteps:
-                more = (
-                    "; neurons that serve in several places are not recorded"
-                    if count > self.timesteps
-                    else ""
+                more = f"; neurons that serve in several places are not recorded, and {REPEATS}"
+                raise TraceError(
+                    f"ran at {count} of {self.timesteps} time points{more * (count > self.timesteps)}",
+                    field=name,
                 )
-                raise TraceError(f"ran at {count} of {self.timesteps} time points{more}", field=name)
         if not 1 <= self.timesteps <= MAX_TIMESTEPS:
             raise TraceError(f"went through {self.timesteps} time points; 1 to {MAX_TIMESTEPS} are recorded")
 
@@ -188,7 +195,7 @@ class Recording:
         meta = {"name": name, "timesteps": self.timesteps, "source": source, "nodes": assembler.nodes}
         meta |= {"samples": follow.samples} if batched else {}
         made = GraphTrace.from_arrays(meta, arrays, label=label, where=name)
-        sums = {assembler.names[one]: memory.over_time(one, self.timesteps) for one in outs}
+        sums = {assembler.names[one]: self._read_out(one) for one in outs}
         self._checked = Replay(self.torch, made).compared(sums)
         self._silent = {
             assembler.names[one]: not np.any(memory.packed(one, self.timesteps))
@@ -207,6 +214,22 @@ class Recording:
             f"{differs[0].name} ({differs[0].kind}): {differs[0].dynamics.differs}" if differs else ""
         )
         return made, Report(rows, tuple(self._notes))
+
+    def _read_out(self, signal: Signal) -> Any:
+        """Numbers of a read-out at all time points, or of their average."""
+        memory, means = self.follow.memory, self.follow.means
+        over = {means[one] for one in alive([signal], lambda one: isinstance(one, Spiking)) if one in means}
+        seen = {late for late, _ in memory.places(signal)}
+        if over == {self.timesteps} and seen == {0}:
+            return memory.once(signal)[..., None]
+        if over or not (0 in seen or len(seen) == self.timesteps):
+            some = min(over) if over else len(seen)
+            raise TraceError(
+                f"is computed of {some} of {self.timesteps} time points; a read-out is "
+                "of all or of their mean; leave it out (skip)",
+                field=signal.name,
+            )
+        return memory.over_time(signal, self.timesteps)
 
     def _described(self, signal: Signal) -> dict[str, Any]:
         flat = signal.plane == 1 and not getattr(signal, "shaped", False)
@@ -246,8 +269,8 @@ class Recording:
         silent = [name for name, one in self._silent.items() if one]
         if silent:
             self._notes.append(
-                f"{len(silent)} of {len(self._silent)} populations gave no spike ({', '.join(silent[:4])}), "
-                "so that their equations were put to no test"
+                f"WARNING: {len(silent)} of {len(self._silent)} populations gave no spike "
+                f"({', '.join(silent[:4])}), so that their equations were put to no test"
             )
         said_of = [one for one in self.follow.lost if " is a state of " not in f" {one.reason}"]
         reasons = dict.fromkeys(f"{one.field} {one.reason}" for one in said_of)

@@ -18,6 +18,8 @@ from spikex_sim.sources.frameworks.dynamics import Dynamics
 Numbers = NDArray[np.float64]
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
+AS_CURRENTS = "what it takes is read out as currents; its integration and leak are not simulated"
+"""What is said of neurons that do not spike."""
 
 
 @dataclass(eq=False)
@@ -109,6 +111,13 @@ class Added(Signal):
 
 
 @dataclass(eq=False)
+class Mean(Signal):
+    """Mean over all time points of spikes, or of scaled sums of them; what a read-out may take."""
+
+    source: Signal
+
+
+@dataclass(eq=False)
 class Pooled(Signal):
     """Windows over a map: their maximum, or their sum divided."""
 
@@ -187,7 +196,7 @@ def is_light(signal: Signal) -> bool:
     """Whether a signal is spikes or numbers that enter, or scaled, averaged or added from such."""
     if signal.spiking:
         return True
-    if isinstance(signal, Added | Affine) or (isinstance(signal, Pooled) and signal.how == "avg"):
+    if isinstance(signal, Added | Affine | Mean) or (isinstance(signal, Pooled) and signal.how == "avg"):
         return all(map(is_light, signal.sources))
     return isinstance(signal, Sliced) and is_light(signal.source)
 

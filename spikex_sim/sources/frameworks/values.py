@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class Values:
         self.numbering = Numbering()
         self.memory = Memory(samples)
         self.lost: list[Lost] = []
+        self.means: dict[Signal, int] = {}
+        """Averages over time, and over how many time points."""
         self._numbers: dict[Any, tuple[Any, Any, Numbers]] = {}
 
     def outside(self, key: Any, name: str, read: Read, given: list[Any]) -> None:
@@ -178,6 +181,10 @@ class Values:
 
     def affine(self, call: Call, tensor: Any, steps: tuple[tuple[str, Numbers], ...]) -> None:
         """Scale and shift, by a number for each channel."""
+        order = self.numbering.time_first(tag_of(tensor))
+        if order is not None:
+            self._affine_turned(call, tensor, steps, order)
+            return
         read = self.read(tensor)
         lead = len(read.lead)
         if all(isinstance(one, Outside) for one in read.delays):
@@ -205,6 +212,18 @@ class Values:
         if found:
             signal = self.numbering.make(Affine, call.path, signal.shape, source=signal, steps=tuple(found))
         self.give(call.out, signal, read, index)
+
+    def _affine_turned(
+        self, call: Call, tensor: Any, steps: tuple[tuple[str, Numbers], ...], order: tuple[int, ...]
+    ) -> None:
+        """Scale and shift a tensor whose axes of time points and samples are not its first ones."""
+        turned, out = tensor.permute(order), call.out.permute(order)
+        put(turned, Known(*(part.permute(order) for part in tag_of(tensor))))  # type: ignore[union-attr]
+        shape = tuple(call.out.shape)
+        each = tuple((how, np.broadcast_to(numbers, shape).transpose(order)) for how, numbers in steps)
+        self.affine(replace(call, out=out), turned, each)
+        back = tuple(np.argsort(order))
+        put(call.out, Known(*(part.permute(back) for part in tag_of(out))))  # type: ignore[union-attr]
 
     def weighted(
         self,
