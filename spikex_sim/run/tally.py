@@ -256,6 +256,7 @@ class Costs:
 def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
     """Add costs of layers up, as arguments of :class:`Costs` and what derives from it."""
     spans = list({part.span_cycles: None for part in parts})
+    chips = [part for part in parts if part.chip is not None]
     return {
         "cycles": sum(part.cycles for part in parts),
         "compute_cycles": sum(part.compute_cycles for part in parts),
@@ -269,8 +270,8 @@ def sum_of(parts: Sequence[Costs]) -> dict[str, Any]:
         "busy": FrozenMap({name: sum(part.busy[name] for part in parts) for name in parts[0].busy}),
         "estimate_pj": sum_if_known(part.estimate_pj for part in parts),
         "span_cycles": max((one for one in spans if one is not None), default=None),
-        "chip": ChipFigures.of_layers([part.chip for part in parts if part.chip is not None]),
-        "changed_spikes": sum_if_known(part.changed_spikes for part in parts),
+        "chip": ChipFigures.of_layers([part.chip for part in chips if part.chip is not None]),
+        "changed_spikes": sum_if_known(part.changed_spikes for part in chips) if chips else None,
     }
 
 
