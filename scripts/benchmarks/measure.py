@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import spikex_sim as sx
-from benchmarks import page, scalesim_run, workloads
+from benchmarks import nice, page, scalesim_run, workloads
 from benchmarks.timing import Timer, exponent, medians, settled, timed
 from spikex_sim.core.jit import KERNELS
-from spikex_sim.run.simulate import versions
+from spikex_sim.run.simulate import arrays_of, simulate_on, versions
 from spikex_sim.trace.trace import Trace
 
 WORSE = 1.1
@@ -141,6 +141,27 @@ def against_scalesim(folder: Path, repeats: int) -> Iterator[Row]:
         rate, slow = longer / taken, cycles / (theirs - imports)
         details = f"{rate:,.0f} / {slow:,.0f} cycles a second; N-MNIST, all 30 time points"
         yield Row(f"{name}, T=30", versus, rate / slow, None, details, more=True)
+
+
+def crossbars(folder: Path, repeats: int) -> Iterator[Row]:
+    """Arrays that are not ideal against dense solves, and against ideal ones in closed loop."""
+    ours, dense = nice.seconds(3)
+    details = f"{ms(dense)} / {ms(ours)}"
+    yield Row("NICE equation of one crossbar", "dense numpy solves", dense / ours, None, details, more=True)
+    trace = workloads.recorded("N-MNIST", folder)
+    for name, keys in {"non-ideal arrays": {}, "adapted arrays": {"imc.adapt": "channel"}}.items():
+        row, versus = f"N-MNIST, {name}, programmed before", "ideal arrays"
+        if trace is None:
+            yield Row(row, versus, None, 3.0, "the recording is not at hand")
+            continue
+        arch = sx.load_accelerator("spikesim", {"imc.arrays": "nonideal", **keys})
+        arrays = arrays_of(trace, arch, "fast")
+        timers = (
+            timed(simulate_on, arrays, trace, arch, engine="fast"),
+            timed(sx.simulate, trace, "spikesim"),
+        )
+        real, ideal = medians(timers, repeats)
+        yield Row(row, versus, real / ideal, 3.0, f"{ms(real)} / {ms(ideal)}")
 
 
 def against_limits(folder: Path, repeats: int) -> Iterator[Row]:
@@ -307,10 +328,9 @@ def main() -> int:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in (
-            against_dense(folder, given.repeats), against_scalesim(folder, given.repeats),
-            against_limits(folder, given.repeats), scaling(given.repeats), throughput(folder, given.repeats),
-        ):  # fmt: skip
+        parts = (against_dense, against_scalesim, crossbars, against_limits)
+        kinds = (*(part(folder, given.repeats) for part in parts), scaling(given.repeats))
+        for part in (*kinds, throughput(folder, given.repeats)):
             for row in part:
                 rows.append(asdict(row) | {"met": row.met})
                 print(page.line(rows[-1]), flush=True)
