@@ -50,16 +50,16 @@ class GraphCounters(Counters):
 
 @dataclass
 class Observed:
-    """What the array did: counts, the mode of every part, and the array cycles of every step of every run."""
+    """What the array did: counts, and of every part its mode and the array cycles of each step of each run."""
 
     counters: GraphCounters = field(default_factory=GraphCounters)
     modes: list[str | None] = field(default_factory=list)
-    steps: list[list[int]] = field(default_factory=list)
+    steps: list[list[list[int]]] = field(default_factory=list)
     weight_bits: int = 8
 
     @property
     def compute_cycles(self) -> int:
-        return sum(map(sum, self.steps))
+        return sum(sum(run) for part in self.steps for run in part)
 
 
 class TapWeight(NamedTuple):
@@ -162,12 +162,6 @@ class GraphPE(PE):
         self.potential = self.next_potential = States()
         self.parts: list[dict[int, int]] = [{} for _ in range(array.tws)]
 
-    def _add(self, point: int, synapse: int, value: int) -> None:
-        its = self.parts[point]
-        pooled = synapse >= 0 and self.layer.synapses[synapse].kind == "maxpool"
-        before = its.get(synapse)
-        its[synapse] = value if before is None else max(before, value) if pooled else before + value
-
     def _integrate(self, token: ColumnToken) -> None:
         counters, last = self.array.counters, min(self.served + self.array.accumulators, self.array.tws)
         first, self.served = self.served, last
@@ -181,7 +175,8 @@ class GraphPE(PE):
                 counters.psum_rf_writes += 1
                 counters.multiplications += weight.analog
                 counters.accumulations += not weight.analog
-                self._add(j, weight.synapse, weight.value * value)
+                its = self.parts[j]
+                its[weight.synapse] = its.get(weight.synapse, 0) + weight.value * value
 
     def _read_out(self, op: UpdateOp) -> tuple[UpdateOp, Any]:
         if isinstance(op, GraphOp) and op.word >= 0:
@@ -189,9 +184,11 @@ class GraphPE(PE):
             return IDLE, 0
         current = 0
         if op.point >= 0:
-            self.array.counters.psum_rf_reads += 1
-            current = self.layer.total(self.array.channels[self.row], self.parts[op.point])
-            self.parts[op.point] = {}
+            counters, channel = self.array.counters, self.array.channels[self.row]
+            counters.psum_rf_reads += 1
+            its, self.parts[op.point] = self.parts[op.point], {}
+            counters.multiplications += self.layer.scaled(channel, its, op.window, op.point)
+            current = self.layer.total(channel, its)
         return op, current
 
     def _take_word(self, op: GraphOp) -> None:
@@ -199,7 +196,8 @@ class GraphPE(PE):
         channel = self.array.channels[self.row]
         word = self.array.lbuf.read_current(channel, op.position, op.window, op.word)
         for j in range(self.array.tws) if word.point < 0 else (word.point,):
-            self._add(j, word.synapse, word.value)
+            its = self.parts[j]
+            its[word.synapse] = self.layer.collected(word, its.get(word.synapse))
 
     def _lif(self, op: UpdateOp, current: Any) -> Any:
         array, counters, states = self.array, self.array.counters, self.take_up(op)
@@ -245,12 +243,12 @@ def run_layer(
     )
     parts = [Part(layer, channels, array, leak_catchup_cycles) for channels in layer.parts]
     for run in layer.runs:
-        seen.steps.append([])
         for part in parts:
             part.look_at(run)
-            part.run(run, scheduler, cols, seen)
+            part.run(run, scheduler, cols)
         layer.finished = run.stop * layer.tws
     seen.modes = [part.mode for part in parts]
+    seen.steps = [part.steps for part in parts]
     return seen
 
 
@@ -260,8 +258,8 @@ class Part:
     def __init__(self, layer: Layer, channels: range, array: Array, catchup: int) -> None:
         self.layer, self.channels, self.array = layer, channels, array
         self.taps, self.mode = layer.taps(channels), None
-        rows = len(array.pes)
-        self.groups = []
+        self.steps: list[list[int]] = []
+        self.groups, rows = [], len(array.pes)
         for first in range(channels.start, channels.stop, rows):
             its = range(first, min(first + rows, channels.stop))
             taps = [tap for tap in self.taps if set(tap.rows) & set(its)]
@@ -286,9 +284,10 @@ class Part:
         if layer.always_active:
             self.active[:, run.start : run.stop] = True
 
-    def run(self, run: range, scheduler: str, cols: int, seen: Observed) -> None:
-        """Run the tiles of a run of windows."""
-        layer = self.layer
+    def run(self, run: range, scheduler: str, cols: int) -> None:
+        """Run the tiles of a run of windows; one without batches is a step that only sends tags."""
+        layer, counters = self.layer, self.array.counters
+        self.steps.append([])
         for group in self.groups:
             shape = (len(group.taps), layer.positions, layer.windows)
             tags = np.array([self.tags[tap] for tap in group.taps], np.bool_).reshape(shape)
@@ -298,8 +297,8 @@ class Part:
                 busy = self.active.sum() / layer.positions
                 dispatcher.mode = self.mode = "temporal" if layer.run is None and busy > cols else "spatial"
             batches = dispatcher.batches((range(layer.positions), run))
-            seen.counters.ntwus += len(group.channels) * int(self.active.sum())
-            seen.steps[-1] += self._tile(group, batches) if batches else [0]
+            counters.ntwus += len(group.channels) * int(self.active.sum())
+            self.steps[-1] += self._tile(group, batches) if batches else [0]
 
     def _tile(self, group: GraphSequencer, batches: Sequence[Batch]) -> list[int]:
         """Run a tile; return the array cycles of its batches, the skew in the last."""

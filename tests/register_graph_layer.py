@@ -111,7 +111,8 @@ class Layer:
     """What stands on the array at a time: a node, its pass, or a slice of a product.
 
     ``outputs`` ``[M, P, T]``; ``passed`` ``[M, P]`` are sums of a pass before. ``run`` is the number of time
-    points after which outputs come back, None if they do not.
+    points after which outputs come back, None if they do not; the outputs of a slice that is ``turned`` are the
+    transpose of the product.
     """
 
     synapses: list[Synapse]
@@ -127,6 +128,7 @@ class Layer:
     run: int | None = None
     reuse: bool = True
     cuts: Sequence[Synapse] = ()
+    turned: bool = False
     finished: int = 0
     zero: ClassVar[int] = 0
 
@@ -267,6 +269,24 @@ class Layer:
             found.append(CurrentWord(-1, -1, int(self.passed[m, p])))
         return found
 
+    def collected(self, word: CurrentWord, before: int | None) -> int:
+        """Take a word of currents into the sum of its synapse: add it, or keep the larger one."""
+        if before is None:
+            return word.value
+        pooled = word.synapse >= 0 and self.synapses[word.synapse].kind == "maxpool"
+        return max(before, word.value) if pooled else before + word.value
+
+    def scaled(self, m: int, sums: dict[int, int], w: int, point: int) -> int:
+        """Addends of currents that are multiplied for a time point: those of constants for a window's first."""
+        found = 0
+        for s in sums:
+            if s < 0 or self.synapses[s].carries != "currents" or self.synapses[s].weight[m] == 1:
+                continue
+            synapse = self.synapses[s]
+            once = synapse.taken.constant and self.reuse
+            found += point == 0 if once else w * self.tws + point < self.times
+        return found
+
     def total(self, m: int, sums: dict[int, int]) -> int:
         """Add the addends of the synapses, each scaled and shifted, and the bias."""
         found = self.bias[m] if len(self.bias) else 0
@@ -345,7 +365,7 @@ def slices_of(node: Node, a: Map, b: Map, times: int) -> list[Layer]:
             weight = filters.astype(np.int64).reshape(len(filters), inner, 1, 1)
             synapse = Synapse("conv", "", taken, window, size, weight, 1, 0, 0)
             outputs = np.zeros((len(filters), positions, 1), np.int64)
-            found.append(Layer([synapse], outputs, size, 1, weight_bits=bits))
+            found.append(Layer([synapse], outputs, size, 1, weight_bits=bits, turned=streams_a))
     return found
 
 
