@@ -330,7 +330,7 @@ class Sequencer:
             yield from self._window(column, UpdateOp(p, w, load, source, free, store=store))
 
     def _window(self, column: int, whole: UpdateOp) -> Iterator[tuple[int, UpdateOp]]:
-        """Yield the operations of one window, given what happens before its first update and after its last."""
+        """Yield the operations of one window, given what comes before its first update and after its last."""
         op = whole
         for j in range(self.tws):
             for _ in range(self.update_cycles - 1):  # the potential is there in the last of them

@@ -4,11 +4,11 @@ The array of `register_model`, with what ``networks.md`` adds:
 
 - A tap of own channels comes in with a weight for one row alone; the PEs of other rows let it pass.
 - An analog word is multiplied; the PE does not look at how large it is.
-- The update of a window starts with the words of currents of its neurons, one a cycle for all rows, each added
-  to the accumulator of its time point, or of all; then, for every time point, a cycle for each state.
+- The update of a window starts with the words of currents of its neurons, one a cycle for all rows, each
+  added to the accumulator of its time point, or of all; then, for every time point, a cycle for each state.
 - Currents have no neurons: in the update the sum leaves.
-- Runs of windows of a population that takes itself follow each other; a spike word is made of outputs that the
-  array has given, and it is an error to need one that it has not.
+- Runs of windows of a population that takes itself follow each other; a spike word is made of outputs that
+  the array has given, and it is an error to need one that it has not.
 
 As there, cycles are observed on the running array and counts are raised where the event happens.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class GraphCounters(Counters):
 
 @dataclass
 class Observed:
-    """What the array did: counts, and of every part its mode and the array cycles of each step of each run."""
+    """What the array did: counts, and of every part its mode and the array cycles of each run's steps."""
 
     counters: GraphCounters = field(default_factory=GraphCounters)
     modes: list[str | None] = field(default_factory=list)
@@ -112,7 +113,9 @@ class GraphSequencer(Sequencer):
 
     lbuf: NodeBuffer
 
-    def __init__(self, array: Array, lbuf: NodeBuffer, channels: range, taps: list[Tap], catchup: int) -> None:
+    def __init__(
+        self, array: Array, lbuf: NodeBuffer, channels: range, taps: list[Tap], catchup: int
+    ) -> None:
         super().__init__(lbuf, channels, None, lbuf.layer.tws, 1, catchup)
         self.array, self.taps = array, taps
         self.issued: list[int] = []
@@ -226,7 +229,13 @@ class GraphPE(PE):
 
 
 def run_layer(
-    layer: Layer, *, scheduler: str, rows: int, cols: int, accumulators_per_pe: int = 1, leak_catchup_cycles: int = 1
+    layer: Layer,
+    *,
+    scheduler: str,
+    rows: int,
+    cols: int,
+    accumulators_per_pe: int = 1,
+    leak_catchup_cycles: int = 1,
 ) -> Observed:
     """Run a layer on the register-level array, a tile for each run and row group.
 
@@ -306,4 +315,4 @@ class Part:
         width = max(len(batch.columns) for batch in batches)
         cycles = self.array.run(group.channels, width, group.program(batches, width))
         starts = [*group.issued, group.issued[0] + cycles]
-        return [b - a for a, b in zip(starts, starts[1:], strict=False)]
+        return [b - a for a, b in pairwise(starts)]

@@ -1,7 +1,9 @@
-"""Register-level model of a node of a graph on a dense array: `register_systolic`, with what ``networks.md`` adds.
+"""Register-level model of a node of a graph on a dense array.
 
-- All synapses have their taps beside each other, those of own channels for every channel: the others have a weight
-  of 0 there, and nothing tells the array that it is one.
+The array of `register_systolic`, with what ``networks.md`` adds:
+
+- All synapses have their taps beside each other, those of own channels for every channel. The other columns
+  find nothing in the filter there: they neither add nor multiply, unless the array adds zeros.
 - Analog values are multiplied, in the map; currents come to the neurons beside the array.
 - Of a population that takes itself, rows end with the run, for their operands are outputs of the one before.
 """
@@ -64,7 +66,9 @@ class Part(Machine):
         self.its_taps = layer.taps(channels)
         weights = [
             [
-                TapWeight(layer.weight(m, tap), tap.synapse, layer.is_analog(tap)) if m in tap.rows else NOTHING
+                TapWeight(layer.weight(m, tap), tap.synapse, layer.is_analog(tap))
+                if m in tap.rows
+                else NOTHING
                 for tap in self.its_taps
             ]
             for m in channels
@@ -149,7 +153,13 @@ class Part(Machine):
 
 
 def run_layer(
-    layer: Layer, *, dataflow: str, rows: int, cols: int, zero_gating: bool = False, together: int | None = None
+    layer: Layer,
+    *,
+    dataflow: str,
+    rows: int,
+    cols: int,
+    zero_gating: bool = False,
+    together: int | None = None,
 ) -> DenseResult:
     """Run a layer on the register-level array.
 

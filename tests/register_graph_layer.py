@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -111,8 +112,8 @@ class Layer:
     """What stands on the array at a time: a node, its pass, or a slice of a product.
 
     ``outputs`` ``[M, P, T]``; ``passed`` ``[M, P]`` are sums of a pass before. ``run`` is the number of time
-    points after which outputs come back, None if they do not; the outputs of a slice that is ``turned`` are the
-    transpose of the product.
+    points after which outputs come back, None if they do not; the outputs of a slice that is ``turned`` are
+    the transpose of the product.
     """
 
     synapses: list[Synapse]
@@ -159,7 +160,7 @@ class Layer:
         for synapse in (*self.synapses, *self.cuts):
             starts |= {m for m in range(1, self.channels) if synapse.group_of(m) != synapse.group_of(m - 1)}
         edges = sorted(starts)
-        return [range(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        return [range(a, b) for a, b in pairwise(edges)]
 
     @property
     def runs(self) -> list[range]:
@@ -277,7 +278,7 @@ class Layer:
         return max(before, word.value) if pooled else before + word.value
 
     def scaled(self, m: int, sums: dict[int, int], w: int, point: int) -> int:
-        """Addends of currents that are multiplied for a time point: those of constants for a window's first."""
+        """Addends of currents that are multiplied at a time point: of constants at a window's first."""
         found = 0
         for s in sums:
             if s < 0 or self.synapses[s].carries != "currents" or self.synapses[s].weight[m] == 1:
@@ -291,10 +292,11 @@ class Layer:
         """Add the addends of the synapses, each scaled and shifted, and the bias."""
         found = self.bias[m] if len(self.bias) else 0
         for s, its in sums.items():
-            synapse = None if s < 0 else self.synapses[s]
-            if synapse is not None and synapse.carries == "currents":
-                its *= int(synapse.weight[m])
-            found += its >> (0 if synapse is None else synapse.shift)
+            if s < 0:
+                found += its
+                continue
+            synapse = self.synapses[s]
+            found += its * (int(synapse.weight[m]) if synapse.carries == "currents" else 1) >> synapse.shift
         return found
 
 
@@ -356,7 +358,9 @@ def slices_of(node: Node, a: Map, b: Map, times: int) -> list[Layer]:
     bits = filter_bits(b.values if streams_a else a.values)
     found = []
     for t in range(times):
-        heads = [matrices(one.at(t), node.get("heads", 1), turn) for one, turn in ((a, turned_a), (b, turned_b))]
+        heads = [
+            matrices(one.at(t), node.get("heads", 1), turn) for one, turn in ((a, turned_a), (b, turned_b))
+        ]
         for A, B in zip(*heads, strict=True):
             streamed, filters = (A.T, B.T) if streams_a else (B, A)  # [inner, positions], [channels, inner]
             inner, positions = streamed.shape
@@ -373,6 +377,9 @@ def filter_bits(values: Array) -> int:
     """Bits that hold all values: unsigned if none is negative, else two's complement (Section 4)."""
     lowest, highest = (int(values.min()), int(values.max())) if values.size else (0, 0)
     bits = 1
-    while not (0 <= lowest and highest < 1 << bits or lowest < 0 and -(1 << bits - 1) <= lowest and highest < 1 << bits - 1):
+    while not (
+        (lowest >= 0 and highest < 1 << bits)
+        or (lowest < 0 and -(1 << bits - 1) <= lowest and highest < 1 << bits - 1)
+    ):
         bits += 1
     return bits

@@ -1,6 +1,6 @@
 """Clocked model of what moves around the array: the DRAM channel, the GLB's array port, the PE array.
 
-Of Section 5 of ``model.md`` and of recurrence in ``networks.md`` 2. Nothing in it knows the recurrence of ends:
+Of Section 5 of ``model.md`` and of recurrence in ``networks.md`` 2. Nothing in it knows the formulas of ends:
 each of the three serves what its program has next, a cycle at a time, as soon as what that needs is there.
 """
 
@@ -74,7 +74,7 @@ class Timed:
 
 
 def run(steps: Sequence[Step], lengths: Sequence[int]) -> Timed:
-    """Run the steps of a layer; ``lengths`` are the steps of its runs, each of which waits for the one before."""
+    """Run the steps of a layer; ``lengths`` are those of its runs, each of which waits for the one before."""
     timed, first = Timed(), 0
     assert sum(lengths) == len(steps)
     for length in lengths:
@@ -107,7 +107,7 @@ def _one_run(steps: Sequence[Step], timed: Timed, after_the_last: str) -> None:
         return True
 
     while True:
-        while any([serve(server) for server in servers]):  # what takes no time may set off more
+        while any(serve(server) for server in servers):  # what takes no time may set off more
             pass
         if not any(server.jobs for server in servers):
             return

@@ -327,7 +327,7 @@ class Work:
         return words
 
     def _scaled(self, sums: list[Branch], part: range) -> NDArray[np.int64] | None:
-        """Addends of currents that are multiplied, ``[2, P]``: of a time point, and of constants in a window."""
+        """Addends of currents that are multiplied, ``[2, P]``: at a time point, constants in a window."""
         found = np.zeros((2, self.positions), np.int64)
         for one in sums:
             once = one.signal.constant and self.reuses

@@ -57,8 +57,8 @@ class Task:
     words : int64 array ``[P]`` or None
         Words of currents that a neuron at each position takes in a window, beside its synapses.
     scaled : int64 array ``[2, P]`` or None
-        Addends of currents with a weight other than 1, of all neurons at each position: at a time point, and of
-        constants in a window.
+        Addends of currents with a weight other than 1, of all neurons at each position: at a time point, and
+        those of constants in a window.
     run_windows : int or None
         Where outputs come back as inputs: windows that can be computed before that.
     """

@@ -308,7 +308,7 @@ def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
 
 
 def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
-    """Accesses that no step has, and that cost no cycles: of currents that enter, and without taps of outputs."""
+    """Accesses that no step has and that cost no cycles: currents that enter, and outputs without taps."""
     task, widths = schedule.task, schedule.task.widths
     log = AccessLog()
     if task.words is not None:
