@@ -56,6 +56,16 @@ class Layer:
     additions: dict[tuple[int, int], Counter[Key]] = field(default_factory=dict)
     products: dict[tuple[int, int], Counter[Key]] = field(default_factory=dict)
     own: dict[Key, int] = field(default_factory=dict)
+    scaled: list[tuple[Synapse, bool]] = field(default_factory=list)  # of currents; whether once a window
+    times: int = 1
+
+    def scalings(self, rows: range, p: int, w: int) -> int:
+        """Addends of currents that a column multiplies by a weight other than 1 (§3)."""
+        points, found = min(self.tws, self.times - w * self.tws), 0
+        for synapse, once in self.scaled:
+            if words_at(synapse, p, 1):
+                found += sum(synapse.weight[m] != 1 for m in rows) * (1 if once else points)
+        return found
 
     def taps(self, column: tuple[int, int]) -> set[Key]:
         return set(self.additions.get(column, ())) | set(self.products.get(column, ()))
@@ -158,6 +168,7 @@ def passes_of(work: Work) -> list[Layer]:
         P = work.positions
         update = [1 + sum(words_at(synapse, p, 1) for synapse in words) for p in range(P)]
         layer = Layer(part, P, 1, 1, update, everything=True, fires=False)
+        layer.scaled = [(synapse, True) for synapse in words]
         fill(layer, work.once, 1)
         passes.append(layer)
     return passes
@@ -172,8 +183,8 @@ def main_layers(trace: Trace, node: Node, work: Work, machine: Machine) -> list[
         raise ValueError(f"{node['name']}: TWS {tws} > {work.delay}")
     states = 1 + ("current" in node["neuron"]) + ("adaptation" in node["neuron"]) if fires else 1
     update = []
+    once = [s.taken.constant and machine.reuse for s in work.currents]
     for p in range(work.positions):
-        once = [s.taken.constant and machine.reuse for s in work.currents]
         words = sum(words_at(s, p, 1 if once[k] else tws) for k, s in enumerate(work.currents))
         update.append(states * tws + words + bool(work.once))  # a pass leaves one word per neuron
     everything = (
@@ -186,6 +197,7 @@ def main_layers(trace: Trace, node: Node, work: Work, machine: Machine) -> list[
     layers = []
     for part in work.parts:
         layer = Layer(part, work.positions, -(-T // tws), tws, update, everything, fires)
+        layer.scaled, layer.times = list(zip(work.currents, once, strict=True)), T
         layer.run = work.delay // tws if work.delay is not None else None
         fill(layer, work.streamed, T)
         layers.append(layer)
@@ -249,6 +261,7 @@ def count(layer: Layer, machine: Machine) -> Counts:
                         rho = 1 if tap in layer.own else len(group)
                         total["accumulations"] += rho * layer.additions.get((p, w), Counter())[tap]
                         total["multiplications"] += rho * layer.products.get((p, w), Counter())[tap]
+                    total["multiplications"] += layer.scalings(group, p, w)
                 total["batches"] += 1
                 total["streamed_taps"] += len(taps)
                 total["lif_updates"] += len(group) * len(columns) * layer.tws if layer.fires else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -269,14 +269,17 @@ class Sequencer:
 
     def program(self, batches: Sequence[Batch], width: int) -> Iterator[Wavefront]:
         """Yield the wavefronts of batches that follow back to back, the widest of them of `width` columns."""
-        counters = self.lbuf.counters
         for batch in batches:
-            counters.batches += 1
-            for slot in batch.slots:
-                counters.streamed_taps += len(slot)
-                yield self._tap(batch, slot)
-            yield from self._update(batch)
+            yield from self.batch(batch)
         yield Wavefront((RowToken(Kind.END, width),) * len(self.channels), (ColumnToken(Kind.END),) * width)
+
+    def batch(self, batch: Batch) -> Iterator[Wavefront]:
+        """Yield the wavefronts of one batch."""
+        self.lbuf.counters.batches += 1
+        for slot in batch.slots:
+            self.lbuf.counters.streamed_taps += len(slot)
+            yield self._tap(batch, slot)
+        yield from self._update(batch)
 
     def _tap(self, batch: Batch, slot: tuple[int, ...]) -> Wavefront:
         n = len(batch.columns)
@@ -324,8 +327,13 @@ class Sequencer:
                 for _ in range(self.catchup_cycles - 1):
                     yield column, IDLE
             free = 0 if self.catchup_cycles else owed  # catch-up without a cycle rides on the first update
-            for j in range(self.tws):
-                for _ in range(self.update_cycles - 1):  # the potential is there in the last of them
-                    yield column, IDLE
-                yield column, UpdateOp(p, w, load, source, free, j, store and j == self.tws - 1)
-                load, free = Load.KEEP, 0
+            yield from self._window(column, UpdateOp(p, w, load, source, free, store=store))
+
+    def _window(self, column: int, whole: UpdateOp) -> Iterator[tuple[int, UpdateOp]]:
+        """Yield the operations of one window, given what comes before its first update and after its last."""
+        op = whole
+        for j in range(self.tws):
+            for _ in range(self.update_cycles - 1):  # the potential is there in the last of them
+                yield column, IDLE
+            yield column, replace(op, point=j, store=whole.store and j == self.tws - 1)
+            op = replace(op, load=Load.KEEP, source=-1, leak_windows=0)

@@ -217,14 +217,8 @@ class PE:
 
     def _lif(self, op: UpdateOp, current: Number) -> Number:
         """Carry out one operation of the update phase; return what the potential register holds next."""
-        array, counters, u = self.array, self.array.counters, self.potential
+        array, counters, u = self.array, self.array.counters, self.take_up(op)
         channel = array.channels[self.row]
-        if op.load is Load.REST:
-            u = array.neuron.zero
-        elif op.load is Load.LBUF:
-            u = array.lbuf.read_potential(channel, op.position)
-        elif op.load is Load.ROW:
-            u = array.pes[self.row][op.source].potential
         for _ in range(op.leak_windows * array.tws):
             u = array.neuron.leak(u)
         if op.point >= 0:
@@ -236,6 +230,16 @@ class PE:
         if op.store:
             array.lbuf.write_potential(channel, op.position, u)
         return u
+
+    def take_up(self, op: UpdateOp) -> Number:
+        """Return the potential with which an operation starts."""
+        if op.load is Load.REST:
+            return self.array.neuron.zero
+        if op.load is Load.LBUF:
+            return self.array.lbuf.read_potential(self.array.channels[self.row], op.position)
+        if op.load is Load.ROW:
+            return self.array.pes[self.row][op.source].potential
+        return self.potential
 
 
 class Array:
@@ -252,12 +256,13 @@ class Array:
         outputs: Bits,
         *,
         zero_gating: bool,
+        pe: type[PE] = PE,
     ) -> None:
         self.tws, self.accumulators, self.neuron, self.lbuf = tws, accumulators, neuron, lbuf
         self.zero_gating = zero_gating
         self.counters, self.outputs = lbuf.counters, outputs  # outputs: [M, P, T]
         self.channels = range(0)
-        self.pes = [[PE(self, r, c) for c in range(cols)] for r in range(rows)]
+        self.pes = [[pe(self, r, c) for c in range(cols)] for r in range(rows)]
         self.row_lanes: list[deque[RowToken | None]] = [deque([None] * r) for r in range(rows)]
         self.column_lanes: list[deque[ColumnToken | None]] = [deque([None] * c) for c in range(cols)]
         self.cycle = 0

@@ -218,7 +218,7 @@ FIELDS = (
     Field("comparisons", "count", "", "comparisons with the threshold", "= `lif_updates`",
           (*JSON, LAYERS_CSV)),
     Field("multiplications", "count", "", "products of a weight and a number: an activation "
-          "(ANN) or an analog input",
+          "(ANN), an analog input or a sum of currents",
           places=(*JSON, LAYERS_CSV)),
     Field("leak_catchups", "count", "", "skipped windows whose leak was caught up, one per neuron and window",
           places=(*JSON, LAYERS_CSV)),

@@ -76,6 +76,7 @@ class AnnWork(Work):
             task = Task(
                 self._name(part), inputs, len(part), widths_of(self.node.datapath, self.arch), True,
                 self.node.datapath, states=1 if self.node.kind == "neurons" else 0, words=words,
+                scaled=self._scaled(sums, part),
             )  # fmt: skip
             weights = [one.weight[part.start : part.stop] for one in streamed if one.weight is not None]
             synapses = Synapses(

@@ -253,6 +253,7 @@ class Work:
             task = Task(
                 self._name(part, "constant"), inputs, len(part), widths_of(self.node.datapath, self.arch),
                 silence_is_free=False, datapath=self.node.datapath, states=0, words=words,
+                scaled=self._scaled(sums, part),
             )  # fmt: skip
             bias = self._bias(part) if self.is_once else None
             yield Asked(task, self._synapses(once, sums, part, {}, None, bias))
@@ -283,7 +284,8 @@ class Work:
                 self._name(part), self._inputs(streamed, part, self.trace.timesteps, self.tws), len(part),
                 widths_of(self.node.datapath, self.arch), silence_is_free=free,
                 datapath=self.node.datapath, states=0 if self.neurons is None else self.neurons.states,
-                words=words, run_windows=None if self.delay is None else self.delay // self.tws,
+                words=words, scaled=self._scaled(sums, part),
+                run_windows=None if self.delay is None else self.delay // self.tws,
             )  # fmt: skip
             known = constants[number] if passed else []
             neuron = None if self.neurons is None else _of_channels(self.neurons, part)
@@ -323,6 +325,16 @@ class Work:
             once = one.signal.constant and self.reuses
             words += positions_of(one.synapse, one.signal.shape) * (1 if once else per_value)
         return words
+
+    def _scaled(self, sums: list[Branch], part: range) -> NDArray[np.int64] | None:
+        """Addends of currents that are multiplied, ``[2, P]``: at a time point, constants in a window."""
+        found = np.zeros((2, self.positions), np.int64)
+        for one in sums:
+            once = one.signal.constant and self.reuses
+            weight = None if one.weight is None else one.weight[part.start : part.stop]
+            channels = len(part) if weight is None else int(np.count_nonzero(weight != 1))
+            found[int(once)] += channels * (positions_of(one.synapse, one.signal.shape) > 0)
+        return found if found.any() else None
 
     def _bias(self, part: range) -> NDArray[Any] | None:
         bias = self.trace.biases.get(self.node.name)

@@ -56,6 +56,9 @@ class Task:
         Potentials of a neuron; 0 where the sums leave as currents.
     words : int64 array ``[P]`` or None
         Words of currents that a neuron at each position takes in a window, beside its synapses.
+    scaled : int64 array ``[2, P]`` or None
+        Addends of currents with a weight other than 1, of all neurons at each position: at a time point, and
+        those of constants in a window.
     run_windows : int or None
         Where outputs come back as inputs: windows that can be computed before that.
     is_first : bool
@@ -70,6 +73,7 @@ class Task:
     datapath: Literal["int", "float"] = "int"
     states: int = 1
     words: NDArray[np.int64] | None = None
+    scaled: NDArray[np.int64] | None = None
     run_windows: int | None = None
     is_first: bool = False
 
@@ -97,6 +101,13 @@ class Task:
     def potential_bits(self) -> int:
         """Bits of all states of a neuron."""
         return self.states * self.widths.potential
+
+    def scalings(self, position: NDArray[np.int64], window: NDArray[np.int64]) -> int:
+        """Multiplications of currents by weights in some (position, window); padded time points have none."""
+        if self.scaled is None:
+            return 0
+        points = np.minimum(self.tws, self.inputs.timesteps - window * self.tws)
+        return int((self.scaled[0, position] * points + self.scaled[1, position]).sum())
 
     @cached_property
     def has_own(self) -> bool:

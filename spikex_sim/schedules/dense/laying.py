@@ -49,7 +49,7 @@ def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     log = AccessLog()
     edge = "lbuf" if arch.memory.lbuf.bytes else "glb"
     program.accesses(log, edge)
-    apart = _currents(schedule, edge)
+    apart = _apart(schedule, arch, edge)
     _count_registers(log, schedule, operations)
     return Layout(
         program=program,
@@ -289,12 +289,13 @@ def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
     taps = sum(one.geometry.filter_taps if one.own else one.geometry.taps for one in synapses)
     folds, groups = schedule.folds, len(schedule.channel_groups)
     updates = neurons * schedule.timesteps if task.states else 0
+    window, position = np.indices((schedule.timesteps // schedule.points, task.positions)).reshape(2, -1)
     return Operations(
         ntwus=0 if is_ann else task.out_channels * int(np.count_nonzero(task.active)),
         batches=len(folds) * groups,
         streamed_taps=int((folds[:, 4] - folds[:, 3]).sum()) * groups,
         accumulations=made,
-        multiplications=made if is_ann else products,
+        multiplications=(made if is_ann else products) + task.scalings(position, window),
         lif_updates=0 if is_ann else updates,
         comparisons=updates,
         dense_accumulations=neurons * taps * schedule.timesteps,
@@ -305,18 +306,24 @@ def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
     )
 
 
-def _currents(schedule: DenseSchedule, edge: str) -> Accesses:
-    """Accesses of currents that enter beside the taps: on a dense array they cost no cycles of their own."""
-    task = schedule.task
+def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
+    """Accesses that no step has and that cost no cycles: currents that enter, and outputs without taps."""
+    task, widths = schedule.task, schedule.task.widths
     log = AccessLog()
-    if task.words is None:
-        return log.freeze()
-    windows = schedule.timesteps // schedule.points
-    bits = task.out_channels * int(task.words.sum()) * windows * task.widths.psum
-    log.move("dram", "glb", "psum", bits)
-    if edge == "lbuf":
-        log.move("glb", "lbuf", "psum", bits)
-    log.read(edge, "psum", bits)
+    if task.words is not None:
+        windows = schedule.timesteps // schedule.points
+        bits = task.out_channels * int(task.words.sum()) * windows * widths.psum
+        log.move("dram", "glb", "psum", bits)
+        if edge == "lbuf":
+            log.move("glb", "lbuf", "psum", bits)
+        log.read(edge, "psum", bits)
+    if not schedule.taps:
+        tensor, width = ("ofmap", arch.input_bits) if task.states else ("psum", widths.psum)
+        bits = task.out_channels * task.positions * schedule.timesteps * width
+        log.write(edge, tensor, bits)
+        if edge == "lbuf":
+            log.move("lbuf", "glb", tensor, bits)
+        log.move("glb", "dram", tensor, bits)
     return log.freeze()
 
 
@@ -324,7 +331,7 @@ def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operat
     """Count the PEs' registers: partial sums, potentials, filters."""
     task, widths = schedule.task, schedule.task.widths
     is_ann = isinstance(task.inputs, Activations)
-    adds = operations.accumulations + (0 if is_ann else operations.multiplications)
+    adds = operations.accumulations + (0 if is_ann else _hits(schedule, tagged=False))
     left = task.out_channels * task.positions * schedule.timesteps  # sums that leave the array
     potentials = operations.lif_updates * task.potential_bits
     filters = operations.pe_cycles // schedule.points

@@ -90,7 +90,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         "lbuf", "tag", program.total("store", "tag")
     )  # beside the array: tags take no cycles of their own
     left = task.out_channels * len(schedule.position) * schedule.tws  # sums that leave the array
-    adds, updates = operations.accumulations + operations.multiplications, operations.lif_updates
+    adds, updates = operations.accumulations + products, operations.lif_updates
     log.write("rf", "filter", sums.row_taps * widths.weight)
     log.read("rf", "psum", (adds + left) * widths.psum + updates * task.potential_bits)
     log.write("rf", "psum", adds * widths.psum + updates * task.potential_bits)
@@ -102,7 +102,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         operations=operations,
         residency=residency,
         additions=additions,
-        products=operations.multiplications,
+        products=products,
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
         held=_held(schedule, spmbs, blocks, residency, program, arch),
@@ -306,7 +306,7 @@ class _Layer:
             batches=schedule.batches * len(schedule.groups.sizes),
             streamed_taps=sums.taps,
             accumulations=made,
-            multiplications=products,
+            multiplications=products + task.scalings(schedule.position, schedule.window),
             lif_updates=updates,
             comparisons=updates,
             leak_catchups=sums.catchups,
