@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -229,6 +229,9 @@ class Accelerator(Spec):
     8
     """
 
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Common keys, or sections of them, that machines of the class do not read."""
+
     name: str = knob("spikex", "name shown in results", min_length=1, max_length=100)
     scheduler: str = knob("spikex", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
@@ -276,6 +279,11 @@ class Accelerator(Spec):
                 "memory.lbuf.partition",
             ):
                 yield key, "mapping.tile is layer"
+
+    @classmethod
+    def reads(cls, key: str) -> bool:
+        """Whether machines of the class read a common key."""
+        return not any(key == one or key.startswith(f"{one}.") for one in cls.unread)
 
     @cached_property
     def input_bits(self) -> int:

@@ -312,13 +312,30 @@ def _check_keys(
     options: type[Accelerator], data: dict[str, Any], stated: Collection[str], where: str
 ) -> None:
     """Check that the machine reads all keys; say who reads the first that it does not, or what was meant."""
-    for key in _not_read(options, data):
+    for key in (*_not_read(options, data), *_unread(options, data, stated)):
         readers = [name for name in plugin_names("accelerators") if _reads(name, key)]
         message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
         message += "" if key in stated else " (inherited)"
         if not readers:
             raise _unknown(options, key, stated, where)
         raise ConfigError(message, where=where, field=key)
+
+
+def _unread(options: type[Accelerator], data: dict[str, Any], stated: Collection[str]) -> Iterator[str]:
+    """Common keys that the machine does not read, and that are stated or differ from what is usual."""
+    usual = dict(_leaves(options().model_dump())) if options.unread else {}
+    for key, value in _leaves(data) if usual else ():
+        if not options.reads(key) and (key in stated or value != usual.get(key)):
+            yield key
+
+
+def _leaves(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys that have no keys below them, and their values."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> ConfigError:
@@ -357,7 +374,9 @@ def section_of(info: FieldInfo) -> type[BaseModel] | None:
 
 def describe_keys(accelerator: Accelerator) -> Iterator[tuple[str, FieldInfo, Any]]:
     """Yield every dotted key of a configuration with its field description and value, in order."""
-    yield from _describe(accelerator, ())
+    for key, info, value in _describe(accelerator, ()):
+        if type(accelerator).reads(key):
+            yield key, info, value
 
 
 def _describe(spec: BaseModel, path: tuple[str, ...]) -> Iterator[tuple[str, FieldInfo, Any]]:

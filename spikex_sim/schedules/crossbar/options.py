@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
@@ -191,6 +191,8 @@ NONIDEAL = (
 class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
+    unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
+
     scheduler: str = knob("spikesim", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     potential_bits: int = knob(22, "width at which int potentials saturate", "bits", ge=2, le=32)
@@ -225,8 +227,6 @@ class CrossbarOptions(Accelerator):
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
-        for key in ("array", "mapping", "memory", "energy.device"):
-            yield key, "a crossbar machine has imc.* in its place"
         imc = self.imc
         if imc.arrays == "ideal":
             for key in NONIDEAL:
