@@ -314,11 +314,12 @@ def _check_keys(
     """Check that the machine reads all keys; say who reads the first that it does not, or what was meant."""
     for key in (*_not_read(options, data), *_unread(options, data, stated)):
         readers = [name for name in plugin_names("accelerators") if _reads(name, key)]
-        message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
-        message += "" if key in stated else " (inherited)"
         if not readers:
             raise _unknown(options, key, stated, where)
-        raise ConfigError(message, where=where, field=key)
+        given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
+        message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
+        message += "" if given in stated else " (inherited)"
+        raise ConfigError(message, where=where, field=given)
 
 
 def _unread(options: type[Accelerator], data: dict[str, Any], stated: Collection[str]) -> Iterator[str]:

@@ -188,6 +188,10 @@ NONIDEAL = (
 """Keys of arrays that are not ideal."""
 
 
+RELEASED = ("released_dims", "precision_factor", "device.kind")
+"""Keys of the released model alone."""
+
+
 class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
@@ -228,6 +232,9 @@ class CrossbarOptions(Accelerator):
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         imc = self.imc
+        if imc.model == "released":
+            yield from ((key, "imc.model is released, which reads shapes") for key in self._events_alone())
+            return
         if imc.arrays == "ideal":
             for key in NONIDEAL:
                 yield f"imc.{key}", "imc.arrays is ideal"
@@ -237,9 +244,20 @@ class CrossbarOptions(Accelerator):
         elif imc.adc.range != "auto":
             yield "imc.adc.clip", f"imc.adc.range is {imc.adc.range}"
         if imc.drift.nu == 0:
-            yield "imc.drift", "imc.drift.nu is 0"
+            for key in ("seconds", "t0_seconds"):
+                yield f"imc.drift.{key}", "imc.drift.nu is 0"
         if imc.encoding in ("offset", "differential"):
             yield "imc.sign_plane", f"imc.encoding is {imc.encoding}, which has no signs apart"
-        if imc.model == "events":
-            for key in ("released_dims", "precision_factor", "device.kind"):
-                yield f"imc.{key}", "imc.model is events"
+        for key in RELEASED:
+            yield f"imc.{key}", "imc.model is events"
+
+    def _events_alone(self) -> Iterator[str]:
+        """Keys that the released model does not look at."""
+        yield from ("psum_bits", "dataflow", "lif_sharing", "energy")
+        read = {"model", "crossbar", "pes_per_tile", *RELEASED}
+        for key in type(self.imc).model_fields:
+            if key not in read and key not in ("device", "adc"):
+                yield f"imc.{key}"
+        kept = {"kind", "bits"} if self.imc.precision_factor else {"kind"}
+        yield from (f"imc.device.{key}" for key in Device.model_fields if key not in kept)
+        yield "imc.adc"
