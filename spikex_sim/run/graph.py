@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, TraceError
+from spikex_sim.core.errors import ConfigError, InternalError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
@@ -184,11 +184,8 @@ class GraphRunner:
         TraceError
             If something is neither recorded nor computed.
         """
+        flow.check_sources(node)
         signals = flow.signals
-        for source in node.sources:
-            if source != node.name and source not in signals:
-                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
-                raise TraceError(message, where=flow.trace.where, field=source)
         if node.name in node.sources and node.name not in signals:
             silent = np.zeros((*flow.trace.shape(node.name), -(-flow.trace.timesteps // 8)), np.uint8)
             signals = signals | {node.name: Signal("spikes", silent)}
@@ -198,10 +195,7 @@ class GraphRunner:
 
     def _matmul(self, node: MatmulNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
         trace, total = flow.trace, LayersOfNode()
-        for source in node.sources:
-            if source not in flow.signals:
-                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
-                raise TraceError(message, where=trace.where, field=source)
+        flow.check_sources(node)
         a, b = flow.signals[node.a], flow.signals[node.b]
         by_b = streams_b(a, b)
         left, right = (
