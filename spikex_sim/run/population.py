@@ -22,8 +22,9 @@ from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.run.currents import entering, has_tags
 from spikex_sim.run.replay import bytes_of_inputs, check_weights
-from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
+from spikex_sim.run.signals import Signal, addend_of, delayed, later
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -218,12 +219,24 @@ class Work:
         )
 
     @cached_property
+    def tagged(self) -> bool:
+        """Whether it gives currents with tags."""
+        return self.node.kind == "currents" and has_tags(self.arch)
+
+    @cached_property
     def silence_is_free(self) -> bool:
-        """Whether its neurons can never fire without input, and it has no input beside its spikes."""
-        if self.node.kind == "currents" or not self.trace.silence_is_free(self.node.name):
+        """Whether it gives nothing without input, and has no input beside spikes and currents with tags."""
+        if self.node.kind == "currents" and not (self.tagged and self._bias_is_zero):
             return False
-        sums = [one for one in self.branches if one.is_sum]
+        if self.node.kind == "neurons" and not self.trace.silence_is_free(self.node.name):
+            return False
+        sums = [one for one in self.branches if one.is_sum and one.signal.issued is None]
         return not any(bool(one.signal.array.any()) for one in sums)
+
+    @property
+    def _bias_is_zero(self) -> bool:
+        bias = self.trace.biases.get(self.node.name)
+        return bias is None or not bias.any()
 
     def working_bytes(self) -> float:
         """Memory that the node takes at most while it is scheduled and executed, steps aside."""
@@ -248,7 +261,7 @@ class Work:
         once = [one for one in self.branches if self._once(one)]
         for part in self.parts if once or self.is_once else ():
             sums = [one for one in self.branches if one.is_sum] if self.is_once else []
-            words = self._words(sums, 1) if sums else None
+            words = entering(sums, part, self.positions, 1, 1, once=True).words if sums else None
             inputs = self._inputs(once, part, 1, 1)
             task = Task(
                 self._name(part, "constant"), inputs, len(part), widths_of(self.node.datapath, self.arch),
@@ -270,20 +283,21 @@ class Work:
         streamed = [one for one in self.branches if not one.is_sum and not self._once(one)]
         sums = [one for one in self.branches if one.is_sum]
         passed = any(self._once(one) for one in self.branches)
-        words = self._words(sums, self.tws) if sums or passed else None
-        if words is not None and passed:
-            words = words + 1
         free = self.silence_is_free
         if any(one.signal.carries == "analog" for one in streamed):
             free = False
         if passed and (not self.known or any(array.any() for part in constants for array in part)):
             free = False
+        timesteps = self.trace.timesteps
         for number, part in enumerate(self.parts):
+            taken = entering(sums, part, self.positions, timesteps, self.tws, once=self.reuses)
             task = Task(
-                self._name(part), self._inputs(streamed, part, self.trace.timesteps, self.tws), len(part),
+                self._name(part), self._inputs(streamed, part, timesteps, self.tws), len(part),
                 widths_of(self.node.datapath, self.arch), silence_is_free=free,
                 datapath=self.node.datapath, states=0 if self.neurons is None else self.neurons.states,
-                words=words, run_windows=None if self.delay is None else self.delay // self.tws,
+                words=taken.words + passed if sums or passed else None, word_tags=taken.tags,
+                awake=taken.awake, tagged=self.tagged,
+                run_windows=None if self.delay is None else self.delay // self.tws,
             )  # fmt: skip
             known = constants[number] if passed else []
             neuron = None if self.neurons is None else _of_channels(self.neurons, part)
@@ -315,14 +329,6 @@ class Work:
         if len(self.parts) > 1:
             more.append(f"channels {part.start}-{part.stop - 1}")
         return f"{self.node.name} ({', '.join(more)})" if more else self.node.name
-
-    def _words(self, sums: list[Branch], per_value: int) -> NDArray[np.int64]:
-        """Words of currents that a window of a neuron takes at each position."""
-        words = np.zeros(self.positions, np.int64)
-        for one in sums:
-            once = one.signal.constant and self.reuses
-            words += positions_of(one.synapse, one.signal.shape) * (1 if once else per_value)
-        return words
 
     def _bias(self, part: range) -> NDArray[Any] | None:
         bias = self.trace.biases.get(self.node.name)

@@ -312,8 +312,8 @@ def _currents(schedule: DenseSchedule, edge: str) -> Accesses:
     log = AccessLog()
     if task.words is None:
         return log.freeze()
-    windows = schedule.timesteps // schedule.points
-    bits = task.out_channels * int(task.words.sum()) * windows * task.widths.psum
+    words = np.broadcast_to(task.words, (task.positions, schedule.timesteps // schedule.points))
+    bits = task.out_channels * int(words.sum()) * task.widths.psum
     log.move("dram", "glb", "psum", bits)
     if edge == "lbuf":
         log.move("glb", "lbuf", "psum", bits)

@@ -271,6 +271,6 @@ def choose_residency(
 def stored_bits(schedule: NtwuSchedule) -> int:
     """Bits of a layer's outputs as they are stored: spikes of what is issued, tags of all; or currents."""
     task, issued = schedule.task, len(schedule.position)
-    if not task.states:
-        return task.out_channels * issued * schedule.tws * task.widths.psum
-    return task.out_channels * (issued * schedule.tws + task.positions * schedule.windows)
+    tags = task.positions * schedule.windows if task.states or task.tagged else 0
+    each = 1 if task.states else task.widths.psum
+    return task.out_channels * (issued * schedule.tws * each + tags)

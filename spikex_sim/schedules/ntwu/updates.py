@@ -25,18 +25,21 @@ class BatchCounts:
     potential_reads: PerStep
     potential_writes: PerStep
     words: PerStep
+    word_tags: PerStep
 
 
 def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> BatchCounts:
     """Update phase and potential traffic of every batch (Section 4)."""
     task = schedule.task
-    words = np.zeros(task.positions, np.int64) if task.words is None else task.words
+    words = np.zeros((task.positions, 1), np.int64) if task.words is None else task.words
+    tags = np.zeros(task.positions, np.int64) if task.word_tags is None else task.word_tags
     counts = _batch_counts(
         schedule.batch_columns,
         schedule.position,
         schedule.window,
         max(1, task.states) * schedule.tws * arch.update_cycles,
         words,
+        tags,
         arch.get("leak_catchup_cycles", default=1),
     )
     return BatchCounts(*counts)
@@ -49,14 +52,16 @@ def _batch_counts(
     window: NDArray[np.int64],
     update_cycles: int,
     words: NDArray[np.int64],
+    word_tags: NDArray[np.int64],
     catchup_cycles: int,
-) -> tuple[PerStep, PerStep, PerStep, PerStep, PerStep]:
+) -> tuple[PerStep, PerStep, PerStep, PerStep, PerStep, PerStep]:
     batches, positions = len(batch_columns) - 1, len(words)
     update = np.zeros(batches, np.int64)
     catchups = np.zeros(batches, np.int64)
     reads = np.zeros(batches, np.int64)
     writes = np.zeros(batches, np.int64)
     taken = np.zeros(batches, np.int64)
+    tags = np.zeros(batches, np.int64)
     last_batch = np.full(positions, -1, np.int64)
     last_window = np.zeros(positions, np.int64)
     spent = np.zeros(positions, np.int64)
@@ -70,10 +75,12 @@ def _batch_counts(
             if before != b or skipped > 0:  # else the potential is still in the column beside
                 writes[b] += 1
                 reads[b] += before >= 0
-            spent[p] += update_cycles + words[p] + catchup_cycles * owed
-            taken[b] += words[p]
+            entering = words[p, min(w, words.shape[1] - 1)]
+            spent[p] += update_cycles + entering + catchup_cycles * owed
+            taken[b] += entering
+            tags[b] += word_tags[p]
             update[b] = max(update[b], spent[p])
             catchups[b] += owed
             last_batch[p] = b
             last_window[p] = w
-    return update, catchups, reads, writes, taken
+    return update, catchups, reads, writes, taken, tags
