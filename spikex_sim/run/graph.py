@@ -286,14 +286,15 @@ class GraphRunner:
         return cost
 
     def _handover(self, node: Population, flow: GraphFlow) -> Handover:
-        """What the nodes around one have in the GLB: outputs that the next node alone takes may stay."""
+        """What the nodes around one have in the GLB: spikes that the next node alone takes may stay."""
         if not self.layers.arch.get("memory.glb.keep_ofmap", default=False):
             return APART
         nodes = flow.trace.nodes
         place = [one.name for one in nodes].index(node.name)
         takers = [one for one in nodes if node.name in one.sources]
         wanted = (
-            len(takers) == 1
+            node.kind == "neurons"  # words of currents come from DRAM
+            and len(takers) == 1
             and nodes[place + 1 : place + 2] == tuple(takers)
             and isinstance(takers[0], Population)
             and len(takers[0].synapses) == 1

@@ -88,6 +88,12 @@ def test_ptb_issues_every_window() -> None:
     assert dram(after["out"], "tag")[0] - dram(before["out"], "tag")[0] == 2 * 4
 
 
+def test_currents_do_not_stay_in_the_glb() -> None:
+    """What takes them reads them from DRAM, so they must have been written there."""
+    found = run(shortcut(2), memory__glb__keep_ofmap=True)
+    assert dram(found["sum"], "psum")[1] == dram(found["out"], "psum")[0] > 0
+
+
 def joined(how: str) -> sx.GraphTrace:
     """Six channels, some of two, and a join of both."""
     join: dict[str, Any] = {"name": "both", "kind": "join", "how": how, "from": ["in", "few"]}
