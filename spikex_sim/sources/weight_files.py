@@ -118,10 +118,8 @@ def save_weights(
 
     Raises
     ------
-    TraceError
-        If the file could not be read again.
-    OutputError
-        If it cannot be written.
+    TraceError, OutputError
+        If the file could not be read again, or cannot be written.
     """
     path = Path(path)
     where = shown(path, 400)
