@@ -47,8 +47,8 @@ class Branch:
         Synapse of the node whose weights these are.
     signal : Signal
         Of its source.
-    scale : float
-        Of analog values.
+    scale, bits : float, int
+        Of analog values, and their width.
     """
 
     synapse: Synapse
@@ -56,6 +56,7 @@ class Branch:
     holder: int
     signal: Signal
     scale: float = 1.0
+    bits: int = 1
 
     @property
     def is_sum(self) -> bool:
@@ -133,8 +134,9 @@ class Work:
         for k in range(len(node.synapses)):
             synapse, weight = folded(trace, node.name, k)
             taken = trace.node(node.synapses[k].source)
-            scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branch = Branch(synapse, weight, node.holder(k), signals[synapse.source], scale)
+            branch = Branch(synapse, weight, node.holder(k), signals[synapse.source])
+            if isinstance(taken, InputNode) and taken.values is not None:
+                branch = replace(branch, scale=taken.values.scale, bits=taken.values.bits)
             branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
@@ -346,10 +348,7 @@ class Work:
             channels = taken.stop - taken.start
             geometry = self._geometry(one, channels)
             if one.signal.carries == "analog":
-                source = self.trace.node(self.node.synapses[self.branches.index(one)].source)
-                assert isinstance(source, InputNode) and source.values is not None
-                bits = source.values.bits
-                lying.append(Lying(geometry, one.holder, one.synapse.own, bits, tagged=False))
+                lying.append(Lying(geometry, one.holder, one.synapse.own, one.bits, tagged=False))
                 spikes.append(everything(channels, geometry.pixels, timesteps, tws))
                 continue
             packed = delayed(one.signal.at(taken), one.synapse.delay, timesteps)
