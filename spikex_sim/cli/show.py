@@ -25,6 +25,8 @@ from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
+from spikex_sim.trace.graph import GraphTrace
+from spikex_sim.trace.together import AnyTrace
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -115,8 +117,8 @@ def count(number: int) -> str:
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
 
 
-def show_run(result: RunResult) -> None:
-    """Print time, work, energy and mapping of a run."""
+def show_run(result: RunResult, first: AnyTrace) -> None:
+    """Print time, work, energy and mapping of a run of a trace, the first of several."""
     totals, trace, arch = result.totals, result.trace, result.arch
     samples = f", {trace['samples']} samples" if trace["samples"] > 1 else ""
     shares = {
@@ -156,7 +158,7 @@ def show_run(result: RunResult) -> None:
                 "the recorded ones were used[/]"
             )
     warn(result)
-    say_float(result)
+    say_float(result, first)
 
 
 def headline(result: RunResult) -> str:
@@ -188,13 +190,11 @@ def warn(result: RunResult, machine: str = "") -> None:
         note(start + sentence(one))
 
 
-def say_float(result: RunResult) -> None:
-    """Say that layers are in float32, and how they get int8 weights."""
+def say_float(result: RunResult, trace: AnyTrace) -> None:
+    """Say that layers are in float32, and how a chain of them gets int8 weights."""
     if "float32" in datapath_of(result):
-        note(
-            "float32: every weight takes 32 bits; spikex-sim trace convert TRACE --int8 --out FILE makes "
-            "int8 of it"
-        )
+        remedy = "; spikex-sim trace convert TRACE --int8 --out FILE makes int8 of it"
+        note("float32: every weight takes 32 bits" + ("" if isinstance(trace, GraphTrace) else remedy))
 
 
 FORMS: Mapping[str, Callable[[float], str]] = {

@@ -201,11 +201,23 @@ class SizedMapping(Mapping):
         return value
 
 
-class DirectEncoding(Spec):
-    """Numbers as inputs that are the same at all time points."""
+class OfGraphs(Spec):
+    """Keys about what only networks that are graphs have."""
 
     direct_encoding: Literal["reuse", "recompute"] = knob(
         "reuse", "constant inputs: their sums are computed once, or anew at every time point"
+    )
+    join: Literal["free", "read"] = knob(
+        "free", "joins by or, and, iand: cost nothing, or read the stored spikes of all operands from DRAM"
+    )
+
+
+class Currents(Spec):
+    """Sums that leave the array."""
+
+    tags: Literal["none", "issued"] = knob(
+        "none",
+        "tags of currents: none, all windows are issued and move; issued: those without input do not",
     )
 
 

@@ -351,11 +351,12 @@ def _unknown(options: type[Accelerator], key: str, stated: Collection[str], wher
 def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:
     """Keys of nested data that a model does not have."""
     for key, value in data.items():
-        section = section_of(model.model_fields[key]) if key in model.model_fields else None
-        if key not in model.model_fields:
-            yield f"{path}{key}"
-        elif section is not None and isinstance(value, dict):
+        known = key in model.model_fields
+        section = section_of(model.model_fields[key]) if known else BaseModel
+        if section is not None and isinstance(value, dict) and value:
             yield from _not_read(section, value, f"{path}{key}.")
+        elif not known:
+            yield f"{path}{key}"
 
 
 def _reads(scheduler: str, key: str) -> bool:

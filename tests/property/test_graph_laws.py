@@ -239,6 +239,8 @@ def tight(draw: st.DrawFn) -> dict[str, Any]:
     """Array and buffers of which some hold next to nothing."""
     sizes = st.sampled_from([60, 150, 400, 1200, PLENTY, PLENTY])
     keys = draw(arrays()) | {"direct_encoding": draw(st.sampled_from(["reuse", "recompute"]))}
+    keys |= {"join": draw(st.sampled_from(["free", "read"]))}
+    keys |= {"currents.tags": draw(st.sampled_from(["none", "issued"]))}
     keys["stsap"] = draw(st.booleans())
     keys["zero_gating"] = "auto"
     glb = level(ifmap=draw(sizes), filter=draw(sizes), ofmap=draw(sizes))

@@ -32,7 +32,7 @@ NETWORKS = {
 CHIP = "pooled"
 """Kind of network that only a crossbar machine is asked about: pooling, and an input that stays the same."""
 GRAPH = "graph"
-"""Kind of network that has numbers as inputs."""
+"""Kind of network that has numbers as inputs, joins and currents."""
 NAMING = ("name", "scheduler")
 """Keys that say what a machine is called and which one it is."""
 OTHER_TABLE = "table"
@@ -52,6 +52,8 @@ EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "psum_bits": ((19,), {}),
     "weight_bits": ((7,), {}),
     "direct_encoding": (("recompute",), {"activation_bits": 1}),
+    "join": (("read",), {"activation_bits": 1}),
+    "currents.tags": (("issued",), {}),
     "array.rows": ((3,), {}),
     "array.cols": ((3,), {}),
     "mapping.tile": (("layer",), TIGHT),
@@ -203,19 +205,22 @@ def readers_of(key: str) -> list[str]:
 
 
 def graph() -> sx.GraphTrace:
-    """A constant image, neurons that take it, and neurons that take these."""
+    """A constant image, neurons that take it, joined with themselves, and currents that drive neurons."""
     rng = np.random.default_rng(5)
     image = {"name": "image", "kind": "input", "shape": [2, 7, 7], "values": {"constant": True}}
     synapses = [{"from": "image", "kind": "conv", "kernel": 3, "padding": 1, "shift": 4}]
     stem = {"name": "stem", "kind": "neurons", "channels": 12, "synapses": synapses, "neuron": NEURON}
+    both = {"name": "both", "kind": "join", "how": "or", "from": ["stem", "stem"]}
+    summed = {"name": "sum", "kind": "currents", "channels": 5,
+              "synapses": [{"from": "both", "kind": "linear"}]}  # fmt: skip
     last = {"name": "last", "kind": "neurons", "channels": 5, "neuron": NEURON,
-            "synapses": [{"from": "stem", "kind": "linear"}]}  # fmt: skip
+            "synapses": [{"from": "sum", "kind": "identity"}]}  # fmt: skip
     return sx.GraphTrace.from_arrays(
-        {"timesteps": T, "nodes": [image, stem, last]},
+        {"timesteps": T, "nodes": [image, stem, both, summed, last]},
         {
             "image/values": rng.integers(-99, 99, (2, 7, 7), dtype=np.int32),
             "stem/synapse-0/weight": rng.integers(-60, 60, (12, 2, 3, 3), dtype=np.int8),
-            "last/synapse-0/weight": rng.integers(-60, 60, (5, 12 * 49), dtype=np.int8),
+            "sum/synapse-0/weight": rng.integers(-60, 60, (5, 12 * 49), dtype=np.int8),
         },
     )
 

@@ -311,8 +311,8 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     task, widths = schedule.task, schedule.task.widths
     log = AccessLog()
     if task.words is not None:
-        windows = schedule.timesteps // schedule.points
-        bits = task.out_channels * int(task.words.sum()) * windows * widths.psum
+        words = np.broadcast_to(task.words, (task.positions, schedule.timesteps // schedule.points))
+        bits = task.out_channels * int(words.sum()) * widths.psum
         log.move("dram", "glb", "psum", bits)
         if edge == "lbuf":
             log.move("glb", "lbuf", "psum", bits)
