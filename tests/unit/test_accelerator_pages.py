@@ -29,6 +29,7 @@ blocks: Any = import_module("schedule_blocks")
 cases: Any = import_module("schedule_cases")
 drawings: Any = import_module("make_schedule_drawings")
 crossbars: Any = import_module("make_imc_drawings")
+tables: Any = import_module("make_spikesim_page")
 
 NAMES = list(cases.MACHINES)
 
@@ -172,6 +173,11 @@ def test_a_page_has_what_pages_have(page: Path) -> None:
 def rows(table: str) -> list[list[str]]:
     lines = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| preset")]
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+def test_tables_of_crossbars_are_up_to_date() -> None:
+    page = read(tables.PAGE)
+    assert tables.rewritten(page) == page, "run python scripts/make_spikesim_page.py"
 
 
 def test_index_has_every_preset_with_its_scheduler() -> None:
