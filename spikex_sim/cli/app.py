@@ -14,6 +14,7 @@ from spikex_sim.cli import (
     energy,
     evaluate,
     hardware_model,
+    imc_study,
     listing,
     plot,
     record,
@@ -84,6 +85,7 @@ app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 app.command()(evaluate.evaluate)
+app.command()(imc_study.imc_study)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
 app.command()(train.train)
