@@ -15,7 +15,7 @@ from spikex_sim.run.crossbar import Ran
 from spikex_sim.run.passage import ChainPassage
 from spikex_sim.run.replay import Flow, LayerRunner, Signal
 from spikex_sim.run.results import LayerResult
-from spikex_sim.run.tally import ChipFigures
+from spikex_sim.run.tally import ON_PATH, ChipFigures
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.released import Released, released, released_layers
 from spikex_sim.schedules.crossbar.schedule import schedule_of
@@ -28,6 +28,8 @@ from spikex_sim.trace.trace import Trace
 USE_OF = {"crossbar": "weights", "adc": "adc", "digital": "potentials", "buffers": "potentials",
           "htree": "potentials", "noc": "noc", "lif": "lif"}  # fmt: skip
 """What components spend energy for."""
+LEVEL_OF = {"buffers": "lbuf", "htree": "lbuf", "noc": "glb"}
+"""What other machines have in place of components; of the rest the ALU. Buffers are the tiles'."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ class ReleasedRunner(LayerRunner):
         by = dict.fromkeys(nothing.components, 0.0) if number is None else figures.energy_pj_by[number]
         cycles = 0 if number is None else figures.cycles[number]
         pes = 0 if number is None else figures.pes[number]
-        uses = dict.fromkeys(nothing.uses, 0.0)
+        uses, levels = dict.fromkeys(nothing.uses, 0.0), dict.fromkeys(nothing.levels, 0.0)
         for name, pj in by.items():
             uses[USE_OF[name]] += pj
-        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0)
+            levels[LEVEL_OF.get(name, "alu")] += pj
+        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0, levels)
         return LayerResult(
             tws=1,
             mode=None,
@@ -113,7 +116,7 @@ class ReleasedRunner(LayerRunner):
             held=(),
             mapping={"pes": pes},
             span_cycles=cycles,
-            chip=ChipFigures(None, dict.fromkeys(("noc_in", "noc_out", "lif"), 0), None, None, 0),
+            chip=ChipFigures(None, dict.fromkeys(ON_PATH, 0), None, None, 0),
             changed_spikes=None if common["output_spikes"] is None else 0,
             **{**common, "pes": pes},
         )

@@ -13,6 +13,8 @@ from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.costs.energy import Energy, add_energies
 
 Number = TypeVar("Number", int, float)
+ON_PATH = ("noc_in", "noc_out", "lif")
+"""Activities besides computing that take cycles on the critical path of a crossbar machine."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,11 @@ class Costs:
         return self.energy.components
 
     @property
+    def energy_by_level_pj(self) -> Mapping[str, float] | None:
+        """Dynamic energy of a crossbar machine by what other machines have; None of these."""
+        return self.energy.levels or None
+
+    @property
     def energy_by_use_pj(self) -> Mapping[str, float]:
         """Dynamic energy by what it is spent for."""
         return self.energy.uses
@@ -231,6 +238,14 @@ class Costs:
         energy = {"energy_pj": self.energy.components}
         found = {name: getattr(self.chip, name) for name in self.chip.__dataclass_fields__}
         return FrozenMap({"counts": found.pop("counts"), **energy, **found})
+
+    @property
+    def imc_cycles(self) -> Mapping[str, int] | None:
+        """Stalls and ``busy`` of :attr:`imc` for tables, 0 of pooling; None of other machines."""
+        if not self.energy.levels:
+            return None
+        chip = self.chip or ChipFigures({}, dict.fromkeys(ON_PATH, 0), 0, 0, 0)
+        return FrozenMap({**chip.stalls, "busy": chip.busy})
 
     @property
     def utilization(self) -> float:
