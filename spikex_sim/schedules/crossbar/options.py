@@ -195,7 +195,7 @@ class CrossbarOptions(Accelerator):
     unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
     effects: ClassVar[FrozenMap[str, str]] = FrozenMap(
         {
-            "imc.buffers.tib": "changes the area alone, but that accesses to one of 0 bytes cost nothing",
+            "imc.buffers.tib": "changes the area alone; with 0 there is none, and its accesses cost nothing",
             "imc.buffers": "changes the area alone",
             "lif_sharing": "changes area, leakage and latency alone, no spike and no dynamic energy",
         }
