@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.bars import bar_heights, patches, pile, stack
-from spikex_sim.plots.style import FILLS, Given, Look, Style, legend, note, panels, short
+from spikex_sim.plots.style import (
+    FILLS,
+    LONGEST_NAME,
+    Given,
+    Look,
+    Style,
+    is_wide,
+    legend,
+    note,
+    panels,
+    short,
+)
 from spikex_sim.plots.table import TOTAL, Row, Rows, cell, number, numbers, working
 from spikex_sim.schedules.crossbar.mapping import MAX_TILES, places_on_mesh, side_of
 
@@ -24,7 +35,7 @@ PATH = {
     "imc_noc_out_cycles": Look("NoC out", "#0072B2", ""),
     "imc_lif_cycles": Look("LIF", "#D55E00", "xxxx"),
 }
-BUSY = {"imc_busy_cycles": Look("PEs compute", "#FFFFFF", "....")}
+BUSY = {"imc_busy_cycles": Look("PEs busy", "#FFFFFF", "....")}
 THICK = 0.38
 LIGHTEST = 0.2
 """Share of a layer's colour that a tile without a cell in use has."""
@@ -33,6 +44,8 @@ MAX_NUMBERED_SIDE = 24
 """Most nodes along a side of which each shows the number of its layer."""
 MAX_NAMED = 60
 """Most layers that are named."""
+FEW, SHORT_NAME = 12, 12
+"""Most layers with names in full in one column of a page, and characters of the names of more."""
 FREE, NODE = "#F4F4F4", "#000000"
 
 
@@ -139,6 +152,9 @@ def mapping(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
         axis.pcolormesh(image, edgecolors="white" if lines else "none", lw=lines, rasterized=not lines)
         if lines:
             _number(axis, places, layer_of, image)
+        elif len(rows) <= MAX_NAMED:
+            middles = np.cumsum([len(one) for one in used]) - [-(-len(one) // 2) for one in used]
+            _number(axis, places[middles], layer_of[middles], image)
         axis.text(side // 2 + 0.5, side // 2 + 0.5, "G", color="white", size=6, ha="center", va="center")
         axis.set(ylim=(side, 0), xlim=(0, side), aspect="equal", xticks=[], yticks=[])
         axis.set_xlabel(f"Mesh of {side}×{side} nodes (tiles)")
@@ -146,9 +162,11 @@ def mapping(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
             edge.set_visible(False)
         handles = [Rectangle((0, 0), 1, 1, facecolor=NODE)]
         labels = ["G: global node"]
+        longest = LONGEST_NAME if len(rows) <= FEW or is_wide(ax, style) else SHORT_NAME
         for layer, row in enumerate(rows[:MAX_NAMED]):
             handles.append(Rectangle((0, 0), 1, 1, facecolor=FILLS[layer % len(FILLS)]))
-            labels.append(f"{layer + 1}: {short(row['name'])}, {100 * row['cell_utilization']:.0f} %")
+            used_percent = f"{100 * number(row, 'cell_utilization'):.0f} %"
+            labels.append(f"{layer + 1}: {short(row['name'], longest)}, {used_percent}")
         legend(figure, axes, ax is None, handles, labels)
         told = "full colour: all cells of a tile are in use; %: of a layer's cells"
         if len(rows) > MAX_NAMED:

@@ -7,7 +7,7 @@ the attribute of its name of a :class:`spikex_sim.run.tally.Costs`, or of what i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,6 +57,8 @@ class Field:
         Keys that only some machines have, but every table has columns for.
     column : str
         Name in tables; of a mapping with ``{}`` for the key.
+    derived : callable, optional
+        What tables have in it of costs, where these have no such attribute.
     """
 
     name: str
@@ -70,6 +72,13 @@ class Field:
     parts: Parts | None = None
     others: Parts = field(default_factory=FrozenMap)
     column: str = ""
+    derived: Callable[[Any], Any] | None = None
+
+    def of(self, costs: Any) -> Any:
+        """Value of costs; None where only others have it."""
+        if self.derived is not None:
+            return self.derived(costs)
+        return getattr(costs, self.name, None) if self.of_some else getattr(costs, self.name)
 
     def columns(self, value: Any = None) -> dict[str, Any]:
         """Columns of tables, with the cells of a value; of a mapping also those of keys it lacks."""
@@ -119,6 +128,15 @@ SPREAD: Parts = {
     "edp_js": "of its energy-delay product: the mean of products, not the product of means",
 }
 """Figures of which a run has the mean and the standard deviation over its samples."""
+
+
+def _imc_cycles(costs: Any) -> dict[str, int] | None:
+    """Cycles of ``imc`` side by side, 0 of pooling; None of machines without crossbars."""
+    if getattr(costs, "energy_by_level_pj", None) is None:
+        return None
+    found = getattr(costs, "imc", None)
+    return {} if found is None else {**found["stalls"], "busy": found["busy"]}
+
 
 FIELDS = (
     Field("schema", "count", "", "version of this layout, now 2", places=TOP),
@@ -326,7 +344,7 @@ FIELDS = (
         "busy": "cycles that its PEs compute, whatever other layers do",
     }),
     Field("imc_cycles", "count", "cycles", "of a crossbar machine", places=(LAYERS_CSV, SWEEP_CSV),
-          of_some=True, column="imc_{}_cycles", parts={
+          of_some=True, derived=_imc_cycles, column="imc_{}_cycles", parts={
         "noc_in": "`imc.stalls.noc_in`",
         "noc_out": "`imc.stalls.noc_out`",
         "lif": "`imc.stalls.lif`",
@@ -386,7 +404,7 @@ def cells_of(costs: Any, table: str) -> dict[str, Any]:
     """Row of a table; of breakdowns that have the same name the first counts."""
     cells: dict[str, Any] = {}
     for one in fields_in(table):
-        value = getattr(costs, one.name)
+        value = one.of(costs)
         for column, cell in ({} if one.of_some and value is None else one.columns(value)).items():
             cells.setdefault(column, cell)
     return cells

@@ -15,7 +15,7 @@ from spikex_sim.run.crossbar import Ran
 from spikex_sim.run.passage import ChainPassage
 from spikex_sim.run.replay import Flow, LayerRunner, Signal
 from spikex_sim.run.results import LayerResult
-from spikex_sim.run.tally import ON_PATH, ChipFigures
+from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.released import Released, released, released_layers
 from spikex_sim.schedules.crossbar.schedule import schedule_of
@@ -116,7 +116,7 @@ class ReleasedRunner(LayerRunner):
             held=(),
             mapping={"pes": pes},
             span_cycles=cycles,
-            chip=ChipFigures(None, dict.fromkeys(ON_PATH, 0), None, None, 0),
+            chip=ChipFigures(None, dict.fromkeys(("noc_in", "noc_out", "lif"), 0), None, None, 0),
             changed_spikes=None if common["output_spikes"] is None else 0,
             **{**common, "pes": pes},
         )

@@ -13,8 +13,6 @@ from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.costs.energy import Energy, add_energies
 
 Number = TypeVar("Number", int, float)
-ON_PATH = ("noc_in", "noc_out", "lif")
-"""Activities besides computing that take cycles on the critical path of a crossbar machine."""
 
 
 @dataclass(frozen=True)
@@ -238,14 +236,6 @@ class Costs:
         energy = {"energy_pj": self.energy.components}
         found = {name: getattr(self.chip, name) for name in self.chip.__dataclass_fields__}
         return FrozenMap({"counts": found.pop("counts"), **energy, **found})
-
-    @property
-    def imc_cycles(self) -> Mapping[str, int] | None:
-        """Stalls and ``busy`` of :attr:`imc` for tables, 0 of pooling; None of other machines."""
-        if not self.energy.levels:
-            return None
-        chip = self.chip or ChipFigures({}, dict.fromkeys(ON_PATH, 0), 0, 0, 0)
-        return FrozenMap({**chip.stalls, "busy": chip.busy})
 
     @property
     def utilization(self) -> float:
