@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.spec.arch import Accelerator, EnergyChoice, Spec, knob
 
 ADC_BITS = {"flash": (1, 14), "sar": (4, 10)}
@@ -93,7 +94,7 @@ class Buffers(Spec):
     pb: int = knob(5120, "buffer of sums in a PE; changes the area alone", "B", ge=0, le=1 << 30)
     tib: int = knob(
         0,
-        "input buffer of a tile, area; 0: there is none, and its accesses cost nothing",
+        "input buffer of a tile; changes the area alone, 0: there is none, and its accesses cost nothing",
         "B",
         ge=0,
         le=1 << 30,
@@ -196,6 +197,13 @@ class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
     unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
+    effects: ClassVar[FrozenMap[str, str]] = FrozenMap(
+        {
+            "imc.buffers.tib": "changes the area alone; with 0 there is none, and its accesses cost nothing",
+            "imc.buffers": "changes the area alone",
+            "lif_sharing": "changes area, leakage and latency alone, no spike and no dynamic energy",
+        }
+    )
 
     scheduler: str = knob("spikesim", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
@@ -208,7 +216,7 @@ class CrossbarOptions(Accelerator):
     )
     lif_sharing: int = knob(
         1,
-        "output channels that share a LIF unit and its word of U_mem; outputs stay",
+        "output channels that share a LIF unit and its word of U_mem; changes area, leakage, latency",
         "channels",
         ge=1,
         le=4096,
