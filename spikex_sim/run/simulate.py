@@ -42,6 +42,8 @@ from spikex_sim.trace.trace import Trace
 
 UNIT = 16
 """Samples that are replayed, handed to other processes and stored at a time."""
+_NONIDEAL = {"imc.arrays": "nonideal", "imc.write_sigma": 0.1, "imc.stuck.off": 0.1}
+"""Arrays of a crossbar machine that take every kernel."""
 
 
 def simulate(
@@ -396,7 +398,8 @@ def _run_small() -> None:
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)
-        _simulate(trace, "spikesim", None, "fast", None, silent)
+        for keys in ({}, _NONIDEAL):
+            _simulate(trace, "spikesim", None, "fast", keys, silent)
 
 
 def versions() -> dict[str, str]:
