@@ -309,12 +309,13 @@ def energy_cells(
 def _area_table(result: RunResult) -> Sheet:
     """Areas of the buffers, and where they are from."""
     areas, parts = result.totals.area_mm2_by, result.energy_model.components
-    made = table("Area", "part", "mm²")
+    of_chip = result.totals.imc is not None
+    made = table("Area", "part" if of_chip else "buffer", "mm²")
     for name, area in areas.items():
         made.add_row(_heading(name), f"{area:.4g}")
     made.add_row("total", f"{result.totals.area_mm2:.4g}")
     sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
-    if result.totals.imc is None:
+    if not of_chip:
         told = [
             f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
         ]
