@@ -312,12 +312,13 @@ def _check_keys(
     options: type[Accelerator], data: dict[str, Any], stated: Collection[str], where: str
 ) -> None:
     """Check that the machine reads all keys; say who reads the first that it does not, or what was meant."""
-    for key in (*_not_read(options, data), *_unread(options, data, stated)):
+    for found in (*_not_read(options, data), *_unread(options, data, stated)):
+        key = max((one for one in stated if one.startswith(f"{found}.")), default=found)
         readers = [name for name in plugin_names("accelerators") if _reads(name, key)]
         message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
         message += "" if key in stated else " (inherited)"
         if not readers:
-            raise _unknown(options, key, stated, where)
+            raise _unknown(options, key, where)
         raise ConfigError(message, where=where, field=key)
 
 
@@ -338,13 +339,12 @@ def _leaves(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield f"{path}{key}", value
 
 
-def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> ConfigError:
-    """Mistake about a key, or the one given in a section, that nobody reads: which was meant."""
-    given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
-    known, leaf = list(_values(options())), given.rsplit(".", 1)[-1]
+def _unknown(options: type[Accelerator], key: str, where: str) -> ConfigError:
+    """Mistake about a key that nobody reads: which was meant."""
+    known, leaf = list(_values(options())), key.rsplit(".", 1)[-1]
     same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-    message = f"unknown configuration key{closest(given, known) or meant(same)}"
-    return ConfigError(message, where=where, field=given)
+    message = f"unknown configuration key{closest(key, known) or meant(same)}"
+    return ConfigError(message, where=where, field=key)
 
 
 def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:

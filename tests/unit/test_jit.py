@@ -364,7 +364,8 @@ from spikex_sim.spec.load import load_accelerator, preset_names
 REAL = [
     {"imc.arrays": "nonideal"} | keys for keys in (
         {}, {"imc.read_sigma": 0.1, "imc.write_sigma": 0.0, "imc.stuck.on": 0.1, "imc.goff": "column"},
-        {"imc.adc.bits": "auto", "imc.r_par_ohm": 0.0}, {"imc.adapt": "channel", "imc.encoding": "differential"},
+        {"imc.adc.bits": "auto", "imc.r_par_ohm": 0.0},
+        {"imc.adapt": "channel", "imc.encoding": "differential"},
     )
 ]
 _run_small()
@@ -385,7 +386,7 @@ for neuron, number in (
         spikes = random.random((1, 6, 6, timesteps)) < 0.3
         closed = sx.Trace.from_arrays([conv, pool, linear], spikes, weights=[weights[0], None, weights[1]])
         for trace in (closed, sx.Trace.from_arrays([conv], spikes)):
-            for name, keys in [*((name, {}) for name in preset_names()), *(("neuronas", one) for one in REAL)]:
+            for name, keys in [(one, {}) for one in preset_names()] + [("neuronas", one) for one in REAL]:
                 tws = 1 if load_accelerator(name).get("tws", default=None) else None
                 for engine in ("fast", "event"):
                     try:

@@ -186,6 +186,16 @@ NONIDEAL = (
     *("adc.range", "adc.clip"),
 )
 """Keys of arrays that are not ideal."""
+UNRELEASED = (
+    *("psum_bits", "dataflow", "lif_sharing"),
+    *(f"imc.{key}" for key in (
+        "event_driven", "crossbars_per_pe", "mapping", "encoding", "complement", "sign_plane",
+        "overhead_cycles", "phase_cycles", "silent_cycles", "ports", "lif_units", "umem", "direct",
+        "device.r_on_kohm", "device.r_off_kohm", "device.v_read", "adc", "arrays", *NONIDEAL, "goff",
+        "buffers",
+    )),
+)  # fmt: skip
+"""Keys that the released script's figures do not depend on."""
 
 
 class CrossbarOptions(Accelerator):
@@ -225,9 +235,26 @@ class CrossbarOptions(Accelerator):
         unsigned = self.imc.encoding in ("sign_offset", "differential")
         return max(1, -(-(self.weight_bits - unsigned) // self.imc.device.bits))
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether arrays are set by what samples make of them."""
+        imc, adc = self.imc, self.imc.adc
+        ranges = adc.bits != "auto" and adc.range == "auto"
+        return imc.model == "events" and imc.arrays == "nonideal" and (ranges or imc.adapt == "channel")
+
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         imc = self.imc
+        if imc.model == "released":
+            for key in UNRELEASED:
+                yield key, "imc.model is released"
+            if not imc.precision_factor:
+                yield "imc.device.bits", "imc.precision_factor is false"
+            return
+        for key in ("released_dims", "precision_factor", "device.kind"):
+            yield f"imc.{key}", "imc.model is events"
+        if imc.arrays == "nonideal" and not self.calibrates:
+            yield "imc.calibration", "imc.adc.range is not auto, and imc.adapt is none"
         if imc.arrays == "ideal":
             for key in NONIDEAL:
                 yield f"imc.{key}", "imc.arrays is ideal"
@@ -240,6 +267,3 @@ class CrossbarOptions(Accelerator):
             yield "imc.drift", "imc.drift.nu is 0"
         if imc.encoding in ("offset", "differential"):
             yield "imc.sign_plane", f"imc.encoding is {imc.encoding}, which has no signs apart"
-        if imc.model == "events":
-            for key in ("released_dims", "precision_factor", "device.kind"):
-                yield f"imc.{key}", "imc.model is events"
