@@ -288,7 +288,8 @@ def drawn_crossbars(draw: Draw, preset: str) -> dict[str, Any]:
     keys |= draw.some(
         0.3, dataflow="tick_batch", lif_sharing=draw.of(2, 4), psum_bits=draw.of(16, 24),
         imc__event_driven=False, imc__mapping="packed", imc__complement=True,
-        imc__encoding=draw.of("twos", "offset", "differential"), imc__ports=draw.of(1, 2), imc__umem="fefet", imc__direct=False,
+        imc__encoding=draw.of("twos", "offset", "differential"),
+        imc__ports=draw.of(1, 2), imc__umem="fefet", imc__direct=False,
         imc__device__bits=draw.of(2, 3), imc__adc__mux=draw.of(1, 4), imc__lif_units=draw.of(1, 16),
     )  # fmt: skip
     if draw.chance(0.4):

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
-from schedule_blocks import MACHINES, PE, PHASES, Drawing, Note, drawing_of
+from schedule_blocks import drawing_of
+from schedule_cases import MACHINES, PE, PHASES, Drawing, Note
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "figures"
 

@@ -1,7 +1,8 @@
 """The slow oracle of graph networks, cost part: counts and compute cycles of every node. Follow `costs`.
 
 Written from the text on networks (cited as "§n") and the hardware model (as "model §n"), independently of
-the package and sharing no code with it. As if the buffers were unlimited: `mapping.tile: layer`.
+the package and sharing no code with it. As if the buffers were unlimited: `mapping.tile: layer`. Its other
+parts are `naive_graph_tags` (tags of currents) and `naive_graph_moves` (what crosses to DRAM).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from naive_graph import Evaluated, is_float, matrices, neuron_number, summed
+from naive_graph_tags import Issued, Place, entering, issued_of_layers, issued_of_slices
 from naive_graph_trace import Map, Node, Synapse, Trace, synapses_of
 
 Counts = dict[str, Any]
@@ -28,11 +30,15 @@ NOTHING = dict.fromkeys(COUNTED, 0) | {"mode": None}
 
 @dataclass(frozen=True)
 class Machine:
-    """``spikex`` or ``ptb`` at a window size, and whether it computes what is constant once (§3)."""
+    """``spikex`` or ``ptb`` at a window size, and whether it computes what is constant once (§3).
+
+    ``tags``: `currents.tags: issued` (§8).
+    """
 
     name: str
     tws: int
     reuse: bool = True
+    tags: bool = False
     rows: int = 8
     cols: int = 8
 
@@ -49,7 +55,7 @@ class Layer:
     positions: int
     windows: int
     tws: int
-    update: list[int]  # cycles of a window at each position
+    update: int  # cycles of a window, words of currents aside
     everything: bool  # every NTWU is active
     fires: bool  # there are neurons to update
     run: int | None = None  # windows that can be computed before outputs are needed again
@@ -58,12 +64,19 @@ class Layer:
     own: dict[Key, int] = field(default_factory=dict)
     scaled: list[tuple[Synapse, bool]] = field(default_factory=list)  # of currents; whether once a window
     times: int = 1
+    words: Counter[Place] = field(default_factory=Counter)  # of currents, that a neuron takes in a column
+    tags: Counter[int] = field(
+        default_factory=Counter
+    )  # of these, that it looks at in a window at a position
+    awake: set[Place] = field(default_factory=set)  # columns in which tags say that currents were issued
+    leaves: str = "words"  # "spikes" with their tags, "words", or "tagged words"
+    every_tap: set[Key] = field(default_factory=set)  # of a product
 
     def scalings(self, rows: range, p: int, w: int) -> int:
         """Addends of currents that a column multiplies by a weight other than 1 (§3)."""
         points, found = min(self.tws, self.times - w * self.tws), 0
         for synapse, once in self.scaled:
-            if words_at(synapse, p, 1):
+            if any(True for _ in synapse.window.inside(*divmod(p, synapse.out_size[1]))):
                 found += sum(synapse.weight[m] != 1 for m in rows) * (1 if once else points)
         return found
 
@@ -71,20 +84,24 @@ class Layer:
         return set(self.additions.get(column, ())) | set(self.products.get(column, ()))
 
     def is_active(self, column: tuple[int, int]) -> bool:
-        return self.everything or bool(self.taps(column))
+        return self.everything or bool(self.taps(column)) or column in self.awake
 
 
-def silence_is_free(trace: Trace, node: Node) -> bool:
-    """Whether a neuron without input can never fire (§2)."""
+def has_bias(trace: Trace, node: Node) -> bool:
+    """Whether there is a bias in any channel."""
+    return bool(trace.arrays.get(f"{node['name']}/bias", np.zeros(1)).any())
+
+
+def fires_in_silence(trace: Trace, node: Node) -> bool:
+    """Whether a neuron without input can fire (§2)."""
     neuron = node["neuron"]
-    bias = trace.arrays.get(f"{node['name']}/bias")
     thresholds = [neuron_number(trace, node, "threshold", m) for m in range(int(node["channels"]))]
     at = neuron.get("fires", "above") == "at"
-    return (
+    return not (
         neuron.get("reset", "zero") == "zero"
         and neuron.get("reset_delay", 0) == 0
         and all(threshold > 0 if at else threshold >= 0 for threshold in thresholds)
-        and (bias is None or not bias.any())
+        and not has_bias(trace, node)
         and "current" not in neuron
         and "adaptation" not in neuron
     )
@@ -119,11 +136,6 @@ def fill(layer: Layer, synapses: list[tuple[int, Synapse]], T: int) -> None:
                         bits = sum(bool(synapse.taken.at(t)[c, y, x]) for t in earlier)
                         if bits:
                             layer.additions.setdefault((p, w), Counter())[key] = bits
-
-
-def words_at(synapse: Synapse, position: int, per_value: int) -> int:
-    """Words of currents that a window of one neuron takes: one per source value, all time points or once."""
-    return per_value * len(list(synapse.window.inside(*divmod(position, synapse.out_size[1]))))
 
 
 @dataclass
@@ -164,17 +176,17 @@ def passes_of(work: Work) -> list[Layer]:
     """Layers that compute what is constant, a part each: T = 1, TWS = 1, all NTWUs active (§3 reuse)."""
     passes = []
     for part in work.parts if work.once or work.whole_pass else []:
-        words = work.currents if work.whole_pass else []
-        P = work.positions
-        update = [1 + sum(words_at(synapse, p, 1) for synapse in words) for p in range(P)]
-        layer = Layer(part, P, 1, 1, update, everything=True, fires=False)
-        layer.scaled = [(synapse, True) for synapse in words]
+        layer = Layer(part, work.positions, 1, 1, 1, everything=True, fires=False)
+        entering(layer, work.currents if work.whole_pass else [], {}, 1, once=True)
+        layer.scaled = [(synapse, True) for synapse in work.currents if work.whole_pass]
         fill(layer, work.once, 1)
         passes.append(layer)
     return passes
 
 
-def main_layers(trace: Trace, node: Node, work: Work, machine: Machine) -> list[Layer]:
+def main_layers(
+    trace: Trace, node: Node, work: Work, machine: Machine, issued: Issued | None = None
+) -> list[Layer]:
     """Layers of all time points, a part each; none where the pass is all."""
     if work.whole_pass:
         return []
@@ -182,23 +194,22 @@ def main_layers(trace: Trace, node: Node, work: Work, machine: Machine) -> list[
     if work.delay is not None and tws > work.delay:
         raise ValueError(f"{node['name']}: TWS {tws} > {work.delay}")
     states = 1 + ("current" in node["neuron"]) + ("adaptation" in node["neuron"]) if fires else 1
-    update = []
     once = [s.taken.constant and machine.reuse for s in work.currents]
-    for p in range(work.positions):
-        words = sum(words_at(s, p, 1 if once[k] else tws) for k, s in enumerate(work.currents))
-        update.append(states * tws + words + bool(work.once))  # a pass leaves one word per neuron
     everything = (
-        not fires  # currents have no tags
-        or not silence_is_free(trace, node)
+        (fires_in_silence(trace, node) if fires else has_bias(trace, node) or not machine.tags)
         or any(synapse.carries == "analog" for _, synapse in work.streamed)
-        or any(synapse.taken.values.any() for synapse in work.currents)
+        or any(s.taken.values.any() for s in work.currents if s.source not in (issued or {}))
         or gives_anything(work, is_float(node))
     )
     layers = []
     for part in work.parts:
-        layer = Layer(part, work.positions, -(-T // tws), tws, update, everything, fires)
+        layer = Layer(part, work.positions, -(-T // tws), tws, states * tws, everything, fires)
+        layer.leaves = "spikes" if fires else "tagged words" if machine.tags else "words"
         layer.scaled, layer.times = list(zip(work.currents, once, strict=True)), T
         layer.run = work.delay // tws if work.delay is not None else None
+        entering(layer, work.currents, issued or {}, T, once=machine.reuse)
+        for column in product(range(layer.positions), range(layer.windows)):
+            layer.words[column] += bool(work.once)  # a pass leaves one word per neuron
         fill(layer, work.streamed, T)
         layers.append(layer)
     return layers
@@ -254,7 +265,7 @@ def count(layer: Layer, machine: Machine) -> Counts:
                 for p, w in columns:
                     owed = w - last[first, p] - 1 if (first, p) in last else 0
                     last[first, p] = w
-                    phases[p] += layer.update[p] + owed
+                    phases[p] += layer.update + layer.words[p, w] + owed
                     here = {tap for tap in layer.taps((p, w)) if layer.own.get(tap, group[0]) in group}
                     taps |= here
                     for tap in here:  # a tap of one row counts for one row
@@ -302,7 +313,7 @@ def filter_bits(trace: Trace, maps: dict[str, Map], name: str) -> int:
     return max((~low).bit_length(), max(high, 0).bit_length()) + 1
 
 
-def slices(trace: Trace, node: Node, maps: dict[str, Map]) -> Iterator[Layer]:
+def slices(trace: Trace, node: Node, maps: dict[str, Map], tags: bool = False) -> Iterator[Layer]:
     """Return a layer for each time point and head (§4): taps are rows of B, or columns of A."""
     heads, b_streamed = int(node.get("heads", 1)), streamed_of(node, maps) == "b"
     for t in range(trace.timesteps):
@@ -312,35 +323,56 @@ def slices(trace: Trace, node: Node, maps: dict[str, Map]) -> Iterator[Layer]:
             spikes = right.T if b_streamed else left  # [positions, taps]
             channels = len(left) if b_streamed else right.shape[1]
             P = len(spikes)
-            layer = Layer(range(channels), P, 1, 1, [1] * P, everything=True, fires=False)
+            layer = Layer(range(channels), P, 1, 1, 1, everything=not tags, fires=False)
+            layer.leaves = "tagged words" if tags else "words"
+            layer.every_tap = {(0, k, 0, 0) for k in range(spikes.shape[1])}
             for p, row in enumerate(spikes):
                 layer.additions[p, 0] = Counter({(0, int(k), 0, 0): 1 for k in np.flatnonzero(row)})
             yield layer
 
 
-def costs(trace: Trace, evaluated: Evaluated, machine: Machine) -> dict[str, Counts]:
-    """Counts of every node but inputs, in order, of one sample on ``spikex`` or ``ptb``.
+def laid(
+    trace: Trace, evaluated: Evaluated, machine: Machine
+) -> Iterator[tuple[Node, list[Layer], list[Layer]]]:
+    """Every node but inputs, in order: layers of its passes, and of all time points.
 
     Raises
     ------
     ValueError
         If windows are longer than the smallest delay of a recurrent synapse (§2 Recurrence).
     """
-    found: dict[str, Counts] = {}
+    maps, issued = evaluated.maps, Issued()
     for node in trace.nodes:
-        name, maps = node["name"], evaluated.maps
+        name, passes, main = node["name"], list[Layer](), list[Layer]()
         if node["kind"] in ("neurons", "currents"):
             work = work_of(trace, node, maps, machine.reuse)
-            passes, main = passes_of(work), main_layers(trace, node, work, machine)
-            found[name] = added([count(layer, machine) for layer in passes + main])
-            found[name]["mode"] = added([count(layer, machine) for layer in main or passes])["mode"]
+            passes, main = passes_of(work), main_layers(trace, node, work, machine, issued)
+            if machine.tags and node["kind"] == "currents" and main:
+                issued[name] = issued_of_layers(main, machine.name == "ptb", maps[name], trace.timesteps)
         elif node["kind"] == "matmul":
-            found[name] = added([count(layer, machine) for layer in slices(trace, node, maps)])
+            main = list(slices(trace, node, maps, machine.tags))
+            if machine.tags:
+                rows = streamed_of(node, maps) == "a"
+                every, heads = machine.name == "ptb", int(node.get("heads", 1))
+                issued[name] = issued_of_slices(main, every, maps[name], heads, rows=rows)
+        if node["kind"] != "input":
+            yield node, passes, main
+
+
+def costs(trace: Trace, evaluated: Evaluated, machine: Machine) -> dict[str, Counts]:
+    """Counts of every node but inputs, in order, of one sample on ``spikex`` or ``ptb``; see `laid`."""
+    found: dict[str, Counts] = {}
+    for node, passes, main in laid(trace, evaluated, machine):
+        name, maps = node["name"], evaluated.maps
+        if not main and not passes:
+            found[name] = dict(NOTHING)
+            continue
+        found[name] = added([count(layer, machine) for layer in passes + main])
+        found[name]["mode"] = added([count(layer, machine) for layer in main or passes])["mode"]
+        if node["kind"] == "matmul":
             stream = streamed_of(node, maps)
             other = node["a" if stream == "b" else "b"]
             found[name] |= {"stream": stream, "filter_bits": filter_bits(trace, maps, other)}
-        elif node["kind"] != "input":
-            found[name] = dict(NOTHING)
     return found
 
 

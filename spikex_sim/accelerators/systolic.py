@@ -33,7 +33,7 @@ class SystolicOptions(DenseOptions):
             yield "memory.lbuf.partition.ifmap", "dataflow is is: inputs stay in the PEs"
         if self.activation_bits > 1:
             state = STATE if self.dataflow == "os" else ()
-            for key in ("potential_bits", "mapping.windows", "direct_encoding", *state):
+            for key in ("potential_bits", "mapping.windows", "direct_encoding", "join", *state):
                 yield key, f"activation_bits is {self.activation_bits}: an ANN keeps nothing over time"
 
 

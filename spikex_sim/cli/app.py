@@ -14,6 +14,7 @@ from spikex_sim.cli import (
     energy,
     evaluate,
     hardware_model,
+    imc_study,
     listing,
     plot,
     record,
@@ -84,6 +85,7 @@ app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 app.command()(evaluate.evaluate)
+app.command()(imc_study.imc_study)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
 app.command()(train.train)
@@ -202,7 +204,7 @@ def run(
     if choice:
         show_layers(result, choice)
     else:
-        show.show_run(result)
+        show.show_run(result, traces[0])
     if explain:
         from spikex_sim.cli.explanation import show_explanation
         from spikex_sim.explore.explanation import explanation_of
@@ -242,13 +244,14 @@ def compare(
     show.log_to_terminal()
     from spikex_sim.cli.comparison import show_comparison
     from spikex_sim.explore.comparison import compare as run_all
+    from spikex_sim.trace.together import as_traces
 
     choice = Choice.of(sort, top, fields, sweep.sweep_columns([]))
-    trace = default_trace(trace_path)
     with results_folder(out) as kept:
+        traces = as_traces(default_trace(trace_path))
         with sweep.counting_bar() as progress:
-            found = run_all(trace, accelerators, engine=engine, jobs=jobs, resume=kept, progress=progress)
-        show_comparison(found, choice)
+            found = run_all(traces, accelerators, engine=engine, jobs=jobs, resume=kept, progress=progress)
+        show_comparison(found, traces[0], choice)
         if out is not None:
             for position, (name, result) in enumerate(found.outcomes):
                 if not isinstance(result, str):

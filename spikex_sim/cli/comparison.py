@@ -11,11 +11,11 @@ from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
-from spikex_sim.costs.crossbar import by_level
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import LayerResult, RunResult, Totals
+from spikex_sim.trace.together import AnyTrace
 
 Costs = LayerResult | Totals
 Refused = Mapping[str, str]
@@ -26,7 +26,7 @@ CHOSEN = ("cycles", "energy_pj", "energy_on_chip_pj", "edp_js")
 """Fields of a table of totals where --fields does not say."""
 
 
-def show_comparison(found: Comparison, choice: Choice) -> None:
+def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
     """Print several accelerators on the same trace side by side, or chosen fields of their totals."""
     results, refused, first = found.results, found.refused, found.baseline
     first_ran = found.outcomes[0][1] is first
@@ -36,9 +36,9 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
     if choice:
-        trace = first.trace["name"]
-        rows = [row_of(labels_of(trace, one.arch.name, {}), measures(one), "") for one in results]
-        rows += [row_of(labels_of(trace, name, {}), None, reason) for name, reason in refused.items()]
+        name = first.trace["name"]
+        rows = [row_of(labels_of(name, one.arch.name, {}), measures(one), "") for one in results]
+        rows += [row_of(labels_of(name, arch, {}), None, reason) for arch, reason in refused.items()]
         show.show_chosen("Totals", rows, ["arch"], replace(choice, fields=choice.fields or CHOSEN))
     else:
         _show_side_by_side(results, refused)
@@ -50,7 +50,7 @@ def show_comparison(found: Comparison, choice: Choice) -> None:
             show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
     for result in results:
         show.warn(result, short(result.arch.name))
-    show.say_float(first)
+    show.say_float(first, trace)
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
     show.say(_verdict(results))
@@ -148,9 +148,8 @@ def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     apart = all(chips) or not any(chips)
 
     def parts(result: RunResult) -> Mapping[str, float]:
-        if apart or result.totals.imc is None:
-            return result.totals.energy_pj_by
-        return by_level(result.totals.counts, result.energy_model.components)
+        totals = result.totals
+        return totals.energy_pj_by if apart else totals.energy_by_level_pj or totals.energy_pj_by
 
     names = list(dict.fromkeys(name for result in results for name in parts(result)))
 

@@ -17,8 +17,8 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.origin import pip_install
 
 if TYPE_CHECKING:
-    from spikex_sim.sources.trained import Variant
-    from spikex_sim.training.run import Outcome
+    from spikex_sim.sources.trained import TrainedNetwork, Variant
+    from spikex_sim.training.outcome import Outcome
 
 DEFAULT_BETA = 0.05
 
@@ -139,8 +139,9 @@ def train(
     from spikex_sim.spec.networks import load_network
     from spikex_sim.training.data import save_recordings
     from spikex_sim.training.lif import Surrogate
+    from spikex_sim.training.outcome import with_command
     from spikex_sim.training.recipe import Recipe
-    from spikex_sim.training.run import Plan, splits_of, sweep_row, with_command
+    from spikex_sim.training.run import Plan, splits_of, sweep_row
     from spikex_sim.training.run import train as carry_out
 
     show.log_to_terminal()
@@ -170,7 +171,7 @@ def train(
         augment=not plain,
     )
     command = _typed(context)
-    results: dict[float, Outcome] = {}
+    results: dict[float, Outcome[TrainedNetwork]] = {}
     files: list[Path] = []
     with show.progress_bar("reading") as progress:
         splits = splits_of(plan, load_network(network), progress)
@@ -190,7 +191,7 @@ def train(
     wrote(files)
 
 
-def _written(outcome: Outcome, path: Path) -> list[Path]:
+def _written(outcome: Outcome[TrainedNetwork], path: Path) -> list[Path]:
     from spikex_sim.core.files import csv_text, write_files
     from spikex_sim.sources.trained import save_trained
     from spikex_sim.training.run import search_rows
@@ -202,7 +203,7 @@ def _written(outcome: Outcome, path: Path) -> list[Path]:
     return [path, *write_files(path.parent, logs)]
 
 
-def _show(results: dict[float, Outcome]) -> None:
+def _show(results: dict[float, Outcome[TrainedNetwork]]) -> None:
     from spikex_sim.cli import show
 
     about = next(iter(results.values())).trained

@@ -13,7 +13,8 @@ from spikex_sim.core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spikex_sim.training.graph_run import GraphOutcome
+    from spikex_sim.sources.trained_graphs import TrainedGraph
+    from spikex_sim.training.outcome import Outcome
 
 TAKEN = {
     "network", "out", "data", "epochs", "batch", "rate", "cutoff", "timesteps", "plain", "mirror",
@@ -46,10 +47,11 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     from spikex_sim.sources.trained_graphs import save_trained_graph
     from spikex_sim.spec.graph_networks import load_graph
     from spikex_sim.training.graph import check_trainable, wiring_of
-    from spikex_sim.training.graph_run import GraphPlan, with_command
+    from spikex_sim.training.graph_run import GraphPlan
     from spikex_sim.training.graph_run import train_graph as carry_out
     from spikex_sim.training.images import Variation
     from spikex_sim.training.lif import Surrogate
+    from spikex_sim.training.outcome import with_command
     from spikex_sim.training.recipe import Recipe
 
     show.log_to_terminal()
@@ -78,7 +80,7 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     wrote([out, *write_files(out.parent, {f"{out.stem}.csv": csv_text(outcome.rows)})])
 
 
-def _show(outcome: GraphOutcome) -> None:
+def _show(outcome: Outcome[TrainedGraph]) -> None:
     from spikex_sim.cli import show
 
     trained = outcome.trained

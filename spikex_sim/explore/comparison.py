@@ -11,7 +11,8 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.many import replay_all
-from spikex_sim.explore.prefix import ArchLike, TraceLike
+from spikex_sim.explore.prefix import ArchLike
+from spikex_sim.explore.sweeps.runner import TraceLike
 from spikex_sim.run.results import RunResult
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.together import as_traces

@@ -45,7 +45,6 @@ from spikex_sim.timing.crossbar import COMPUTE, SPIKES_IN, SUMS_OUT, UPDATE, Chi
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
 
-
 SUM_BYTES = 12.0
 """Most bytes of a sum, exact and as neurons take it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import packed_length
 from spikex_sim.run.signals import Signal
 from spikex_sim.spec.graph import InputNode, MatmulNode, Node, Population
@@ -91,7 +92,14 @@ class GraphFlow:
         for node in self.trace.nodes:
             found = self.recorded(node.name)
             if found is not None:
-                self.signals[node.name] = found
+                self.signals.setdefault(node.name, found)
+
+    def check_sources(self, node: Node) -> None:
+        """Raise :class:`TraceError` if another node that one takes is neither recorded nor computed."""
+        for source in node.sources:
+            if source != node.name and source not in self.signals:
+                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
+                raise TraceError(message, where=self.trace.where, field=source)
 
     def recorded(self, name: str) -> Signal | None:
         """What the trace has of a node."""

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, TraceError
+from spikex_sim.core.errors import ConfigError, InternalError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
-from spikex_sim.core.spikes import count_spikes
+from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.run.currents import has_tags, issued_by, with_tags
 from spikex_sim.run.flow import GraphFlow, GraphStage
+from spikex_sim.run.joins import reading_of, reads
 from spikex_sim.run.population import Work
 from spikex_sim.run.products import filter_bits, product_task, streams_b
 from spikex_sim.run.recurrence import comes_back
@@ -127,10 +129,12 @@ class GraphRunner:
         if isinstance(node, MatmulNode):
             return self._matmul(node, flow)
         assert isinstance(node, PoolNode | JoinNode)
-        return self.free(node, flow)
+        return self.without_array(node, flow, tws)
 
-    def free(self, node: PoolNode | JoinNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
-        """Pools and joins cost nothing: consumers read joined spikes as if they were stored so."""
+    def without_array(
+        self, node: PoolNode | JoinNode, flow: GraphFlow, tws: int
+    ) -> tuple[LayerResult, NDArray[Any] | None]:
+        """Pools cost nothing, joins what they read; consumers read joined spikes as if stored so."""
         taken = [flow.signals.get(source) for source in node.sources]
         known = {name: one.array for name, one in zip(node.sources, taken, strict=True) if one is not None}
         out: NDArray[Any] | None = None
@@ -142,7 +146,14 @@ class GraphRunner:
         flow.kept = ""
         entered = sum(map(count_spikes, known.values())) if len(known) == len(node.sources) else None
         given = None if out is None else Signal("spikes", out)
-        return self._result(node, flow, LayersOfNode(), None, entered, 0.0, given)
+        if not (isinstance(node, JoinNode) and reads(node, self.arch)):
+            return self._result(node, flow, LayersOfNode(), None, entered, 0.0, given)
+        flow.check_sources(node)
+        total, size = LayersOfNode(), self.layers.window_size(tws, flow.trace.timesteps)
+        operands = [known[source] for source in node.operands]
+        reading = reading_of(node, operands, flow.trace.timesteps, size, self.arch)
+        self._noted(self.layers.timed(reading, reading.lay_out(self.arch)), node, flow, total)
+        return self._result(node, flow, total, size, entered, 0.0, given)
 
     def _population(
         self, node: Population, flow: GraphFlow, tws: int
@@ -169,6 +180,10 @@ class GraphRunner:
         flow.kept = node.name if total.main and all(one.layout.output_kept for one in total.main) else ""
         made = [one for one in outputs if one is not None]
         out = self._output(node, flow, np.concatenate(made)) if len(made) == len(outputs) else None
+        issued: PackedSpikes | None = None
+        if work.tagged and not work.is_once:
+            masks = [(part, one.issued) for part, one in zip(work.parts, total.main, strict=True)]
+            issued = issued_by(masks, flow.trace.shape(node.name), flow.trace.timesteps, size)
         entered = sum(
             count_spikes(one.signal.array) for one in work.branches if one.signal.carries == "spikes"
         )
@@ -176,7 +191,7 @@ class GraphRunner:
             came_back = work.branches[[one.source for one in node.synapses].index(node.name)].signal
             if not np.array_equal(came_back.array, out.array):
                 raise InternalError(f"outputs of {node.name} differ from those that came back as its inputs")
-        return self._result(node, flow, total, size, entered, self._estimate(work, total), out)
+        return self._result(node, flow, total, size, entered, self._estimate(work, total), out, issued)
 
     def work(self, node: Population, flow: GraphFlow, tws: int) -> Work:
         """Collect what enters a node; where its outputs come back, they are computed for that.
@@ -188,11 +203,8 @@ class GraphRunner:
         TraceError
             If something is neither recorded nor computed.
         """
+        flow.check_sources(node)
         signals = flow.signals
-        for source in node.sources:
-            if source != node.name and source not in signals:
-                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
-                raise TraceError(message, where=flow.trace.where, field=source)
         if node.name in node.sources and node.name not in signals:
             silent = np.zeros((*flow.trace.shape(node.name), -(-flow.trace.timesteps // 8)), np.uint8)
             signals = signals | {node.name: Signal("spikes", silent)}
@@ -202,10 +214,7 @@ class GraphRunner:
 
     def _matmul(self, node: MatmulNode, flow: GraphFlow) -> tuple[LayerResult, NDArray[Any] | None]:
         trace, total = flow.trace, LayersOfNode()
-        for source in node.sources:
-            if source not in flow.signals:
-                message = f"'{node.name}' takes it, but it is neither recorded nor computed"
-                raise TraceError(message, where=trace.where, field=source)
+        flow.check_sources(node)
         a, b = flow.signals[node.a], flow.signals[node.b]
         by_b = streams_b(a, b)
         left, right = (
@@ -218,6 +227,8 @@ class GraphRunner:
         out = np.zeros(
             (node.heads, rows, columns, trace.timesteps), np.float32 if node.datapath == "float" else np.int64
         )
+        tagged = has_tags(self.arch)
+        issued = np.zeros((node.heads, rows, columns, trace.timesteps), np.bool_)
         widths = replace(widths_of(node.datapath, self.layers.arch), weight=bits)
         for t in range(trace.timesteps):
             for head in range(node.heads):
@@ -225,7 +236,7 @@ class GraphRunner:
                 if not by_b:
                     spikes, weights = spikes.T, weights.T
                 name = f"{node.name} (t={t}, head {head})" if trace.timesteps * node.heads > 1 else node.name
-                task = product_task(name, spikes, len(weights), node, widths)
+                task = product_task(name, spikes, len(weights), node, widths, tagged=tagged)
                 cost = self._cost(task, node, flow, total)
                 synapses = Synapses(
                     (np.ascontiguousarray(weights)[..., None, None],), None, None, node.datapath,
@@ -233,6 +244,7 @@ class GraphRunner:
                 )  # fmt: skip
                 sums = self.layers.executed(cost, synapses)[..., 0]
                 out[head, ..., t] = sums if by_b else sums.T
+                issued[head, ..., t] = cost.issued[:, 0] if by_b else cost.issued
         if node.datapath == "float":
             out = np.float32(node.scale) * out
         else:
@@ -241,7 +253,8 @@ class GraphRunner:
         flow.kept = ""
         entered = sum(count_spikes(one.array) for one in (a, b) if one.carries == "spikes")
         made = self._output(node, flow, out.reshape(node.heads * rows, columns, -1))
-        return self._result(node, flow, total, 1, entered, 0.0, made)
+        tags = np.packbits(issued.reshape(*made.array.shape), axis=-1) if tagged else None
+        return self._result(node, flow, total, 1, entered, 0.0, made, tags)
 
     @staticmethod
     def _over_time(signal: Signal, timesteps: int) -> NDArray[Any]:
@@ -263,7 +276,12 @@ class GraphRunner:
         self, task: Task, node: Node, flow: GraphFlow, total: LayersOfNode, *, main: bool = True,
         handover: Handover = APART,
     ) -> LayerCost:  # fmt: skip
-        cost = self.layers.cost(task, handover)
+        return self._noted(self.layers.cost(task, handover), node, flow, total, main=main)
+
+    def _noted(
+        self, cost: LayerCost, node: Node, flow: GraphFlow, total: LayersOfNode, *, main: bool = True
+    ) -> LayerCost:
+        """Add the cost of a layer to its node's, and tell who observes."""
         total.add(cost, main=main)
         if self.layers.observe is not None:
             place = [one.name for one in flow.trace.nodes].index(node.name)
@@ -272,14 +290,15 @@ class GraphRunner:
         return cost
 
     def _handover(self, node: Population, flow: GraphFlow) -> Handover:
-        """What the nodes around one have in the GLB: outputs that the next node alone takes may stay."""
+        """What the nodes around one have in the GLB: spikes that the next node alone takes may stay."""
         if not self.layers.arch.get("memory.glb.keep_ofmap", default=False):
             return APART
         nodes = flow.trace.nodes
         place = [one.name for one in nodes].index(node.name)
         takers = [one for one in nodes if node.name in one.sources]
         wanted = (
-            len(takers) == 1
+            node.kind == "neurons"  # words of currents come from DRAM
+            and len(takers) == 1
             and nodes[place + 1 : place + 2] == tuple(takers)
             and isinstance(takers[0], Population)
             and len(takers[0].synapses) == 1
@@ -322,11 +341,12 @@ class GraphRunner:
 
     def _result(
         self, node: Node, flow: GraphFlow, total: LayersOfNode, tws: int | None, entered: int | None,
-        estimate: float | None, out: Signal | None,
+        estimate: float | None, out: Signal | None, issued: PackedSpikes | None = None,
     ) -> tuple[LayerResult, NDArray[Any] | None]:  # fmt: skip
         told = self.told(node, flow, entered, out)
-        if out is not None:
-            flow.signals.setdefault(node.name, out)
+        served = flow.signals.get(node.name, out)
+        if served is not None:
+            flow.signals[node.name] = with_tags(served, issued, flow.trace.timesteps)
         costs, arch = total.costs, self.layers.arch
         counts = sum((one.counts for one in costs), Counts())
         cycles = sum(one.cycles for one in costs)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.field import Synapse as Lying
+from spikex_sim.run.currents import entering
 from spikex_sim.run.flow import GraphFlow
 from spikex_sim.run.graph import GraphRunner, LayersOfNode
 from spikex_sim.run.population import Branch, Work
@@ -63,7 +64,6 @@ class AnnWork(Work):
         found = []
         streamed = [one for one in self.branches if not one.is_sum]
         sums = [one for one in self.branches if one.is_sum]
-        words = self._words(sums, 1) if sums else None
         for part in self.parts:
             lying, values = [], []
             for one in streamed:
@@ -72,6 +72,7 @@ class AnnWork(Work):
                 geometry = self._geometry(one, channels)
                 lying.append(Lying(geometry, one.holder, one.synapse.own, self.arch.input_bits))
                 values.append(one.signal.array[taken].reshape(channels, -1))
+            words = entering(sums, part, self.positions, 1, 1, once=True).words if sums else None
             inputs = Activations(tuple(lying), (), self.positions, 1, 1, tuple(values))
             task = Task(
                 self._name(part), inputs, len(part), widths_of(self.node.datapath, self.arch), True,

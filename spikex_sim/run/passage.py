@@ -144,7 +144,7 @@ class GraphPassage:
         """See :class:`Passage`."""
         node = self.flow.stages[index].node
         assert isinstance(node, PoolNode | JoinNode)
-        result, self.flow.computed = self.runner.free(node, self.flow)
+        result, self.flow.computed = self.runner.without_array(node, self.flow, 1)
         return result
 
     def leave(self, index: int, fired: PackedSpikes | None) -> PackedSpikes | None:

@@ -22,6 +22,7 @@ from spikex_sim.core.field import Synapse as Lying
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
+from spikex_sim.run.currents import entering, has_tags
 from spikex_sim.run.replay import bytes_of_inputs, check_weights
 from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
@@ -46,8 +47,8 @@ class Branch:
         Synapse of the node whose weights these are.
     signal : Signal
         Of its source.
-    scale : float
-        Of analog values.
+    scale, bits : float, int
+        Of analog values, and their width.
     """
 
     synapse: Synapse
@@ -55,6 +56,7 @@ class Branch:
     holder: int
     signal: Signal
     scale: float = 1.0
+    bits: int = 1
 
     @property
     def is_sum(self) -> bool:
@@ -132,8 +134,9 @@ class Work:
         for k in range(len(node.synapses)):
             synapse, weight = folded(trace, node.name, k)
             taken = trace.node(node.synapses[k].source)
-            scale = taken.values.scale if isinstance(taken, InputNode) and taken.values is not None else 1.0
-            branch = Branch(synapse, weight, node.holder(k), signals[synapse.source], scale)
+            branch = Branch(synapse, weight, node.holder(k), signals[synapse.source])
+            if isinstance(taken, InputNode) and taken.values is not None:
+                branch = replace(branch, scale=taken.values.scale, bits=taken.values.bits)
             branches.append(branch.flat() if node.synapses[k].kind == "linear" else branch)
         work = cls(trace, node, tuple(branches), arch, tws)
         if work.delay is not None and tws > work.delay and arch.get("tws", default=None) is None:
@@ -218,12 +221,24 @@ class Work:
         )
 
     @cached_property
+    def tagged(self) -> bool:
+        """Whether it gives currents with tags."""
+        return self.node.kind == "currents" and has_tags(self.arch)
+
+    @cached_property
     def silence_is_free(self) -> bool:
-        """Whether its neurons can never fire without input, and it has no input beside its spikes."""
-        if self.node.kind == "currents" or not self.trace.silence_is_free(self.node.name):
+        """Whether it gives nothing without input, and has no input beside spikes and currents with tags."""
+        if self.node.kind == "currents" and not (self.tagged and self._bias_is_zero):
             return False
-        sums = [one for one in self.branches if one.is_sum]
+        if self.node.kind == "neurons" and not self.trace.silence_is_free(self.node.name):
+            return False
+        sums = [one for one in self.branches if one.is_sum and one.signal.issued is None]
         return not any(bool(one.signal.array.any()) for one in sums)
+
+    @property
+    def _bias_is_zero(self) -> bool:
+        bias = self.trace.biases.get(self.node.name)
+        return bias is None or not bias.any()
 
     def working_bytes(self) -> float:
         """Memory that the node takes at most while it is scheduled and executed, steps aside."""
@@ -248,7 +263,7 @@ class Work:
         once = [one for one in self.branches if self._once(one)]
         for part in self.parts if once or self.is_once else ():
             sums = [one for one in self.branches if one.is_sum] if self.is_once else []
-            words = self._words(sums, 1) if sums else None
+            words = entering(sums, part, self.positions, 1, 1, once=True).words if sums else None
             inputs = self._inputs(once, part, 1, 1)
             task = Task(
                 self._name(part, "constant"), inputs, len(part), widths_of(self.node.datapath, self.arch),
@@ -271,20 +286,20 @@ class Work:
         streamed = [one for one in self.branches if not one.is_sum and not self._once(one)]
         sums = [one for one in self.branches if one.is_sum]
         passed = any(self._once(one) for one in self.branches)
-        words = self._words(sums, self.tws) if sums or passed else None
-        if words is not None and passed:
-            words = words + 1
         free = self.silence_is_free
         if any(one.signal.carries == "analog" for one in streamed):
             free = False
         if passed and (not self.known or any(array.any() for part in constants for array in part)):
             free = False
+        timesteps = self.trace.timesteps
         for number, part in enumerate(self.parts):
+            taken = entering(sums, part, self.positions, timesteps, self.tws, once=self.reuses)
             task = Task(
-                self._name(part), self._inputs(streamed, part, self.trace.timesteps, self.tws), len(part),
+                self._name(part), self._inputs(streamed, part, timesteps, self.tws), len(part),
                 widths_of(self.node.datapath, self.arch), silence_is_free=free,
                 datapath=self.node.datapath, states=0 if self.neurons is None else self.neurons.states,
-                words=words, scaled=self._scaled(sums, part),
+                words=taken.words + passed if sums or passed else None, word_tags=taken.tags,
+                awake=taken.awake, tagged=self.tagged, scaled=self._scaled(sums, part),
                 run_windows=None if self.delay is None else self.delay // self.tws,
             )  # fmt: skip
             known = constants[number] if passed else []
@@ -318,14 +333,6 @@ class Work:
             more.append(f"channels {part.start}-{part.stop - 1}")
         return f"{self.node.name} ({', '.join(more)})" if more else self.node.name
 
-    def _words(self, sums: list[Branch], per_value: int) -> NDArray[np.int64]:
-        """Words of currents that a window of a neuron takes at each position."""
-        words = np.zeros(self.positions, np.int64)
-        for one in sums:
-            once = one.signal.constant and self.reuses
-            words += positions_of(one.synapse, one.signal.shape) * (1 if once else per_value)
-        return words
-
     def _scaled(self, sums: list[Branch], part: range) -> NDArray[np.int64] | None:
         """Addends of currents that are multiplied, ``[2, P]``: at a time point, constants in a window."""
         found = np.zeros((2, self.positions), np.int64)
@@ -352,10 +359,7 @@ class Work:
             channels = taken.stop - taken.start
             geometry = self._geometry(one, channels)
             if one.signal.carries == "analog":
-                source = self.trace.node(self.node.synapses[self.branches.index(one)].source)
-                assert isinstance(source, InputNode) and source.values is not None
-                bits = source.values.bits
-                lying.append(Lying(geometry, one.holder, one.synapse.own, bits, tagged=False))
+                lying.append(Lying(geometry, one.holder, one.synapse.own, one.bits, tagged=False))
                 spikes.append(everything(channels, geometry.pixels, timesteps, tws))
                 continue
             packed = delayed(one.signal.at(taken), one.synapse.delay, timesteps)

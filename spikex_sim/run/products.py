@@ -36,10 +36,21 @@ def filter_bits(signal: Signal, plain: bool) -> int:
     return max((~low).bit_length(), max(high, 0).bit_length()) + 1
 
 
-def product_task(name: str, spikes: NDArray[Any], channels: int, node: MatmulNode, widths: Any) -> Task:
+def product_task(
+    name: str, spikes: NDArray[Any], channels: int, node: MatmulNode, widths: Any, *, tagged: bool
+) -> Task:
     """Ask for one product of a time point and head; ``spikes``: ``[taps, positions]``."""
     taps, positions = spikes.shape
     packed = np.packbits(np.ascontiguousarray(spikes, np.uint8)[..., None], axis=-1)
     geometry = Geometry(taps, positions, 1, 1, 1, 1, 1, 0, 0, positions, 1)
     inputs = Inputs((Lying(geometry),), (window_spikes(packed, 1, 1),), positions, 1, 1)
-    return Task(name, inputs, channels, widths, silence_is_free=False, datapath=node.datapath, states=0)
+    return Task(
+        name,
+        inputs,
+        channels,
+        widths,
+        silence_is_free=tagged,
+        datapath=node.datapath,
+        states=0,
+        tagged=tagged,
+    )

@@ -27,6 +27,8 @@ from spikex_sim.trace.trace import Trace
 USE_OF = {"crossbar": "weights", "adc": "adc", "digital": "potentials", "buffers": "potentials",
           "htree": "potentials", "noc": "noc", "lif": "lif"}  # fmt: skip
 """What components spend energy for."""
+LEVEL_OF = {"buffers": "lbuf", "htree": "lbuf", "noc": "glb"}
+"""What other machines have in place of components; of the rest the ALU. Buffers are the tiles'."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,11 @@ class ReleasedRunner(LayerRunner):
         by = dict.fromkeys(nothing.components, 0.0) if number is None else figures.energy_pj_by[number]
         cycles = 0 if number is None else figures.cycles[number]
         pes = 0 if number is None else figures.pes[number]
-        uses = dict.fromkeys(nothing.uses, 0.0)
+        uses, levels = dict.fromkeys(nothing.uses, 0.0), dict.fromkeys(nothing.levels, 0.0)
         for name, pj in by.items():
             uses[USE_OF[name]] += pj
-        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0)
+            levels[LEVEL_OF.get(name, "alu")] += pj
+        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0, levels)
         return LayerResult(
             tws=1,
             mode=None,

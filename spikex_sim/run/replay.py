@@ -27,6 +27,7 @@ from spikex_sim.run.results import LayerResult
 from spikex_sim.schedules.base import Handover, Layout, Schedule, check_task
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.reading import Reading
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -90,7 +91,7 @@ class LayerCost:
     """Costs of one layer and sample at one window size."""
 
     task: Task
-    schedule: Schedule
+    schedule: Schedule | Reading
     layout: Layout
     durations: Durations
     ends: Ends
@@ -101,6 +102,12 @@ class LayerCost:
     def cycles(self) -> int:
         """Cycles of the layer."""
         return self.ends.cycles
+
+    @property
+    def issued(self) -> NDArray[np.bool_]:
+        """NTWUs issued, ``[P, N_TW]``."""
+        found = self.layout.issued
+        return np.ones_like(self.task.active) if found is None else found
 
     @property
     def spikes(self) -> WindowedSpikes:
@@ -274,6 +281,11 @@ class LayerRunner:
         layout = schedule.lay_out(self.arch, handover)
         fits = isinstance(layout, Layout)
         check_given(scheduler, "its schedule's lay_out", layout, fits=fits, wanted="a Layout")
+        return self.timed(schedule, layout)
+
+    def timed(self, schedule: Schedule | Reading, layout: Layout) -> LayerCost:
+        """Time and price what is laid out."""
+        task = schedule.task
         program = layout.program
         durations = durations_of(program, self.arch) if layout.waits else undisturbed(program)
         ends = ends_of(self.engine, durations, program.resumes)
@@ -342,6 +354,7 @@ class LayerRunner:
         array
             Packed spikes ``[M, P, ceil(T/8)]``, or currents ``[M, P, T]``.
         """
+        assert not isinstance(cost.schedule, Reading)
         task, given = cost.task, cost.schedule.execute(synapses)
         points = task.inputs.timesteps
         length = -(-points // 8) if synapses.neuron is not None else points

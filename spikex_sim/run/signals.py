@@ -27,11 +27,14 @@ class Signal:
         ``[C, H, W]``.
     constant : bool
         Whether it is the same at all time points.
+    issued : packed bits ``[C, H, W, ceil(T/8)]`` or None
+        Of currents with tags, the time points of windows in which they were issued.
     """
 
     carries: str
     array: NDArray[Any]
     constant: bool = False
+    issued: PackedSpikes | None = None
 
     @property
     def shape(self) -> Shape:

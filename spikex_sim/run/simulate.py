@@ -293,11 +293,12 @@ class Replay:
         layers: list[list[LayerResult]] = [[] for _ in flows]
         outputs: list[list[Signal | None]] = [[] for _ in flows]
         stages = flows[0].stages
+        tws = next((size for size in self.window_sizes if size != "auto"), 1)
         for index, (stage, size) in enumerate(zip(stages, self.window_sizes, strict=True)):
             progress(stage.name, index, len(stages))
-            tws, cost = size, None
-            if tws == "auto":
-                tws, cost = self.runner.best_tws(index, flows, progress) if stage.is_sized else (1, None)
+            cost = None
+            if stage.is_sized:  # what has no windows of its own has those of what is before it
+                tws, cost = self.runner.best_tws(index, flows, progress) if size == "auto" else (size, None)
             for flow, done, left in zip(flows, layers, outputs, strict=True):
                 done.append(self.runner.run_layer(index, flow, tws, cost))
                 left.append(flow.computed)

@@ -214,6 +214,11 @@ class Costs:
         return self.energy.components
 
     @property
+    def energy_by_level_pj(self) -> Mapping[str, float] | None:
+        """Dynamic energy of a crossbar machine by what other machines have; None of these."""
+        return self.energy.levels or None
+
+    @property
     def energy_by_use_pj(self) -> Mapping[str, float]:
         """Dynamic energy by what it is spent for."""
         return self.energy.uses

@@ -73,6 +73,8 @@ class Layout:
         Weights that executing the schedule adds: what the output spikes need.
     products : int
         Analog values that it multiplies.
+    issued : bool array ``[P, N_TW]`` or None
+        NTWUs issued, where currents leave with a tag that says so; None: all.
     apart : Accesses
         Accesses that take no time of their own, and are in no step.
     mapping : dict
@@ -95,6 +97,7 @@ class Layout:
     waits: bool = True
     held: tuple[Held, ...] = ()
     products: int = 0
+    issued: NDArray[np.bool_] | None = None
     apart: Accesses = field(default_factory=Accesses)
 
     @property

@@ -54,8 +54,15 @@ class Task:
         Of its neurons.
     states : int
         Potentials of a neuron; 0 where the sums leave as currents.
-    words : int64 array ``[P]`` or None
-        Words of currents that a neuron at each position takes in a window, beside its synapses.
+    words : int64 array ``[P, N_TW]`` or None
+        Words of currents that a neuron at each position takes in each window, beside its synapses; ``[P, 1]``
+        where windows are alike.
+    word_tags : int64 array ``[P]`` or None
+        Tags of currents that it looks at in a window.
+    awake : bool array ``[P, N_TW]`` or None
+        NTWUs that are active because of the currents they take.
+    tagged : bool
+        Whether the currents that leave have a tag for each NTWU, as spikes have.
     scaled : int64 array ``[2, P]`` or None
         Addends of currents with a weight other than 1, of all neurons at each position: at a time point, and
         those of constants in a window.
@@ -74,6 +81,9 @@ class Task:
     states: int = 1
     words: NDArray[np.int64] | None = None
     scaled: NDArray[np.int64] | None = None
+    word_tags: NDArray[np.int64] | None = None
+    awake: NDArray[np.bool_] | None = None
+    tagged: bool = False
     run_windows: int | None = None
     is_first: bool = False
 
@@ -109,6 +119,14 @@ class Task:
         points = np.minimum(self.tws, self.inputs.timesteps - window * self.tws)
         return int((self.scaled[0, position] * points + self.scaled[1, position]).sum())
 
+    @property
+    def all_scalings(self) -> int:
+        """Multiplications of currents by weights at all positions and in all windows."""
+        if self.scaled is None:
+            return 0
+        each, constants = self.scaled.sum(axis=1).tolist()
+        return int(each * self.inputs.timesteps + constants * self.inputs.windows)
+
     @cached_property
     def has_own(self) -> bool:
         """Whether some channels go to one output channel alone."""
@@ -117,7 +135,9 @@ class Task:
     @cached_property
     def active(self) -> NDArray[np.bool_]:
         """NTWUs active by their tag, or because silence is not free: ``[P, N_TW]``."""
-        return self.inputs.active if self.silence_is_free else np.ones_like(self.inputs.active)
+        if not self.silence_is_free:
+            return np.ones_like(self.inputs.active)
+        return self.inputs.active if self.awake is None else self.inputs.active | self.awake
 
     @cached_property
     def beyond_chains(self) -> str:

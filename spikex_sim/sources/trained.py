@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from spikex_sim.core.errors import TraceError
-from spikex_sim.core.hints import closest
+from spikex_sim.sources.weight_files import (
+    WeightMeta,
+    check_size,
+    located,
+    meta_of,
+    names_in,
+    open_weights,
+    parsed,
+    save_weights,
+)
 from spikex_sim.spec.workload import Layer
-from spikex_sim.trace.meta import MAX_META_CHARS, ONE_LINE, Layers, checked, parse_json
-from spikex_sim.trace.npyheader import human_bytes, shown
-from spikex_sim.trace.npyzip import PLAIN, NpyZip, open_npz, save_npz
+from spikex_sim.trace.meta import Layers
+from spikex_sim.trace.npyzip import NpyZip
 from spikex_sim.trace.store import declared_parts, read_parts
 from spikex_sim.trace.trace import (
-    MAX_TIMESTEPS,
     Trace,
     check_chain,
     check_declared,
@@ -30,29 +34,17 @@ from spikex_sim.trace.trace import (
     frozen_array,
 )
 
-MAX_WEIGHT_BYTES = 1 << 30
-"""Most bytes of arrays read from one file of weights."""
-MAX_CARD_CHARS = 1 << 20
-"""Longest card accepted, as JSON."""
-
-FORMAT = "spikex-weights"
+FOLDER = "weights"
 Variant = Literal["base", "ht", "has"]
 
 
-class _Meta(BaseModel):
+class _Meta(WeightMeta):
     """The ``meta`` entry of a file of weights, format version 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format: Literal["spikex-weights"]
     version: Literal[1]
-    name: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
-    network: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
     variant: Variant
-    timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
     layers: Layers
     tws: list[int] | None = None
-    card: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +147,7 @@ class TrainedNetwork:
 
 def shipped_names() -> list[str]:
     """Names of the trained networks that come with the package."""
-    folder = resources.files("spikex_sim") / "data" / "weights"
-    if not folder.is_dir():
-        return []
-    return sorted(item.name.removesuffix(".npz") for item in folder.iterdir() if item.name.endswith(".npz"))
+    return names_in(FOLDER)
 
 
 def load_trained(path_or_name: str | Path) -> TrainedNetwork:
@@ -174,19 +163,7 @@ def load_trained(path_or_name: str | Path) -> TrainedNetwork:
     TraceError
         For anything wrong with the file, in one line that names it and the field.
     """
-    path = Path(path_or_name)
-    if path.suffix.lower() != ".npz":
-        names = shipped_names()
-        if str(path_or_name) not in names:
-            hint = closest(path_or_name, names)
-            known = f"one of {', '.join(names)}, or " if names else ""
-            raise TraceError(
-                f"is no trained network: give {known}an .npz file{hint}", where=shown(path_or_name, 400)
-            )
-        path = Path(str(resources.files("spikex_sim") / "data" / "weights" / f"{path_or_name}.npz"))
-    elif not path.exists() and str(path.with_suffix("")) in shipped_names():
-        raise TraceError(f"no such file; {path.stem} names the one that comes along", where=str(path))
-    with open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
+    with open_weights(located(path_or_name, FOLDER, "trained network")) as archive:
         return _read(archive)
 
 
@@ -200,60 +177,35 @@ def save_trained(trained: TrainedNetwork, path: str | Path) -> None:
     OutputError
         If it cannot be written.
     """
-    path = Path(path)
-    where = shown(path, 400)
-    if path.suffix.lower() != ".npz":
-        raise TraceError("weights are an .npz file", where=where)
-    text = _meta_json(trained, where)
-    _parse_meta(text, where)  # nothing is written that load_trained would refuse
-    arrays: dict[str, NDArray[Any]] = {"meta": np.array(text)}
+    meta = {
+        "version": 1,
+        "name": trained.name,
+        "network": trained.network,
+        "variant": trained.variant,
+        "timesteps": trained.timesteps,
+        "layers": [describe_layer(layer) for layer in trained.layers],
+        "tws": None if trained.tws is None else list(trained.tws),
+        "card": dict(trained.card),
+    }
+    arrays: dict[str, NDArray[Any]] = {}
     for index in trained.neuron_layers:
         arrays[f"{index}/weight"] = trained.weights[index]
         if index in trained.biases:
             arrays[f"{index}/bias"] = trained.biases[index]
-    save_npz(path, arrays)
-
-
-def _meta_json(trained: TrainedNetwork, where: str) -> str:
-    try:
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "version": 1,
-                "name": trained.name,
-                "network": trained.network,
-                "variant": trained.variant,
-                "timesteps": trained.timesteps,
-                "layers": [describe_layer(layer) for layer in trained.layers],
-                "tws": None if trained.tws is None else list(trained.tws),
-                "card": dict(trained.card),
-            },
-            allow_nan=False,
-        )
-    except (TypeError, ValueError) as exc:
-        raise TraceError(f"cannot be written as JSON: {shown(exc)}", where=where, field="card") from None
+    save_weights(path, meta, arrays, _parse_meta)
 
 
 def _parse_meta(text: str, where: str) -> _Meta:
-    meta = checked(_Meta, parse_json(text, where), where)
-    if len(json.dumps(meta.card)) > MAX_CARD_CHARS:
-        raise TraceError(f"is longer than {MAX_CARD_CHARS} characters", where=where, field="meta.card")
-    return meta
+    return parsed(_Meta, text, where, "version 1")
 
 
 def _read(archive: NpyZip) -> TrainedNetwork:
-    where = archive.where
-    if "meta" not in archive.keys:
-        raise TraceError("is missing: these are no spikex weights", where=where, field="meta")
-    meta = _parse_meta(archive.text("meta", MAX_META_CHARS), where)
+    where, meta = archive.where, meta_of(archive, _parse_meta)
     layers = tuple(meta.layers)
     tws = None if meta.tws is None else tuple(meta.tws)
     _check_layers(layers, tws, meta.timesteps, where)
     keys, total = declared_parts(archive, layers, ("weight", "bias"), ("meta",))
-    if total > MAX_WEIGHT_BYTES:
-        raise TraceError(
-            f"its arrays take {human_bytes(total)}, more than {human_bytes(MAX_WEIGHT_BYTES)}", where=where
-        )
+    check_size(total, where)
     _check_complete(layers, {index for index, part in keys if part == "weight"}, where)
     read = read_parts(archive, keys)
     return TrainedNetwork(

@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.core.hints import closest
-from spikex_sim.sources.trained import FORMAT, MAX_CARD_CHARS, MAX_WEIGHT_BYTES
+from spikex_sim.sources.weight_files import (
+    FORMAT,
+    WeightMeta,
+    check_size,
+    located,
+    meta_of,
+    names_in,
+    open_weights,
+    parsed,
+    save_weights,
+)
 from spikex_sim.spec.graph import InputNode, Node, Population, describe_node
 from spikex_sim.spec.graph_networks import GraphNetwork
 from spikex_sim.trace.graph import GraphTrace, nodes_of
 from spikex_sim.trace.graph_arrays import check_array, declared, weight_key
-from spikex_sim.trace.meta import MAX_META_CHARS, MAX_NODES, ONE_LINE, checked, parse_json
-from spikex_sim.trace.npyheader import human_bytes, shown
-from spikex_sim.trace.npyzip import PLAIN, NpyZip, open_npz, save_npz
-from spikex_sim.trace.trace import MAX_TIMESTEPS, frozen_array
+from spikex_sim.trace.meta import MAX_META_CHARS, MAX_NODES, parse_json
+from spikex_sim.trace.npyheader import shown
+from spikex_sim.trace.npyzip import NpyZip
+from spikex_sim.trace.trace import frozen_array
 from spikex_sim.trace.wiring import Wiring, wired
 
+FOLDER = "graphs"
 
-class _Meta(BaseModel):
+
+class _Meta(WeightMeta):
     """The ``meta`` entry of a file of weights, format version 2."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format: Literal["spikex-weights"]
     version: Literal[2]
-    name: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
-    network: Annotated[str, Field(min_length=1, max_length=200), ONE_LINE]
-    timesteps: int = Field(ge=1, le=MAX_TIMESTEPS)
     nodes: Annotated[list[Any], Field(min_length=1, max_length=MAX_NODES)]
-    card: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +141,7 @@ class TrainedGraph:
 
 def shipped_graph_names() -> list[str]:
     """Names of the trained graphs that come with the package."""
-    folder = resources.files("spikex_sim") / "data" / "graphs"
-    if not folder.is_dir():
-        return []
-    return sorted(item.name.removesuffix(".npz") for item in folder.iterdir() if item.name.endswith(".npz"))
+    return names_in(FOLDER)
 
 
 def is_trained_graph(path: str | Path) -> bool:
@@ -150,7 +149,7 @@ def is_trained_graph(path: str | Path) -> bool:
     path = Path(path)
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
-    with suppress(TraceError), open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
+    with suppress(TraceError), open_weights(path) as archive:
         found = parse_json(archive.text("meta", MAX_META_CHARS), shown(path, 400))
         return isinstance(found, dict) and found.get("format") == FORMAT and found.get("version") == 2
     return False
@@ -169,17 +168,7 @@ def load_trained_graph(path_or_name: str | Path) -> TrainedGraph:
     TraceError
         For anything wrong with the file, in one line that names it and the field.
     """
-    path = Path(path_or_name)
-    if path.suffix.lower() != ".npz":
-        names = shipped_graph_names()
-        if str(path_or_name) not in names:
-            known = f"one of {', '.join(names)}, or " if names else ""
-            raise TraceError(
-                f"is no trained graph: give {known}an .npz file{closest(path_or_name, names)}",
-                where=shown(path_or_name, 400),
-            )
-        path = Path(str(resources.files("spikex_sim") / "data" / "graphs" / f"{path_or_name}.npz"))
-    with open_npz(path, MAX_WEIGHT_BYTES, PLAIN) as archive:
+    with open_weights(located(path_or_name, FOLDER, "trained graph")) as archive:
         return _read(archive)
 
 
@@ -193,12 +182,7 @@ def save_trained_graph(trained: TrainedGraph, path: str | Path) -> None:
     OutputError
         If it cannot be written.
     """
-    path = Path(path)
-    where = shown(path, 400)
-    if path.suffix.lower() != ".npz":
-        raise TraceError("weights are an .npz file", where=where)
     meta = {
-        "format": FORMAT,
         "version": 2,
         "name": trained.name,
         "network": trained.network,
@@ -206,26 +190,15 @@ def save_trained_graph(trained: TrainedGraph, path: str | Path) -> None:
         "nodes": [describe_node(node) for node in trained.nodes],
         "card": dict(trained.card),
     }
-    try:
-        text = json.dumps(meta, allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise TraceError(f"cannot be written as JSON: {shown(exc)}", where=where, field="card") from None
-    _parse_meta(text, where)  # nothing is written that load_trained_graph would refuse
-    save_npz(path, {"meta": np.array(text), **trained.arrays})
+    save_weights(path, meta, trained.arrays, _parse_meta)
 
 
 def _parse_meta(text: str, where: str) -> _Meta:
-    meta = checked(_Meta, parse_json(text, where), where, "version 2")
-    if len(json.dumps(meta.card)) > MAX_CARD_CHARS:
-        raise TraceError(f"is longer than {MAX_CARD_CHARS} characters", where=where, field="meta.card")
-    return meta
+    return parsed(_Meta, text, where, "version 2")
 
 
 def _read(archive: NpyZip) -> TrainedGraph:
-    where = archive.where
-    if "meta" not in archive.keys:
-        raise TraceError("is missing: these are no spikex weights", where=where, field="meta")
-    meta = _parse_meta(archive.text("meta", MAX_META_CHARS), where)
+    where, meta = archive.where, meta_of(archive, _parse_meta)
     nodes = nodes_of(meta.nodes, where, "meta.nodes")
     wiring = wired(nodes, meta.timesteps, where)
     keys = [key for key in archive.keys if key != "meta"]
@@ -234,10 +207,7 @@ def _read(archive: NpyZip) -> TrainedGraph:
         wanted, found = declared(wiring, key, meta.timesteps, where), archive.declared(key)
         check_array(wanted, found.dtype, found.shape, samples=None, file=True, where=where, field=shown(key))
         total += found.nbytes
-    if total > MAX_WEIGHT_BYTES:
-        raise TraceError(
-            f"its arrays take {human_bytes(total)}, more than {human_bytes(MAX_WEIGHT_BYTES)}", where=where
-        )
+    check_size(total, where)
     return TrainedGraph(
         name=meta.name,
         network=meta.network,

@@ -312,14 +312,14 @@ def _check_keys(
     options: type[Accelerator], data: dict[str, Any], stated: Collection[str], where: str
 ) -> None:
     """Check that the machine reads all keys; say who reads the first that it does not, or what was meant."""
-    for found in (*_not_read(options, data), *_unread(options, data, stated)):
-        key = max((one for one in stated if one.startswith(f"{found}.")), default=found)
+    for key in (*_not_read(options, data), *_unread(options, data, stated)):
         readers = [name for name in plugin_names("accelerators") if _reads(name, key)]
-        message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
-        message += "" if key in stated else " (inherited)"
         if not readers:
-            raise _unknown(options, key, where)
-        raise ConfigError(message, where=where, field=key)
+            raise _unknown(options, key, stated, where)
+        given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
+        message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
+        message += "" if given in stated else " (inherited)"
+        raise ConfigError(message, where=where, field=given)
 
 
 def _unread(options: type[Accelerator], data: dict[str, Any], stated: Collection[str]) -> Iterator[str]:
@@ -339,22 +339,24 @@ def _leaves(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield f"{path}{key}", value
 
 
-def _unknown(options: type[Accelerator], key: str, where: str) -> ConfigError:
-    """Mistake about a key that nobody reads: which was meant."""
-    known, leaf = list(_values(options())), key.rsplit(".", 1)[-1]
+def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> ConfigError:
+    """Mistake about a key, or the one given in a section, that nobody reads: which was meant."""
+    given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
+    known, leaf = list(_values(options())), given.rsplit(".", 1)[-1]
     same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
-    message = f"unknown configuration key{closest(key, known) or meant(same)}"
-    return ConfigError(message, where=where, field=key)
+    message = f"unknown configuration key{closest(given, known) or meant(same)}"
+    return ConfigError(message, where=where, field=given)
 
 
 def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:
     """Keys of nested data that a model does not have."""
     for key, value in data.items():
-        section = section_of(model.model_fields[key]) if key in model.model_fields else None
-        if key not in model.model_fields:
-            yield f"{path}{key}"
-        elif section is not None and isinstance(value, dict):
+        known = key in model.model_fields
+        section = section_of(model.model_fields[key]) if known else BaseModel
+        if section is not None and isinstance(value, dict) and value:
             yield from _not_read(section, value, f"{path}{key}.")
+        elif not known:
+            yield f"{path}{key}"
 
 
 def _reads(scheduler: str, key: str) -> bool:

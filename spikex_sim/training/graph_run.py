@@ -6,9 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.trained_graphs import TrainedGraph
 from spikex_sim.spec.graph_networks import load_graph
@@ -16,10 +13,10 @@ from spikex_sim.training.data import Splits
 from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of
 from spikex_sim.training.images import Variation, splits_of_images
 from spikex_sim.training.lif import Surrogate
-from spikex_sim.training.loop import Row, Trainer
+from spikex_sim.training.loop import Trainer
 from spikex_sim.training.measure import Measured, measure
+from spikex_sim.training.outcome import Outcome, accuracies, calibration_of, check_labels, device
 from spikex_sim.training.recipe import Recipe
-from spikex_sim.training.run import CALIBRATION_SAMPLES, check_labels, device
 
 
 @dataclass(frozen=True)
@@ -50,26 +47,9 @@ class GraphPlan:
     variation: Variation = field(default_factory=Variation)
 
 
-@dataclass(frozen=True)
-class GraphOutcome:
-    """What came of a plan.
-
-    Attributes
-    ----------
-    trained : TrainedGraph
-        Of the chosen epoch, with its card.
-    rows : list of dict
-        A row an epoch.
-    test : Measured
-        The chosen epoch on the test images.
-    """
-
-    trained: TrainedGraph
-    rows: list[Row]
-    test: Measured
-
-
-def train_graph(plan: GraphPlan, folder: Path | None = None, progress: Progress = silent) -> GraphOutcome:
+def train_graph(
+    plan: GraphPlan, folder: Path | None = None, progress: Progress = silent
+) -> Outcome[TrainedGraph]:
     """Carry a plan out.
 
     Parameters
@@ -95,9 +75,7 @@ def train_graph(plan: GraphPlan, folder: Path | None = None, progress: Progress 
     )
     classes = list(wiring.ports.values())[-1].shape[0]
     check_labels(data, classes, network.name)
-    count = min(CALIBRATION_SAMPLES, len(data.training.labels))
-    sample = torch.from_numpy(data.training.batch(np.arange(count), None))
-    spiking = SpikingGraph.drawn(network, sample, plan.recipe.seed, plan.surrogate).to(device())
+    spiking = SpikingGraph.drawn(network, calibration_of(data), plan.recipe.seed, plan.surrogate).to(device())
     whole = (network.timesteps,) * len(spiking.names)
     identity = {
         "surrogate": asdict(plan.surrogate),
@@ -118,7 +96,7 @@ def train_graph(plan: GraphPlan, folder: Path | None = None, progress: Progress 
         arrays=spiking.integers(),
         card=_card(plan, data, spiking, chosen, test),
     )
-    return GraphOutcome(trained, rows, test)
+    return Outcome(trained, rows, test)
 
 
 def _card(
@@ -132,18 +110,9 @@ def _card(
         "recipe": {key: getattr(plan.recipe, key) for key in keys},
         "surrogate": asdict(plan.surrogate),
         "variation": asdict(plan.variation),
-        "validation": {"accuracy": chosen.accuracy, "samples": len(data.validation.labels)},
-        "test": {
-            "accuracy": test.accuracy,
-            "samples": len(data.test.labels),
-            "rates": dict(zip(spiking.names, test.rates, strict=True)),
-            "active": dict(zip(spiking.names, test.densities, strict=True)),
-        },
-        "torch": torch.__version__,
-    }
-
-
-def with_command(outcome: GraphOutcome, command: str) -> GraphOutcome:
-    """Note in the card how the weights were made."""
-    card = {**outcome.trained.card, "command": command}
-    return replace(outcome, trained=replace(outcome.trained, card=card))
+        **accuracies(
+            data, chosen, test,
+            rates=dict(zip(spiking.names, test.rates, strict=True)),
+            active=dict(zip(spiking.names, test.densities, strict=True)),
+        ),
+    }  # fmt: skip

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
@@ -23,6 +22,7 @@ from spikex_sim.training.loop import Row, Trainer
 from spikex_sim.training.losses import HardwareLoss
 from spikex_sim.training.measure import HardwareTerm, Measured, measure
 from spikex_sim.training.module import SpikingNetwork
+from spikex_sim.training.outcome import Outcome, accuracies, calibration_of, check_labels, device
 from spikex_sim.training.recipe import Recipe
 from spikex_sim.training.samples import Augmentation
 from spikex_sim.training.search import TWS, ArchitectureSearch, Axis, costs_of_models
@@ -36,7 +36,6 @@ EVENTS = Augmentation(2.0, rotate_deg=12.0, scale=0.12, bend_px=1.2, drop=0.1, t
 """Of recordings: the pixels that a digit moves within its frame, and how differently people write."""
 EMULATED = Augmentation(shift_px=2.0, drop=0.1, time_shift_steps=10)
 """Of emulated recordings, which differ by themselves."""
-CALIBRATION_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -86,35 +85,6 @@ class Plan:
     augment: bool = True
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a plan.
-
-    Attributes
-    ----------
-    trained : TrainedNetwork
-        Of the chosen epoch, with its card.
-    rows : list of dict
-        A row an epoch.
-    test : Measured
-        The chosen epoch on the test samples.
-    """
-
-    trained: TrainedNetwork
-    rows: list[Row]
-    test: Measured
-
-
-def device() -> torch.device:
-    """GPU where PyTorch finds one."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    # Ten bits of mantissa would round sums that must be whole.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    return torch.device("cuda")
-
-
 def splits_of(plan: Plan, network: Network, progress: Progress = silent) -> Splits:
     """Samples of a plan."""
     timesteps = plan.timesteps or network.timesteps
@@ -134,7 +104,7 @@ def splits_of(plan: Plan, network: Network, progress: Progress = silent) -> Spli
 
 def train(
     plan: Plan, folder: Path | None = None, progress: Progress = silent, data: Splits | None = None
-) -> Outcome:
+) -> Outcome[TrainedNetwork]:
     """Carry a plan out.
 
     Parameters
@@ -186,15 +156,6 @@ def train(
     return Outcome(trained, rows, test)
 
 
-def check_labels(data: Splits, classes: int, network: str) -> None:
-    """Raise :class:`ConfigError` if there are labels that a network has no output for."""
-    for label in (int(one) for part in data.parts for one in (part.labels.min(), part.labels.max())):
-        if not 0 <= label < classes:
-            raise ConfigError(
-                f"has {classes} outputs, the data have class {label}", where=f"network {network}"
-            )
-
-
 def _identity(plan: Plan, data: Splits, init: TrainedNetwork | None) -> dict[str, Any]:
     """What a checkpoint must agree with beside recipe, layers and window sizes."""
     model = None
@@ -213,10 +174,12 @@ def _identity(plan: Plan, data: Splits, init: TrainedNetwork | None) -> dict[str
 
 def _network(plan: Plan, network: Network, init: TrainedNetwork | None, data: Splits) -> SpikingNetwork:
     if init is None:
-        count = min(CALIBRATION_SAMPLES, len(data.training.labels))
-        sample = torch.from_numpy(data.training.batch(np.arange(count), None))
         return SpikingNetwork.drawn(
-            network, sample, plan.recipe.seed, leak_shift=plan.leak_shift, surrogate=plan.surrogate
+            network,
+            calibration_of(data),
+            plan.recipe.seed,
+            leak_shift=plan.leak_shift,
+            surrogate=plan.surrogate,
         )
     shapes = [(layer.input_shape, layer.output_shape, layer.weight_shape) for layer in init.layers]
     if shapes != [(layer.input_shape, layer.output_shape, layer.weight_shape) for layer in network.layers]:
@@ -302,16 +265,12 @@ def _card(
         "recipe": asdict(plan.recipe),
         "surrogate": asdict(plan.surrogate),
         "augmented": plan.augment,
-        "validation": {"accuracy": chosen.accuracy, "samples": len(data.validation.labels)},
-        "test": {
-            "accuracy": test.accuracy,
-            "samples": len(data.test.labels),
-            "tws": list(sizes),
-            "rates": dict(zip(names, test.rates, strict=True)),
-            "densities": dict(zip(names, test.densities, strict=True)),
-        },
-        "torch": torch.__version__,
-    }
+        **accuracies(
+            data, chosen, test, tws=list(sizes),
+            rates=dict(zip(names, test.rates, strict=True)),
+            densities=dict(zip(names, test.densities, strict=True)),
+        ),
+    }  # fmt: skip
     if model is not None:
         card["hardware"] = {
             "arch": model.arch,
@@ -330,7 +289,7 @@ def commands_of(trained: TrainedNetwork) -> list[str]:
     return [*card.get("init", {}).get("commands", []), *([card["command"]] if "command" in card else [])]
 
 
-def sweep_row(beta: float, outcome: Outcome) -> Row:
+def sweep_row(beta: float, outcome: Outcome[TrainedNetwork]) -> Row:
     """Row of Fig. 7: accuracy and densities on the test samples at one beta, in all and by layer."""
     names = [layer.name for layer in outcome.trained.layers if not layer.is_pool]
     inputs = [int(np.prod(layer.input_shape)) for layer in outcome.trained.layers if not layer.is_pool]
@@ -345,7 +304,7 @@ def sweep_row(beta: float, outcome: Outcome) -> Row:
     }
 
 
-def search_rows(outcome: Outcome) -> list[Row]:
+def search_rows(outcome: Outcome[TrainedNetwork]) -> list[Row]:
     """Course of an architecture search (Fig. 8): probability of every layer's window sizes by epoch."""
     return [
         {
@@ -358,9 +317,3 @@ def search_rows(outcome: Outcome) -> list[Row]:
         for name, sizes in outcome.trained.card.get("probabilities", {}).items()
         for size in sizes
     ]
-
-
-def with_command(outcome: Outcome, command: str) -> Outcome:
-    """Note in the card how the weights were made."""
-    card = {**outcome.trained.card, "command": command}
-    return replace(outcome, trained=replace(outcome.trained, card=card))

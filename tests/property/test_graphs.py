@@ -14,6 +14,7 @@ from examples import examples
 from graphs import packaged
 from naive_graph import Evaluated, digest, evaluate
 from naive_graph_cost import COUNTED, Machine, costs, dense_costs
+from naive_graph_moves import dense_reads, moved
 from naive_graph_trace import Trace
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.spec.load import load_accelerator
@@ -53,6 +54,8 @@ def assert_outputs(result: Any, trace: Trace, evaluated: Evaluated) -> None:
 def settings_of(draw: st.DrawFn) -> dict[str, Any]:
     """Array, datapath and dispatch; buffers as they are."""
     keys = draw(arrays()) | {"direct_encoding": draw(st.sampled_from(["reuse", "recompute"]))}
+    keys |= {"join": draw(st.sampled_from(["free", "read"]))}
+    keys |= {"currents.tags": draw(st.sampled_from(["none", "issued"]))}
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 6]))
     keys["dispatch"] = draw(st.sampled_from(["agile", "temporal", "spatial"]))
     keys["mapping.tile"] = draw(st.sampled_from(["auto", "layer"]))
@@ -95,16 +98,30 @@ def test_outputs_of_many(preset: str, datapath: str, data: st.DataObject) -> Non
     assert_machine(data, preset, data.draw(graphs(datapath, sparse=preset == "spinalflow")))
 
 
-def assert_counts(trace: Trace, tws: int, reuse: bool) -> None:
+def moved_by(layer: Any) -> dict[tuple[str, str], int]:
+    """What crosses between DRAM and the GLB, filters aside."""
+    found = {}
+    for tensor in ("ifmap", "psum", "tag", "ofmap"):
+        found[tensor, "read"] = layer.accesses.read_bits("dram", tensor)
+        found[tensor, "write"] = layer.accesses.write_bits("dram", tensor)
+    return {key: bits for key, bits in found.items() if bits}
+
+
+def assert_counts(trace: Trace, tws: int, reuse: bool, tags: bool, joins_read: bool) -> None:
     """In one tile on 8x8 PEs: counts of `spikex` and `ptb`, cycles of the dense dataflows, outputs of all."""
     evaluated = evaluate(trace)
     keys = {"array.rows": 8, "array.cols": 8, "mapping.tile": "layer", "leak_catchup_cycles": 1}
     keys |= {"direct_encoding": "reuse" if reuse else "recompute"}
+    keys |= {"join": "read" if joins_read else "free", "currents.tags": "issued" if tags else "none"}
     for preset in ("spikex", "ptb"):
-        wanted = costs(trace, evaluated, Machine(preset, tws, reuse))
+        machine = Machine(preset, tws, reuse, tags=tags)
+        wanted = costs(trace, evaluated, machine)
+        crossing = moved(trace, evaluated, machine, joins_read=joins_read)
         result = simulated(trace, preset, keys, tws)
         assert_outputs(result, trace, evaluated)
         for layer in result.layers:
+            bits = {key: bits for key, bits in crossing[layer.name].items() if bits}
+            assert moved_by(layer) == bits, (preset, layer.name)
             described = layer.to_dict()
             found = {key: described.get(key, 0) for key in COUNTED} | {"mode": layer.mode}
             assert found == {key: wanted[layer.name][key] for key in found}, (
@@ -117,6 +134,8 @@ def assert_counts(trace: Trace, tws: int, reuse: bool) -> None:
     for flow in FLOWS:
         for layer in simulated(trace, f"systolic-{flow}", keys).layers:
             assert layer.compute_cycles == dense[layer.name].get(flow, 0), (flow, layer.name)
+            if layer.kind == "join":
+                assert moved_by(layer) == dense_reads(trace, evaluated, layer.name, joins_read)
 
 
 @pytest.mark.parametrize("datapath", ["int", "float"])
@@ -124,7 +143,8 @@ def assert_counts(trace: Trace, tws: int, reuse: bool) -> None:
 @given(data=st.data())
 def test_counts_are_those_of_the_oracle(datapath: str, data: st.DataObject) -> None:
     trace = data.draw(graphs(datapath))
-    assert_counts(trace, data.draw(st.integers(1, largest_window(trace))), data.draw(st.booleans()))
+    tws, flags = data.draw(st.integers(1, largest_window(trace))), st.booleans()
+    assert_counts(trace, tws, data.draw(flags), tags=data.draw(flags), joins_read=data.draw(flags))
 
 
 @pytest.mark.slow
@@ -133,7 +153,8 @@ def test_counts_are_those_of_the_oracle(datapath: str, data: st.DataObject) -> N
 @given(data=st.data())
 def test_counts_of_many(datapath: str, data: st.DataObject) -> None:
     trace = data.draw(graphs(datapath))
-    assert_counts(trace, data.draw(st.integers(1, largest_window(trace))), data.draw(st.booleans()))
+    tws, flags = data.draw(st.integers(1, largest_window(trace))), st.booleans()
+    assert_counts(trace, tws, data.draw(flags), tags=data.draw(flags), joins_read=data.draw(flags))
 
 
 @pytest.mark.parametrize("preset", ["spikex", "ptb"])

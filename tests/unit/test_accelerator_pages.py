@@ -26,9 +26,10 @@ LARGEST_FIGURE_BYTES = 150_000
 
 sys.path.insert(0, str(ROOT / "scripts"))
 blocks: Any = import_module("schedule_blocks")
+cases: Any = import_module("schedule_cases")
 drawings: Any = import_module("make_schedule_drawings")
 
-NAMES = list(blocks.MACHINES)
+NAMES = list(cases.MACHINES)
 
 
 def read(path: Path) -> str:
@@ -53,10 +54,10 @@ def section(page: str, title: str) -> str:
 def test_a_drawing_has_the_cycles_that_are_simulated(name: str) -> None:
     """The last cycle drawn is the layer's last, and every PE has something to do, or nothing, in each."""
     drawing = blocks.drawing_of(name)
-    layer = simulate(blocks.example_trace(), blocks.accelerator(name)).layers[0]
+    layer = simulate(cases.example_trace(), cases.accelerator(name)).layers[0]
     assert drawing.cycles == layer.compute_cycles
     pes = [pe for _, band in drawing.bands for pe in band]
-    assert sorted(pes) == sorted(set(pes)) and len(pes) == blocks.ARRAY**2
+    assert sorted(pes) == sorted(set(pes)) and len(pes) == cases.ARRAY**2
     for pe in pes:
         mine = sorted((block.start, block.stop) for block in drawing.blocks if block.pe == pe)
         edges = [0, *(stop for _, stop in mine)]
@@ -67,7 +68,7 @@ def test_a_drawing_has_the_cycles_that_are_simulated(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_drawing_has_the_work_that_is_simulated(name: str) -> None:
     """Cycles of PEs by phase, and inputs that meet weights, are the counts of the simulator."""
-    drawing, case = blocks.drawing_of(name), blocks.Case.of(name)
+    drawing, case = blocks.drawing_of(name), cases.Case.of(name)
     done = case.layout.operations
     spent: Counter[str] = Counter()
     for block in drawing.blocks:
@@ -90,20 +91,20 @@ def test_a_drawing_has_the_work_that_is_simulated(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "spinalflow"])
 def test_a_drawing_has_the_skew(name: str) -> None:
     """PE (r, c) begins r + c cycles after PE (0, 0), or as many times all time points of a tap."""
-    drawing, case = blocks.drawing_of(name), blocks.Case.of(name)
-    behind = blocks.TIMESTEPS if name == "sata" else 1
+    drawing, case = blocks.drawing_of(name), cases.Case.of(name)
+    behind = cases.TIMESTEPS if name == "sata" else 1
     starts: dict[tuple[int, int], set[int]] = {}
     for block in drawing.blocks:
         if block.phase == "integrate":
             starts.setdefault(block.pe, set()).add(block.start)
     for (r, c), mine in starts.items():
         assert mine <= {start + (r + c) * behind for start in starts[0, 0]}
-    assert len(starts) == blocks.ARRAY**2
+    assert len(starts) == cases.ARRAY**2
     assert len(starts[0, 0]) == len(list(case.units()))
 
 
 def test_all_machines_compute_the_same() -> None:
-    results = [simulate(blocks.example_trace(), blocks.accelerator(name)) for name in NAMES if name != "ann"]
+    results = [simulate(cases.example_trace(), cases.accelerator(name)) for name in NAMES if name != "ann"]
     assert len({result.layers[0].output_sha256 for result in results}) == 1
     assert results[0].layers[0].output_spikes
 
@@ -177,11 +178,11 @@ def test_index_has_every_preset_with_its_scheduler() -> None:
 def test_index_has_the_counts_of_the_drawings() -> None:
     text = section(read(PAGES / "index.md"), "Reading the drawings")
     columns = [line.split("     ")[0].strip() for line in code(text, "")[0].splitlines()[1:]]
-    assert columns == blocks.example_map().splitlines()
+    assert columns == cases.example_map().splitlines()
     counts = {row[0]: row[1:] for row in rows(text) if row[0].startswith("[")}
     assert len(counts) == len(NAMES)
     for name in NAMES:
-        drawing, case = blocks.drawing_of(name), blocks.Case.of(name)
+        drawing, case = blocks.drawing_of(name), cases.Case.of(name)
         (found,) = (value for key, value in counts.items() if key.startswith(f"[{drawing.title}]"))
         issued, cycles, additions, hits = found
         assert issued.split()[0] == str(len(drawing.units))

@@ -84,6 +84,8 @@ OTHER: dict[str, Any] = {
     "name": "other",
     "scheduler": "ptb",
     "direct_encoding": "recompute",
+    "join": "read",
+    "currents.tags": "issued",
     "dispatch": "spatial",
     "tws": [2, 3],
     "stream": "channel",

@@ -57,6 +57,22 @@ def test_a_run_of_a_graph(file: str, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(Path("out/timeline.json").read_text())["traceEvents"]
 
 
+def test_float_graphs_are_told_no_command_that_refuses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = np.ones((2, 3, 1, 1), np.float32)
+    nodes = [spiking_input(3, 1, 1), population([conv(kernel=1)], 2, {"threshold": 1.0, "datapath": "float"})]
+    spikes = drawn_spikes(np.random.default_rng(2), 3, 1, 1, T)
+    floats = network(nodes, T, {"in/spikes": spikes, "out/synapse-0/weight": weights})
+    sx.save_trace(packaged(floats), "f.npz")
+    for command in (["run", "f.npz"], ["compare", "f.npz", "--tws", "2"]):
+        shown = succeed(capsys, *command).out
+        assert "float32: every weight takes 32 bits" in shown
+        assert "--int8" not in shown
+    assert is_mistake(spikex(capsys, "trace", "convert", "f.npz", "--int8", "--out", "i.npz"), "is a graph")
+
+
 def test_graphs_are_compared_and_swept(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     shown = succeed(capsys, "compare", file, "--arch", "spikex,ptb", "--tws", "2").out
     assert "spikex" in shown

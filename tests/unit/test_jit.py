@@ -386,7 +386,8 @@ for neuron, number in (
         spikes = random.random((1, 6, 6, timesteps)) < 0.3
         closed = sx.Trace.from_arrays([conv, pool, linear], spikes, weights=[weights[0], None, weights[1]])
         for trace in (closed, sx.Trace.from_arrays([conv], spikes)):
-            for name, keys in [(one, {}) for one in preset_names()] + [("neuronas", one) for one in REAL]:
+            real = [("neuronas", one) for one in REAL]
+            for name, keys in [*((name, {}) for name in preset_names()), *real]:
                 tws = 1 if load_accelerator(name).get("tws", default=None) else None
                 for engine in ("fast", "event"):
                     try:

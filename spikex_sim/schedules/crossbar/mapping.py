@@ -179,6 +179,19 @@ class LayerMapping:
         return held, number, far
 
 
+def side_of(tiles: int) -> int:
+    """Nodes ``d`` along a side of the mesh of so many tiles and the global node."""
+    return isqrt(tiles) + 1
+
+
+def places_on_mesh(tiles: int) -> Ints:
+    """Row and column of every tile ``[tiles, 2]``: row-major, around the global node in the middle."""
+    side = side_of(tiles)
+    nodes = np.arange(side * side)
+    nodes = nodes[nodes != (side // 2) * (side + 1)][:tiles]
+    return np.stack(np.divmod(nodes, side), axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """Tiles of all layers around the global node.
@@ -199,7 +212,7 @@ class Mesh:
     @property
     def side(self) -> int:
         """Nodes ``d`` along a side."""
-        return isqrt(self.tiles) + 1
+        return side_of(self.tiles)
 
     @property
     def node(self) -> tuple[int, int]:
@@ -208,11 +221,8 @@ class Mesh:
 
     @cached_property
     def places(self) -> Ints:
-        """Row and column of every tile ``[tiles, 2]``: in layer order, row-major, around the global node."""
-        side = self.side
-        nodes = np.arange(side * side)
-        nodes = nodes[nodes != (side // 2) * (side + 1)][: self.tiles]
-        return np.stack(np.divmod(nodes, side), axis=1)
+        """Row and column of every tile ``[tiles, 2]``, in layer order."""
+        return places_on_mesh(self.tiles)
 
     def hops(self) -> list[Ints]:
         """Hops of every tile to the global node, by layer."""

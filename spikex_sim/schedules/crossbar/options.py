@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.spec.arch import Accelerator, EnergyChoice, Spec, knob
 
 ADC_BITS = {"flash": (1, 14), "sar": (4, 10)}
@@ -93,7 +94,7 @@ class Buffers(Spec):
     pb: int = knob(5120, "buffer of sums in a PE; changes the area alone", "B", ge=0, le=1 << 30)
     tib: int = knob(
         0,
-        "input buffer of a tile, area; 0: there is none, and its accesses cost nothing",
+        "input buffer of a tile; changes the area alone, 0: there is none, and its accesses cost nothing",
         "B",
         ge=0,
         le=1 << 30,
@@ -186,22 +187,23 @@ NONIDEAL = (
     *("adc.range", "adc.clip"),
 )
 """Keys of arrays that are not ideal."""
-UNRELEASED = (
-    *("psum_bits", "dataflow", "lif_sharing"),
-    *(f"imc.{key}" for key in (
-        "event_driven", "crossbars_per_pe", "mapping", "encoding", "complement", "sign_plane",
-        "overhead_cycles", "phase_cycles", "silent_cycles", "ports", "lif_units", "umem", "direct",
-        "device.r_on_kohm", "device.r_off_kohm", "device.v_read", "adc", "arrays", *NONIDEAL, "goff",
-        "buffers",
-    )),
-)  # fmt: skip
-"""Keys that the released script's figures do not depend on."""
+
+
+RELEASED = ("released_dims", "precision_factor", "device.kind")
+"""Keys of the released model alone."""
 
 
 class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
     unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
+    effects: ClassVar[FrozenMap[str, str]] = FrozenMap(
+        {
+            "imc.buffers.tib": "changes the area alone; with 0 there is none, and its accesses cost nothing",
+            "imc.buffers": "changes the area alone",
+            "lif_sharing": "changes area, leakage and latency alone, no spike and no dynamic energy",
+        }
+    )
 
     scheduler: str = knob("spikesim", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
@@ -214,7 +216,7 @@ class CrossbarOptions(Accelerator):
     )
     lif_sharing: int = knob(
         1,
-        "output channels that share a LIF unit and its word of U_mem; outputs stay",
+        "output channels that share a LIF unit and its word of U_mem; changes area, leakage, latency",
         "channels",
         ge=1,
         le=4096,
@@ -246,13 +248,8 @@ class CrossbarOptions(Accelerator):
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         imc = self.imc
         if imc.model == "released":
-            for key in UNRELEASED:
-                yield key, "imc.model is released"
-            if not imc.precision_factor:
-                yield "imc.device.bits", "imc.precision_factor is false"
+            yield from ((key, "imc.model is released, which reads shapes") for key in self._events_alone())
             return
-        for key in ("released_dims", "precision_factor", "device.kind"):
-            yield f"imc.{key}", "imc.model is events"
         if imc.arrays == "nonideal" and not self.calibrates:
             yield "imc.calibration", "imc.adc.range is not auto, and imc.adapt is none"
         if imc.arrays == "ideal":
@@ -264,6 +261,20 @@ class CrossbarOptions(Accelerator):
         elif imc.adc.range != "auto":
             yield "imc.adc.clip", f"imc.adc.range is {imc.adc.range}"
         if imc.drift.nu == 0:
-            yield "imc.drift", "imc.drift.nu is 0"
+            for key in ("seconds", "t0_seconds"):
+                yield f"imc.drift.{key}", "imc.drift.nu is 0"
         if imc.encoding in ("offset", "differential"):
             yield "imc.sign_plane", f"imc.encoding is {imc.encoding}, which has no signs apart"
+        for key in RELEASED:
+            yield f"imc.{key}", "imc.model is events"
+
+    def _events_alone(self) -> Iterator[str]:
+        """Keys that the released model does not look at."""
+        yield from ("psum_bits", "dataflow", "lif_sharing", "energy")
+        read = {"model", "crossbar", "pes_per_tile", *RELEASED}
+        for key in type(self.imc).model_fields:
+            if key not in read and key not in ("device", "adc"):
+                yield f"imc.{key}"
+        kept = {"kind", "bits"} if self.imc.precision_factor else {"kind"}
+        yield from (f"imc.device.{key}" for key in Device.model_fields if key not in kept)
+        yield "imc.adc"

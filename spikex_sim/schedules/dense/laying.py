@@ -45,20 +45,21 @@ def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
         words += group.array_words * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
     program = _program(schedule, runs, needs.layer_ifmap if residency.glb_ifmap == "layer" else 0)
-    operations = _operations(schedule, words)
+    additions, products = _hits(schedule)
+    operations = _operations(schedule, words, additions, products)
     log = AccessLog()
     edge = "lbuf" if arch.memory.lbuf.bytes else "glb"
     program.accesses(log, edge)
     apart = _apart(schedule, arch, edge)
-    _count_registers(log, schedule, operations)
+    _count_registers(log, schedule, operations, products)
     return Layout(
         program=program,
         accesses=log.freeze() + apart,
         apart=apart,
         operations=operations,
         residency=residency,
-        additions=_hits(schedule, tagged=True),
-        products=_hits(schedule, tagged=False),
+        additions=additions,
+        products=products,
         mapping=_describe(schedule, residency, chunk),
         waits=schedule.waits,
         held=_held(schedule, needs, residency, program, arch),
@@ -126,16 +127,6 @@ class _Group:
         """Bits per value."""
         return self.schedule.task.widths
 
-    @cached_property
-    def ifmap_bits(self) -> PerStep:
-        """Bits of the ifmap words that enter the array with each chunk."""
-        chunks = self.chunks
-        taps = taps_of(self.schedule.task.inputs.synapses)
-        before = np.concatenate([[0], np.cumsum(taps.bits)]) * self.schedule.points
-        words = chunks.ifmap_words // np.maximum(1, chunks.k1 - chunks.k0)
-        bits: PerStep = words * (before[chunks.k1] - before[chunks.k0])
-        return bits
-
     @property
     def array_words(self) -> PerStep:
         """Words of ifmap, filter and ofmap (partial sums included) that cross the array's edge."""
@@ -167,7 +158,7 @@ class _Group:
             ("writeback", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
             ("writeback", "psum"): up["dram"],
             ("read", "filter"): self.chunks.filter_words * self.widths.weight,
-            ("read", "ifmap"): self.ifmap_bits,
+            ("read", "ifmap"): self.chunks.ifmap_bits,
             ("read", "psum"): down["dram"] + down["glb"] + down["lbuf"],
             ("write", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
             ("write", "psum"): up["dram"] + up["glb"] + up["lbuf"],
@@ -268,34 +259,32 @@ class _Group:
         return np.where(sweep, chunks.frames * bits * schedule.points, 0)
 
 
-def _hits(schedule: DenseSchedule, *, tagged: bool) -> int:
-    """Operations on operands that are not zero, of spikes or analog values: for all channels, or for one."""
+def _hits(schedule: DenseSchedule) -> tuple[int, int]:
+    """Additions of weights for spikes, and products with analog values, that are not zero."""
     inputs, channels = schedule.task.inputs, schedule.out_channels
-    return sum(
-        met * (1 if one.own else channels)
-        for one, met in zip(inputs.synapses, inputs.reach.tolist(), strict=True)
-        if one.tagged == tagged
-    )
+    hits = {True: 0, False: 0}
+    for one, met in zip(inputs.synapses, inputs.reach.tolist(), strict=True):
+        hits[one.tagged] += met if one.own else met * channels
+    return hits[True], hits[False]
 
 
-def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
+def _operations(schedule: DenseSchedule, words: PerStep, additions: int, products: int) -> Operations:
     """Operations of the layer."""
     task, is_ann = schedule.task, isinstance(schedule.task.inputs, Activations)
     neurons, synapses = task.out_channels * task.positions, task.inputs.synapses
     slots = neurons * schedule.taps * schedule.timesteps
-    made, products = _hits(schedule, tagged=True), _hits(schedule, tagged=False)
+    made = additions
     if not schedule.zero_gating:
         made = neurons * sum(one.geometry.taps for one in synapses if one.tagged) * schedule.timesteps
     taps = sum(one.geometry.filter_taps if one.own else one.geometry.taps for one in synapses)
     folds, groups = schedule.folds, len(schedule.channel_groups)
     updates = neurons * schedule.timesteps if task.states else 0
-    window, position = np.indices((schedule.timesteps // schedule.points, task.positions)).reshape(2, -1)
     return Operations(
         ntwus=0 if is_ann else task.out_channels * int(np.count_nonzero(task.active)),
         batches=len(folds) * groups,
         streamed_taps=int((folds[:, 4] - folds[:, 3]).sum()) * groups,
         accumulations=made,
-        multiplications=(made if is_ann else products) + task.scalings(position, window),
+        multiplications=(made if is_ann else products) + task.all_scalings,
         lif_updates=0 if is_ann else updates,
         comparisons=updates,
         dense_accumulations=neurons * taps * schedule.timesteps,
@@ -311,8 +300,8 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     task, widths = schedule.task, schedule.task.widths
     log = AccessLog()
     if task.words is not None:
-        windows = schedule.timesteps // schedule.points
-        bits = task.out_channels * int(task.words.sum()) * windows * widths.psum
+        words = np.broadcast_to(task.words, (task.positions, schedule.timesteps // schedule.points))
+        bits = task.out_channels * int(words.sum()) * widths.psum
         log.move("dram", "glb", "psum", bits)
         if edge == "lbuf":
             log.move("glb", "lbuf", "psum", bits)
@@ -327,11 +316,13 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     return log.freeze()
 
 
-def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations) -> None:
+def _count_registers(
+    log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int
+) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
     task, widths = schedule.task, schedule.task.widths
     is_ann = isinstance(task.inputs, Activations)
-    adds = operations.accumulations + (0 if is_ann else _hits(schedule, tagged=False))
+    adds = operations.accumulations + (0 if is_ann else products)
     left = task.out_channels * task.positions * schedule.timesteps  # sums that leave the array
     potentials = operations.lif_updates * task.potential_bits
     filters = operations.pe_cycles // schedule.points

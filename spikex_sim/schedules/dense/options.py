@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spikex_sim.spec.arch import Accelerator, DirectEncoding, Glb, Lbuf, Memory, PsumPart, ZeroGating
+from spikex_sim.spec.arch import Accelerator, Glb, Lbuf, Memory, OfGraphs, PsumPart, ZeroGating
 
 STATE = ("memory.glb.partition.psum", "memory.lbuf.partition.psum")
 """Keys that say how much of potentials and partial sums stays in the buffers."""
@@ -27,7 +27,7 @@ class DenseMemory(Memory):
     lbuf: DenseLbuf = DenseLbuf()
 
 
-class DenseOptions(DirectEncoding, ZeroGating, Accelerator):
+class DenseOptions(OfGraphs, ZeroGating, Accelerator):
     """Configuration of a dense array."""
 
     memory: DenseMemory = DenseMemory()

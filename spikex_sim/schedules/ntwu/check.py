@@ -99,8 +99,9 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
             rule = f"some taps are not streamed where stream is {schedule.stream}"
             raise refuse(kind, _place_of(schedule, int(np.argmax(short))), rule)
     column, spikes = _activity(
-        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free
-    )
+        schedule.active, schedule.position, schedule.window, found.spikes, silence_is_free,
+        np.zeros((0, 0), np.bool_) if schedule.task.awake is None else schedule.task.awake,
+    )  # fmt: skip
     if column >= 0:
         p, w = schedule.position[column], schedule.window[column]
         batch = int(np.searchsorted(schedule.batch_columns, column, side="right")) - 1
@@ -108,9 +109,7 @@ def _check_activity(schedule: NtwuSchedule, arch: Accelerator, silence_is_free: 
         rule = f"position {p}, window {w} is {marked} active; what sees a spike is, or all is"
         raise refuse(kind, _place_of(schedule, batch), rule)
     if sum(schedule.task.inputs.reach.tolist()) != spikes:  # as no column comes twice, one is missing
-        issued = np.zeros_like(schedule.active)
-        issued[schedule.position, schedule.window] = True
-        a, b = np.argwhere(schedule.task.inputs.active & ~issued)[0]
+        a, b = np.argwhere(schedule.task.inputs.active & ~schedule.issued)[0]
         raise _missing(schedule, arch, a, b)
 
 
@@ -214,6 +213,7 @@ def _activity(
     window: NDArray[np.int64],
     spikes: NDArray[np.int64],
     silence_is_free: bool,
+    awake: NDArray[np.bool_],
 ) -> tuple[int, int]:
     """First column whose NTWU is wrongly active or not, or -1, and the spikes that all columns see."""
     wrong, total = -1, 0
@@ -222,7 +222,8 @@ def _activity(
         for synapse in range(spikes.shape[1]):
             own += spikes[column, synapse]
         total += own
-        asked = own > 0 or not silence_is_free
-        if wrong < 0 and active[position[column], window[column]] != asked:
+        p, w = position[column], window[column]
+        asked = own > 0 or not silence_is_free or (len(awake) > 0 and awake[p, w])
+        if wrong < 0 and active[p, w] != asked:
             wrong = column
     return wrong, total

@@ -43,6 +43,7 @@ from spikex_sim.schedules.ntwu.updates import (
     POTENTIAL_READS,
     POTENTIAL_WRITES,
     UPDATE_CYCLES,
+    WORD_TAGS,
     WORDS,
     batch_counts,
 )
@@ -105,6 +106,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         products=products,
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
+        issued=schedule.issued if task.tagged else None,
         held=_held(schedule, spmbs, blocks, residency, program, arch),
     )
 
@@ -232,7 +234,7 @@ class _Layer:
             -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
             schedule.batch_columns, self.batches, blocks.spmb_bits, blocks.tile_words, blocks.words_in_all,
             rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
-            schedule.tws, SKEWS.index(self.arch.skew),
+            task.tagged, schedule.tws, SKEWS.index(self.arch.skew),
             NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
             residency.glb_ifmap == "tile",
             NEVER if again and residency.lbuf_filter == "layer" else SCOPES.index(residency.lbuf_filter),
@@ -334,6 +336,7 @@ def _lay(
     potential: int,
     psum: int,
     gives_sums: bool,
+    tagged: bool,
     tws: int,
     skew: int,
     glb_filter: int,
@@ -355,17 +358,18 @@ def _lay(
     """
     begin, end = np.searchsorted(all_chunks[:, TILE], (first_tile, last_tile))
     table, slots, chunks = all_chunks[begin:end], all_slots[begin:end], end - begin
-    spikes, zeros, words = np.zeros(chunks, np.int64), np.zeros(chunks, np.int64), np.zeros(chunks, np.int64)
+    spikes, zeros, words, word_tags = np.zeros((4, chunks), np.int64)
+    untagged = gives_sums and not tagged
     steps = 0
     for i in range(chunks):
         tile, b = table[i, TILE], table[i, BATCH]
         if b >= 0 and (i == chunks - 1 or table[i + 1, BATCH] != b):
             own = batch_columns[b + 1] - batch_columns[b]
             spikes[i] = own * tws * (psum if gives_sums else rows)
-            zeros[i] = 0 if gives_sums else rows * own
-            words[i] = batches[WORDS, b] * psum
-            steps += max(0, (words[i] - 1) // words_half)
-        if not gives_sums and (i == chunks - 1 or table[i + 1, TILE] != tile):
+            zeros[i] = 0 if untagged else rows * own
+            words[i], word_tags[i] = batches[WORDS, b] * psum, batches[WORD_TAGS, b] * rows
+            steps += max(0, (words[i] + word_tags[i] - 1) // words_half)
+        if not untagged and (i == chunks - 1 or table[i + 1, TILE] != tile):
             units = (tiles[tile, 1] - tiles[tile, 0]) * (tiles[tile, 3] - tiles[tile, 2])
             issued = batch_columns[tile_batches[tile + 1]] - batch_columns[tile_batches[tile]]
             zeros[i] += rows * (units - issued)
@@ -388,11 +392,13 @@ def _lay(
         if len(slots) > 0:
             used, used_rows = slots[i, 0], slots[i, 1]
         row_slots += own * used_rows
-        while words[i] > words_half:
+        while words[i] + word_tags[i] > words_half:  # words enter before their tags
             laid[0, step], laid[1, step] = tile, -1
-            for row in (19, 20, 16):
-                laid[row, step] = words_half
-            words[i] -= words_half
+            first = min(words_half, words[i])
+            laid[19, step] = laid[20, step] = laid[16, step] = first
+            laid[5, step] = laid[8, step] = laid[15, step] = words_half - first
+            words[i] -= first
+            word_tags[i] -= words_half - first
             step += 1
 
         array = used * cycles_per_slot
@@ -426,6 +432,9 @@ def _lay(
         if more:
             first_p = tiles[tile, 1] - tiles[tile, 0]
             laid[19, step] = laid[20, step] = words[i] + (states_in * first_p if starts_tile else 0)
+            laid[5, step] += word_tags[i]
+            laid[8, step] += word_tags[i]
+            laid[15, step] += word_tags[i]
             if ends_tile:
                 laid[21, step] = laid[22, step] = states_out * first_p
 
@@ -434,14 +443,17 @@ def _lay(
             first = min(out, max(0, spikes[i] - piece * half))
             largest = max(largest, out)
             laid[0, step], laid[1, step] = tile, b if piece == 0 else -1
+            laid[10, step] = out - first
+            if to_dram:
+                laid[12, step] = out - first
             if gives_sums:
                 laid[21, step] += first
                 if to_dram:
                     laid[22, step] += first
             else:
-                laid[9, step], laid[10, step] = first, out - first
+                laid[9, step] = first
                 if to_dram:
-                    laid[11, step], laid[12, step] = first, out - first
+                    laid[11, step] = first
             step += 1
     return laid, np.array((steps, taps, row_taps, row_slots, column_updates, catchups, largest))
 

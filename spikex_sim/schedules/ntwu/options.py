@@ -8,10 +8,11 @@ from pydantic import field_validator
 
 from spikex_sim.spec.arch import (
     Accelerator,
-    DirectEncoding,
+    Currents,
     Glb,
     Lbuf,
     Memory,
+    OfGraphs,
     OfmapPart,
     PsumPart,
     SizedMapping,
@@ -48,7 +49,7 @@ class NtwuMemory(Memory):
     lbuf: NtwuLbuf = NtwuLbuf()
 
 
-class NtwuOptions(DirectEncoding, ZeroGating, Accelerator):
+class NtwuOptions(OfGraphs, ZeroGating, Accelerator):
     """Configuration of a machine that issues NTWUs."""
 
     tws: int | Literal["auto"] | tuple[int, ...] = knob(
@@ -62,6 +63,7 @@ class NtwuOptions(DirectEncoding, ZeroGating, Accelerator):
     skew: Literal["tile", "batch", "none"] = knob(
         "tile", "when the array drains: after a tile, after every batch, or behind what follows"
     )
+    currents: Currents = Currents()
     mapping: SizedMapping = SizedMapping()
     memory: NtwuMemory = NtwuMemory()
 

@@ -235,8 +235,6 @@ def choose_residency(
 
 
 def stored_bits(schedule: NtwuSchedule) -> int:
-    """Bits of a layer's outputs as they are stored: spikes of what is issued, tags of all; or currents."""
+    """Bits of a layer's spikes as they are stored: those of what is issued, and all tags."""
     task, issued = schedule.task, len(schedule.position)
-    if not task.states:
-        return task.out_channels * issued * schedule.tws * task.widths.psum
     return task.out_channels * (issued * schedule.tws + task.positions * schedule.windows)

@@ -144,6 +144,13 @@ class NtwuSchedule:
         return len(self.batch_columns) - 1
 
     @cached_property
+    def issued(self) -> NDArray[np.bool_]:
+        """NTWUs that have a column, ``[P, N_TW]``."""
+        found = np.zeros_like(self.active)
+        found[self.position, self.window] = True
+        return found
+
+    @cached_property
     def surveyed(self) -> Survey:
         """What each batch streams, touches and adds."""
         return survey(

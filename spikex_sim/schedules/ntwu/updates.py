@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 
-UPDATE_CYCLES, CATCHUPS, POTENTIAL_READS, POTENTIAL_WRITES, WORDS = range(5)
+UPDATE_CYCLES, CATCHUPS, POTENTIAL_READS, POTENTIAL_WRITES, WORDS, WORD_TAGS = range(6)
 """What a row of :func:`batch_counts` says of every batch."""
 
 
@@ -23,18 +23,21 @@ def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> NDArray[np.int64]
 
     Returns
     -------
-    int64 array ``[5, batches]``
+    int64 array ``[6, batches]``
         :data:`UPDATE_CYCLES`, :data:`CATCHUPS` of leaks, words of potentials read and written
-        (:data:`POTENTIAL_READS`, :data:`POTENTIAL_WRITES`) and :data:`WORDS` of currents that enter.
+        (:data:`POTENTIAL_READS`, :data:`POTENTIAL_WRITES`) and :data:`WORDS` of currents that enter, with the
+        tags that are looked at for them (:data:`WORD_TAGS`).
     """
     task = schedule.task
-    words = np.zeros(task.positions, np.int64) if task.words is None else task.words
+    words = np.zeros((task.positions, 1), np.int64) if task.words is None else task.words
+    tags = np.zeros(task.positions, np.int64) if task.word_tags is None else task.word_tags
     counts: NDArray[np.int64] = _batch_counts(
         schedule.batch_columns,
         schedule.position,
         schedule.window,
         max(1, task.states) * schedule.tws * arch.update_cycles,
         words,
+        tags,
         arch.get("leak_catchup_cycles", default=1),
     )
     return counts
@@ -47,10 +50,11 @@ def _batch_counts(
     window: NDArray[np.int64],
     update_cycles: int,
     words: NDArray[np.int64],
+    word_tags: NDArray[np.int64],
     catchup_cycles: int,
 ) -> NDArray[np.int64]:
     batches, positions = len(batch_columns) - 1, len(words)
-    counts = np.zeros((5, batches), np.int64)
+    counts = np.zeros((6, batches), np.int64)
     last_batch = np.full(positions, -1, np.int64)
     last_window = np.zeros(positions, np.int64)
     spent = np.zeros(positions, np.int64)
@@ -64,8 +68,10 @@ def _batch_counts(
             if before != b or skipped > 0:  # else the potential is still in the column beside
                 counts[POTENTIAL_WRITES, b] += 1
                 counts[POTENTIAL_READS, b] += before >= 0
-            spent[p] += update_cycles + words[p] + catchup_cycles * owed
-            counts[WORDS, b] += words[p]
+            entering = words[p, min(w, words.shape[1] - 1)]
+            spent[p] += update_cycles + entering + catchup_cycles * owed
+            counts[WORDS, b] += entering
+            counts[WORD_TAGS, b] += word_tags[p]
             counts[UPDATE_CYCLES, b] = max(counts[UPDATE_CYCLES, b], spent[p])
             counts[CATCHUPS, b] += owed
             last_batch[p] = b

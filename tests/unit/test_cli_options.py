@@ -1,0 +1,296 @@
+"""The command line: every option of every command has an effect, and stands in its help."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command import Outcome, succeed
+from spikex_sim.cli.app import command
+from spikex_sim.costs.cacti import Rederived
+
+pytestmark = pytest.mark.usefixtures("quiet_logger")
+
+
+CONVERT = "trace convert rec.npz --network net.yaml --out o/x.npz"
+PLAIN = "trace convert plain.npy --columns t,x,y,p --network net.yaml --out o/x.npz"
+MANY = "trace convert rec --network net.yaml --out o/x"
+SYNTH = "trace synth --kind bernoulli --network net.yaml --out o/x.npz"
+NIR = "trace nir g.nir --input t.npz --out o/x.npz"
+DIGIT = "trace synth --timesteps 9 --out o/x.npz"
+GRAPH = "trace synth --kind graph --width 2 --out o/x.npz"
+EVALUATE = "evaluate ht.npz --data lab.npz"
+MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
+SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
+EFFECTS = {
+    ("run", "--arch"): ("run t.npz", "--arch ptb"),
+    ("run", "--explain"): ("run t.npz", "--explain"),
+    ("run", "--tws"): ("run t.npz", "--tws 2"),
+    ("run", "--set"): ("run t.npz", "--set array.rows=4 --set array.cols=2"),
+    ("run", "--engine"): ("run t.npz", "--engine event"),
+    ("run", "--out"): ("run t.npz", "--out o"),
+    ("run", "--timeline"): ("run t.npz --out o", "--timeline"),
+    ("run", "--accesses"): ("run t.npz", "--accesses o/a.csv"),
+    ("run", "--access-levels"): ("run t.npz --accesses o/a.csv", "--access-levels dram,glb"),
+    ("run", "--layers"): ("run t.npz --accesses o/a.csv", "--layers last"),
+    ("run", "--sort"): ("run t.npz", "--sort -cycles"),
+    ("run", "--top"): ("run t.npz", "--top 1"),
+    ("run", "--fields"): ("run t.npz", "--fields cycles,mode"),
+    ("run", "--show-config"): ("run t.npz", "--show-config"),
+    ("compare", "--arch"): ("compare t.npz --tws 2", "--arch arch.yaml,spikex"),
+    ("compare", "--tws"): ("compare t.npz --arch spikex", "--tws 2"),
+    ("compare", "--set"): ("compare t.npz --tws 2", "--set array.rows=4"),
+    ("compare", "--engine"): ("compare t.npz --tws 2 --out o", "--engine event"),
+    ("compare", "--sort"): ("compare t.npz --tws 2", "--sort -cycles"),
+    ("compare", "--top"): ("compare t.npz --tws 2", "--top 1"),
+    ("compare", "--fields"): ("compare t.npz --tws 2", "--fields edp_js"),
+    ("compare", "--out"): ("compare t.npz --tws 2", "--out o"),
+    ("sweep", "--grid"): ("sweep t.npz --out o", "--grid tws=2,3 --grid array.rows=4,8"),
+    ("sweep", "--arch"): ("sweep t.npz --out o", "--arch spikex,arch.yaml"),
+    ("sweep", "--set"): ("sweep t.npz --out o", "--set array.rows=4"),
+    ("sweep", "--engine"): ("sweep t.npz --out o", "--engine event"),
+    ("sweep", "--spec"): ("sweep t.npz --out o", "--spec study.yaml"),
+    ("sweep", "--tws"): ("sweep t.npz --out o", "--tws 7"),
+    ("sweep", "--sort"): ("sweep t.npz --out o --grid tws=2,7", "--sort=-tws"),
+    ("sweep", "--top"): ("sweep t.npz --out o --grid tws=2,7", "--top 1"),
+    ("sweep", "--fields"): ("sweep t.npz --out o", "--fields edp_js"),
+    ("sweep", "--pareto"): ("sweep t.npz --out o", "--pareto"),
+    ("sweep", "--shard"): ("sweep t.npz --grid tws=2,3 --out o", "--shard 1/2"),
+    ("sweep export", "--out"): ("sweep export stored", "--out o/all.csv"),
+    ("sweep merge", "--out"): ("sweep merge stored --out o/x", "--out o/y"),
+    ("sweep", "--out"): ("sweep t.npz", "--out o"),
+    ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
+    ("dynamic", "--thresholds"): ("dynamic l.npz", "--thresholds 0,0.95"),
+    ("dynamic", "--tws"): ("dynamic l.npz", "--tws 2"),
+    ("dynamic", "--set"): ("dynamic l.npz", "--set array.rows=4"),
+    ("dynamic", "--engine"): ("dynamic l.npz --out o", "--engine event"),
+    ("dynamic", "--out"): ("dynamic l.npz", "--out o"),
+    ("ann", "--arch"): ("ann t.npz", "--arch ptb"),
+    ("ann", "--ann"): ("ann t.npz", "--ann mine-ann.yaml"),
+    ("ann", "--timesteps"): ("ann t.npz", "--timesteps 3,5"),
+    ("ann", "--tws"): ("ann t.npz", "--tws 2"),
+    ("ann", "--set"): ("ann t.npz", "--set array.rows=4"),
+    ("ann", "--engine"): ("ann t.npz --out o", "--engine event"),
+    ("ann", "--out"): ("ann t.npz", "--out o"),
+    ("evaluate", "--variant"): (EVALUATE, "evaluate has.npz --variant has --data lab.npz"),
+    ("evaluate", "--data"): ("evaluate ht.npz --data l.npz", "--data lab.npz"),
+    ("evaluate", "--split"): (EVALUATE, "--split train"),
+    ("evaluate", "--step-ms"): (EVALUATE, "--step-ms 0.5"),
+    ("evaluate", "--limit"): (f"{EVALUATE} --split all", "--limit 1"),
+    ("evaluate", "--arch"): (EVALUATE, "--arch spikex,ptb"),
+    ("evaluate", "--tws"): (EVALUATE, "--tws 2,5"),
+    ("evaluate", "--set"): (EVALUATE, "--set array.rows=4"),
+    ("evaluate", "--engine"): (f"{EVALUATE} --out o", "--engine event"),
+    ("evaluate", "--out"): (EVALUATE, "--out o"),
+    ("hardware-model", "--out"): (MODEL, "--out o/n.json"),
+    ("hardware-model", "--arch"): (MODEL, "--arch ptb"),
+    ("hardware-model", "--tws"): (MODEL, "--tws 2,3"),
+    ("hardware-model", "--set"): (MODEL, "--set array.rows=2"),
+    ("hardware-model", "--samples"): (MODEL, "--samples 2"),
+    ("hardware-model", "--seed"): (MODEL, "--seed 1"),
+    ("hardware-model", "--figure"): (MODEL, "--figure o/m.png"),
+    ("search-tws", "--variant"): (SEARCH, "search-tws has.npz --variant has --data lab.npz --tws 1,2,4"),
+    ("search-tws", "--data"): ("search-tws ht.npz --tws 1,2 --data l.npz", "--data lab.npz"),
+    ("search-tws", "--split"): (SEARCH, "--split train"),
+    ("search-tws", "--step-ms"): (SEARCH, "--step-ms 0.5"),
+    ("search-tws", "--limit"): (f"{SEARCH} --split all", "--limit 1"),
+    ("search-tws", "--arch"): (SEARCH, "--arch ptb"),
+    ("search-tws", "--tws"): (SEARCH, "--tws 5,10"),
+    ("search-tws", "--set"): (SEARCH, "--set array.rows=4"),
+    ("search-tws", "--compare"): (SEARCH, "--compare 3,4"),
+    ("search-tws", "--seed"): ("search-tws ht.npz --data l.npz --tws 1,2,3,5,7,9,11,13", "--seed 3"),
+    ("search-tws", "--out"): (SEARCH, "--out o"),
+    ("trace show", "--tws"): ("trace show t.npz", "--tws 9"),
+    ("trace synth", "--kind"): (SYNTH, "--kind bursty"),
+    ("trace synth", "--network"): (SYNTH, "--network net2.yaml"),
+    ("trace synth", "--like"): (SYNTH, "trace synth --kind bernoulli --like like.npz --out o/x.npz"),
+    ("trace synth", "--layer"): (SYNTH, "--layer two"),
+    ("trace synth", "--timesteps"): (SYNTH, "--timesteps 5"),
+    ("trace synth", "--step-ms"): (DIGIT, "--step-ms 3"),
+    ("trace synth", "--rate"): (SYNTH, "--rate 0.3"),
+    ("trace synth", "--at-most-once"): (f"{SYNTH} --rate 0.3", "--at-most-once"),
+    ("trace synth", "--digit"): (DIGIT, "--digit 7"),
+    ("trace synth", "--index"): (DIGIT, "--index 4"),
+    ("trace synth", "--activity"): (SYNTH, "--activity 0.2"),
+    ("trace synth", "--width"): (GRAPH, "--width 3"),
+    ("trace synth", "--seed"): (SYNTH, "--seed 3"),
+    ("trace synth", "--out"): (SYNTH, "--out o/y.h5"),
+    ("trace convert", "--sample"): (CONVERT, "--sample 1"),
+    ("trace convert", "--samples"): (
+        CONVERT,
+        "trace convert rec.npz --samples all --network net.yaml --out o/x",
+    ),
+    ("trace convert", "--split"): (MANY, "--split test"),
+    ("trace convert", "--limit"): (MANY, "--limit 1"),
+    ("trace convert", "--sensor"): (MANY, "--sensor 12x12"),
+    ("trace convert", "--crop"): (CONVERT, "--crop 3x3 --pad 6x6"),
+    ("trace convert", "--pad"): (CONVERT, "--pad 12x12"),
+    ("trace convert", "--bin"): (CONVERT, "--bin 2"),
+    ("trace convert", "--columns"): (PLAIN, "--columns t,y,x,p"),
+    ("trace convert", "--time-unit"): (PLAIN, "--time-unit ms"),
+    ("trace convert", "--from-first"): (f"{CONVERT} --step-ms 0.01", "--from-first"),
+    ("trace convert", "--unwrap"): (PLAIN, "--unwrap 12"),
+    ("trace convert", "--step-events"): (CONVERT, "--step-events 7"),
+    ("trace convert", "--network"): (CONVERT, "--network net2.yaml"),
+    ("trace convert", "--like"): (CONVERT, "trace convert rec.npz --like like.npz --out o/x.npz"),
+    ("trace convert", "--weights"): (CONVERT, "trace convert rec.npz --weights conv.npz --out o/x.npz"),
+    ("trace convert", "--timesteps"): (CONVERT, "--timesteps 5"),
+    ("trace convert", "--step-ms"): (CONVERT, "--step-ms 0.5"),
+    ("trace convert", "--activity"): (CONVERT, "--activity 0.2"),
+    ("trace convert", "--seed"): (CONVERT, "--seed 3"),
+    ("trace convert", "--int8"): (CONVERT, "trace convert f.npz --int8 --out o/x.npz"),
+    ("trace convert", "--graph"): (CONVERT, "trace convert f.npz --graph --out o/x.npz"),
+    ("trace convert", "--out"): (CONVERT, "--out o/y.h5"),
+    ("trace nir", "--input"): (NIR, "--input s.npy"),
+    ("trace nir", "--axes"): (NIR.replace("t.npz", "s.npy"), "--axes CWHT"),
+    ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
+    ("trace nir", "--reset"): (NIR, "--reset subtract"),
+    ("trace nir", "--out"): (NIR, "--out o/y.h5"),
+    ("energy show", "--table"): ("energy show", "--table table"),
+    ("energy show", "--device"): ("energy show", "--device lop"),
+    ("energy show", "--width"): ("energy show", "--width 512"),
+    ("energy show", "--sources"): ("energy show", "--sources"),
+    ("energy check", "--cacti"): ("energy check --capacity 64 --cacti a", "--cacti b"),
+    ("energy check", "--table"): ("energy check --capacity 64 --cacti a", "--table table"),
+    ("energy check", "--device"): ("energy check --capacity 64 --cacti a", "--device lop"),
+    ("energy check", "--capacity"): ("energy check --cacti a", "--capacity 2048"),
+}
+
+
+# What changes how a sweep is run and not its outcome, or needs what is not installed everywhere.
+ELSEWHERE = {
+    ("trace convert", "--at-most-once"),
+    ("search-tws", "--engine"),
+    *(
+        ("trace record", option)
+        for option in (
+            "--call",
+            "--skip",
+            "--nearest",
+            "--closed-loop",
+            "--int8",
+            "--out",
+            "--axes",
+            "--timesteps",
+            "--input-bits",
+        )
+    ),
+    *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
+    *(
+        (name, "--safe-csv")
+        for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann")
+    ),
+    ("sweep", "--scheduler"),
+    ("sweep", "--parquet"),
+    *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
+    *(("reproduce", option) for option in ("--weights", "--data", "--samples", "--log")),
+    *(("plot", option) for option in ("--figure", "--format", "--columns", "--tws", "--out")),
+    *(
+        ("train", option)
+        for option in (
+            "--out",
+            "--data",
+            "--ht",
+            "--has",
+            "--tws",
+            "--hardware",
+            "--init",
+            "--epochs",
+            "--pretrain",
+            "--warmup",
+            "--batch",
+            "--rate",
+            "--cutoff",
+            "--leak-shift",
+            "--timesteps",
+            "--step-ms",
+            "--samples",
+            "--save-data",
+            "--plain",
+            "--mirror",
+            "--tolerance",
+            "--seed",
+            "--checkpoint",
+        )
+    ),  # tests/unit/test_training_options.py
+}
+
+
+def _commands() -> dict[str, Any]:
+    root = command()
+    found = {}
+    for name, item in root.commands.items():
+        inner = getattr(item, "commands", {"": item})
+        found |= {f"{name} {sub}".strip(): one for sub, one in inner.items()}
+    return found
+
+
+def test_every_option_of_every_command_is_tried() -> None:
+    there = {
+        (name, option.opts[0])
+        for name, one in _commands().items()
+        for option in one.params
+        if option.param_type_name == "option" and "--help" not in option.opts
+    }
+    assert there == set(EFFECTS) | ELSEWHERE
+
+
+def _result_of(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Outcome, dict[str, bytes]]:
+    out = Path("o")
+    out.mkdir()
+    outcome = succeed(capsys, *shlex.split(line))
+    files = {}
+    for path in out.rglob("*.*"):
+        if path.suffix not in (".sqlite", ".json"):
+            files[str(path)] = path.read_bytes()
+        elif path.suffix == ".json":
+            files[str(path)] = re.sub(rb'"timestamp": "[^"]*"', b"", path.read_bytes())
+    return outcome, files
+
+
+def _instead(line: str, added: str) -> str:
+    """Line with an option added, in place of the same one."""
+    words, option = line.split(), added.split(maxsplit=1)[0]
+    if option in words and option != "--grid":
+        at = words.index(option)
+        words[at : at + 2] = []
+    return f"{' '.join(words)} {added}"
+
+
+@pytest.mark.parametrize(("name", "option"), EFFECTS)
+def test_every_option_has_an_effect(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, option: str
+) -> None:
+    def rederive(rows: Any, cacti: Path, progress: Any) -> list[Rederived]:
+        wrong = 1.001 if cacti.name == "b" else 1.0
+        off = wrong - 1
+        return [Rederived(row, wrong * row.read_pj, row.write_pj, row.leakage_mw, off) for row in rows]
+
+    monkeypatch.setattr("spikex_sim.costs.cacti.rederive", rederive)
+    without, added = EFFECTS[name, option]
+    before = _result_of(capsys, without)
+    Path("o").rename("before")
+    after = _result_of(capsys, added if added.startswith(name) else _instead(without, added))
+    assert before != after
+
+
+@pytest.mark.parametrize("name", ["", "trace", "energy", *_commands()])
+def test_help_lists_every_option_and_has_an_example(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    shown = succeed(capsys, *name.split(), "-h")
+    assert shown == succeed(capsys, *name.split(), "--help")
+    assert max(len(line) for line in shown.lines) <= 80
+    for owner, option in EFFECTS:
+        if owner == name:
+            assert option in shown.out
+    if name not in _commands():
+        return
+    example = re.search(r"Example: spikex-sim (.*?)\n\n", shown.out, re.DOTALL)
+    assert example, shown.out
+    words = shlex.split(" ".join(example[1].split()))
+    assert " ".join(words).startswith(f"{name} ") and len(words) > len(name.split())
+    one = _commands()[name]
+    assert one.make_context(name, words[len(name.split()) :])  # it can be typed like this
