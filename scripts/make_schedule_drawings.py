@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,22 +175,22 @@ def _legend_width(phase: str) -> float:
     return 2 * CYCLE + 12 + 3.6 * len(phase)
 
 
-def main() -> None:
-    """Draw every machine, or only say which drawings are out of date."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def write_drawings(drawn: Mapping[Path, bytes], script: str, about: str | None) -> None:
+    """Write drawings, or with ``--check`` only say which are out of date."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    for name in MACHINES:
-        path, wanted = FOLDER / f"{name}.svg", svg_of(drawing_of(name))
+    for path, wanted in drawn.items():
         if path.is_file() and path.read_bytes() == wanted:
             print(f"{path.name} is up to date")
         elif arguments.check:
-            raise SystemExit(f"{path.name} is out of date: python scripts/make_schedule_drawings.py")
+            raise SystemExit(f"{path.name} is out of date: python scripts/{script}.py")
         else:
             path.write_bytes(wanted)
             print(f"drew {path.name}")
 
 
 if __name__ == "__main__":
-    main()
+    drawings = {FOLDER / f"{name}.svg": svg_of(drawing_of(name)) for name in MACHINES}
+    write_drawings(drawings, "make_schedule_drawings", __doc__)

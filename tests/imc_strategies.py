@@ -247,7 +247,7 @@ def configurations(draw: st.DrawFn, nonideal: bool = False) -> Described:
 
 
 def lowest_weight(config: Described) -> int:
-    """``-2^(b-1)``, or one more where a magnitude of that size fits no cells (§8)."""
+    """``-2^(b-1)``, or one more where a magnitude of that size fits no cells (§4)."""
     lowest = -(2 ** (int(config["weight_bits"]) - 1))
     held = 2 ** (slices(config) * int(config["imc.device.bits"])) - 1
     return lowest + 1 if config["imc.encoding"] == "differential" and held < -lowest else lowest

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "imc.mapping": "kernel",  # or "packed"
     "imc.encoding": "sign_offset",  # or "twos", "offset", "differential"
     "imc.complement": False,
-    "imc.sign_plane": "free",  # or "charged" (§8)
+    "imc.sign_plane": "free",  # or "charged" (§2)
     "imc.overhead_cycles": 2,
     "imc.phase_cycles": 2,
     "imc.silent_cycles": 1,
@@ -220,7 +220,7 @@ class Mapped:
 
     @property
     def farthest(self) -> int:
-        """``max_τ h_τ``, over the layer's tiles (§7)."""
+        """``max_τ h_τ``, over the layer's tiles (§3)."""
         return max(tile.hops for tile in self.tiles)
 
     def cell_utilization(self) -> Fraction:
@@ -332,7 +332,7 @@ class Activity:
 
 
 def counts(activity: Activity) -> dict[str, int]:
-    """Every count of §2's table and §7, of one layer and one sample."""
+    """Every count of §2's table, of one layer and one sample."""
     mapped, config, T = activity.mapped, activity.mapped.config, activity.T
     shape, n_g, columns, b_s = mapped.shape, mapped.n_g, mapped.S * mapped.D, mapped.psum_bits
     M, P = shape.M, shape.P
@@ -385,7 +385,7 @@ def counts(activity: Activity) -> dict[str, int]:
     n["umem_reads"] = n["umem_writes"] = M * P * (T - 1)
     n["current_writes"], n["current_reads"] = (M * P, M * P * (T - 1)) if activity.direct else (0, 0)
     n["dense_accumulations"] = M * shape.C * shape.K * P * T
-    # §8. Reading: a bit per weight, not per slice: the columns of a weight share it.
+    # §2. Reading: a bit per weight, not per slice: the columns of a weight share it.
     n["sign_bits"] = M * sum_a if signed and config["imc.sign_plane"] == "charged" else 0
     n["batches"] = int(activity.rho.any(axis=0).sum())
     n["ntwus"], n["streamed_taps"], n["steps"] = M * n["batches"], n["row_activations"], 4 * shape.H_o * T

@@ -51,7 +51,7 @@ def amounts(n: Mapping[str, int], mapped: Mapped) -> list[tuple[str, str, int | 
         ("adc", adc_row(mapped), n["conversions"]),
         ("adc", "mux.switch", n["conversions"]),
         ("digital", "add.bit", n["add_bits"]),
-        # §8. Reading: what signs cost belongs to `digital`, where they are counted and corrected.
+        # §2. Reading: what signs cost belongs to `digital`, where they are counted and corrected.
         ("digital", "umem_sram.read", n["sign_bits"]),
         ("buffers", "pib.read", n["pib_read_bits"]),
         ("buffers", "pib.write", n["pib_write_bits"]),
@@ -74,7 +74,7 @@ def amounts(n: Mapping[str, int], mapped: Mapped) -> list[tuple[str, str, int | 
 
 
 def energy_pj(n: Mapping[str, int], mapped: Mapped, table: Table) -> dict[str, float]:
-    """Energy by component (§2); an ADC that the table does not have is refused (§7)."""
+    """Energy by component (§2); an ADC that the table does not have is refused."""
     if adc_row(mapped) not in table:
         raise ValueError(f"no row {adc_row(mapped)}: there are no ADCs of {mapped.adc_bits} bits")
     out = dict.fromkeys(COMPONENTS, 0.0)
@@ -106,7 +106,7 @@ def area_um2(mapped: list[Mapped], T: int, direct: bool, table: Table) -> dict[s
     """Area by component (§2).
 
     Reading: a chip has room for the currents of a direct layer where any sample is direct. A counter of signs
-    (§8) counts up to all rows of a crossbar, or of a PE with `sharing: pe`; there is one for every weight's
+    (§2) counts up to all rows of a crossbar, or of a PE with `sharing: pe`; there is one for every weight's
     columns of every crossbar (PE), and a plane has a bit for every weight that the network has.
     """
     config = mapped[0].config

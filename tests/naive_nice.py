@@ -47,7 +47,7 @@ def normals(stream: list[int]) -> list[float]:
 
 
 def codes_of(w: int, config: Config) -> list[int]:
-    """Code of a weight, one a polarity; §8: refused only where the slices cannot hold it."""
+    """Code of a weight, one a polarity; §4: refused only where the slices cannot hold it."""
     b, encoding = int(config["weight_bits"]), config["imc.encoding"]
     if encoding == "twos":
         codes = [w % 2**b]
@@ -140,7 +140,7 @@ def adapted(y: int, statistics: tuple[float, float, float, float]) -> int:
 
 
 def moments(values: Sequence[int]) -> tuple[float, float]:
-    """``μ`` and ``σ`` from exact integer sums (§7)."""
+    """``μ`` and ``σ`` from exact integer sums (§4)."""
     N, s1, s2 = len(values), sum(values), sum(y * y for y in values)
     return s1 / N, math.sqrt(N * s2 - s1 * s1) / N
 

@@ -50,7 +50,7 @@ class Hardware:
             self.adapt(calibration, software)
 
     def points(self, index: int, spikes: Bools) -> range:
-        """Time points at which a layer converts: one for a direct layer (§7)."""
+        """Time points at which a layer converts: one for a direct layer (§4)."""
         return range(1 if is_direct(spikes, self.config, index == 0) else spikes.shape[-1])
 
     def shift(self, index: int, entering: list[Bools]) -> int:

@@ -54,7 +54,7 @@ class Neuron:
 
     @property
     def at_rest_for_ever(self) -> bool:
-        """Whether it cannot fire without input: Section 2, but for the bias."""
+        """Whether it cannot fire without input: Section 1, When silence is not free, but for the bias."""
         reset, late = self.described.get("reset", "zero"), self.described.get("reset_delay", 0)
         lowest = 1 if self.described.get("fires", "above") == "at" else 0
         return reset == "zero" and not late and self.threshold >= lowest and self.states == 1
@@ -155,7 +155,7 @@ class Layer:
 
     @property
     def parts(self) -> list[range]:
-        """Output channels between boundaries of groups of any synapse (Section 2)."""
+        """Output channels between boundaries of groups of any synapse."""
         starts = {0, self.channels}
         for synapse in (*self.synapses, *self.cuts):
             starts |= {m for m in range(1, self.channels) if synapse.group_of(m) != synapse.group_of(m - 1)}
@@ -164,7 +164,7 @@ class Layer:
 
     @property
     def runs(self) -> list[range]:
-        """Windows that need no output of each other (Section 2, Recurrence)."""
+        """Windows that need no output of each other (docs/networks.md, What a machine sees)."""
         size = self.windows if self.run is None else self.run // self.tws
         return [range(w, min(w + size, self.windows)) for w in range(0, self.windows, size)]
 

@@ -336,7 +336,7 @@ FIELDS = (
           "exact sums; 0 with ideal arrays", places=(*JSON, SWEEP_CSV), optional=True, of_some=True),
     Field("imc", "any", "", "what a crossbar machine does, and when ([crossbars](imc.md))", places=JSON,
           optional=True, of_some=True, parts={
-        "counts": "counts under the names of Section 2 of the model",
+        "counts": "counts, by the names of [the text on crossbars](imc.md#2-counts-and-energy)",
         "energy_pj": "energy by component, pJ",
         "stalls": "cycles on the critical path: `noc_in` spikes in, `noc_out` sums out, `lif` updates",
         "start": "cycle in which the layer's first activity begins; null where samples differ",

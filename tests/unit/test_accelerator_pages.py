@@ -28,6 +28,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 blocks: Any = import_module("schedule_blocks")
 cases: Any = import_module("schedule_cases")
 drawings: Any = import_module("make_schedule_drawings")
+crossbars: Any = import_module("make_imc_drawings")
+tables: Any = import_module("make_spikesim_page")
 
 NAMES = list(cases.MACHINES)
 
@@ -112,10 +114,18 @@ def test_all_machines_compute_the_same() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_drawings_are_up_to_date(name: str) -> None:
     """What is drawn is compared always, every byte where the file is of the same matplotlib."""
-    drawing, file = blocks.drawing_of(name), (FIGURES / f"{name}.svg").read_bytes()
-    hint = "run python scripts/make_schedule_drawings.py"
+    check_drawn(name, drawings, blocks.drawing_of(name))
+
+
+@pytest.mark.parametrize("name", crossbars.NAMES)
+def test_drawings_of_crossbars_are_up_to_date(name: str) -> None:
+    check_drawn(name, crossbars, crossbars.drawing_of(name))
+
+
+def check_drawn(name: str, script: Any, drawing: Any) -> None:
+    file, hint = (FIGURES / f"{name}.svg").read_bytes(), f"run python scripts/{script.__name__}.py"
     assert drawing.fingerprint.encode() in file, hint
-    drawn = drawings.svg_of(drawing)
+    drawn = script.svg_of(drawing)
     if f"Matplotlib v{mpl.__version__}".encode() in file:
         assert drawn == file, hint
     assert len(file) < LARGEST_FIGURE_BYTES
@@ -146,10 +156,10 @@ def pages() -> list[Path]:
 def test_every_drawing_is_shown() -> None:
     shown = {
         name
-        for page in pages()
-        for name in re.findall(r"!\[[^]]+\]\(\.\./figures/([\w-]+)\.svg\)", read(page))
+        for page in (*pages(), ROOT / "docs" / "imc.md")
+        for name in re.findall(r"!\[[^]]+\]\((?:\.\./)?figures/([\w-]+)\.svg\)", read(page))
     }
-    assert shown == set(NAMES) == {path.stem for path in FIGURES.glob("*.svg")}
+    assert shown == {*NAMES, *crossbars.NAMES} == {path.stem for path in FIGURES.glob("*.svg")}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
@@ -163,6 +173,11 @@ def test_a_page_has_what_pages_have(page: Path) -> None:
 def rows(table: str) -> list[list[str]]:
     lines = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| preset")]
     return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+def test_tables_of_crossbars_are_up_to_date() -> None:
+    page = read(tables.PAGE)
+    assert tables.rewritten(page) == page, "run python scripts/make_spikesim_page.py"
 
 
 def test_index_has_every_preset_with_its_scheduler() -> None:

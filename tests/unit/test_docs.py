@@ -65,14 +65,32 @@ def tiny() -> Trace:
     return Trace.from_arrays(layers, np.ones((1, 3, 3, 8), bool), weights=weights, label=1)
 
 
+PLACEHOLDERS = {
+    r"^accesses\.\w+\.\w+\.": "accesses.LEVEL.TENSOR.",
+    r"^(imc\.(?:counts|energy_pj|stalls)|area_um2)\..*": r"\1",
+    r"^energy_sources\.\w+\.\w+$": "energy_sources.PART.ACTION",
+}
+"""What stands on the page for many keys at once."""
+
+
 def leaves(data: Any, path: str = "") -> Iterator[str]:
-    """Dotted names of everything in a mapping; levels and tensors of accesses become placeholders."""
+    """Dotted names of everything in a mapping; what are many is one."""
     for key, value in data.items():
         name = f"{path}.{key}" if path else key
         if isinstance(value, dict):
             yield from leaves(value, name)
         else:
-            yield re.sub(r"^accesses\.(\w+)\.(\w+)\.", "accesses.LEVEL.TENSOR.", name)
+            for many, one in PLACEHOLDERS.items():
+                name = re.sub(many, one, name)
+            yield name
+
+
+def of_some() -> set[str]:
+    """Keys that only some machines or layers have."""
+    fields = [one for one in FIELDS if one.of_some]
+    return {
+        key for one in fields for key in ([f"{one.name}.{part}" for part in one.parts or ()] or [one.name])
+    }
 
 
 def test_glossary_has_every_key_of_results_json_and_no_other(tiny: Trace) -> None:
@@ -83,18 +101,23 @@ def test_glossary_has_every_key_of_results_json_and_no_other(tiny: Trace) -> Non
     layers = keys_of(section(page, "results.json: layers only"))
     top = keys_of(section(page, "results.json: top level"))
 
-    assert set(leaves(result["totals"])) == everywhere | totals
     samples = keys_of(section(page, "results.json: samples only"))
-    assert set(leaves(result["samples"][0])) == everywhere | totals | samples
-    of_some = {one.name for one in FIELDS if one.of_some}
-    assert of_some < layers
-    assert set(leaves(result["layers"][0])) == everywhere | layers - of_some
+    some, chip = of_some(), simulate(tiny, "spikesim").to_dict()
+    chip["totals"], result["totals"] = [chip["totals"]], [result["totals"]]
+    for place, keys in (
+        ("totals", everywhere | totals),
+        ("samples", everywhere | totals | samples),
+        ("layers", everywhere | layers),
+    ):
+        assert set(leaves(result[place][0])) == keys - some
+        assert set(leaves(chip[place][0])) >= keys & some - {"mismatched_values"}
+    assert some <= everywhere | totals | samples | layers
     lists = {key: result.pop(key) for key in ("config", "totals", "layers", "samples")}
     assert set(leaves(result)) | set(lists) == top
 
 
 def test_glossary_has_the_keys_of_other_machines(tiny: Trace) -> None:
-    """What a dense array, an ANN, SATA and a time-serial machine have beside the keys of SpikeX."""
+    """What dense arrays, an ANN, SATA, a time-serial machine and crossbars have beside the keys of SpikeX."""
 
     def keys(arch: str) -> set[str]:
         result = simulate(once, arch, overrides=own(arch, {"tws": 1, "mapping.tile": "layer"})).to_dict()
@@ -104,10 +127,21 @@ def test_glossary_has_the_keys_of_other_machines(tiny: Trace) -> None:
 
     once = tiny.first(1)
     usual = keys("spikex")
-    others = set().union(*(keys(arch) for arch in ("systolic-ws", "ann", "sata", "spinalflow")))
+    others = set().union(*(keys(arch) for arch in ("systolic-ws", "ann", "sata", "spinalflow", "spikesim")))
     table = section(read("glossary.md"), "results.json: other machines").split("\nKeys that all")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]
-    assert keys_of("\n".join(rows)) == others - usual
+    assert keys_of("\n".join(rows)) == others - usual - of_some()
+
+
+def test_the_text_on_crossbars_has_every_count(tiny: Trace) -> None:
+    chip = simulate(tiny, "spikesim")
+    assert chip.totals.imc is not None
+    assert set(chip.totals.imc["counts"]) == keys_of(
+        section(read("imc.md"), "2. Counts and energy").split("**Spikes in**")[0]
+    )
+    assert {key for layer in chip.layers for key in layer.mapping} <= set(
+        re.findall(r"`(\w+)`", section(read("imc.md"), "5. Keys and results"))
+    )
 
 
 def test_glossary_names_the_levels_and_tensors() -> None:
@@ -155,6 +189,8 @@ def test_glossary_has_every_printed_column(
     convert = ["trace", "convert", str(tmp_path / "events.npz"), "--samples", "all", "--timesteps", "2"]
     assert main([*convert, "--out", str(tmp_path / "traces")]) == 0
     assert main(["run", path, "--explain"]) == 0
+    assert main(["run", path, "--arch", "spikesim"]) == 0
+    assert main(["run", path, "--arch", "spikesim-released"]) == 0
     neuron = {"threshold": 1.0, "leak": 0.5, "datapath": "float"}
     fc = {"name": "fc", "kind": "linear", "in_channels": 2, "out_channels": 2, "neuron": neuron}
     wide = Trace.from_arrays([fc], np.ones((2, 4), bool), weights=[np.ones((2, 2), np.float32)])
@@ -197,6 +233,7 @@ def test_tables_of_configuration_keys_are_up_to_date() -> None:
     for name in built_in_names("accelerators"):
         lines = (common + machines.get(name, "")).splitlines()
         rows = {cells(line)[0]: cells(line)[1] for line in lines if line.startswith("| `")}
+        rows = {key: default for key, default in rows.items() if options_of(name).reads(key.strip("`"))}
         keys = {key: default for key, _, default in describe_keys(options_of(name)())}
         assert set(rows) == {f"`{key}`" for key in keys}, "all keys of a machine, and no others"
         for key, default in keys.items():

@@ -1,6 +1,6 @@
 """Every "Section 5" in the source and on the pages is a section of docs/model.md, and says what is there.
 
-Sections of papers have Roman numbers.
+Where crossbars are written about it is one of docs/imc.md. Sections of papers have Roman numbers.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import pytest
 
 from command import REPOSITORY
 
-MODEL = REPOSITORY / "docs/model.md"
+MODEL, CROSSBARS = REPOSITORY / "docs/model.md", REPOSITORY / "docs/imc.md"
+ON_CROSSBARS = re.compile(r"crossbar|nonideal|imc|nice|chip|spikesim|run/arrays")
+"""In the path of what is written about crossbars."""
 ONE = re.compile(
-    r"(?:\bSections? |§)(\d+)(?:(?:, | and | to )(\d+))*(?:, ([A-Z][\w-]*(?: [a-z]\w*)*)(?=[).:;,]|$))?"
+    r"(?<!model )(?:\bSections? |§)(\d+)(?:(?:, | and | to )(\d+))*"
+    r"(?:, ([A-Z][\w-]*(?: [a-z]\w*)*)(?=[).:;,]|$))?"
 )
 """Numbers of a citation, and the paragraph named behind them: ``Section 5, Residency``."""
 
 
-def sections() -> dict[str, str]:
+def sections(page: Path = MODEL) -> dict[str, str]:
     """Text of every section by its number."""
-    parts = re.split(r"^## (\d+)\. ", MODEL.read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## (\d+)\. ", page.read_text(), flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -43,9 +46,14 @@ def citations(text: str) -> Iterator[tuple[str, str | None]]:
             yield number, found[3] if number == numbers[-1] else None
 
 
-def wrong_in(text: str) -> list[str]:
+def cited_by(path: Path) -> Path:
+    """Page whose sections a text cites."""
+    return CROSSBARS if ON_CROSSBARS.search(str(path.relative_to(REPOSITORY))) else MODEL
+
+
+def wrong_in(text: str, page: Path = MODEL) -> list[str]:
     """Citations that lead nowhere."""
-    there = sections()
+    there = sections(page)
     return [
         f"Section {number}" + (f", {name}" if name else "")
         for number, name in citations(text)
@@ -57,21 +65,21 @@ def wrong_in(text: str) -> list[str]:
 def test_the_model_has_its_sections() -> None:
     assert list(sections()) == [str(number) for number in range(1, 9)]
     assert sections()["5"].startswith("Memory hierarchy") and "**Residency**" in sections()["5"]
+    assert list(sections(CROSSBARS)) == [str(number) for number in range(1, 6)]
 
 
 def test_every_section_cited_is_there() -> None:
-    cited = {path.relative_to(REPOSITORY): wrong_in(path.read_text()) for path in texts()}
+    cited = {path.relative_to(REPOSITORY): wrong_in(path.read_text(), cited_by(path)) for path in texts()}
     assert {path: wrong for path, wrong in cited.items() if wrong} == {}
 
 
 def test_the_source_cites_most_of_them() -> None:
-    cited = {
-        number
-        for path in texts()
-        if path.is_relative_to(REPOSITORY / "spikex_sim")
-        for number, _ in citations(path.read_text())
-    }
-    assert set("1234567") <= cited
+    cited: dict[Path, set[str]] = {MODEL: set(), CROSSBARS: set()}
+    for path in texts():
+        if path.is_relative_to(REPOSITORY / "spikex_sim"):
+            cited[cited_by(path)] |= {number for number, _ in citations(path.read_text())}
+    assert set("1234567") <= cited[MODEL]
+    assert set("12345") <= cited[CROSSBARS]
 
 
 @pytest.mark.parametrize(
@@ -84,6 +92,7 @@ def test_the_source_cites_most_of_them() -> None:
         ("as in (Section 12)", ["Section 12"]),
         ("Sections 3, 9 and 4", ["Section 9"]),
         ("see §11 for more", ["Section 11"]),
+        ("in model §11 alone", []),
         ("a rule (Section\n    9, Loops) of old", ["Section 9, Loops"]),
         ("(Section 4, Residency)", ["Section 4, Residency"]),
     ],

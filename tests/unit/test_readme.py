@@ -36,6 +36,15 @@ def test_quick_start_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "run", "--tws", "4") in blocks()
 
 
+def test_numbers_of_crossbars(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block behind the command is how what it prints begins."""
+    page = blocks()
+    [at] = (
+        at for at, block in enumerate(page) if block.startswith("spikex-sim compare --arch spikex,spikesim")
+    )
+    assert printed(capsys, *page[at].split()[1:]).startswith(page[at + 1])
+
+
 def test_sweep_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     arguments = ("--grid", "tws=2,4,8", "--arch", "spikex,ptb", "--out", str(tmp_path))
     assert printed(capsys, "sweep", *arguments) in blocks()

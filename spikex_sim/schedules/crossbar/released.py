@@ -1,4 +1,4 @@
-"""``model: released``: what SpikeSim's script prints, from shapes alone (docs/imc-released.md, Section 3)."""
+"""``model: released``: what SpikeSim's script prints, from shapes alone (docs/imc-released.md)."""
 
 from __future__ import annotations
 

@@ -32,12 +32,10 @@ class FoldChunks:
         Rows and taps, last excluded.
     first, last : bool array
         Whether it is its fold's first or last chunk.
-    stream_cycles, update_cycles : int64 array
-        Cycles in which operands enter, and those of shared LIF units.
-    filter_words, ifmap_words : int64 array
-        Words that enter the array.
-    ifmap_bits : int64 array
-        Bits of these words of the ifmap.
+    array_cycles : int64 array
+        Cycles in which operands enter and shared LIF units update, with those before and after a fold.
+    filter_words, ifmap_bits : int64 array
+        Words of the filters and bits of the ifmap that enter the array.
     outputs : int64 array
         Sums that become complete: updates, and words of the ofmap.
     potential_reads : int64 array
@@ -58,10 +56,8 @@ class FoldChunks:
     k1: PerStep
     first: NDArray[np.bool_]
     last: NDArray[np.bool_]
-    stream_cycles: PerStep
-    update_cycles: PerStep
+    array_cycles: PerStep
     filter_words: PerStep
-    ifmap_words: PerStep
     ifmap_bits: PerStep
     outputs: PerStep
     potential_reads: PerStep
@@ -74,8 +70,10 @@ class FoldChunks:
         return len(self.fold)
 
 
-def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChunks:
+def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> tuple[FoldChunks, PerStep]:
     """Cut every fold along what streams through the array.
+
+    With the chunks come the words of ifmap, filter and ofmap (partial sums included) that cross its edge.
 
     Parameters
     ----------
@@ -86,7 +84,7 @@ def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChu
     group_lanes : int
         Output channels of the group.
     """
-    table = _cut(
+    table, words = _cut(
         schedule.folds,
         schedule.passes,
         taps_of(schedule.task.inputs.synapses).bits,
@@ -96,11 +94,13 @@ def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChu
         schedule.points,
         schedule.keeps_filters,
         min(schedule.lif_sharing, group_lanes) - 1,
+        schedule.preload_cycles,
+        schedule.skew_cycles,
     )
     columns: list[Any] = list(table)
     for index in _FLAGS:
         columns[index] = columns[index] != 0
-    return FoldChunks(*columns)
+    return FoldChunks(*columns), words
 
 
 REMEMBERED = 2039
@@ -120,8 +120,10 @@ def _cut(
     points: int,
     keeps_filters: bool,
     waits_per_update: int,
-) -> NDArray[np.int64]:
-    """Fields of :class:`FoldChunks`, a row each."""
+    preload_cycles: int,
+    skew_cycles: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Fields of :class:`FoldChunks`, a row each; words of ifmap, filter and ofmap."""
     number, all_taps = 0, len(bits)
     before = np.zeros(all_taps + 1, np.int64)
     for k in range(all_taps):
@@ -129,7 +131,7 @@ def _cut(
     for fold in range(len(folds)):
         streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
         number += -(-streamed // length)
-    table = np.zeros((19, number), np.int64)
+    table, words = np.zeros((17, number), np.int64), np.zeros(3, np.int64)
     i = 0
     for fold in range(len(folds)):
         index, r0, r1, k0, k1 = folds[fold]
@@ -152,26 +154,29 @@ def _cut(
             table[0, i], table[1, i] = fold, index
             table[2, i], table[3, i], table[4, i], table[5, i] = a0, a1, b0, b1
             table[6, i], table[7, i] = first, last
-            table[8, i] = size * points
+            cycles = size * points + preload_cycles * first + skew_cycles * last
             if complete and dataflow < 2:
-                table[9, i] = (points if dataflow == 0 else rows) * waits_per_update
+                cycles += (points if dataflow == 0 else rows) * waits_per_update
+            table[8, i] = cycles
             if not (dataflow == 1 and not first) and not (keeps_filters and a0 > 0):
-                table[10, i] = taps * lanes
+                table[9, i] = taps * lanes
+                words[1] += taps * lanes
             loads = dataflow < 2 or first
             if loads:
-                table[11, i] = rows * taps
-                table[12, i] = rows * (before[b1] - before[b0])
+                table[10, i] = rows * (before[b1] - before[b0])
+                words[0] += rows * taps
+            words[2] += rows * lanes if complete or dataflow > 0 else 0
             if complete:
                 later = a0 if passes[index, 2] > 0 else min(max(positions, a0), a1)
-                table[13, i] = rows * lanes
-                table[14, i] = (a1 - later) * lanes
+                table[11, i] = rows * lanes
+                table[12, i] = (a1 - later) * lanes
             if dataflow > 0:
-                table[15, i] = rows * lanes if b0 > 0 else 0
-                table[16, i] = 0 if complete else rows * lanes
-            table[17, i] = loads
-            table[18, i] = -(-a1 // positions) + (-a0 // positions)
+                table[13, i] = rows * lanes if b0 > 0 else 0
+                table[14, i] = 0 if complete else rows * lanes
+            table[15, i] = loads
+            table[16, i] = -(-a1 // positions) + (-a0 // positions)
             i += 1
-    return table
+    return table, words
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,10 @@ from spikex_sim.spec.arch import Accelerator
 if TYPE_CHECKING:
     from spikex_sim.schedules.dense.schedule import DenseSchedule
 
+DOWN = {"fetch": ("dram",), "load": ("dram", "glb"), "read": ("dram", "glb", "lbuf")}
+UP = {"writeback": ("dram",), "store": ("dram", "glb"), "write": ("dram", "glb", "lbuf")}
+"""Levels whose potentials and partial sums an activity moves, on their way to the array and back."""
+
 
 def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     """Lay a dense schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
@@ -39,10 +43,10 @@ def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     sizes, words = schedule.channel_groups, np.zeros(3, np.int64)
     for lanes in dict.fromkeys(sizes) if schedule.taps else ():
         times = sizes.count(lanes)
-        group = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, arch, lanes)
-        steps = group.steps()
+        chunks, crossing = cut_folds(schedule, chunk, lanes)
+        steps = _Group(schedule, chunks, residency, arch, lanes).steps()
         runs.append((steps, times))
-        words += group.array_words * times
+        words += crossing * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
     program = _program(schedule, runs, needs.layer_ifmap if residency.glb_ifmap == "layer" else 0)
     additions, products = _hits(schedule)
@@ -117,7 +121,6 @@ class _Group:
 
     schedule: DenseSchedule
     chunks: FoldChunks
-    needs: Needs
     residency: DenseResidency
     arch: Accelerator
     lanes: int
@@ -127,19 +130,10 @@ class _Group:
         """Bits per value."""
         return self.schedule.task.widths
 
-    @property
-    def array_words(self) -> PerStep:
-        """Words of ifmap, filter and ofmap (partial sums included) that cross the array's edge."""
-        chunks = self.chunks
-        ofmap = chunks.outputs.sum() + chunks.psum_writes.sum()
-        return np.array([chunks.ifmap_words.sum(), chunks.filter_words.sum(), ofmap])
-
     def steps(self) -> Steps:
         """Bits and cycles of every chunk, and the gaps behind it."""
         chunks, schedule = self.chunks, self.schedule
-        array = chunks.stream_cycles + chunks.update_cycles
-        array = array + chunks.first * schedule.preload_cycles + chunks.last * schedule.skew_cycles
-        steps = Steps.of(chunks.pass_of, chunks.fold, array, self._bits())
+        steps = Steps.of(chunks.pass_of, chunks.fold, chunks.array_cycles, self._bits())
         edge = "lbuf" if self.arch.memory.lbuf.bytes else "glb"
         potentials, psums = self.residency.potentials, self.residency.psums
         if {potentials, psums} <= {None, edge}:
@@ -148,62 +142,41 @@ class _Group:
 
     def _bits(self) -> dict[Column, PerStep]:
         """Bits of every chunk by activity and tensor; without an LBUF nothing is loaded or stored."""
-        down, up = self._state_reads, dict(self._state_writes)
-        if self._output == "psum":
-            up["dram"] = up["dram"] + self._output_bits
+        chunks, has_lbuf = self.chunks, self.arch.memory.lbuf.bytes > 0
         bits: dict[Column, PerStep] = {
             ("fetch", "filter"): self._filter_moves(self.residency.glb_filter, "glb"),
-            ("fetch", "ifmap"): self._ifmap_fetch,
-            ("fetch", "psum"): down["dram"],
-            ("writeback", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-            ("writeback", "psum"): up["dram"],
-            ("read", "filter"): self.chunks.filter_words * self.widths.weight,
-            ("read", "ifmap"): self.chunks.ifmap_bits,
-            ("read", "psum"): down["dram"] + down["glb"] + down["lbuf"],
-            ("write", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-            ("write", "psum"): up["dram"] + up["glb"] + up["lbuf"],
+            ("read", "filter"): chunks.filter_words * self.widths.weight,
+            ("read", "ifmap"): chunks.ifmap_bits,
         }
-        if self.arch.memory.lbuf.bytes:
-            bits |= {
-                ("load", "filter"): self._filter_moves(self.residency.lbuf_filter, "lbuf"),
-                ("load", "ifmap"): self._ifmap_load,
-                ("load", "psum"): down["dram"] + down["glb"],
-                ("store", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-                ("store", "psum"): up["dram"] + up["glb"],
-            }
+        if has_lbuf:
+            bits["load", "filter"] = self._filter_moves(self.residency.lbuf_filter, "lbuf")
+            bits["load", "ifmap"] = self._ifmap_load
+        if self.residency.glb_ifmap != "layer":
+            bits["fetch", "ifmap"] = self._ifmap_fetch
+        down = self._by_level(chunks.potential_reads, chunks.psum_reads)
+        up = self._by_level(chunks.outputs, chunks.psum_writes)
+        if self.schedule.task.states:
+            out = chunks.outputs * (self.arch.input_bits * self.schedule.points)
+            bits |= {(activity, "ofmap"): out for activity in UP if has_lbuf or activity != "store"}
+        else:
+            out = chunks.outputs * (self.widths.psum * self.schedule.points)
+            up["dram"] = up["dram"] + out if "dram" in up else out
+        for ways, moved in ((DOWN, down), (UP, up)):
+            for activity, levels in ways.items():
+                parts = [moved[level] for level in levels if level in moved]
+                if parts and (has_lbuf or activity not in ("load", "store")):
+                    bits[activity, "psum"] = reduce(np.add, parts)
         return bits
 
-    @property
-    def _output(self) -> str:
-        """What leaves: spikes, activations, or sums as currents."""
-        return "ofmap" if self.schedule.task.states else "psum"
-
-    @cached_property
-    def _output_bits(self) -> PerStep:
-        bits = self.arch.input_bits if self._output == "ofmap" else self.widths.psum
-        return self.chunks.outputs * bits * self.schedule.points
-
     def _by_level(self, potentials: PerStep, psums: PerStep) -> dict[str, PerStep]:
-        """Bits of both by where they live, and nothing elsewhere."""
-        levels = dict.fromkeys(("lbuf", "glb", "dram"), self._nothing)
+        """Bits of both by where they live."""
+        levels = dict[str, PerStep]()
         if self.residency.potentials:
             levels[self.residency.potentials] = potentials * self.schedule.task.potential_bits
         if self.residency.psums:
-            levels[self.residency.psums] = levels[self.residency.psums] + psums * self.widths.psum
+            bits, level = psums * self.widths.psum, self.residency.psums
+            levels[level] = levels[level] + bits if level in levels else bits
         return levels
-
-    @cached_property
-    def _nothing(self) -> PerStep:
-        return np.zeros(len(self.chunks), np.int64)
-
-    @cached_property
-    def _state_reads(self) -> dict[str, PerStep]:
-        """Bits of potentials and partial sums that the array reads, by where they live."""
-        return self._by_level(self.chunks.potential_reads, self.chunks.psum_reads)
-
-    @cached_property
-    def _state_writes(self) -> dict[str, PerStep]:
-        return self._by_level(self.chunks.outputs, self.chunks.psum_writes)
 
     def _filter_moves(self, scope: str, level: str) -> PerStep:
         if scope == "step":
@@ -235,8 +208,6 @@ class _Group:
 
     @cached_property
     def _ifmap_fetch(self) -> PerStep:
-        if self.residency.glb_ifmap == "layer":
-            return self._nothing
         if self.residency.glb_ifmap == "step":
             return self._ifmap_load
         chunks, schedule = self.chunks, self.schedule
@@ -245,7 +216,7 @@ class _Group:
         pixels = set_pixels(schedule.task.inputs.field, len(synapses), positions)
         pixels = pixels[:, schedule.passes[:, 0] // positions][:, chunks.pass_of]
         sweep = chunks.loads_ifmap if ws else chunks.loads_ifmap & (chunks.k0 == 0)
-        bits, before = self._nothing, 0
+        bits, before = np.zeros(len(chunks), np.int64), 0
         for synapse, own in zip(synapses, pixels, strict=True):
             geometry = synapse.geometry
             channels: Any = geometry.channels
@@ -316,9 +287,7 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     return log.freeze()
 
 
-def _count_registers(
-    log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int
-) -> None:
+def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
     task, widths = schedule.task, schedule.task.widths
     is_ann = isinstance(task.inputs, Activations)
