@@ -184,7 +184,7 @@ def run(
 
     with results_folder(out) as kept:
         traces = as_traces(default_trace(trace_path))
-        observed = wanted.observed(layer_names(traces[0]))
+        observed = wanted.observed(layer_names(traces[0]), accelerator)
         if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
             from spikex_sim.explore.many import replay_one
 

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
 from spikex_sim.core.spikes import count_spikes
@@ -37,10 +39,14 @@ from spikex_sim.schedules.crossbar.nonideal.program import sample_id
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.task import Task
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.timing.busy import idle
 from spikex_sim.timing.crossbar import COMPUTE, SPIKES_IN, SUMS_OUT, UPDATE, ChipTimes, Shares, shares_of
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
+
+SUM_BYTES = 12.0
+"""Most bytes of a sum, exact and as neurons take it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,14 +207,7 @@ class CrossbarRunner(LayerRunner):
         return Pending(cost, passage.told(index, out), changed), exact
 
     def _scheduled(self, task: Task) -> CrossbarSchedule:
-        """Ask the machine for a schedule."""
-        scheduler = self._scheduler
-        schedule: Any = scheduler.schedule(task, self.arch)
-        fits = isinstance(schedule, CrossbarSchedule)
-        check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
-        check_task(schedule, task, self.arch)
-        made: CrossbarSchedule = schedule
-        return made
+        return scheduled(self._scheduler, task, self.arch)
 
     def _laid_out(self, schedule: CrossbarSchedule, number: int) -> CrossbarCost:
         layout = schedule.lay_out(self.options, self.network.hops[number])
@@ -291,6 +290,24 @@ class Ran(NamedTuple):
     layers: list[LayerResult]
     outputs: list[Signal | None]
     software: Signal | None
+
+
+def scheduled(scheduler: Scheduler, task: Task, arch: Accelerator) -> CrossbarSchedule:
+    """Ask a crossbar machine for a schedule.
+
+    Raises
+    ------
+    TraceError
+        If its sums would not fit in memory.
+    """
+    schedule: Any = scheduler.schedule(task, arch)
+    fits = isinstance(schedule, CrossbarSchedule)
+    check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
+    check_task(schedule, task, arch)
+    made: CrossbarSchedule = schedule
+    sums = made.points * task.positions * task.out_channels
+    check_memory(SUM_BYTES * sums, f"sums of layer {task.name}", where=arch.name)
+    return made
 
 
 def _changed(fired: Signal | None, software: Signal | None) -> int | None:

@@ -11,14 +11,13 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.costs.energy import Energy
 from spikex_sim.run.arrays import Weights
-from spikex_sim.run.crossbar import Ran
+from spikex_sim.run.crossbar import Ran, scheduled
 from spikex_sim.run.passage import ChainPassage
 from spikex_sim.run.replay import Flow, LayerRunner, Signal
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.released import Released, released, released_layers
-from spikex_sim.schedules.crossbar.schedule import schedule_of
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
 from spikex_sim.timing.busy import idle
@@ -85,7 +84,7 @@ class ReleasedRunner(LayerRunner):
         assert isinstance(self.arch, CrossbarOptions)
         synapses = Synapses.of(stage.weight, stage.bias, stage.layer.neuron, self.arch.potential_bits)
         weights = Weights.of(f"layer {stage.name}", synapses, self.arch)
-        schedule = schedule_of(task, self.arch)
+        schedule = scheduled(self._scheduler, task, self.arch)
         sums, _ = schedule.integrate(weights.synapses)
         fired = schedule.fire(weights.currents(sums), weights.synapses)
         return fired.reshape(*stage.layer.output_shape, -1)

@@ -237,12 +237,21 @@ class CrossbarOptions(Accelerator):
         unsigned = self.imc.encoding in ("sign_offset", "differential")
         return max(1, -(-(self.weight_bits - unsigned) // self.imc.device.bits))
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether arrays are set by what samples make of them."""
+        imc, adc = self.imc, self.imc.adc
+        ranges = adc.bits != "auto" and adc.range == "auto"
+        return imc.model == "events" and imc.arrays == "nonideal" and (ranges or imc.adapt == "channel")
+
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         imc = self.imc
         if imc.model == "released":
             yield from ((key, "imc.model is released, which reads shapes") for key in self._events_alone())
             return
+        if imc.arrays == "nonideal" and not self.calibrates:
+            yield "imc.calibration", "imc.adc.range is not auto, and imc.adapt is none"
         if imc.arrays == "ideal":
             for key in NONIDEAL:
                 yield f"imc.{key}", "imc.arrays is ideal"
