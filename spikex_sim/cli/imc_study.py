@@ -103,11 +103,10 @@ def _table(study: str, rows: list[dict[str, Any]]) -> Sheet:
     from spikex_sim.core.text import counted
     from spikex_sim.core.units import joules, with_prefix
     from spikex_sim.explore.imc import STUDIES
-    from spikex_sim.plots.table import brief
 
     shows_lif = study in ("umem", "sharing")
     keys = list(rows[0])[: list(rows[0]).index("samples")]
-    headings = [SETTINGS.get(key) or brief([key])[key] or key for key in keys]
+    headings = [SETTINGS.get(key) or key.removeprefix("imc.") for key in keys]
     [count] = {row["samples"] for row in rows if row["samples"]}
     about = STUDIES[study].about
     made = show.table(

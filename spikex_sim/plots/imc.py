@@ -138,7 +138,7 @@ def components(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
 def r_on(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
     """Accuracy and throughput against the lowest resistance, with and without adapted batch norms."""
     shown = accepted(rows)
-    curves = [_quality(shown), ("TOPS", "10⁹ additions a second", lambda row: 1e3 * number(row, "tops"))]
+    curves = [_quality(shown), ("TOPS", "Additions (10⁹/s)", lambda row: 1e3 * number(row, "tops"))]
     return _lines(shown, "imc.device.r_on_kohm", "R_on (kΩ)", curves, ax, style)
 
 
@@ -146,7 +146,12 @@ def size(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any
     """Accuracy, energy and area against rows and columns of a crossbar, with and without adaptation."""
     shown = accepted(rows)
     return _lines(
-        shown, "imc.crossbar", "Rows and columns", [_quality(shown), _energy(shown), _area()], ax, style
+        shown,
+        "imc.crossbar",
+        "Crossbar (rows and columns)",
+        [_quality(shown), _energy(shown), _area()],
+        ax,
+        style,
     )
 
 
