@@ -265,7 +265,7 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
     return [
         *(count(number) for number in counts),
         f"{100 * costs.utilization:.1f}",
-        f"{100 * costs.add_utilization:.1f}",
+        f"{100 * (costs.add_utilization or 0.0):.1f}",
     ]
 
 

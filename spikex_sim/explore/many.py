@@ -18,6 +18,7 @@ from spikex_sim.explore.sweeps.store import SweepStore
 from spikex_sim.explore.sweeps.work import point_key
 from spikex_sim.explore.workers import check_jobs, in_order
 from spikex_sim.run.merging import SampleRun
+from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import Replay, Unit, prepare
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
@@ -200,8 +201,12 @@ def _keys(
     keys = {}
     for number, unit in tasks:
         replay = replays[number]
-        if isinstance(replay, UnsupportedError) or replay.searches:
-            continue
+        if (
+            isinstance(replay, UnsupportedError)
+            or replay.searches
+            or isinstance(replay.runner, ReleasedRunner)
+        ):
+            continue  # the released model has no counts that energies could be made of again
         part = None if unit.samples is None else (unit.samples.start, unit.samples.stop)
         content = [bases[number], [known[which] for which in unit.traces], part, _set_by(replay, known)]
         keys[number, unit] = hashlib.sha256(json.dumps(content).encode()).hexdigest()

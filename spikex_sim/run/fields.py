@@ -251,8 +251,8 @@ FIELDS = (
     Field("utilization", "number", "fraction",
           "**PE use**: PEs that hold an NTWU of the running batch, adding or not",
           "Σ over batches (rows × columns in use × batch cycles) / (`cycles` × PEs)"),
-    Field("add_utilization", "number", "fraction", "**add use**: PEs that add a weight",
-          "`accumulations` / (`cycles` × PEs)"),
+    Field("add_utilization", "number", "fraction", "**add use**: PEs that add a weight; null on crossbars, "
+          "whose PEs add many at once", "`accumulations` / (`cycles` × PEs)", optional=True),
     Field("array_words", "count", "words", "words that cross the edge of a dense array", places=JSON, parts={
         "ifmap": "of the ifmap matrix that cross the edge of a [dense array](accelerators/systolic.md), "
                  "SCALE-Sim's SRAM counts; 0 on machines that skip",
