@@ -25,8 +25,8 @@ from spikex_sim.core.errors import FigureError
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.plots.files import read_rows
 from spikex_sim.plots.folder import NAMES, drawings_of
-from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.imc import IMC_FIGURES
+from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
 from spikex_sim.run.simulate import simulate
