@@ -26,6 +26,7 @@ from spikex_sim.costs.crossbar import CROSSBAR_COMPONENTS
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.plots.files import read_rows
 from spikex_sim.plots.folder import NAMES, drawings_of
+from spikex_sim.plots.imc import IMC_FIGURES
 from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
@@ -152,7 +153,7 @@ def lines(axis: Any) -> list[list[tuple[float, float]]]:
 
 
 def test_every_figure_is_tried() -> None:
-    assert set(FUNCTIONS) == set(NAMES) - set(PAPER_FIGURES)
+    assert set(FUNCTIONS) == set(NAMES) - {*PAPER_FIGURES, *IMC_FIGURES}
 
 
 @pytest.mark.parametrize("count", [1, 2])
