@@ -131,10 +131,15 @@ def test_glossary_has_every_csv_column_and_no_other(tiny: Trace, tmp_path: Path)
     for study in ("dynamic", "ann"):
         assert main([study, str(tmp_path / "tiny.npz"), "--out", str(tmp_path)]) == 0
         assert header(tmp_path / f"{study}.csv") == keys_of(section(page, f"{study}.csv"))
-    assert header(tmp_path / "layers.csv") == keys_of(section(page, "layers.csv"))
+    simulate(tiny, "spikesim").save(tmp_path / "chip")
+    sweep(tiny, {"imc.ports": [4]}, arch="spikesim", out=tmp_path / "chip")
+    some = {column for one in FIELDS if one.of_some for column in one.columns()}
+    tables = ("layers.csv", "sweep.csv")
+    layers, points = (header(tmp_path / one) | header(tmp_path / "chip" / one) & some for one in tables)
+    assert layers == keys_of(section(page, "layers.csv"))
     assert header(tmp_path / "accesses.csv") == keys_of(section(page, "accesses.csv"))
     grid = {"tws", "array.cols"}
-    assert header(tmp_path / "sweep.csv") - grid == keys_of(section(page, "sweep.csv"))
+    assert points - grid == keys_of(section(page, "sweep.csv"))
 
 
 def test_glossary_has_every_printed_column(

@@ -316,9 +316,7 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     return log.freeze()
 
 
-def _count_registers(
-    log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int
-) -> None:
+def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
     task, widths = schedule.task, schedule.task.widths
     is_ann = isinstance(task.inputs, Activations)
