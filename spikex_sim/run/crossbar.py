@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ class CrossbarRunner(LayerRunner):
             wired = wired_chain(stages)
             given = synapses_of_chain(stages, arch.potential_bits)
         network = Network.of(wired, first.timesteps, arch)
-        leakage = umem_leakage_mw(network.chip(arch), arch)
+        leakage = umem_leakage_mw(network.chip(), arch)
         parts = tuple(
             replace(one, leakage_mw=leakage) if one.name == "lif" else one
             for one in runner.energies.components
@@ -150,16 +151,24 @@ class CrossbarRunner(LayerRunner):
     def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
         """Area by component of the chip that some layers ran on."""
         kept = any(one.chip is not None and (one.chip.counts or {}).get("current_writes") for one in layers)
-        chip = self.network.chip(self.options, kept)
-        return FrozenMap({name: um2 / 1e6 for name, um2 in area_um2(chip, self.options).items()})
+        return self._areas_mm2[kept]
+
+    @cached_property
+    def _areas_mm2(self) -> dict[bool, Mapping[str, float]]:
+        """Area by component of chips without and with sums that are kept, mm²."""
+        areas = {kept: area_um2(self.network.chip(kept), self.options) for kept in (False, True)}
+        return {
+            kept: FrozenMap({name: um2 / 1e6 for name, um2 in found.items()}) for kept, found in areas.items()
+        }
 
     def run_sample(self, flow: Flow | GraphFlow, progress: Progress = silent) -> Ran:
         """Replay a sample: results of all layers, what left them, and what would leave ideal arrays."""
         real = self.arrays is not None
         sample = sample_id(input_of(flow.trace, flow.sample)) if real else 0
         passage = self.passage(flow, closed=real)
-        again = flow_of(flow.trace, flow.sample, list(flow.stages))
-        ideal = self.passage(again, closed=True) if real else None
+        ideal = None
+        if real:
+            ideal = self.passage(flow_of(flow.trace, flow.sample, list(flow.stages)), closed=True)
         results, outputs, costs = list[LayerResult | Pending](), list[Signal | None](), list[CrossbarCost]()
         software: Signal | None = None
         numbers = {one.stage: number for number, one in enumerate(self.network.layers)}
@@ -210,7 +219,8 @@ class CrossbarRunner(LayerRunner):
         return scheduled(self._scheduler, task, self.arch)
 
     def _laid_out(self, schedule: CrossbarSchedule, number: int) -> CrossbarCost:
-        layout = schedule.lay_out(self.options, self.network.hops[number])
+        plan = self.network.plans[number].holding(schedule.mapping, self.options)
+        layout = schedule.lay_out(self.options, plan)
         if self.arrays is not None:
             sizes = {**layout.mapping, "adc_shift": self.arrays.layers[number].shift}
             layout = replace(layout, mapping=sizes)
