@@ -28,7 +28,8 @@ TOLERANCE = 1e-9
 
 NTWU = ("spikex", "spikex-lop", "spikex-lstp", "spikex-paper", "ptb", "ptb-stsap", "ptb-paper")
 DENSE = ("systolic-os", "systolic-ws", "systolic-is", "sata", "sata-on-spikex", "ann")
-PRESETS = (*NTWU, *DENSE, "spinalflow")
+CROSSBARS = ("spikesim", "neuronas", "spikesim-released")
+PRESETS = (*NTWU, *DENSE, "spinalflow", *CROSSBARS)
 DATAFLOWS = {"sata": "tick_batch", "sata-on-spikex": "tick_batch", "ann": "os", "systolic-is": "is"}
 TIMING = tuple(f"memory.{key}" for key in (
     "dram.bandwidth", "dram.latency", "glb.dram_port", "glb.latency", "lbuf.latency"
@@ -238,6 +239,8 @@ def idle(preset: str, keys: dict[str, Any]) -> tuple[str, ...]:
 
 def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, Any]:
     """Overrides of a preset: only keys that its machine reads."""
+    if preset in CROSSBARS:
+        return drawn_crossbars(draw, preset)
     timesteps = trace["inputs"][0].shape[-1]
     keys: dict[str, Any] = {"array.rows": draw.within(1, 9), "array.cols": draw.within(1, 9)}
     keys |= draw.some(0.2, psum_bits=draw.of(17, 20, 32))
@@ -274,6 +277,29 @@ def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, A
         keys |= draw.some(0.3, mapping__positions=draw.within(1, 9), mapping__windows=draw.within(1, 5))
     keys |= drawn_timing(draw) | drawn_memory(draw, preset, whole=whole)
     return {key: value for key, value in keys.items() if not key.startswith(idle(preset, keys))}
+
+
+def drawn_crossbars(draw: Draw, preset: str) -> dict[str, Any]:
+    """Overrides of a crossbar machine: only keys that have an effect."""
+    keys = draw.some(0.3, imc__crossbar=draw.of(16, 32, 128), imc__pes_per_tile=draw.within(1, 9),
+                     potential_bits=draw.of(9, 12, 20), clock_mhz=draw.of(100.0, 333.3))  # fmt: skip
+    if preset == "spikesim-released":
+        return keys | draw.some(0.5, imc__device__kind="sram", imc__released_dims="conv")
+    keys |= draw.some(
+        0.3, dataflow="tick_batch", lif_sharing=draw.of(2, 4), psum_bits=draw.of(16, 24),
+        imc__event_driven=False, imc__mapping="packed", imc__complement=True,
+        imc__encoding=draw.of("twos", "offset", "differential"),
+        imc__ports=draw.of(1, 2), imc__umem="fefet", imc__direct=False,
+        imc__device__bits=draw.of(2, 3), imc__adc__mux=draw.of(1, 4), imc__lif_units=draw.of(1, 16),
+    )  # fmt: skip
+    if draw.chance(0.4):
+        keys |= {
+            "imc.arrays": "nonideal",
+            "imc.write_sigma": draw.of(0.0, 0.2),
+            "imc.seed": draw.within(0, 9),
+        }
+        keys |= draw.some(0.3, imc__adapt="channel", imc__goff="column", imc__stuck__on=0.05)
+    return keys
 
 
 def drawn_job(seed: int) -> dict[str, Any]:

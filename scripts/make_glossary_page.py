@@ -41,6 +41,8 @@ ORIGIN = (
     ("`error`", "",
      "why the point could not be run, and then the columns of results are empty; empty if it was"),
 )  # fmt: skip
+CHIPS = "energy_by_level_pj"
+"""Field of crossbar machines whose columns are those of another one."""
 Row = tuple[str, ...]
 
 
@@ -70,7 +72,10 @@ def tables() -> dict[str, str]:
 
 def _spread() -> list[Row]:
     """Columns of means and standard deviations."""
-    return [(column, unit, f"{path} of a run") for column, unit, path in _columns(SPREAD_CSV)]
+    return [
+        (column, unit, f"{path} of a run" if re.fullmatch("`[^` ]+`", path) else path)
+        for column, unit, path in _columns(SPREAD_CSV)
+    ]
 
 
 def rewritten(page: str) -> str:
@@ -101,16 +106,23 @@ def _keys(found: Sequence[Field] | Iterator[Field]) -> list[Row]:
 
 
 def _columns(table: str) -> list[Row]:
-    """Rows of columns: name, unit, and the key that it is."""
+    """Rows of columns: name, unit, and the key that it is; or its meaning, where only tables have it."""
     rows: dict[str, Row] = {}
     for one in fields_in(table):
+        parts = one.parts or {}
+        alone = not {RUN, LAYERS, TOTALS, SAMPLES} & set(one.places)
         keys = one.parts if one.parts is None else [*one.parts, *one.others]
         paths = [one.name] if keys is None else [f"{one.name}.{key}" for key in keys]
         for column, path in zip(one.columns(), paths, strict=True):
             other = one.others.get(path.rpartition(".")[2])
             known = "same" if column == path else f"`{path}`"
+            if alone:
+                known = str(parts.get(path.rpartition(".")[2], one.meaning))
             nothing = "empty" if one.optional else "0"
             text = f"{known}: {other}; else {nothing}" if other else known
+            of_chips = rows.get(column, ("", "", ""))[2]
+            if of_chips.startswith(f"`{CHIPS}."):
+                rows[column] = (f"`{column}`", one.unit, f"{text}; of a crossbar machine {of_chips}")
             rows.setdefault(column, (f"`{column}`", one.unit, text))
     return list(rows.values())
 

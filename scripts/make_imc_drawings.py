@@ -79,8 +79,8 @@ def _mapping_boxes(mesh: Mesh) -> list[Box]:
     hops = np.concatenate(mesh.hops()).tolist()
     for tile, ((name, n, count), place) in enumerate(zip(pes, mesh.places.tolist(), strict=True)):
         held = range(n * PES_PER_TILE, min(count, (n + 1) * PES_PER_TILE))
-        label: tuple[str, ...] = (f"tile {tile}, {name} layer", f"PEs {held[0]}-{held[-1]}", f"{hops[tile]} hops")
-        found.append(_node(place, label, GREY))
+        told = (f"tile {tile}, {name} layer", f"PEs {held[0]}-{held[-1]}", f"{hops[tile]} hops")
+        found.append(_node(place, told, GREY))
     return [*found, _node(mesh.node, ("global node",), "#ffffff")]
 
 

@@ -13,28 +13,27 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from pages import keep_in_step
+from pages import filled, keep_in_step
+from pages import markdown_table as table
 
 import spikex_sim as sx
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.costs.crossbar_chip import BANK_BITS, SPIKE_STEPS
 from spikex_sim.costs.crossbar_table import CrossbarTable
+from spikex_sim.papers.imc.studies import CHANNELS, SIDES
+from spikex_sim.papers.imc.studies import SCRIPT_KERNEL as KERNEL
+from spikex_sim.papers.imc.studies import SCRIPT_LAYERS as LAYERS
+from spikex_sim.papers.imc.studies import SCRIPT_TIMESTEPS as TIMESTEPS
 from spikex_sim.schedules.crossbar import released as script
 from spikex_sim.schedules.crossbar.mapping import LayerMapping, Mesh
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
-from spikex_sim.schedules.crossbar.released import Released, ReleasedLayer, released
+from spikex_sim.schedules.crossbar.released import Released, released
 from spikex_sim.schedules.crossbar.widths import psum_bits
 from spikex_sim.spec.networks import load_network
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "imc-released.md"
-START, END = "<!-- {}: made by scripts/make_imc_released_page.py -->", "<!-- end of {} -->"
 
-CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256)
-SIDES = (32, 32, 16, 16, 8, 8, 8)
-POOLED = (32, 16, 16, 8, 8, 8, 4)
-LAYERS = tuple(map(ReleasedLayer, CHANNELS, CHANNELS[1:], SIDES, POOLED))
-"""The script's VGG-9 on CIFAR-10: seven convolutions of 3x3 that keep the side of their map."""
-KERNEL, TIMESTEPS, CLASSES = 3, 5, 10
+CLASSES = 10
 FLIT_BITS = 32
 RATES_OF = "vgg9-cifar10"
 """Network preset whose rates stand in: of its six convolutions, and of what enters its first linear layer."""
@@ -441,19 +440,9 @@ def tables() -> Iterator[tuple[str, str]]:
     )
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
 def rewritten(page: str) -> str:
     """Put the current tables between the page's markers."""
-    for name, made in tables():
-        before, rest = page.split(START.format(name))
-        _, after = rest.split(END.format(name))
-        page = f"{before}{START.format(name)}\n{made}\n\n{END.format(name)}{after}"
-    return page
+    return filled(page, "make_imc_released_page", tables())
 
 
 if __name__ == "__main__":

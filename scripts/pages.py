@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 
@@ -21,3 +21,19 @@ def keep_in_step(page: Path, rewritten: Callable[[str], str], script: str, about
     else:
         page.write_text(wanted, "utf-8")
         print(f"rewrote {page.name}")
+
+
+def filled(page: str, script: str, sections: Iterable[tuple[str, str]]) -> str:
+    """Put what is made between a page's markers, by the names in them."""
+    for name, made in sections:
+        start, end = f"<!-- {name}: made by scripts/{script}.py -->", f"<!-- end of {name} -->"
+        before, rest = page.split(start)
+        _, after = rest.split(end)
+        page = f"{before}{start}\n{made}\n\n{end}{after}"
+    return page
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)

@@ -55,8 +55,7 @@ def run(drawn: Drawn, folder: str | os.PathLike[str] | None = None, engine: str 
     if drawn.calibration is not None and folder is not None and "imc.arrays" in changes:
         path = Path(folder) / "calibration.npz"
         save_trace(trace_of(drawn, drawn.calibration), path)
-        if changes.get("imc.adc.bits") != "auto" or changes.get("imc.adapt") == "channel":
-            changes["imc.calibration"] = str(path)
+        changes = effective({**changes, "imc.calibration": str(path)})
     return simulate(trace_of(drawn), "spikesim", engine=engine, overrides=changes)
 
 

@@ -67,7 +67,7 @@ class Small:
 
     def program(self, arch: CrossbarOptions, layer: int = 0) -> Programmed:
         mapping = LayerMapping.of("conv", self.geometry, len(self.weight), arch)
-        return program("conv", mapping, self.weight, arch, layer)
+        return program("layer conv", mapping, self.weight, arch, layer)
 
     def sums(self, arch: CrossbarOptions, *, layer: int = 0, sample: int = 0, shift: int = 0,
              **given: Any) -> NDArray[np.int64]:  # fmt: skip

@@ -29,7 +29,7 @@ import spikex_sim as sx
 from benchmarks import nice, page, scalesim_run, workloads
 from benchmarks.timing import Timer, exponent, medians, settled, timed
 from spikex_sim.core.jit import KERNELS
-from spikex_sim.run.simulate import arrays_of, simulate_on, versions
+from spikex_sim.run.simulate import check_runnable, simulate_on, versions
 from spikex_sim.trace.trace import Trace
 
 WORSE = 1.1
@@ -155,7 +155,7 @@ def crossbars(folder: Path, repeats: int) -> Iterator[Row]:
             yield Row(row, versus, None, 3.0, "the recording is not at hand")
             continue
         arch = sx.load_accelerator("spikesim", {"imc.arrays": "nonideal", **keys})
-        arrays = arrays_of(trace, arch, "fast")
+        arrays = check_runnable([trace], arch, "fast")
         timers = (
             timed(simulate_on, arrays, trace, arch, engine="fast"),
             timed(sx.simulate, trace, "spikesim"),

@@ -14,6 +14,7 @@ from spikex_sim.cli import (
     energy,
     evaluate,
     hardware_model,
+    imc_study,
     listing,
     plot,
     record,
@@ -84,6 +85,7 @@ app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 app.command()(evaluate.evaluate)
+app.command()(imc_study.imc_study)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
 app.command()(train.train)
@@ -182,7 +184,7 @@ def run(
 
     with results_folder(out) as kept:
         traces = as_traces(default_trace(trace_path))
-        observed = wanted.observed(layer_names(traces[0]))
+        observed = wanted.observed(layer_names(traces[0]), accelerator)
         if observed is None and (jobs != 1 or len(traces) > 1 or traces[0].samples > 1):
             from spikex_sim.explore.many import replay_one
 

@@ -11,7 +11,6 @@ from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
-from spikex_sim.costs.crossbar import by_level
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
@@ -149,9 +148,8 @@ def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     apart = all(chips) or not any(chips)
 
     def parts(result: RunResult) -> Mapping[str, float]:
-        if apart or result.totals.imc is None:
-            return result.totals.energy_pj_by
-        return by_level(result.totals.counts, result.energy_model.components)
+        totals = result.totals
+        return totals.energy_pj_by if apart else totals.energy_by_level_pj or totals.energy_pj_by
 
     names = list(dict.fromkeys(name for result in results for name in parts(result)))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.core.text import counted
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 
@@ -21,7 +22,7 @@ def headline(result: RunResult) -> str:
         return "the released script's figures, convolutions alone"
     tiles = sum(layer.mapping["tiles"] for layer in result.layers if layer.mapping)
     size, bits = arch.imc.crossbar, arch.imc.device.bits
-    return f"{size}x{size} crossbars of {bits}-bit cells, {tiles:,} tiles, {arch.imc.arrays} arrays"
+    return f"{size}x{size} crossbars of {bits}-bit cells, {counted(tiles, 'tile')}, {arch.imc.arrays} arrays"
 
 
 def tables(result: RunResult) -> list[Sheet]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -72,15 +72,13 @@ def show_table(
                 harmless(operation.unit.removeprefix("pJ per ")),
                 escape(harmless(origin)),
             )
-    show.console.print("[bold]Logic, registers and DRAM[/]")
-    show.console.print(logic)
+    _put("Logic, registers and DRAM", logic)
 
 
 def _show_crossbars(table: str, sources: bool) -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    from spikex_sim.cli import show
     from spikex_sim.costs.crossbar_table import CrossbarTable
 
     made = RichTable("row", "pJ", "um2", "mW", "of", "source", box=None, pad_edge=False)
@@ -94,8 +92,15 @@ def _show_crossbars(table: str, sources: bool) -> None:
             *("" if one is None else f"{one:.4g}" for one in numbers),
             *(escape(harmless(text)) for text in (row.unit, origin)),
         )
-    show.console.print("[bold]Crossbar machine[/]")
-    show.console.print(made)
+    _put("Crossbar machine", made)
+
+
+def _put(title: str, rows: Any) -> None:
+    """Print rows whose texts wrap, and are harmless."""
+    from spikex_sim.cli import show
+
+    show.console.print(f"[bold]{title}[/]")
+    show.console.print(rows)
 
 
 @app.command()

@@ -13,11 +13,13 @@ from spikex_sim.run.tally import Costs
 def show_explanation(found: Explanation) -> None:
     """Print how busy everything is, what is loaded again and again, and what was tried."""
     show.say("")
-    show.put(_busy_table(found.result))
+    if found.result.totals.imc is None:  # else the table of time says it
+        show.put(_busy_table(found.result))
     for one in found.again:
         if one.held.level == "lbuf":
             show.note(sentence(one))
-    show.note("\nTried: change of cycles, energy, EDP", "bold")
+    tried = "Tried: change of cycles, energy, EDP" if found.trials else "No key is known to help"
+    show.note(f"\n{tried}", "bold")
     for trial in found.trials:
         show.note(_trial_line(trial, found.result), "")
 

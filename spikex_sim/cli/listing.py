@@ -20,7 +20,8 @@ def _presets() -> Sheet:
     made = show.table("presets: accelerators, --arch NAME", "name", "scheduler", "PEs", "MHz", left=2)
     for name in preset_names():
         arch = load_accelerator(name)
-        made.add_row(name, arch.scheduler, f"{arch.array.rows}x{arch.array.cols}", f"{arch.clock_mhz:g}")
+        pes = f"{arch.array.rows}x{arch.array.cols}" if arch.reads("array") else ""
+        made.add_row(name, arch.scheduler, pes, f"{arch.clock_mhz:g}")
     return made
 
 

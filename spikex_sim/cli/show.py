@@ -265,7 +265,7 @@ def _work_cells(costs: LayerResult | Totals) -> list[str]:
     return [
         *(count(number) for number in counts),
         f"{100 * costs.utilization:.1f}",
-        f"{100 * costs.add_utilization:.1f}",
+        f"{100 * (costs.add_utilization or 0.0):.1f}",
     ]
 
 
@@ -309,12 +309,13 @@ def energy_cells(
 def _area_table(result: RunResult) -> Sheet:
     """Areas of the buffers, and where they are from."""
     areas, parts = result.totals.area_mm2_by, result.energy_model.components
-    made = table("Area", "part", "mm²")
+    of_chip = result.totals.imc is not None
+    made = table("Area", "part" if of_chip else "buffer", "mm²")
     for name, area in areas.items():
         made.add_row(_heading(name), f"{area:.4g}")
     made.add_row("total", f"{result.totals.area_mm2:.4g}")
     sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
-    if result.totals.imc is None:
+    if not of_chip:
         told = [
             f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
         ]
@@ -411,40 +412,54 @@ def show_points(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: 
     show_chosen(title, rows, names, choice)
 
 
+SWEPT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "PE %": lambda row: f"{100 * row['utilization']:.1f}",
+    "stall %": lambda row: percent(row["cycles"] - row["compute_cycles"], row["cycles"]),
+}
+"""Columns of a sweep besides its measures; one without any entry is left out."""
+SWEPT_ON_CHIPS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "mm²": lambda row: "" if row["area_mm2"] is None else f"{row['area_mm2']:.4g}",
+    "PE %": SWEPT["PE %"],
+    "changed": lambda row: count(row["changed_spikes"]) if row.get("changed_spikes") else "",
+    "correct %": lambda row: "" if row.get("accuracy") is None else f"{100 * row['accuracy']:.1f}",
+}
+"""Likewise where all machines are crossbars."""
+
+
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
     """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
     if not choice and len(rows) > SWEEP_ROWS:
         choice = Choice("mean_edp_js", top=SWEEP_ROWS)
     scale, unit = (1e6, "µJ") if max(row["mean_energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
     title, names = _sweep_title(rows, keys)
-    made = table(
-        f"{title}{choice.order}",
-        *(*names, "cycles", unit, "no DRAM", "EDP, Js", "PE %", "stall %"),
-        left=len(names),
-    )
-    measures: tuple[tuple[str, Callable[[float], str]], ...] = (
-        ("cycles", lambda value: f"{value:,.0f}"),
-        ("energy_pj", lambda value: f"{value / scale:,.2f}"),
-        ("energy_on_chip_pj", lambda value: f"{value / scale:,.3f}"),
-        ("edp_js", lambda value: f"{value:.3g}"),
-    )
+    measures: dict[str, Callable[[float], str]] = {
+        "cycles": lambda value: f"{value:,.0f}",
+        "energy_pj": lambda value: f"{value / scale:,.2f}",
+        "energy_on_chip_pj": lambda value: f"{value / scale:,.3f}",
+        "edp_js": lambda value: f"{value:.3g}",
+    }
+    headings = ["cycles", unit, "no DRAM", "EDP, Js"]
+    others = SWEPT
+    if all(row.get("energy_crossbar_pj") is not None for row in rows):  # nothing is spent in DRAM
+        del measures["energy_on_chip_pj"], headings[2]
+        others = SWEPT_ON_CHIPS
+    others = {name: cell for name, cell in others.items() if any(cell(row) for row in rows)}
+    made = table(f"{title}{choice.order}", *names, *headings, *others, left=len(names))
     best: dict[tuple[str, str], float] = {}
     for row in rows:
-        for name, _ in measures:
+        for name in measures:
             mean = row[f"mean_{name}"]
             best[row["trace"], name] = min(mean, best.get((row["trace"], name), mean))
     shown = choice.of_rows(rows)
     for row in shown:
         cells = [
             mean_of(row, name, form) + ("*" if row[f"mean_{name}"] == best[row["trace"], name] else " ")
-            for name, form in measures
+            for name, form in measures.items()
         ]
-        stalled = percent(row["cycles"] - row["compute_cycles"], row["cycles"])
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
             *cells,
-            f"{100 * row['utilization']:.1f}",
-            stalled,
+            *(cell(row) for cell in others.values()),
         )
     made.caption = "* smallest of its column" + (" and trace" if "trace" in names else "")
     if any(row["samples"] > 1 for row in rows):

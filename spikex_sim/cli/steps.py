@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from spikex_sim.cli.options import split_names, writable_file
-from spikex_sim.core.errors import ConfigError, OutputError
+from spikex_sim.core.errors import ConfigError, OutputError, UnsupportedError
 from spikex_sim.core.files import write_lines
 from spikex_sim.run.observers import Observed, check_layers
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.timeline import count_slices, timeline_lines
 from spikex_sim.run.transfers import count_transfers, parse_levels, transfer_lines
+from spikex_sim.spec.arch import Accelerator
 
 OUR_FILES = ("results.json", "layers.csv", "accesses.csv", "timeline.json")
 
@@ -68,8 +69,13 @@ class Wanted:
             layers=None if layers is None else tuple(split_names(layers, "--layers")),
         )
 
-    def observed(self, layers: Sequence[str]) -> Observed | None:
+    def observed(self, layers: Sequence[str], arch: Accelerator) -> Observed | None:
         """Make the observer that keeps what is needed; None where nothing is."""
+        if (self.timeline or self.accesses) and arch.get("imc.model", default="") == "released":
+            raise UnsupportedError(
+                "released has no steps for --timeline and --accesses to show; choose events",
+                where=arch.name, field="imc.model",
+            )  # fmt: skip
         check_layers(self.layers or (), layers)
         counts: dict[str, Callable[[TimedLayer], int]] = {}
         if self.timeline is not None:

@@ -69,7 +69,7 @@ class Counts(FrozenMap[Counter, int]):
         return self._items.get(counter, 0)
 
     def __add__(self, other: Counts) -> Counts:
-        return added((self, other))
+        return added((self, other)) if other else self
 
 
 def added(several: Iterable[Counts]) -> Counts:

@@ -71,7 +71,13 @@ def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
         prices[component][counter] = factor * table.energy_pj(part, action)
         provenance[component][row.label] = f"{row.label}: {row.source}; {row.derivation}"
     prices["buffers"] |= VIEWS
-    return tuple(Component(name, prices[name], provenance=provenance[name]) for name in CROSSBAR_COMPONENTS)
+    return tuple(
+        Component(
+            name, prices[name], provenance=provenance[name],
+            levels={counter[1]: LEVELS_OF.get(counter[:2], "alu") for counter in prices[name]},
+        )
+        for name in CROSSBAR_COMPONENTS
+    )  # fmt: skip
 
 
 BUFFERS: dict[tuple[str, str], tuple[str | None, str | None]] = {
@@ -106,18 +112,6 @@ def buffer_rows(counts: Counts, components: Iterable[Component]) -> Iterator[Buf
             bits[way] = counts[counter] // shared
             spent[way] = bits[way] * prices.get(counter, 0.0)
         yield BufferRow(level, tensor, *bits, *spent)
-
-
-def by_level(counts: Counts, components: Iterable[Component]) -> dict[str, float]:
-    """Energy of a crossbar machine by what other machines have: ``alu``, ``rf``, ``lbuf``, ``glb``, ``dram``.
-
-    Weights are resident: nothing is spent in DRAM.
-    """
-    found = dict.fromkeys(("alu", "rf", "lbuf", "glb", "dram"), 0.0)
-    for component in components:
-        for counter, pj in (component.prices or {}).items():
-            found[LEVELS_OF.get(counter[:2], "alu")] += counts[counter] * pj
-    return found
 
 
 def _charges(arch: CrossbarOptions) -> Iterator[tuple[Counter, Row, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -52,8 +52,7 @@ class CrossbarTable:
             The folder or its file is missing, or a row is malformed; names file, row and column.
         """
         if name in CROSSBAR_TABLES:
-            text = (files("spikex_sim.costs") / "tables" / "imc65" / FILE).read_text(encoding="utf-8")
-            return _built(str(name), f"imc65/{FILE}", text)
+            return _built(str(name), f"imc65/{FILE}", _text_of_package())
         folder = table_folder(name, (FILE,), CROSSBAR_TABLES)
         return _built(str(name), str(folder / FILE), read_texts(folder, (FILE,))[FILE])
 
@@ -90,6 +89,11 @@ class CrossbarTable:
         if value is None:
             raise EnergyTableError(f"row {row.label} is empty and is needed", where=self.name, field=column)
         return value
+
+
+@cache
+def _text_of_package() -> str:
+    return (files("spikex_sim.costs") / "tables" / "imc65" / FILE).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=8)

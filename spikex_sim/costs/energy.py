@@ -14,6 +14,8 @@ USES = FrozenMap(
     {"filter": "weights", "ifmap": "spikes", "ofmap": "spikes", "tag": "spikes", "psum": "potentials"}
 )
 """What each tensor is counted as in the breakdown by use."""
+LEVELS = ("alu", "rf", "lbuf", "glb", "dram")
+"""Components that machines with an array of PEs have."""
 PJ_PER_MW_SECOND = 1e9
 
 
@@ -36,6 +38,9 @@ class Component:
         Whether its energy is left out of that of the chip.
     uses : mapping of str to float
         Uses that share what no tensor accounts for, and their weights; without any, a use of its own name.
+    levels : mapping of str to str
+        What of other machines, ``alu`` or a level of memory, an action belongs to, for tables that put
+        machines side by side; empty where the component is one of these itself.
     provenance : mapping of str to str
         Rows behind the numbers.
     """
@@ -47,12 +52,14 @@ class Component:
     area_mm2: float | None = None
     off_chip: bool = False
     uses: Mapping[str, float] = field(default_factory=FrozenMap)
+    levels: Mapping[str, str] = field(default_factory=FrozenMap)
     provenance: Mapping[str, str] = field(default_factory=FrozenMap)
 
     def __post_init__(self) -> None:
         if self.prices is not None:
             object.__setattr__(self, "prices", FrozenMap(self.prices))
         object.__setattr__(self, "uses", FrozenMap(self.uses or {self.name: 1}))
+        object.__setattr__(self, "levels", FrozenMap(self.levels))
         object.__setattr__(self, "provenance", FrozenMap(self.provenance))
 
     def spent_pj(self, counts: Mapping[Counter, int], cycles: int) -> dict[str, float]:
@@ -82,15 +89,18 @@ class Energy:
         dynamic.
     off_chip_pj : float
         What of the energy is spent outside of the chip.
+    levels : mapping of str to float
+        By what other machines have, :data:`LEVELS`; empty where the components are these.
     """
 
     components: Mapping[str, float]
     uses: Mapping[str, float]
     leakage: Mapping[str, float]
     off_chip_pj: float
+    levels: Mapping[str, float] = field(default_factory=FrozenMap)
 
     def __post_init__(self) -> None:
-        for key in ("components", "uses", "leakage"):
+        for key in ("components", "uses", "leakage", "levels"):
             object.__setattr__(self, key, FrozenMap(getattr(self, key)))
 
     @property
@@ -179,7 +189,19 @@ class EnergyModel:
                 if component.leakage_mw is not None
             },
             off_chip_pj=sum((sum(spent[one.name].values()) for one in charging if one.off_chip), 0.0),
+            levels=_by_level(charging, counts),
         )
+
+
+def _by_level(components: Sequence[Component], counts: Counts) -> dict[str, float]:
+    """Energy by what other machines have; empty where no component says."""
+    if not any(one.levels for one in components):
+        return {}
+    found = dict.fromkeys(LEVELS, 0.0)
+    for component in components:
+        for counter, pj in (component.prices or {}).items():
+            found[component.levels[counter[1]]] += counts[counter] * pj
+    return found
 
 
 def _by_use(components: Sequence[Component], spent: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -207,4 +229,5 @@ def add_energies(energies: Sequence[Energy]) -> Energy:
         total([one.uses for one in energies]),
         total([one.leakage for one in energies]),
         sum(one.off_chip_pj for one in energies),
+        total([one.levels for one in energies]),
     )

@@ -11,7 +11,7 @@ from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
 from spikex_sim.run.results import Totals
-from spikex_sim.run.simulate import check_runnable, simulate
+from spikex_sim.run.simulate import check_runnable, prepare, simulate
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.together import as_chains
@@ -130,15 +130,16 @@ def against_ann(
     if timesteps is None:
         timesteps = sorted({whole, *(1 << power for power in range(whole.bit_length()))})
     points = sorted(map(int, list_of_numbers(timesteps, Integral, 1, whole, "timesteps")))
-    for accelerator in (snn_arch, ann_arch):
-        check_runnable(traces, accelerator, engine)
+    prepare()
+    check_runnable(traces, ann_arch, engine)
+    arrays = check_runnable(traces, snn_arch, engine)
     told = progress or silent
     told(ann_arch.name, 0, 1 + len(points))
     reference = simulate(traces, ann_arch, engine=engine).totals
     rows = []
     for done, point in enumerate(points, 1):
         told(f"{snn_arch.name}, T={point}", done, 1 + len(points))
-        totals = simulate_first(traces, snn_arch, point, engine).totals
+        totals = simulate_first(traces, snn_arch, point, engine, arrays).totals
         rows.append(_row(snn_arch.name, point, totals, reference))
     return AnnComparison(_row(ann_arch.name, None, reference, reference), tuple(rows))
 

@@ -14,8 +14,9 @@ from spikex_sim.core.errors import TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.explore.prefix import ArchLike, TraceLike, list_of_numbers, simulate_first, spiking
+from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.simulate import check_runnable
+from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.together import as_chains
 from spikex_sim.trace.trace import Trace
@@ -107,9 +108,10 @@ def dynamic_timesteps(
     loaded = as_chains(traces, "dynamic time steps")
     for trace in loaded:
         _check_classifier(trace)
-    check_runnable(loaded, accelerator, engine)
+    prepare()
+    arrays = check_runnable(loaded, accelerator, engine)
     samples = [one for trace in loaded for one in samples_of(trace)]
-    replays = _Replays(samples, accelerator, engine, progress or silent)
+    replays = _Replays(samples, accelerator, engine, arrays, progress or silent)
     counts = np.stack([class_counts(whole.outputs, replays.timesteps) for whole in replays.whole()])
     labels = np.array([sample.label for sample in replays.samples])
     full = replays.costs(np.full(len(labels), replays.timesteps)).mean(axis=0)
@@ -215,8 +217,12 @@ def samples_of(trace: Trace) -> list[Trace]:
 class _Replays:
     """Replays of single samples up to a time point, each done once."""
 
-    def __init__(self, samples: Sequence[Trace], arch: Accelerator, engine: str, progress: Progress) -> None:
+    def __init__(
+        self, samples: Sequence[Trace], arch: Accelerator, engine: str, arrays: Arrays | None,
+        progress: Progress,
+    ) -> None:  # fmt: skip
         self.samples, self.arch, self.engine, self.progress = samples, arch, engine, progress
+        self.arrays = arrays
         self.timesteps = samples[0].timesteps
         self._costs: dict[tuple[int, int], tuple[float, float, float, float]] = {}
 
@@ -233,7 +239,7 @@ class _Replays:
 
     def _replay(self, index: int, end: int) -> RunResult:
         self.progress(f"sample {index}, T={end}", index, len(self.samples))
-        result = simulate_first([self.samples[index]], self.arch, end, self.engine)
+        result = simulate_first([self.samples[index]], self.arch, end, self.engine, self.arrays)
         found = result.totals
         self._costs[index, end] = (found.energy_pj, found.energy_on_chip_pj, found.seconds, found.edp_js)
         return result

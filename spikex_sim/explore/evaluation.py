@@ -20,7 +20,7 @@ from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.merging import class_sums
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
-from spikex_sim.run.simulate import arrays_of, prepare, simulate_on, versions
+from spikex_sim.run.simulate import check_runnable, prepare, simulate_on, versions
 from spikex_sim.sources.samples import LabelledSamples
 from spikex_sim.sources.trained import TrainedNetwork
 from spikex_sim.sources.trained_graphs import TrainedGraph
@@ -219,7 +219,7 @@ def evaluate(
     starts = range(0, len(samples), at_once)
     parts = [range(start, min(start + at_once, len(samples))) for start in starts]
     first = _batch(trained, samples, parts[0])
-    arrays = arrays_of(first, accelerator, engine)
+    arrays = check_runnable([first], accelerator, engine)
     waiting = (_batch(trained, samples, numbers) if numbers.start else first for numbers in parts)
     answers: list[EvaluatedSample] = []
     batches: list[_Batch] = []

@@ -12,8 +12,9 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, TraceLike
 from spikex_sim.run.advice import NAMES, Again, Changes, bound_of, moved_again
-from spikex_sim.run.results import RunResult
+from spikex_sim.run.results import RunResult, Totals
 from spikex_sim.run.simulate import simulate
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.together import AnyTrace, as_traces
 
@@ -117,7 +118,11 @@ def explanation_of(
 
 
 def candidates(result: RunResult, again: Sequence[Again]) -> Iterator[tuple[Changes, str]]:
-    """Changes that are worth a try, and why: room, ports, array, window size."""
+    """Changes that are worth a try, and why: room, ports, array, window size; of crossbars their own."""
+    if isinstance(result.arch, CrossbarOptions):
+        if result.arch.imc.model == "events":
+            yield from _crossbars(result.arch, result.totals)
+        return
     yield from _room(again)
     arch, busy, cycles = result.arch, result.totals.busy, max(1, result.totals.cycles)
     for name in busy:
@@ -133,6 +138,26 @@ def candidates(result: RunResult, again: Sequence[Again]) -> Iterator[tuple[Chan
         for size in (tws // 2, tws * 2):
             if 1 <= size <= result.trace["timesteps"]:
                 yield FrozenMap({"tws": size}), "another window size"
+
+
+def _crossbars(arch: CrossbarOptions, totals: Totals) -> Iterator[tuple[Changes, str]]:
+    """More of what the critical path waits for; other orders and mappings, which may wait less."""
+    assert totals.imc is not None
+    imc, cycles = arch.imc, max(1, totals.cycles)
+    stalls = totals.imc["stalls"]
+    parts = (
+        ("PE cycles", totals.compute_cycles, {"imc.adc.mux": imc.adc.mux // 2} if imc.adc.mux > 1 else {}),
+        ("flits", stalls["noc_in"] + stalls["noc_out"], {"imc.ports": 2 * imc.ports}),
+        ("LIF units", stalls["lif"], {"imc.lif_units": 2 * imc.lif_units}),
+    )
+    for name, spent, changes in parts:
+        if changes and spent >= BUSY_SHARE * cycles:
+            yield FrozenMap(changes), f"{name} take {100 * spent / cycles:.0f} % of the critical path"
+    sharing = "crossbar" if imc.adc.sharing == "pe" else "pe"
+    yield FrozenMap({"imc.adc.sharing": sharing}), "other converters"
+    yield FrozenMap({"imc.mapping": "packed" if imc.mapping == "kernel" else "kernel"}), "other rows"
+    dataflow = "tick_batch" if arch.dataflow == "layer" else "layer"
+    yield FrozenMap({"dataflow": dataflow}), "another order of time points"
 
 
 def _room(again: Sequence[Again]) -> Iterator[tuple[Changes, str]]:

@@ -18,8 +18,10 @@ from spikex_sim.explore.sweeps.store import SweepStore
 from spikex_sim.explore.sweeps.work import point_key
 from spikex_sim.explore.workers import check_jobs, in_order
 from spikex_sim.run.merging import SampleRun
+from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import Replay, Unit, prepare
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.together import AnyTrace, identities
 
@@ -190,7 +192,7 @@ def _size(items: Sequence[Any]) -> int:
 def _keys(
     traces: Sequence[AnyTrace], replays: Sequence[Replay | UnsupportedError], tasks: Sequence[Task]
 ) -> dict[Task, str]:
-    """Content of each unit that is kept: configuration, energies, code and samples."""
+    """Content of each unit that is kept: configuration, energies, code, samples, what arrays are set by."""
     known = identities(traces)
     bases = [
         "" if isinstance(one, UnsupportedError) else point_key((), one.runner.arch, one.engine)
@@ -199,9 +201,21 @@ def _keys(
     keys = {}
     for number, unit in tasks:
         replay = replays[number]
-        if isinstance(replay, UnsupportedError) or replay.searches:
-            continue
+        if (
+            isinstance(replay, UnsupportedError)
+            or replay.searches
+            or isinstance(replay.runner, ReleasedRunner)
+        ):
+            continue  # the released model has no counts that energies could be made of again
         part = None if unit.samples is None else (unit.samples.start, unit.samples.stop)
-        content = [bases[number], [known[which] for which in unit.traces], part]
+        content = [bases[number], [known[which] for which in unit.traces], part, _set_by(replay, known)]
         keys[number, unit] = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return keys
+
+
+def _set_by(replay: Replay, known: Sequence[tuple[str, str]]) -> Any:
+    """Trace whose first sample all others depend on: arrays that are not ideal are calibrated on it."""
+    arch = replay.runner.arch
+    if not isinstance(arch, CrossbarOptions) or arch.imc.calibration is not None or not arch.calibrates:
+        return None
+    return known[0]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spikex_sim.core.errors import ConfigError
+from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.simulate import simulate
+from spikex_sim.run.simulate import simulate_on
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.trace import Trace
@@ -74,8 +75,9 @@ def window_sizes(choices: Sequence[int] | None, timesteps: int) -> list[int]:
 
 
 def simulate_first(
-    traces: Sequence[Trace], arch: Accelerator, timesteps: int, engine: str = "fast"
-) -> RunResult:
+    traces: Sequence[Trace], arch: Accelerator, timesteps: int, engine: str = "fast",
+    arrays: Arrays | None = None,
+) -> RunResult:  # fmt: skip
     """Replay the first time points of the samples of one network.
 
     Parameters
@@ -88,6 +90,8 @@ def simulate_first(
         How many time points.
     engine : {"fast", "event"}
         Memory engine.
+    arrays : Arrays, optional
+        Of a crossbar machine, calibrated on whole samples.
 
     Returns
     -------
@@ -97,7 +101,7 @@ def simulate_first(
     tws: int | Literal["auto"] | tuple[int, ...] | None = arch.get("tws", default=None)
     if tws is not None and timesteps < traces[0].timesteps:
         arch = arch.model_copy(update={"tws": _cut(tws, timesteps)})
-    return simulate([trace.first(timesteps) for trace in traces], arch, engine=engine)
+    return simulate_on(arrays, [trace.first(timesteps) for trace in traces], arch, engine=engine)
 
 
 def _cut(tws: Any, timesteps: int) -> Any:

@@ -7,8 +7,16 @@
 [[50.0, 25.0]]
 """
 
+from spikex_sim.plots.crossbars import critical_path, mapping, mapping_rows
 from spikex_sim.plots.graphs import graph, graph_rows
 from spikex_sim.plots.hardware import hardware_model
+from spikex_sim.plots.knobs import (
+    against_adc_bits,
+    against_crossbar_size,
+    against_device_bits,
+    against_r_on,
+    against_timesteps,
+)
 from spikex_sim.plots.layers import (
     energy_by_component,
     energy_by_tensor,
@@ -17,7 +25,7 @@ from spikex_sim.plots.layers import (
     stalls,
     utilization,
 )
-from spikex_sim.plots.machines import comparison
+from spikex_sim.plots.machines import area_by_machine, comparison, energy_by_machine, energy_rows
 from spikex_sim.plots.paper import (
     PAPER_FIGURES,
     paper_fig5,
@@ -37,20 +45,31 @@ from spikex_sim.plots.sweeps import against_array_size, against_firing_rate, aga
 
 __all__ = [
     "PAPER_FIGURES",
+    "against_adc_bits",
     "against_ann",
     "against_array_size",
+    "against_crossbar_size",
+    "against_device_bits",
     "against_firing_rate",
+    "against_r_on",
+    "against_timesteps",
     "against_tws",
+    "area_by_machine",
     "columns",
     "comparison",
+    "critical_path",
     "dynamic",
     "energy_by_component",
+    "energy_by_machine",
     "energy_by_tensor",
+    "energy_rows",
     "evaluation",
     "file_bytes",
     "graph",
     "graph_rows",
     "hardware_model",
+    "mapping",
+    "mapping_rows",
     "paper_fig5",
     "paper_fig7",
     "paper_fig8",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,16 +48,8 @@ def stack(
     label: str = "", *, upright: bool = False,
 ) -> None:  # fmt: skip
     """Draw a bar a name, lying unless ``upright``, made of parts, which are divided by ``divisor``."""
-    ends = np.zeros(len(names))
-    places = np.arange(len(names))
-    longest = max(map(sum, zip(*(parts[part] for part in looks), strict=True))) / divisor
-    draw = axis.bar if upright else axis.barh
-    for part, look in looks.items():
-        lengths = np.asarray(parts[part], float) / divisor
-        edges = [0.4 if length > LEAST_EDGED * longest else 0.0 for length in lengths]
-        draw(places, lengths, 0.75, ends, color=look.color, hatch=look.hatch,
-             edgecolor="black", linewidth=edges)  # fmt: skip
-        ends += lengths
+    places = np.arange(len(names), dtype=float)
+    ends = pile(axis.bar if upright else axis.barh, places, parts, looks, divisor)
     limits = 0, 1.03 * max(ends) or 1
     if upright:
         spare = max(0.0, (LEAST_UPRIGHT - len(names)) / 2) if len(names) > 1 else 0.2
@@ -68,6 +60,22 @@ def stack(
         axis.set(ylim=(len(names) - 0.4, -0.6), xlim=limits, xlabel=label)
         axis.tick_params(axis="y", length=0)
     axis.grid(axis="y" if upright else "x")
+
+
+def pile(
+    draw: Callable[..., Any], places: NDArray[np.float64], parts: Mapping[str, Any],
+    looks: Mapping[str, Look], divisor: float, thick: float = 0.75,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Draw parts one after the other by ``Axes.bar`` or ``barh``, and return where they end."""
+    ends = np.zeros(len(places))
+    longest = max(map(sum, zip(*(parts[part] for part in looks), strict=True))) / divisor
+    for part, look in looks.items():
+        lengths = np.asarray(parts[part], float) / divisor
+        edges = [0.4 if length > LEAST_EDGED * longest else 0.0 for length in lengths]
+        draw(places, lengths, thick, ends, color=look.color, hatch=look.hatch,
+             edgecolor="black", linewidth=edges)  # fmt: skip
+        ends += lengths
+    return ends
 
 
 def name_below(axis: Axes, places: Sequence[float] | NDArray[Any], names: Sequence[str]) -> None:

@@ -7,13 +7,12 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.files import as_named
-from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV, fields_in
+from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SPREAD_CSV, SWEEP_CSV, fields_in
 from spikex_sim.trace.npyzip import open_regular
 
 MAX_BYTES = 1 << 28
@@ -24,17 +23,14 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 _DAMAGED = "the file is damaged: run it again"
 
 
-def _kinds(table: str, texts: str = "") -> Mapping[str, str]:
-    found = {column: one.kind for one in fields_in(table) for column in one.columns()}
-    return found | dict.fromkeys(texts.split(), "text")
-
-
-KINDS = {
-    LAYERS_CSV: _kinds(LAYERS_CSV),
-    ACCESSES_CSV: _kinds(ACCESSES_CSV),
-    SWEEP_CSV: _kinds(SWEEP_CSV, "trace arch error layer_tws engine trace_sha256 commit source_sha256"),
+FIELDS = {
+    LAYERS_CSV: tuple(fields_in(LAYERS_CSV)),
+    ACCESSES_CSV: tuple(fields_in(ACCESSES_CSV)),
+    SWEEP_CSV: (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV)),
 }
-"""Kind of columns by file: ``text``, ``count`` or ``number``; others are numbers if they look like it."""
+"""What a run and a sweep write into their tables."""
+SWEEP_TEXTS = ("trace", "arch", "error", "layer_tws", "engine", "trace_sha256", "commit", "source_sha256")
+"""Other columns of a sweep, and of no other kind."""
 STUDY = dict.fromkeys(
     (
         "network",
@@ -56,7 +52,7 @@ STUDY = dict.fromkeys(
     ),
     "text",
 )
-"""The same of all other tables, in which errors are numbers."""
+"""Kind of columns of all other tables, in which errors are numbers."""
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -80,14 +76,12 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise FigureError(f"there are two columns of this name; {_DAMAGED}", where=where, field=twice)
-    kinds = KINDS.get(file.name, STUDY)
+    kinds = {name: _kind(file.name, name) for name in header}
     rows = []
     for index, cells in enumerate(lines, 2):
         if len(cells) != len(header):
             raise FigureError(f"line {index} has {len(cells)} cells, the header {len(header)}", where=where)
-        rows.append(
-            {name: _value(cell, kinds.get(name, "any")) for name, cell in zip(header, cells, strict=True)}
-        )
+        rows.append({name: _value(cell, kinds[name]) for name, cell in zip(header, cells, strict=True)})
         for name, value in rows[-1].items():
             if value is _WRONG:
                 shown = cells[header.index(name)]
@@ -97,6 +91,15 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
                     field=name,
                 )
     return rows
+
+
+def _kind(table: str, column: str) -> str:
+    """Kind of a column: ``text``, ``count`` or ``number``; ``any`` is a number if it looks like it."""
+    if table not in FIELDS:
+        return STUDY.get(column, "any")
+    if table == SWEEP_CSV and column in SWEEP_TEXTS:
+        return "text"
+    return next((one.kind for one in FIELDS[table] if one.has_column(column)), "any")
 
 
 def read_evaluation(file: Path) -> list[dict[str, Any]]:

@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.plots import graphs, layers, machines, spikes, studies, sweeps
+from spikex_sim.plots import crossbars, graphs, knobs, layers, machines, spikes, studies, sweeps
 from spikex_sim.plots.files import read_evaluation, read_rows
+from spikex_sim.plots.imc import IMC_FIGURES
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import Style, file_bytes
-from spikex_sim.plots.table import Rows, trace_of
+from spikex_sim.plots.table import Row, Rows, is_chip, trace_of
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SWEEP_CSV
 from spikex_sim.run.saved import FILE, SavedResults, load_results
 from spikex_sim.trace.graph import GraphTrace
@@ -29,14 +30,20 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "ann": ("ann.csv", studies.against_ann),
     "dynamic": ("dynamic.csv", studies.dynamic),
     "search-tws": ("search.csv", studies.window_search),
-    **{name: (f"{name}.csv", draw) for name, draw in PAPER_FIGURES.items()},
+    **{name: (f"{name}.csv", draw) for name, draw in (IMC_FIGURES | PAPER_FIGURES).items()},
 }
 """File of every command's and paper's study, and what draws it."""
 NAMES = (
-    "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "comparison", "tws",
-    "firing-rate", "array-size", "pareto", "raster", "graph", *STUDIES,
+    "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "critical-path", "mapping",
+    "area", "comparison", "energy-machines", "tws", "firing-rate", "array-size", *knobs.KNOBS, "pareto",
+    "raster", "graph", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
+AT_ONCE = "the layers of a crossbar machine work at once: critical-path shows what takes time"
+NO_DRAM = "a crossbar machine keeps its weights and has no DRAM"
+RELEASED = "imc.model is released, which knows neither a critical path nor places of tiles"
+BUFFERS_ALONE = "of machines without crossbars the area of the buffers alone is known"
+"""Why a folder of crossbar machines does not permit a figure."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +131,40 @@ def _of_trace(trace: Trace | GraphTrace, tws: int, place: str) -> Iterator[Drawi
 
 def _of_run(path: Path) -> Iterator[Drawing]:
     rows, accesses = read_rows(path / LAYERS_CSV), read_rows(path / ACCESSES_CSV)
-    config = load_results(path / FILE).content["config"]
+    results = load_results(path / FILE)
+    config = results.content["config"]
     place = str(path / LAYERS_CSV)
+    chip = is_chip(rows[0])
+    at_once, no_dram = (AT_ONCE, NO_DRAM) if chip else ("", "")
     yield Drawing("energy-components", lambda: rows, layers.energy_by_component, place)
     yield Drawing("energy-tensors", lambda: accesses, layers.energy_by_tensor, str(path / ACCESSES_CSV))
-    yield Drawing("stalls", lambda: rows, layers.stalls, place)
+    yield Drawing("stalls", lambda: rows, layers.stalls, place, at_once)
     yield Drawing("utilization", lambda: rows, layers.utilization, place)
     joined = str(path)
-    yield Drawing("roofline", lambda: layers.roofline_rows(rows, accesses, config), layers.roofline, joined)
+    yield Drawing(
+        "roofline", lambda: layers.roofline_rows(rows, accesses, config), layers.roofline, joined, no_dram
+    )
+    if chip:
+        yield from _of_chip(results, rows, path)
+
+
+def _of_chip(results: SavedResults, rows: Rows, path: Path) -> Iterator[Drawing]:
+    known = any(row.get("imc_busy_cycles") for row in rows)
+    released = "" if known else RELEASED
+    kept = str(path / FILE)
+
+    def placed() -> Rows:
+        return crossbars.mapping_rows(results.content["layers"], results.content["config"])
+
+    yield Drawing("critical-path", lambda: rows, crossbars.critical_path, str(path / LAYERS_CSV), released)
+    yield Drawing("mapping", placed, crossbars.mapping, kept, released)
+    yield Drawing("area", lambda: [_areas(results.arch_name, results)], machines.area_by_machine, kept)
+
+
+def _areas(name: str, results: SavedResults) -> Row:
+    """Areas of a run by component, as in ``sweep.csv``."""
+    found = results.totals["area_mm2_by"] or {}
+    return {"run": name, **{f"area_{part}_mm2": area for part, area in found.items()}}
 
 
 def _of_sweep(file: Path) -> Iterator[Drawing]:
@@ -151,6 +184,9 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
         "" if sized else "neither array.rows nor array.cols was swept",
     )  # fmt: skip
     yield Drawing("utilization", lambda: rows, layers.utilization, place, no_tws)
+    for name, (key, _) in knobs.KNOBS.items():
+        if len({str(row.get(key)) for row in rows if not row.get("error")}) > 1:
+            yield Drawing(name, lambda: rows, partial(knobs.against, knob=name), place)
     yield Drawing("pareto", lambda: rows, sweeps.pareto, place)
 
 
@@ -172,11 +208,15 @@ def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
         for name, one in zip(names, results, strict=True)
     ]
     yield Drawing("comparison", lambda: totals, machines.comparison, str(path), lacks)
-    rows = [
-        {**row, "run": name}
-        for name, folder in zip(names, folders, strict=True)
-        for row in read_rows(folder / LAYERS_CSV)
-    ]
+    tables = [read_rows(folder / LAYERS_CSV) for folder in folders]
+    rows = [{**row, "run": name} for name, table in zip(names, tables, strict=True) for row in table]
+    chips = [is_chip(table[0]) for table in tables]
+    areas = [_areas(name, one) for name, one in zip(names, results, strict=True)]
+    energies = partial(machines.energy_rows, rows)
+    yield Drawing("energy-machines", energies, machines.energy_by_machine, str(path), lacks)
+    if any(chips):
+        some = lacks or ("" if all(chips) else BUFFERS_ALONE)
+        yield Drawing("area", lambda: areas, machines.area_by_machine, str(path), some)
     yield Drawing("utilization", lambda: rows, layers.utilization, str(path), lacks)
 
 

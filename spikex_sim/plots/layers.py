@@ -16,6 +16,9 @@ from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.bars import MOST_UPRIGHT, bar_heights, name_below, patches, stack
 from spikex_sim.plots.naming import name_points
 from spikex_sim.plots.style import (
+    CHIP_PARTS,
+    FILLS,
+    HATCHES,
     LONGEST_NAME,
     Given,
     Look,
@@ -36,6 +39,7 @@ from spikex_sim.plots.table import (
     Rows,
     cell,
     finished,
+    is_chip,
     number,
     numbers,
     scale,
@@ -50,6 +54,11 @@ COMPONENTS = {
     "energy_rf_pj": Look("RF", "#009E73", "...."),
     "energy_alu_pj": Look("ALU", "#E69F00", ""),
 }
+CHIP_COMPONENTS = {
+    f"energy_{name}_pj": Look(label, FILLS[index], HATCHES[index])
+    for index, (name, label) in enumerate(CHIP_PARTS.items())
+}
+"""Of a crossbar machine."""
 TENSOR_LOOKS = {
     "filter": Look("weights", "#0072B2", ""),
     "ifmap": Look("input spikes", "#56B4E9", "////"),
@@ -80,7 +89,7 @@ def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tu
     Parameters
     ----------
     rows : sequence of dict
-        Rows of ``layers.csv``; energies in pJ.
+        Rows of ``layers.csv``; energies in pJ. Crossbar machines have components of their own.
     ax : sequence of two Axes, optional
         For the layers and for the total.
     style : str, path or dict, optional
@@ -98,7 +107,8 @@ def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tu
     """
     shown = working(rows)
     names = [cell(row, "name") for row in shown]
-    return _energies(names, {c: numbers(shown, c) for c in COMPONENTS}, COMPONENTS, "Energy", ax, style)
+    looks = CHIP_COMPONENTS if is_chip(shown[0]) else COMPONENTS
+    return _energies(names, {c: numbers(shown, c) for c in looks}, looks, "Energy", ax, style)
 
 
 def energy_by_tensor(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
@@ -195,7 +205,8 @@ def utilization(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         title = "PEs (%)"
         for row in working(rows):
             cells[str(row["name"]), "in use"] = number(row, "utilization")
-            cells[str(row["name"]), "adding"] = number(row, "add_utilization")
+            if not is_chip(row):  # whose PEs add many weights at once
+                cells[str(row["name"]), "adding"] = number(row, "add_utilization")
     else:
         return _swept_utilization(rows, ax, style)
     return _heat_map(cells, title, "", ax, style)

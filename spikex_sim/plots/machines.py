@@ -1,22 +1,102 @@
-"""Figure of several runs of the same spikes: bars relative to the first."""
+"""Figures of several runs of the same spikes: bars relative to the first, energy and area by component."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
-from spikex_sim.plots.style import FILLS, HATCHES, Given, Style, legend, logarithmic, panels, short
-from spikex_sim.plots.table import Rows, cell, number
+from spikex_sim.core.units import PJ_PER_J
+from spikex_sim.plots.bars import bar_heights, patches, stack
+from spikex_sim.plots.layers import CHIP_COMPONENTS, COMPONENTS
+from spikex_sim.plots.style import (
+    CHIP_PARTS,
+    FILLS,
+    HATCHES,
+    Given,
+    Look,
+    Style,
+    legend,
+    logarithmic,
+    panels,
+    short,
+)
+from spikex_sim.plots.table import Row, Rows, cell, is_chip, number, numbers, scale
 
 COMPARED = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "no DRAM", "edp_js": "EDP"}
+CHIP_AREAS = {
+    f"area_{part}_mm2": look for part, look in zip(CHIP_PARTS, CHIP_COMPONENTS.values(), strict=True)
+}
 LOG_FROM = 30
 LABEL_SIZE = 5.5
 LETTER_IN = 0.68 * LABEL_SIZE / 72
 """Width of a digit of a label, and what keeps it off the next one."""
 MAX_RUNS = len(HATCHES)
+
+
+def energy_rows(layers: Rows) -> list[Row]:
+    """Add energies of layers up: rows of ``layers.csv`` of several runs, each with its name in ``run``.
+
+    Returns
+    -------
+    list of dict
+        A row a run, in order: ``run``, and of every component ``energy_alu_pj`` and so on.
+    """
+    sums: dict[str, dict[str, float]] = {}
+    for row in layers:
+        run = sums.setdefault(str(cell(row, "run")), {})
+        looks = COMPONENTS | (CHIP_COMPONENTS if is_chip(row) else {})
+        for column in looks:
+            run[column] = run.get(column, 0.0) + number(row, column)
+    return [{"run": name, **energies} for name, energies in sums.items()]
+
+
+def energy_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Stacked energy of several runs by component.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        What :func:`energy_rows` returns. Where all are of crossbar machines, the components are theirs; else
+        those that all machines have.
+    ax : Axes, optional
+    style, returns, raises
+        As :func:`comparison`.
+    """
+    looks = CHIP_COMPONENTS if all(map(is_chip, rows)) else COMPONENTS
+    return _stacked(rows, looks, "Energy", "J", PJ_PER_J, ax, style)
+
+
+def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+    """Stacked area of crossbar machines by component.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        A row a run: its name in ``run``, and areas in mm² in ``area_crossbar_mm2`` and so on.
+    ax, style, returns, raises
+        As :func:`energy_by_machine`.
+    """
+    return _stacked(rows, CHIP_AREAS, "Area", "mm²", 1.0, ax, style)
+
+
+def _stacked(
+    rows: Rows, looks: Mapping[str, Look], what: str, unit: str, per: float, ax: Given, style: Style
+) -> tuple[Figure, Axes]:
+    if not rows:
+        raise FigureError("there are no runs", field="run")
+    parts = {part: numbers(rows, part) for part in looks}
+    largest = max(map(sum, zip(*parts.values(), strict=True)))
+    divisor, prefixed = scale([largest / per], unit) if unit == "J" else (1.0, unit)
+    with panels(ax, style, height=bar_heights(len(rows)) + 0.55) as (figure, axes):
+        names = [str(cell(row, "run")) for row in rows]
+        stack(axes[0], names, parts, looks, divisor * per, f"{what} ({prefixed})")
+        legend(figure, axes, ax is None, patches(looks.values()), [look.label for look in looks.values()])
+    return figure, axes[0]
 
 
 def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:

@@ -42,6 +42,11 @@ MAX_SERIES = len(MARKERS) * len(LINES)
 HATCHES = ("", "////", "\\\\\\\\", "....", "xxxx", "----", "++++")
 FILLS = ("#0072B2", "#56B4E9", "#F0E442", "#009E73", "#E69F00", "#D55E00", "#CC79A7")
 """Colours of bars, in an order in which neighbours differ in grey too."""
+CHIP_PARTS = {
+    "crossbar": "crossbars", "adc": "ADCs", "digital": "digital", "buffers": "buffers", "htree": "H-trees",
+    "noc": "NoC", "lif": "LIF",
+}  # fmt: skip
+"""Components of a crossbar machine, and what they are called."""
 FEW_DECADES = 1000
 """Ratio up to which a logarithmic axis has labels between powers of ten."""
 NOTE_COLOR = "#555555"

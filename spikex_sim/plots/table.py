@@ -9,6 +9,7 @@ from typing import Any
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import prefix_of
 from spikex_sim.explore.sweeps.table import is_measure
+from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import describe_keys
 
@@ -63,6 +64,11 @@ def finished(rows: Rows) -> Rows:
     return found
 
 
+def is_chip(row: Row) -> bool:
+    """Whether a row of ``layers.csv`` or ``sweep.csv`` is of a crossbar machine."""
+    return row.get("energy_crossbar_pj") is not None
+
+
 def trace_of(row: Row) -> str:
     """What tells a trace from another one: its hash, in rows without one its name."""
     return str(row.get("trace_sha256") or cell(row, "trace"))
@@ -97,14 +103,15 @@ def series_of(rows: Rows, apart: Iterable[str]) -> dict[str, list[Row]]:
 
 
 @cache
-def _configuration_keys() -> tuple[str, ...]:
-    return tuple(key for key, _, _ in describe_keys(Accelerator()))
+def _configuration_keys(kind: type[Accelerator]) -> tuple[str, ...]:
+    return tuple(key for key, _, _ in describe_keys(kind()))
 
 
 def brief(keys: Sequence[str]) -> dict[str, str]:
     """Shortest ends of dotted keys that no other key of a configuration has; none for what names itself."""
     found = {}
-    known = {*keys, *_configuration_keys()}
+    of_chip = any(key.startswith("imc.") for key in keys)
+    known = {*keys, *_configuration_keys(CrossbarOptions if of_chip else Accelerator)}
     for key in keys:
         parts = key.split(".")
         ends = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]

@@ -15,6 +15,7 @@ from spikex_sim.run.chip_network import Network
 from spikex_sim.run.passage import Entered, Passage
 from spikex_sim.run.replay import check_weights
 from spikex_sim.schedules.crossbar.nonideal.adaptation import Affine, Moments
+from spikex_sim.schedules.crossbar.nonideal.codes import check_held
 from spikex_sim.schedules.crossbar.nonideal.program import Programmed, program
 from spikex_sim.schedules.crossbar.nonideal.shift import shift_of
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
@@ -55,11 +56,12 @@ class Weights:
         Raises
         ------
         ConfigError
-            If integer weights do not fit ``weight_bits``.
+            If integer weights do not fit ``weight_bits``, or the cells of one.
         """
         [given] = synapses.weights
         integers, scale = as_integers(given, arch.weight_bits)
         check_weights(name, integers, arch)
+        check_held(name, integers, arch)
         return cls(name, integers, replace(synapses, weights=(integers,)), scale)
 
     def currents(self, sums: NDArray[Any]) -> NDArray[Any]:
@@ -234,12 +236,6 @@ def _moments(sums: Sequence[NDArray[Any]], schedules: Sequence[CrossbarSchedule]
     return sum(found[1:], found[0])
 
 
-def calibrates(arch: CrossbarOptions) -> bool:
-    """Whether arrays are calibrated on samples."""
-    adc = arch.imc.adc
-    return arch.imc.adapt == "channel" or (adc.bits != "auto" and adc.range == "auto")
-
-
 def calibration_samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> list[tuple[AnyTrace, int]]:
     """Samples to calibrate on, trace and place in it: those that are named, else the first of a run.
 
@@ -248,7 +244,7 @@ def calibration_samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> lis
     ConfigError
         If they are of another network.
     """
-    if not calibrates(arch):
+    if not arch.calibrates:
         return []
     place, network = arch.imc.calibration, given[0]
     if place is None:

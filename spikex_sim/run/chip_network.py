@@ -15,7 +15,7 @@ from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.schedules.crossbar.chip import Chip, ChipLayer
 from spikex_sim.schedules.crossbar.mapping import LayerMapping, mesh_of
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
-from spikex_sim.schedules.crossbar.widths import psum_bits
+from spikex_sim.schedules.crossbar.plan import LayerPlan
 from spikex_sim.spec.graph import InputNode, JoinNode, Node, PoolNode, Population, Synapse
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_fold import folded
@@ -212,14 +212,14 @@ class Network:
     ----------
     layers : tuple of MappedLayer
         Conv and linear layers, in order.
-    hops : list of int64 array
-        From each tile of each layer to the global node.
+    plans : tuple of LayerPlan
+        Of each layer what its costs follow from beside its spikes.
     timesteps : int
         Time points.
     """
 
     layers: tuple[MappedLayer, ...]
-    hops: list[NDArray[np.int64]]
+    plans: tuple[LayerPlan, ...]
     timesteps: int
 
     @classmethod
@@ -240,17 +240,19 @@ class Network:
             )
             for one, mapping in zip(wired, mappings, strict=True)
         )  # fmt: skip
-        return cls(layers, mesh_of(mappings, arch).hops(), timesteps)
+        hops = mesh_of(mappings, arch).hops()
+        plans = (LayerPlan.of(mapping, arch, far) for mapping, far in zip(mappings, hops, strict=True))
+        return cls(layers, tuple(plans), timesteps)
 
-    def chip(self, arch: CrossbarOptions, direct: bool = False) -> Chip:
+    def chip(self, direct: bool = False) -> Chip:
         """What area and leakage follow from; ``direct``: whether the first layer keeps its sums."""
         return Chip(
             tuple(
                 ChipLayer(
                     one.mapping, one.geometry.channels * one.geometry.pixels, one.geometry.positions,
-                    one.geometry.out_width, direct and number == 0, psum_bits(arch, one.mapping.blocks),
+                    one.geometry.out_width, direct and number == 0, plan.psum_bits,
                 )
-                for number, one in enumerate(self.layers)
+                for number, (one, plan) in enumerate(zip(self.layers, self.plans, strict=True))
             ),
             self.timesteps,
         )  # fmt: skip

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import Stalls
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
 from spikex_sim.core.spikes import count_spikes
@@ -37,10 +40,14 @@ from spikex_sim.schedules.crossbar.nonideal.program import sample_id
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.task import Task
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.timing.busy import idle
 from spikex_sim.timing.crossbar import COMPUTE, SPIKES_IN, SUMS_OUT, UPDATE, ChipTimes, Shares, shares_of
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
+
+SUM_BYTES = 12.0
+"""Most bytes of a sum, exact and as neurons take it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +96,7 @@ class CrossbarRunner(LayerRunner):
             wired = wired_chain(stages)
             given = synapses_of_chain(stages, arch.potential_bits)
         network = Network.of(wired, first.timesteps, arch)
-        leakage = umem_leakage_mw(network.chip(arch), arch)
+        leakage = umem_leakage_mw(network.chip(), arch)
         parts = tuple(
             replace(one, leakage_mw=leakage) if one.name == "lif" else one
             for one in runner.energies.components
@@ -144,16 +151,24 @@ class CrossbarRunner(LayerRunner):
     def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
         """Area by component of the chip that some layers ran on."""
         kept = any(one.chip is not None and (one.chip.counts or {}).get("current_writes") for one in layers)
-        chip = self.network.chip(self.options, kept)
-        return FrozenMap({name: um2 / 1e6 for name, um2 in area_um2(chip, self.options).items()})
+        return self._areas_mm2[kept]
+
+    @cached_property
+    def _areas_mm2(self) -> dict[bool, Mapping[str, float]]:
+        """Area by component of chips without and with sums that are kept, mm²."""
+        areas = {kept: area_um2(self.network.chip(kept), self.options) for kept in (False, True)}
+        return {
+            kept: FrozenMap({name: um2 / 1e6 for name, um2 in found.items()}) for kept, found in areas.items()
+        }
 
     def run_sample(self, flow: Flow | GraphFlow, progress: Progress = silent) -> Ran:
         """Replay a sample: results of all layers, what left them, and what would leave ideal arrays."""
         real = self.arrays is not None
         sample = sample_id(input_of(flow.trace, flow.sample)) if real else 0
         passage = self.passage(flow, closed=real)
-        again = flow_of(flow.trace, flow.sample, list(flow.stages))
-        ideal = self.passage(again, closed=True) if real else None
+        ideal = None
+        if real:
+            ideal = self.passage(flow_of(flow.trace, flow.sample, list(flow.stages)), closed=True)
         results, outputs, costs = list[LayerResult | Pending](), list[Signal | None](), list[CrossbarCost]()
         software: Signal | None = None
         numbers = {one.stage: number for number, one in enumerate(self.network.layers)}
@@ -201,17 +216,11 @@ class CrossbarRunner(LayerRunner):
         return Pending(cost, passage.told(index, out), changed), exact
 
     def _scheduled(self, task: Task) -> CrossbarSchedule:
-        """Ask the machine for a schedule."""
-        scheduler = self._scheduler
-        schedule: Any = scheduler.schedule(task, self.arch)
-        fits = isinstance(schedule, CrossbarSchedule)
-        check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
-        check_task(schedule, task, self.arch)
-        made: CrossbarSchedule = schedule
-        return made
+        return scheduled(self._scheduler, task, self.arch)
 
     def _laid_out(self, schedule: CrossbarSchedule, number: int) -> CrossbarCost:
-        layout = schedule.lay_out(self.options, self.network.hops[number])
+        plan = self.network.plans[number].holding(schedule.mapping, self.options)
+        layout = schedule.lay_out(self.options, plan)
         if self.arrays is not None:
             sizes = {**layout.mapping, "adc_shift": self.arrays.layers[number].shift}
             layout = replace(layout, mapping=sizes)
@@ -291,6 +300,24 @@ class Ran(NamedTuple):
     layers: list[LayerResult]
     outputs: list[Signal | None]
     software: Signal | None
+
+
+def scheduled(scheduler: Scheduler, task: Task, arch: Accelerator) -> CrossbarSchedule:
+    """Ask a crossbar machine for a schedule.
+
+    Raises
+    ------
+    TraceError
+        If its sums would not fit in memory.
+    """
+    schedule: Any = scheduler.schedule(task, arch)
+    fits = isinstance(schedule, CrossbarSchedule)
+    check_given(scheduler, "schedule", schedule, fits=fits, wanted="a CrossbarSchedule")
+    check_task(schedule, task, arch)
+    made: CrossbarSchedule = schedule
+    sums = made.points * task.positions * task.out_channels
+    check_memory(SUM_BYTES * sums, f"sums of layer {task.name}", where=arch.name)
+    return made
 
 
 def _changed(fired: Signal | None, software: Signal | None) -> int | None:

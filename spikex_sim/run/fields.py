@@ -7,7 +7,7 @@ the attribute of its name of a :class:`spikex_sim.run.tally.Costs`, or of what i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,6 +57,8 @@ class Field:
         Keys that only some machines have, but every table has columns for.
     column : str
         Name in tables; of a mapping with ``{}`` for the key.
+    derived : callable, optional
+        What tables have in it of costs, where these have no such attribute.
     """
 
     name: str
@@ -70,6 +72,13 @@ class Field:
     parts: Parts | None = None
     others: Parts = field(default_factory=FrozenMap)
     column: str = ""
+    derived: Callable[[Any], Any] | None = None
+
+    def of(self, costs: Any) -> Any:
+        """Value of costs; None where only others have it."""
+        if self.derived is not None:
+            return self.derived(costs)
+        return getattr(costs, self.name, None) if self.of_some else getattr(costs, self.name)
 
     def columns(self, value: Any = None) -> dict[str, Any]:
         """Columns of tables, with the cells of a value; of a mapping also those of keys it lacks."""
@@ -120,6 +129,15 @@ SPREAD: Parts = {
 }
 """Figures of which a run has the mean and the standard deviation over its samples."""
 
+
+def _imc_cycles(costs: Any) -> dict[str, int] | None:
+    """Cycles of ``imc`` side by side, 0 of pooling; None of machines without crossbars."""
+    if getattr(costs, "energy_by_level_pj", None) is None:
+        return None
+    found = getattr(costs, "imc", None)
+    return {} if found is None else {**found["stalls"], "busy": found["busy"]}
+
+
 FIELDS = (
     Field("schema", "count", "", "version of this layout, now 2", places=TOP),
     Field("version", "text", "", "version of the simulator", places=TOP),
@@ -168,6 +186,11 @@ FIELDS = (
     Field("sd", "number", "", "standard deviation over the samples, with n - 1; null of a single one",
           places=(*TOP, SPREAD_CSV), optional=True, column="sd_{}",
           parts={key: f"standard deviation of `{key}`, with n - 1; null of one sample" for key in SPREAD}),
+    Field("timesteps", "count", "time points", "`trace.timesteps`", places=(SPREAD_CSV,), of_some=True),
+    Field("accuracy", "number", "fraction", "samples whose `prediction` is their `label`; no column where "
+          "samples have no label", places=(SPREAD_CSV,), of_some=True),
+    Field("software_accuracy", "number", "fraction", "the same of `software_prediction`, on a crossbar "
+          "machine", places=(SPREAD_CSV,), of_some=True),
     Field("samples", "any", "", "one entry a sample, the keys of `totals` and those below", places=TOP),
     Field("name", "text", "", "as in the trace; of a sample that its trace has several of, with its number",
           places=(*LAYER, *OUTCOME)),
@@ -228,8 +251,8 @@ FIELDS = (
     Field("utilization", "number", "fraction",
           "**PE use**: PEs that hold an NTWU of the running batch, adding or not",
           "Σ over batches (rows × columns in use × batch cycles) / (`cycles` × PEs)"),
-    Field("add_utilization", "number", "fraction", "**add use**: PEs that add a weight",
-          "`accumulations` / (`cycles` × PEs)"),
+    Field("add_utilization", "number", "fraction", "**add use**: PEs that add a weight; null on crossbars, "
+          "whose PEs add many at once", "`accumulations` / (`cycles` × PEs)", optional=True),
     Field("array_words", "count", "words", "words that cross the edge of a dense array", places=JSON, parts={
         "ifmap": "of the ifmap matrix that cross the edge of a [dense array](accelerators/systolic.md), "
                  "SCALE-Sim's SRAM counts; 0 on machines that skip",
@@ -243,6 +266,14 @@ FIELDS = (
     Field("seconds", "number", "s", "latency", "`cycles` / clock"),
     Field("energy_pj", "number", "pJ", "dynamic energy with DRAM", "Σ of `energy_pj_by`"),
     Field("energy_on_chip_pj", "number", "pJ", "without DRAM", "`energy_pj` − DRAM"),
+    Field("energy_by_level_pj", "number", "pJ", "dynamic energy of a crossbar machine by what other machines "
+          "have", of_some=True, column="energy_{}_pj", parts={
+        "alu": "of a crossbar machine: crossbars, converters, adders, updates",
+        "rf": "PBs, the buffers of sums in PEs",
+        "lbuf": "PIBs, TIBs, TBs, H-trees",
+        "glb": "GB, network on chip, potentials and kept currents",
+        "dram": "0: weights stay in their cells",
+    }),
     Field("energy_pj_by", "number", "pJ", "dynamic energy by component", column="energy_{}_pj", parts={
         "alu": ("arithmetic", "`accumulations` × add + `lif_updates` × (leak + compare)"),
         "rf": ("registers", "Σ bits × energy per bit"),
@@ -302,7 +333,7 @@ FIELDS = (
     Field("mismatched_values", "count", "", "likewise, of currents; left out where none are recorded",
           places=(LAYERS,), optional=True, of_some=True),
     Field("changed_spikes", "count", "", "output spikes of a crossbar machine that differ from those of "
-          "exact sums; 0 with ideal arrays", places=JSON, optional=True, of_some=True),
+          "exact sums; 0 with ideal arrays", places=(*JSON, SWEEP_CSV), optional=True, of_some=True),
     Field("imc", "any", "", "what a crossbar machine does, and when ([crossbars](imc.md))", places=JSON,
           optional=True, of_some=True, parts={
         "counts": "counts, by the names of [the text on crossbars](imc.md#2-counts-and-energy)",
@@ -311,6 +342,13 @@ FIELDS = (
         "start": "cycle in which the layer's first activity begins; null where samples differ",
         "end": "cycle in which its last one ends; likewise",
         "busy": "cycles that its PEs compute, whatever other layers do",
+    }),
+    Field("imc_cycles", "count", "cycles", "of a crossbar machine", places=(LAYERS_CSV, SWEEP_CSV),
+          of_some=True, derived=_imc_cycles, column="imc_{}_cycles", parts={
+        "noc_in": "`imc.stalls.noc_in`",
+        "noc_out": "`imc.stalls.noc_out`",
+        "lif": "`imc.stalls.lif`",
+        "busy": "`imc.busy`",
     }),
     Field("area_um2", "number", "µm²", "area of a crossbar machine by component", places=SUMS, optional=True,
           of_some=True, parts={}),
@@ -363,9 +401,10 @@ def entry(costs: Any, place: str) -> dict[str, Any]:
 
 
 def cells_of(costs: Any, table: str) -> dict[str, Any]:
-    """Row of a table; what is in two breakdowns under one name is the same in both."""
+    """Row of a table; of breakdowns that have the same name the first counts."""
     cells: dict[str, Any] = {}
     for one in fields_in(table):
-        for column, cell in one.columns(getattr(costs, one.name)).items():
+        value = one.of(costs)
+        for column, cell in ({} if one.of_some and value is None else one.columns(value)).items():
             cells.setdefault(column, cell)
     return cells

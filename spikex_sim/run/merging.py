@@ -7,7 +7,7 @@ import pickle
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import eq
@@ -213,11 +213,15 @@ class LayerSum:
     def _energy(self, like: Energy) -> Energy:
         width = len(self._energies) // self._count
         sums = iter([sum(self._energies[place::width]) for place in range(width)])
-        parts = (like.components, like.uses, like.leakage)
-        components, uses, leakage = ({key: next(sums) for key in part} for part in parts)
-        return Energy(components, uses, leakage, next(sums))
+        parts = ({key: next(sums) for key in part} for part in _parts(like))
+        components, uses, leakage, levels, off_chip = parts
+        return Energy(components, uses, leakage, off_chip["off_chip"], levels)
 
 
 def _flat(energy: Energy) -> list[float]:
-    parts = (energy.components, energy.uses, energy.leakage)
-    return [*(pj for part in parts for pj in part.values()), energy.off_chip_pj]
+    return [pj for part in _parts(energy) for pj in part.values()]
+
+
+def _parts(energy: Energy) -> tuple[Mapping[str, float], ...]:
+    off_chip = {"off_chip": energy.off_chip_pj}
+    return energy.components, energy.uses, energy.leakage, energy.levels, off_chip

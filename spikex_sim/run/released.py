@@ -11,14 +11,13 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.costs.energy import Energy
 from spikex_sim.run.arrays import Weights
-from spikex_sim.run.crossbar import Ran
+from spikex_sim.run.crossbar import Ran, scheduled
 from spikex_sim.run.passage import ChainPassage
 from spikex_sim.run.replay import Flow, LayerRunner, Signal
 from spikex_sim.run.results import LayerResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.released import Released, released, released_layers
-from spikex_sim.schedules.crossbar.schedule import schedule_of
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
 from spikex_sim.timing.busy import idle
@@ -28,6 +27,8 @@ from spikex_sim.trace.trace import Trace
 USE_OF = {"crossbar": "weights", "adc": "adc", "digital": "potentials", "buffers": "potentials",
           "htree": "potentials", "noc": "noc", "lif": "lif"}  # fmt: skip
 """What components spend energy for."""
+LEVEL_OF = {"buffers": "lbuf", "htree": "lbuf", "noc": "glb"}
+"""What other machines have in place of components; of the rest the ALU. Buffers are the tiles'."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class ReleasedRunner(LayerRunner):
         assert isinstance(self.arch, CrossbarOptions)
         synapses = Synapses.of(stage.weight, stage.bias, stage.layer.neuron, self.arch.potential_bits)
         weights = Weights.of(f"layer {stage.name}", synapses, self.arch)
-        schedule = schedule_of(task, self.arch)
+        schedule = scheduled(self._scheduler, task, self.arch)
         sums, _ = schedule.integrate(weights.synapses)
         fired = schedule.fire(weights.currents(sums), weights.synapses)
         return fired.reshape(*stage.layer.output_shape, -1)
@@ -94,10 +95,11 @@ class ReleasedRunner(LayerRunner):
         by = dict.fromkeys(nothing.components, 0.0) if number is None else figures.energy_pj_by[number]
         cycles = 0 if number is None else figures.cycles[number]
         pes = 0 if number is None else figures.pes[number]
-        uses = dict.fromkeys(nothing.uses, 0.0)
+        uses, levels = dict.fromkeys(nothing.uses, 0.0), dict.fromkeys(nothing.levels, 0.0)
         for name, pj in by.items():
             uses[USE_OF[name]] += pj
-        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0)
+            levels[LEVEL_OF.get(name, "alu")] += pj
+        energy = Energy({name: by[name] for name in nothing.components}, uses, nothing.leakage, 0.0, levels)
         return LayerResult(
             tws=1,
             mode=None,

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -220,6 +220,14 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
+def share_right(samples: Iterable[tuple[int | None, int | None]]) -> float | None:
+    """Share of samples, each with label and prediction, that are right; None if one of these is not known."""
+    found = list(samples)
+    if any(None in sample for sample in found):
+        return None
+    return sum(label == predicted for label, predicted in found) / len(found)
+
+
 class Moved(NamedTuple):
     """What a layer reads and writes of one tensor at one level, in bits and pJ."""
 
@@ -350,6 +358,22 @@ class RunResult(Results):
     def is_ann(self) -> bool:
         """Whether activations were computed instead of spikes."""
         return self.arch.input_bits > 1
+
+    @property
+    def timesteps(self) -> int:
+        """Time points of a sample."""
+        found: int = self.trace["timesteps"]
+        return found
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the samples whose class was predicted; None without classes or predictions."""
+        return share_right((one.label, one.prediction) for one in self.samples)
+
+    @property
+    def software_accuracy(self) -> float | None:
+        """The same of exact sums, on a crossbar machine; else None."""
+        return share_right((one.label, one.software_prediction) for one in self.samples)
 
     @cached_property
     def totals(self) -> Totals:

@@ -42,6 +42,8 @@ from spikex_sim.trace.trace import Trace
 
 UNIT = 16
 """Samples that are replayed, handed to other processes and stored at a time."""
+_NONIDEAL = {"imc.arrays": "nonideal", "imc.write_sigma": 0.1, "imc.stuck.off": 0.1}
+"""Arrays of a crossbar machine that take every kernel."""
 
 
 def simulate(
@@ -98,19 +100,15 @@ def simulate(
     return _simulate(trace, arch, tws, engine, overrides, progress or silent, observe)
 
 
-def arrays_of(trace: AnyTrace, arch: Accelerator, engine: str) -> Arrays | None:
-    """Program the arrays of a crossbar machine that are not ideal; None of all others."""
-    if not isinstance(arch, CrossbarOptions) or arch.imc.arrays == "ideal" or arch.imc.model == "released":
-        return None
-    runner = Replay.of([trace], arch, engine).runner
-    assert isinstance(runner, CrossbarRunner)
-    return runner.arrays
-
-
 def simulate_on(
-    arrays: Arrays | None, trace: AnyTrace, arch: Accelerator, *, engine: str, observe: Observer | None = None
+    arrays: Arrays | None,
+    trace: AnyTrace | Sequence[AnyTrace],
+    arch: Accelerator,
+    *,
+    engine: str,
+    observe: Observer | None = None,
 ) -> RunResult:
-    """As :func:`simulate`, on arrays that are programmed already (:func:`arrays_of`)."""
+    """As :func:`simulate`, on arrays that are programmed already (:func:`check_runnable`)."""
     return _simulate(trace, arch, None, engine, None, silent, observe, arrays)
 
 
@@ -371,9 +369,16 @@ def _stacked(packed: Sequence[PackedSpikes | None]) -> PackedSpikes | None:
     return together
 
 
-def check_runnable(traces: Sequence[AnyTrace], accelerator: Accelerator, engine: str) -> None:
-    """Raise what can be said against a run before its first layer is laid over the buffers."""
-    Replay.of(traces, accelerator, engine)
+def check_runnable(traces: Sequence[AnyTrace], accelerator: Accelerator, engine: str) -> Arrays | None:
+    """Raise what can be said against a run before its first layer is laid over the buffers.
+
+    Returns
+    -------
+    Arrays or None
+        Those of a crossbar machine that are not ideal, programmed and calibrated.
+    """
+    runner = Replay.of(traces, accelerator, engine).runner
+    return runner.arrays if isinstance(runner, CrossbarRunner) else None
 
 
 def prepare() -> None:
@@ -396,7 +401,8 @@ def _run_small() -> None:
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)
-        _simulate(trace, "spikesim", None, "fast", None, silent)
+        for keys in ({}, _NONIDEAL):
+            _simulate(trace, "spikesim", None, "fast", keys, silent)
 
 
 def versions() -> dict[str, str]:

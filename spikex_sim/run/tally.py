@@ -214,6 +214,11 @@ class Costs:
         return self.energy.components
 
     @property
+    def energy_by_level_pj(self) -> Mapping[str, float] | None:
+        """Dynamic energy of a crossbar machine by what other machines have; None of these."""
+        return self.energy.levels or None
+
+    @property
     def energy_by_use_pj(self) -> Mapping[str, float]:
         """Dynamic energy by what it is spent for."""
         return self.energy.uses
@@ -238,8 +243,13 @@ class Costs:
         return self.operations.pe_cycles / self._pe_cycles if self._pe_cycles else 0.0
 
     @property
-    def add_utilization(self) -> float:
-        """PEs that add a weight, on average over all cycles, as a fraction."""
+    def add_utilization(self) -> float | None:
+        """PEs that add a weight, on average over all cycles, as a fraction; None on crossbars.
+
+        A PE of crossbars adds many weights at once.
+        """
+        if self.chip is not None:
+            return None
         return self.operations.accumulations / self._pe_cycles if self._pe_cycles else 0.0
 
     @property

@@ -119,6 +119,14 @@ class Task:
         points = np.minimum(self.tws, self.inputs.timesteps - window * self.tws)
         return int((self.scaled[0, position] * points + self.scaled[1, position]).sum())
 
+    @property
+    def all_scalings(self) -> int:
+        """Multiplications of currents by weights at all positions and in all windows."""
+        if self.scaled is None:
+            return 0
+        each, constants = self.scaled.sum(axis=1).tolist()
+        return int(each * self.inputs.timesteps + constants * self.inputs.windows)
+
     @cached_property
     def has_own(self) -> bool:
         """Whether some channels go to one output channel alone."""

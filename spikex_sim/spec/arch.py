@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from spikex_sim.core.frozen import FrozenMap
+
 ValueT = TypeVar("ValueT")
 
 
@@ -243,6 +245,8 @@ class Accelerator(Spec):
 
     unread: ClassVar[tuple[str, ...]] = ()
     """Common keys, or sections of them, that machines of the class do not read."""
+    effects: ClassVar[FrozenMap[str, str]] = FrozenMap()
+    """Keys, or sections, of which little follows, and what does: a sweep over them is warned of."""
 
     name: str = knob("spikex", "name shown in results", min_length=1, max_length=100)
     scheduler: str = knob("spikex", "plug-in that decides what is issued when: the machine")
@@ -296,6 +300,12 @@ class Accelerator(Spec):
     def reads(cls, key: str) -> bool:
         """Whether machines of the class read a common key."""
         return not any(key == one or key.startswith(f"{one}.") for one in cls.unread)
+
+    @classmethod
+    def effect_of(cls, key: str) -> str:
+        """What alone follows from a key; empty of one that much follows from."""
+        found = (told for one, told in cls.effects.items() if key == one or key.startswith(f"{one}."))
+        return next(found, "")
 
     @cached_property
     def input_bits(self) -> int:

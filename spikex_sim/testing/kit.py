@@ -22,6 +22,7 @@ from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.base import Schedule, check_task
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.plan import LayerPlan
 from spikex_sim.schedules.crossbar.quantize import as_integers
 from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
@@ -176,7 +177,8 @@ def check_crossbars(scheduler: Any, workload: Workload, arch: CrossbarOptions) -
     direct = schedule.points < workload.timesteps
     if not direct:
         check_outputs(schedule, workload, arch.potential_bits)
-    layout = schedule.lay_out(arch, np.zeros(schedule.mapping.tiles, np.int64))
+    hops = np.zeros(schedule.mapping.tiles, np.int64)
+    layout = schedule.lay_out(arch, LayerPlan.of(schedule.mapping, arch, hops))
     points = slice(0, 1) if direct else slice(None)
     asked = sum(int(field[:, points].sum()) for field in fields_of(workload))
     assert layout.additions == task.out_channels * asked, "additions executed and counted differ"

@@ -32,7 +32,11 @@ def counts_of(result: RunResult) -> dict[str, int]:
 
 
 @few
-@given(runs(fixed={"imc.adc.bits": "auto", "imc.crossbar": 16, "imc.crossbars_per_pe": 2}))
+@given(
+    runs(
+        fixed={"imc.adc.bits": "auto", "imc.adc.kind": "flash", "imc.crossbar": 16, "imc.crossbars_per_pe": 2}
+    )
+)
 def test_arrays_without_flaws_give_exact_sums(drawn: Drawn) -> None:
     """Law 1: for every encoding, mapping, sharing and complement."""
     ideal = run(drawn)

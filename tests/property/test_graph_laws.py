@@ -31,8 +31,8 @@ from spikex_sim.testing.own_keys import own
 from spikex_sim.trace.chain import as_graph
 from strategies import PLENTY, Workload, arrays, level, make_spikes, overrides, prefixed, workloads
 
-MACHINES = plugin_names("accelerators")
-PRESETS = [name for name in preset_names() if name not in ("ann", "spinalflow")]
+MACHINES = [name for name in plugin_names("accelerators") if name != "spikesim"]  # which takes one synapse
+PRESETS = [name for name in preset_names() if name not in ("ann", "spinalflow", "spikesim-released")]
 FLOATS = {"energy.table": "default", "energy.device": "hp", "memory.dram.kind": "LPDDR4"}
 """A table with float energies."""
 UNPRICED = ("memory.glb.array_port_bits", "memory.lbuf.port_bits")

@@ -359,8 +359,15 @@ import spikex_sim as sx
 from spikex_sim.core.jit import KERNELS
 from spikex_sim.core.progress import silent
 from spikex_sim.run.simulate import _run_small, _simulate
-from spikex_sim.spec.load import preset_names
+from spikex_sim.spec.load import load_accelerator, preset_names
 
+REAL = [
+    {"imc.arrays": "nonideal"} | keys for keys in (
+        {}, {"imc.read_sigma": 0.1, "imc.write_sigma": 0.0, "imc.stuck.on": 0.1, "imc.goff": "column"},
+        {"imc.adc.bits": "auto", "imc.r_par_ohm": 0.0},
+        {"imc.adapt": "channel", "imc.encoding": "differential"},
+    )
+]
 _run_small()
 compiled = [len(kernel.signatures) for kernel in KERNELS]
 random = np.random.default_rng(0)
@@ -379,10 +386,12 @@ for neuron, number in (
         spikes = random.random((1, 6, 6, timesteps)) < 0.3
         closed = sx.Trace.from_arrays([conv, pool, linear], spikes, weights=[weights[0], None, weights[1]])
         for trace in (closed, sx.Trace.from_arrays([conv], spikes)):
-            for name in preset_names():
+            real = [("neuronas", one) for one in REAL]
+            for name, keys in [*((name, {}) for name in preset_names()), *real]:
+                tws = 1 if load_accelerator(name).get("tws", default=None) else None
                 for engine in ("fast", "event"):
                     try:
-                        _simulate(trace, name, 1, engine, None, silent)
+                        _simulate(trace, name, tws, engine, keys, silent)
                         runs += 1
                     except sx.SpikexError:  # not for this machine
                         continue
@@ -400,7 +409,7 @@ def test_what_runs_need_is_compiled_beforehand() -> None:
     )  # fmt: skip
     runs, later = done.stdout.splitlines()
     assert later == "compiled later:"
-    assert int(runs.split()[1]) > 60
+    assert int(runs.split()[1]) > 200
 
 
 def test_a_command_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def encoded(weight: list[list[int]], weight_bits: int, device_bits: int, **imc: 
     arch = options({"device": {"bits": device_bits}, **imc}, weight_bits=weight_bits)
     taps = np.array(weight, np.int64)
     geometry = Geometry(len(taps), 1, 1, 1, 1, 1, 1, 0, 0, 1, 1)
-    return encode("fc", LayerMapping.of("fc", geometry, taps.shape[1], arch), taps, arch)
+    return encode("layer fc", LayerMapping.of("fc", geometry, taps.shape[1], arch), taps, arch)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,11 @@ from matplotlib.image import imread
 from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
+from spikex_sim.costs.crossbar import CROSSBAR_COMPONENTS
 from spikex_sim.explore.sweeps.runner import sweep
 from spikex_sim.plots.files import read_rows
 from spikex_sim.plots.folder import NAMES, drawings_of
+from spikex_sim.plots.imc import IMC_FIGURES
 from spikex_sim.plots.layers import COMPONENTS, STALLS
 from spikex_sim.plots.paper import PAPER_FIGURES
 from spikex_sim.plots.style import FORMATS, plain, short
@@ -80,13 +82,47 @@ DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj"
 SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
 GRAPH = [{"name": kind, "kind": kind, "shape": [4, 3], "sources": taken, "depth": depth, "delay": depth}
          for depth, (kind, taken) in enumerate((("input", []), ("neurons", ["input"])))]  # fmt: skip
+CHIP_LAYERS = [
+    layer(name) | {
+        f"energy_{part}_pj": 1e6 * (share + index) for index, part in enumerate(CROSSBAR_COMPONENTS)
+    } | {"cycles": 100 * share, "compute_cycles": 60 * share, "imc_noc_in_cycles": 20 * share,
+         "imc_noc_out_cycles": 15 * share, "imc_lif_cycles": 5 * share, "imc_busy_cycles": 150}
+    for share, name in ((1, "conv"), (3, "fc"))
+]  # fmt: skip
+TILES = [{"name": "conv", "tiles": 2, "pes": 3, "pes_per_tile": 2, "cell_utilization": 0.5},
+         {"name": "fc", "tiles": 3, "pes": 6, "pes_per_tile": 2, "cell_utilization": 1.0}]  # fmt: skip
+CHIPS = [{"run": run, **{f"energy_{part}_pj": share * 1e6 for part in CROSSBAR_COMPONENTS},
+          **{f"area_{part}_mm2": share * (1 + index) for index, part in enumerate(CROSSBAR_COMPONENTS)}}
+         for share, run in ((1, "x"), (2, "y"))]  # fmt: skip
+
+
+def knob_rows(key: str, values: tuple[Any, ...] = (4, 8, 16), **more: Any) -> Rows:
+    """A sweep of two machines over a key."""
+    return [
+        point(arch, 1e-3, 1e6) | {
+            key: value, "mean_energy_pj": 1e6 * (2 + at), "mean_seconds": 1e-3 * (5 - at),
+            "mean_edp_js": 1e-9, "area_mm2": 2.0 * at, "samples": 4, **more,
+        }
+        for arch in "xy" for at, value in enumerate(values)
+    ]  # fmt: skip
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
     "stalls": (plots.stalls, LAYERS),
     "utilization": (plots.utilization, LAYERS),
     "roofline": (plots.roofline, ROOF),
+    "critical-path": (plots.critical_path, CHIP_LAYERS),
+    "mapping": (plots.mapping, TILES),
+    "area": (plots.area_by_machine, CHIPS),
     "comparison": (plots.comparison, RUNS),
+    "energy-machines": (plots.energy_by_machine, CHIPS),
+    "crossbar-size": (plots.against_crossbar_size, knob_rows("imc.crossbar")),
+    "adc-bits": (plots.against_adc_bits, knob_rows("imc.adc.bits", (4, 10, "auto"))),
+    "device-bits": (plots.against_device_bits, knob_rows("imc.device.bits", (1, 2, 4), accuracy=0.5)),
+    "r-on": (plots.against_r_on, knob_rows("imc.device.r_on_kohm", (20.0, 50.0, 200.0))),
+    "timesteps": (plots.against_timesteps, knob_rows("timesteps", area_mm2=None)),
     "tws": (plots.against_tws, SWEEP),
     "firing-rate": (plots.against_firing_rate, RATES),
     "array-size": (plots.against_array_size, SIZES),
@@ -117,7 +153,7 @@ def lines(axis: Any) -> list[list[tuple[float, float]]]:
 
 
 def test_every_figure_is_tried() -> None:
-    assert set(FUNCTIONS) == set(NAMES) - set(PAPER_FIGURES)
+    assert set(FUNCTIONS) == set(NAMES) - {*PAPER_FIGURES, *IMC_FIGURES}
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -372,8 +408,8 @@ def kept(trace: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("source", "names"),
     [
         ("run", {"energy-components", "energy-tensors", "stalls", "utilization", "roofline"}),
-        ("compare", {"comparison", "utilization"}),
-        ("windows", {"comparison", "utilization"}),
+        ("compare", {"comparison", "energy-machines", "utilization"}),
+        ("windows", {"comparison", "energy-machines", "utilization"}),
         ("sweep", {"tws", "array-size", "utilization", "pareto"}),
         ("trace.npz", {"raster"}),
     ],

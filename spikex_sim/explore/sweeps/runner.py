@@ -107,6 +107,7 @@ def sweep(
     if parquet:
         check_parquet()
     configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
+    _say_small_effects(configurations)
     loaded = [as_traces(item) for item in traces]
     _check_runnable(loaded, [accelerator for _, accelerator in configurations], engine)
     names = _names(traces, [describe(samples) for samples in loaded])
@@ -199,6 +200,19 @@ def _configurations(
     if twice:
         raise ConfigError("is both swept and set", where="grid", field=twice[0])
     return [(point, load_accelerator(one, {**overrides, **point})) for one in archs for point in values]
+
+
+def _say_small_effects(configurations: Sequence[tuple[Mapping[str, Any], Accelerator]]) -> None:
+    """Warn of keys that are swept though little follows from them."""
+    values: dict[str, set[str]] = {}
+    for point, _ in configurations:
+        for key, value in point.items():
+            values.setdefault(key, set()).add(repr(value))
+    swept = [key for key, found in values.items() if len(found) > 1]
+    kinds = dict.fromkeys(type(accelerator) for _, accelerator in configurations)
+    said = {key: effect for key in swept for kind in kinds if (effect := kind.effect_of(key))}
+    if said:
+        log.warning("sweep: %s", "; ".join(f"{key} {effect}" for key, effect in said.items()))
 
 
 def _check_runnable(

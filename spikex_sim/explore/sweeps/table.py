@@ -14,7 +14,7 @@ from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.origin import origin, pip_install
-from spikex_sim.run.fields import SPREAD_CSV, SWEEP_CSV, cells_of, fields_in
+from spikex_sim.run.fields import SPREAD_CSV, SWEEP_CSV, Field, cells_of, fields_in
 from spikex_sim.run.results import RunResult
 
 Row = Mapping[str, Any]
@@ -22,13 +22,19 @@ Row = Mapping[str, Any]
 COLUMNS = (
     "layer_tws",
     "samples",
-    *(column for one in fields_in(SPREAD_CSV) for column in one.columns()),
-    *dict.fromkeys(column for one in fields_in(SWEEP_CSV) for column in one.columns()),
+    *dict.fromkeys(
+        column
+        for table in (SPREAD_CSV, SWEEP_CSV)
+        for one in fields_in(table)
+        for column in one.columns()
+        if not one.of_some
+    ),
     "engine",
     "trace_sha256",
     *("commit", "source_sha256"),
 )
-"""What a sweep keeps of every run; of machines with other components also those' energy, leakage and area."""
+"""What a sweep keeps of every run; of some also the figures that only some have, and of machines with other
+components those' energy, leakage and area."""
 
 
 class SweepTable(tuple[FrozenMap[str, Any], ...]):
@@ -81,7 +87,7 @@ def is_measured(found: Any) -> bool:
 def _is_cell(column: str, value: Any) -> bool:
     if column == "samples":
         return type(value) is int and 0 < value <= MOST
-    for one in (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV)):
+    for one in _fields():
         if one.has_column(column):
             return one.admits_cell(value) and (not isinstance(value, int | float) or 0 <= value <= MOST)
     return column in COLUMNS and isinstance(value, str)
@@ -89,7 +95,11 @@ def _is_cell(column: str, value: Any) -> bool:
 
 def is_measure(column: str) -> bool:
     """Whether a column of a sweep is of its runs, rather than a key that was swept."""
-    return column in COLUMNS or any(one.has_column(column) for one in fields_in(SWEEP_CSV))
+    return column in COLUMNS or any(one.has_column(column) for one in _fields())
+
+
+def _fields() -> tuple[Field, ...]:
+    return (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV))
 
 
 def row_of(labels: Mapping[str, Any], found: Mapping[str, Any] | None, error: str) -> dict[str, Any]:

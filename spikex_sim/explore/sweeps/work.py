@@ -16,7 +16,7 @@ from spikex_sim.core.registry import source_files
 from spikex_sim.explore.sweeps.table import measures
 from spikex_sim.run.simulate import simulate, versions
 from spikex_sim.spec.arch import Accelerator
-from spikex_sim.trace.together import AnyTrace, identities
+from spikex_sim.trace.together import AnyTrace, as_traces, identities
 
 MAX_ERROR = 500
 """Longest error that is kept of a point, in characters."""
@@ -92,10 +92,12 @@ def told(exc: BaseException) -> str:
 
 def point_key(samples: Sequence[AnyTrace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
+    named = arch.get("imc.calibration", default=None)
     content = {
         "config": arch.model_dump(mode="json"),
         "energies": _energies(arch),
         "traces": identities(samples),
+        "calibration": identities(as_traces(named)) if named else [],
         "engine": engine,
         "version": versions()["spikex_sim"],
         "code": _code_sha256(arch.scheduler, arch.get("dispatch", default=""), engine),

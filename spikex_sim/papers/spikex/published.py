@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+
+from spikex_sim.papers import published as papers
 
 
-@dataclass(frozen=True)
-class Published:
-    """One published number.
-
-    Attributes
-    ----------
-    id : str
-        Name of the row.
-    source, quantity, condition : str
-        Figure or section of the paper, what the number is, and of what.
-    value : float
-        The number.
-    unit : str
-        ``percent``, ``ratio``, or what the choice was among.
-    """
-
-    id: str
-    source: str
-    quantity: str
-    condition: str
-    value: float
-    unit: str
+class Published(papers.Published):
+    """One published number; its unit is ``percent``, ``ratio``, or what the choice was among."""
 
     @property
     def figure(self) -> str:
@@ -41,10 +20,4 @@ class Published:
 @lru_cache(maxsize=1)
 def published() -> tuple[Published, ...]:
     """All rows, in the paper's order."""
-    text = (files("spikex_sim.papers.spikex") / "published.csv").read_text(encoding="utf-8")
-    return tuple(
-        Published(
-            row["id"], row["source"], row["quantity"], row["condition"], float(row["published"]), row["unit"]
-        )
-        for row in csv.DictReader(text.splitlines())
-    )
+    return tuple(Published(*papers.fields_of(row)) for row in papers.rows_of("spikex"))

@@ -41,10 +41,39 @@ VALUE_LETTERS = (20, 12, 8)
 """Letters of a value that are shown: the most that leave the bars their share of the axis."""
 LEAST_SHARE = 0.3
 GAP_POINTS = 2.0
-BETTER, WORSE = Look("less error", FILLS[0], HATCHES[0]), Look("more error", FILLS[4], HATCHES[1])
 
 Ends = tuple[Annotation | None, Annotation | None]
 """Texts at the left and the right end of a bar."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a tornado says of its bars.
+
+    Attributes
+    ----------
+    chosen, left_out : str
+        Name of the line, and what parameters that are not drawn do less.
+    axis : str
+        Label of the axis.
+    better, worse : Look
+        Bars towards smaller and larger values.
+    """
+
+    chosen: str
+    left_out: str
+    axis: str
+    better: Look
+    worse: Look
+
+
+ERRORS = Wording(
+    "chosen setting",
+    "parameters that move the errors less",
+    "Error (mean |ln ratio|)",
+    Look("less error", FILLS[0], HATCHES[0]),
+    Look("more error", FILLS[4], HATCHES[1]),
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +120,11 @@ def tornado(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
     FigureError
         If a column is missing or not a number, or a parameter has no rows of one of the figures.
     """
+    return drawn_tornado(rows, ax, style, ERRORS)
+
+
+def drawn_tornado(rows: Rows, ax: Given, style: Style, words: Wording) -> tuple[Figure, Any]:
+    """Draw a tornado of whatever moves with parameters: rows as of :func:`tornado`, in other words."""
     only(needed(rows), "parameter", "value", "figure")
     spans = {
         name: {parameter: _span(some) for parameter, some in by_text(members, "parameter").items()}
@@ -111,21 +145,20 @@ def tornado(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
             figure.set_figheight((ROW_IN * len(shown) + 0.5) * (1 if wide else count))
         ends = []
         for axis, (name, found) in zip(axes, spans.items(), strict=True):
-            ends.append(_bars(axis, [found[parameter] for parameter in shown]))
+            ends.append(_bars(axis, [found[parameter] for parameter in shown], words))
             axis.set_yticks(
                 range(len(shown)), [_wrapped(parameter) for parameter in shown], linespacing=1.0, size=5.8
             )
             axis.tick_params(axis="y", length=0, labelleft=leftmost(axis))
             axis.set_ylim(len(shown) - 0.4, -0.6)
-            axis.set_xlabel("Error (mean |ln ratio|)")
+            axis.set_xlabel(words.axis)
             axis.set_title(f"{name.replace('fig', 'Fig. ')}", loc="left")
             axis.grid(axis="x")
         handles: list[Any] = [Line2D([], [], color="black", lw=1.0)]
-        labels = ["chosen setting", BETTER.label, WORSE.label]
-        legend(figure, axes, ax is None, [*handles, *patches((BETTER, WORSE))], labels)
+        labels = [words.chosen, words.better.label, words.worse.label]
+        legend(figure, axes, ax is None, [*handles, *patches((words.better, words.worse))], labels)
         if left_out:
-            text = f"left out: {len(left_out)} parameters that move the errors less"
-            note(figure, axes, ax is None, text)
+            note(figure, axes, ax is None, f"left out: {len(left_out)} {words.left_out}")
         figure.draw_without_rendering()  # only then panels have the width that texts must fit into
         for axis, texts_of, found in zip(axes, ends, spans.values(), strict=True):
             _make_room(axis, texts_of, [found[parameter] for parameter in shown])
@@ -148,11 +181,14 @@ def _wrapped(parameter: str) -> str:
     return "\n".join(plain(line) for line in lines[:2]) + ("…" if len(lines) > 2 else "")
 
 
-def _bars(axis: Axes, spans: Sequence[Span]) -> list[Ends]:
+def _bars(axis: Axes, spans: Sequence[Span], words: Wording) -> list[Ends]:
     """Draw bars; returns the texts at their ends."""
     found: list[Ends] = []
     for y, span in enumerate(spans):
-        for start, end, look in ((span.low, span.chosen, BETTER), (span.chosen, span.high, WORSE)):
+        for start, end, look in (
+            (span.low, span.chosen, words.better),
+            (span.chosen, span.high, words.worse),
+        ):
             if end > start:
                 axis.barh(
                     y,

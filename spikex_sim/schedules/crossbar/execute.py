@@ -37,11 +37,8 @@ def fired(schedule: CrossbarSchedule, sums: NDArray[Any], synapses: Synapses) ->
     """
     timesteps, neurons = schedule.spikes.timesteps, sums.shape[1]
     out = np.zeros(((timesteps + 7) // 8) * neurons, np.uint8)
-    given = np.empty(neurons, synapses.number)
     states = synapses.states(schedule.task.positions)
-    for t in range(timesteps):
-        given[:] = sums[min(t, len(sums) - 1)]
-        _update(states, given, synapses.biases, synapses.numbers, synapses.rules, t, out)
+    _fire(timesteps, states, sums, synapses.biases, synapses.numbers, synapses.rules, out)
     found: NDArray[np.uint8] = by_channel(out.reshape(-1, neurons), synapses.out_channels)
     return found
 
@@ -91,15 +88,17 @@ def _integrate(
 
 
 @kernel
-def _update(
+def _fire(
+    timesteps: int,
     states: States,
     sums: NDArray[Any],
     bias: NDArray[Any],
     numbers: Numbers,
     rules: Rules,
-    t: int,
     out: NDArray[np.uint8],
 ) -> None:
-    lanes = len(bias)
-    for start in range(0, len(sums), lanes):
-        advance(states, start, sums[start : start + lanes], 0, bias, numbers, rules, t, 1, out)
+    lanes, given = len(bias), np.empty(sums.shape[1], bias.dtype)
+    for t in range(timesteps):
+        given[:] = sums[min(t, len(sums) - 1)]
+        for start in range(0, len(given), lanes):
+            advance(states, start, given[start : start + lanes], 0, bias, numbers, rules, t, 1, out)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +15,13 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.schedules.crossbar.counting import (
     TOTALS,
     WORD_BITS,
-    Packets,
     Sums,
     count,
     fields_of,
-    packets_to,
-    parts_of,
 )
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
-from spikex_sim.schedules.crossbar.widths import adc_bits, psum_bits
+from spikex_sim.schedules.crossbar.plan import LayerPlan
 
 if TYPE_CHECKING:
     from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
@@ -86,12 +81,9 @@ class CrossbarLayout:
     psum_bits: int
 
 
-def lay_out(schedule: CrossbarSchedule, arch: CrossbarOptions, hops: Ints) -> CrossbarLayout:
+def lay_out(schedule: CrossbarSchedule, arch: CrossbarOptions, plan: LayerPlan) -> CrossbarLayout:
     """Count; see :meth:`spikex_sim.schedules.crossbar.schedule.CrossbarSchedule.lay_out`."""
-    mapping = schedule.mapping
-    bits = psum_bits(arch, mapping.blocks)
-    counted = _count(schedule, arch, bits, hops)
-    cycle = pe_cycle(mapping, arch)
+    counted, bits = _count(schedule, arch, plan), plan.psum_bits
     figures = FrozenMap(dict(_figures(schedule, arch, counted, bits)))
     task, timesteps = schedule.task, schedule.spikes.timesteps
     found = dict(zip(TOTALS, counted.totals.tolist(), strict=True))
@@ -103,65 +95,26 @@ def lay_out(schedule: CrossbarSchedule, arch: CrossbarOptions, hops: Ints) -> Cr
         lif_updates=figures["lif_updates"],
         comparisons=figures["lif_updates"],
         dense_accumulations=task.out_channels * schedule.geometry.taps * task.positions * timesteps,
-        pe_cycles=figures["pe_reads"] * cycle,
+        pe_cycles=figures["pe_reads"] * plan.pe_cycle,
     )
-    sizes = {
-        "blocks": mapping.blocks,
-        "pe_rows": mapping.pe_rows,
-        "column_groups": mapping.column_groups,
-        "channels_per_crossbar": mapping.width,
-        "pes": mapping.pes,
-        "tiles": mapping.tiles,
-        "cell_utilization": mapping.cell_utilization,
-        "pe_cycle": cycle,
-        "adc_bits": adc_bits(arch),
-        "adc_shift": 0,
-        "psum_bits": bits,
-    }
-    counts = Counts(dict(_charged(figures, mapping, arch, bits)))
-    units = _units(schedule, arch, counted, cycle, int(hops.max()))
-    return CrossbarLayout(figures, counts, operations, units, sizes, figures["accumulations"], bits)
+    counts = Counts(dict(_charged(figures, schedule.mapping, arch, bits)))
+    units = _units(schedule, arch, counted, plan)
+    return CrossbarLayout(
+        figures, counts, operations, units, dict(plan.sizes), figures["accumulations"], bits
+    )
 
 
-def _count(schedule: CrossbarSchedule, arch: CrossbarOptions, bits: int, hops: Ints) -> Sums:
+def _count(schedule: CrossbarSchedule, arch: CrossbarOptions, plan: LayerPlan) -> Sums:
     mapping, geometry = schedule.mapping, schedule.geometry
     timesteps = schedule.spikes.timesteps
     needed = 5.0 * geometry.positions * mapping.blocks + 24.0 * timesteps * geometry.in_height
     needed += 2.0 * mapping.channels * (mapping.pe_rows + 1)
     check_memory(needed, f"layer {schedule.task.name} on crossbars", where=arch.name)
-    tiles, pes = _destinations(mapping, hops)
     seen, _ = fields_of(geometry)
     return count(
         geometry, timesteps, schedule.events, schedule.points, not arch.imc.event_driven, mapping.block_of,
-        mapping.row_of_block, mapping.rows, parts_of(mapping, bits, hops), tiles, pes, seen,
+        mapping.row_of_block, mapping.rows, plan.parts, plan.tiles, plan.pes, seen,
     )  # fmt: skip
-
-
-def _destinations(mapping: LayerMapping, hops: Ints) -> tuple[Packets, Packets]:
-    """Tiles, with hops, and PEs that input spikes go to."""
-    of_rows = mapping.channels_of_rows()
-    each = np.full(mapping.pe_rows, mapping.column_groups, np.int64)
-    kinds, number, far = mapping.rows_of_tiles(hops)
-    return (
-        packets_to(np.stack([of_rows[rows].any(axis=0) for rows in kinds]), number, far),
-        packets_to(of_rows, each, np.zeros_like(each)),
-    )
-
-
-def pe_cycle(mapping: LayerMapping, arch: CrossbarOptions) -> int:
-    """Cycles of a PE for one position and time point (Section 3)."""
-    imc = arch.imc
-    converters = -(-imc.crossbar // imc.adc.mux)
-    phases = -(-int(mapping.group_sizes.max()) * mapping.columns_per_weight // converters)
-    return imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(arch))
-
-
-def settle_cycles(arch: CrossbarOptions) -> int:
-    """Cycles until a column has settled: more for higher resistances and lower read voltages."""
-    device = arch.imc.device
-    mean = 1 / Fraction(str(device.r_on_kohm)) + 1 / Fraction(str(device.r_off_kohm))
-    reference = Fraction(1, 20) + Fraction(1, 200)
-    return ceil(reference * Fraction(1, 10) / (mean * Fraction(str(device.v_read))))
 
 
 def _figures(
@@ -262,21 +215,19 @@ def _charged(
     yield ("rf", WRITE, "psum"), half
 
 
-def _units(
-    schedule: CrossbarSchedule, arch: CrossbarOptions, counted: Sums, cycle: int, farthest: int
-) -> Units:
+def _units(schedule: CrossbarSchedule, arch: CrossbarOptions, counted: Sums, plan: LayerPlan) -> Units:
     """Cycles of Section 3."""
     imc, geometry = arch.imc, schedule.geometry
     _, needed_by = fields_of(geometry)
     flits_in = np.zeros((geometry.out_height + 1, schedule.spikes.timesteps), np.int64)
     np.add.at(flits_in, needed_by, counted.flits_in.T)
     silent = geometry.out_width - counted.active
-    compute = counted.active * cycle + silent * imc.silent_cycles
+    compute = counted.active * plan.pe_cycle + silent * imc.silent_cycles
     compute[schedule.points :] = 0
     units = -(-imc.lif_units // arch.lif_sharing)
     update = -(-schedule.task.out_channels * geometry.out_width // units)
 
     def moved(flits: Ints) -> Ints:
-        return np.where(flits > 0, -(-flits // imc.ports) + farthest, 0)
+        return np.where(flits > 0, -(-flits // imc.ports) + plan.farthest, 0)
 
     return Units(moved(flits_in[:-1].T), compute, moved(counted.flits_out), np.full_like(compute, update))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isqrt
 
 import numpy as np
@@ -56,7 +56,7 @@ class LayerMapping:
 
     @classmethod
     def of(cls, name: str, geometry: Geometry, out_channels: int, arch: CrossbarOptions) -> LayerMapping:
-        """Map a layer.
+        """Map a layer; the same object for equal layers and configurations.
 
         Raises
         ------
@@ -64,21 +64,7 @@ class LayerMapping:
             If a crossbar does not hold the columns of one weight, or tiles are too many.
         """
         imc = arch.imc
-        size, per_pe = imc.crossbar, imc.crossbars_per_pe
-        channels, places = geometry.channels, geometry.filter_taps
-        tap = np.arange(channels * places, dtype=np.int64)
-        if imc.mapping == "kernel":
-            place, channel = np.divmod(tap, channels)
-            block_of = channel // size * places + place
-            block = np.arange(-(-channels // size) * places, dtype=np.int64)
-            group, place = np.divmod(block, places)
-            if places >= per_pe:
-                row_of_block = group * -(-places // per_pe) + place // per_pe
-            else:
-                row_of_block = group // (per_pe // places)
-        else:
-            block_of = tap // size
-            row_of_block = np.arange(int(block_of[-1]) + 1, dtype=np.int64) // per_pe
+        size = imc.crossbar
         columns = arch.slices * imc.polarities
         if columns > size:
             raise ConfigError(
@@ -86,9 +72,10 @@ class LayerMapping:
                 f"works is {columns}",
                 where=arch.name, field="imc.crossbar",
             )  # fmt: skip
-        made = cls(
-            channels, places, out_channels, block_of, row_of_block, size, per_pe, imc.pes_per_tile, columns
-        )
+        made = _mapped(
+            geometry.channels, geometry.filter_taps, out_channels, imc.mapping, size, imc.crossbars_per_pe,
+            imc.pes_per_tile, columns,
+        )  # fmt: skip
         if made.tiles > MAX_TILES:
             raise ConfigError(
                 f"layer {name} takes {made.tiles:,} tiles; at most {MAX_TILES:,} are simulated",
@@ -179,6 +166,42 @@ class LayerMapping:
         return held, number, far
 
 
+def side_of(tiles: int) -> int:
+    """Nodes ``d`` along a side of the mesh of so many tiles and the global node."""
+    return isqrt(tiles) + 1
+
+
+def places_on_mesh(tiles: int) -> Ints:
+    """Row and column of every tile ``[tiles, 2]``: row-major, around the global node in the middle."""
+    side = side_of(tiles)
+    nodes = np.arange(side * side)
+    nodes = nodes[nodes != (side // 2) * (side + 1)][:tiles]
+    return np.stack(np.divmod(nodes, side), axis=1)
+
+
+@lru_cache(maxsize=128)
+def _mapped(
+    channels: int, places: int, out_channels: int, order: str, size: int, per_pe: int, pes_per_tile: int,
+    columns: int,
+) -> LayerMapping:  # fmt: skip
+    tap = np.arange(channels * places, dtype=np.int64)
+    if order == "kernel":
+        place, channel = np.divmod(tap, channels)
+        block_of = channel // size * places + place
+        block = np.arange(-(-channels // size) * places, dtype=np.int64)
+        group, place = np.divmod(block, places)
+        if places >= per_pe:
+            row_of_block = group * -(-places // per_pe) + place // per_pe
+        else:
+            row_of_block = group // (per_pe // places)
+    else:
+        block_of = tap // size
+        row_of_block = np.arange(int(block_of[-1]) + 1, dtype=np.int64) // per_pe
+    return LayerMapping(
+        channels, places, out_channels, block_of, row_of_block, size, per_pe, pes_per_tile, columns
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """Tiles of all layers around the global node.
@@ -199,7 +222,7 @@ class Mesh:
     @property
     def side(self) -> int:
         """Nodes ``d`` along a side."""
-        return isqrt(self.tiles) + 1
+        return side_of(self.tiles)
 
     @property
     def node(self) -> tuple[int, int]:
@@ -208,11 +231,8 @@ class Mesh:
 
     @cached_property
     def places(self) -> Ints:
-        """Row and column of every tile ``[tiles, 2]``: in layer order, row-major, around the global node."""
-        side = self.side
-        nodes = np.arange(side * side)
-        nodes = nodes[nodes != (side // 2) * (side + 1)][: self.tiles]
-        return np.stack(np.divmod(nodes, side), axis=1)
+        """Row and column of every tile ``[tiles, 2]``, in layer order."""
+        return places_on_mesh(self.tiles)
 
     def hops(self) -> list[Ints]:
         """Hops of every tile to the global node, by layer."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.spec.arch import Accelerator, EnergyChoice, Spec, knob
 
 ADC_BITS = {"flash": (1, 14), "sar": (4, 10)}
@@ -93,7 +94,7 @@ class Buffers(Spec):
     pb: int = knob(5120, "buffer of sums in a PE; changes the area alone", "B", ge=0, le=1 << 30)
     tib: int = knob(
         0,
-        "input buffer of a tile, area; 0: there is none, and its accesses cost nothing",
+        "input buffer of a tile; changes the area alone, 0: there is none, and its accesses cost nothing",
         "B",
         ge=0,
         le=1 << 30,
@@ -196,6 +197,13 @@ class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
     unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
+    effects: ClassVar[FrozenMap[str, str]] = FrozenMap(
+        {
+            "imc.buffers.tib": "changes the area alone; with 0 there is none, and its accesses cost nothing",
+            "imc.buffers": "changes the area alone",
+            "lif_sharing": "changes area, leakage and latency alone, no spike and no dynamic energy",
+        }
+    )
 
     scheduler: str = knob("spikesim", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
@@ -208,7 +216,7 @@ class CrossbarOptions(Accelerator):
     )
     lif_sharing: int = knob(
         1,
-        "output channels that share a LIF unit and its word of U_mem; outputs stay",
+        "output channels that share a LIF unit and its word of U_mem; changes area, leakage, latency",
         "channels",
         ge=1,
         le=4096,
@@ -229,12 +237,21 @@ class CrossbarOptions(Accelerator):
         unsigned = self.imc.encoding in ("sign_offset", "differential")
         return max(1, -(-(self.weight_bits - unsigned) // self.imc.device.bits))
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether arrays are set by what samples make of them."""
+        imc, adc = self.imc, self.imc.adc
+        ranges = adc.bits != "auto" and adc.range == "auto"
+        return imc.model == "events" and imc.arrays == "nonideal" and (ranges or imc.adapt == "channel")
+
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
         imc = self.imc
         if imc.model == "released":
             yield from ((key, "imc.model is released, which reads shapes") for key in self._events_alone())
             return
+        if imc.arrays == "nonideal" and not self.calibrates:
+            yield "imc.calibration", "imc.adc.range is not auto, and imc.adapt is none"
         if imc.arrays == "ideal":
             for key in NONIDEAL:
                 yield f"imc.{key}", "imc.arrays is ideal"

@@ -18,6 +18,7 @@ from spikex_sim.schedules.crossbar.execute import fired, integrated
 from spikex_sim.schedules.crossbar.laying import CrossbarLayout, lay_out
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.plan import LayerPlan
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.task import Task
 
@@ -97,17 +98,17 @@ class CrossbarSchedule:
                 KIND, {"time point": self.points}, "is left out, but the input is not the same there"
             )
 
-    def lay_out(self, arch: CrossbarOptions, hops: NDArray[np.int64]) -> CrossbarLayout:
+    def lay_out(self, arch: CrossbarOptions, plan: LayerPlan) -> CrossbarLayout:
         """Count what is done, and how long the rows of the output take.
 
         Parameters
         ----------
         arch : CrossbarOptions
             The machine.
-        hops : int64 array ``[tiles]``
-            From each tile of the layer to the global node.
+        plan : LayerPlan
+            Of the layer's mapping, in its place on the chip.
         """
-        return lay_out(self, arch, hops)
+        return lay_out(self, arch, plan)
 
     def execute(self, synapses: Synapses) -> Executed:
         """Add the weights of all rows that are read, and fire; sums are exact."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.field import ROW, Field, Taps
+from spikex_sim.core.field import ROW, Field, Taps, taps_of
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.steps import PerStep
 
@@ -32,10 +32,10 @@ class FoldChunks:
         Rows and taps, last excluded.
     first, last : bool array
         Whether it is its fold's first or last chunk.
-    stream_cycles, update_cycles : int64 array
-        Cycles in which operands enter, and those of shared LIF units.
-    filter_words, ifmap_words : int64 array
-        Words that enter the array.
+    array_cycles : int64 array
+        Cycles in which operands enter and shared LIF units update, with those before and after a fold.
+    filter_words, ifmap_bits : int64 array
+        Words of the filters and bits of the ifmap that enter the array.
     outputs : int64 array
         Sums that become complete: updates, and words of the ofmap.
     potential_reads : int64 array
@@ -56,10 +56,9 @@ class FoldChunks:
     k1: PerStep
     first: NDArray[np.bool_]
     last: NDArray[np.bool_]
-    stream_cycles: PerStep
-    update_cycles: PerStep
+    array_cycles: PerStep
     filter_words: PerStep
-    ifmap_words: PerStep
+    ifmap_bits: PerStep
     outputs: PerStep
     potential_reads: PerStep
     psum_reads: PerStep
@@ -71,8 +70,10 @@ class FoldChunks:
         return len(self.fold)
 
 
-def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChunks:
+def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> tuple[FoldChunks, PerStep]:
     """Cut every fold along what streams through the array.
+
+    With the chunks come the words of ifmap, filter and ofmap (partial sums included) that cross its edge.
 
     Parameters
     ----------
@@ -83,22 +84,27 @@ def cut_folds(schedule: DenseSchedule, length: int, group_lanes: int) -> FoldChu
     group_lanes : int
         Output channels of the group.
     """
-    table = _cut(
+    table, words = _cut(
         schedule.folds,
         schedule.passes,
+        taps_of(schedule.task.inputs.synapses).bits,
         DATAFLOWS.index(schedule.dataflow),
         length,
         group_lanes,
         schedule.points,
-        schedule.taps,
         schedule.keeps_filters,
         min(schedule.lif_sharing, group_lanes) - 1,
+        schedule.preload_cycles,
+        schedule.skew_cycles,
     )
     columns: list[Any] = list(table)
     for index in _FLAGS:
         columns[index] = columns[index] != 0
-    return FoldChunks(*columns)
+    return FoldChunks(*columns), words
 
+
+REMEMBERED = 2039
+"""Most sets of positions and taps whose inputs are remembered; a prime, so that they spread."""
 
 _FLAGS = [[item.name for item in fields(FoldChunks)].index(name) for name in ("first", "last", "loads_ifmap")]
 
@@ -107,20 +113,25 @@ _FLAGS = [[item.name for item in fields(FoldChunks)].index(name) for name in ("f
 def _cut(
     folds: NDArray[np.int64],
     passes: NDArray[np.int64],
+    bits: NDArray[np.int64],
     dataflow: int,
     length: int,
     group_lanes: int,
     points: int,
-    all_taps: int,
     keeps_filters: bool,
     waits_per_update: int,
-) -> NDArray[np.int64]:
-    """Fields of :class:`FoldChunks`, a row each."""
-    number = 0
+    preload_cycles: int,
+    skew_cycles: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Fields of :class:`FoldChunks`, a row each; words of ifmap, filter and ofmap."""
+    number, all_taps = 0, len(bits)
+    before = np.zeros(all_taps + 1, np.int64)
+    for k in range(all_taps):
+        before[k + 1] = before[k] + bits[k] * points
     for fold in range(len(folds)):
         streamed = (folds[fold, 4] - folds[fold, 3], folds[fold, 2] - folds[fold, 1], group_lanes)[dataflow]
         number += -(-streamed // length)
-    table = np.zeros((18, number), np.int64)
+    table, words = np.zeros((17, number), np.int64), np.zeros(3, np.int64)
     i = 0
     for fold in range(len(folds)):
         index, r0, r1, k0, k1 = folds[fold]
@@ -143,24 +154,29 @@ def _cut(
             table[0, i], table[1, i] = fold, index
             table[2, i], table[3, i], table[4, i], table[5, i] = a0, a1, b0, b1
             table[6, i], table[7, i] = first, last
-            table[8, i] = size * points
+            cycles = size * points + preload_cycles * first + skew_cycles * last
             if complete and dataflow < 2:
-                table[9, i] = (points if dataflow == 0 else rows) * waits_per_update
+                cycles += (points if dataflow == 0 else rows) * waits_per_update
+            table[8, i] = cycles
             if not (dataflow == 1 and not first) and not (keeps_filters and a0 > 0):
-                table[10, i] = taps * lanes
+                table[9, i] = taps * lanes
+                words[1] += taps * lanes
             loads = dataflow < 2 or first
-            table[11, i] = rows * taps if loads else 0
+            if loads:
+                table[10, i] = rows * (before[b1] - before[b0])
+                words[0] += rows * taps
+            words[2] += rows * lanes if complete or dataflow > 0 else 0
             if complete:
                 later = a0 if passes[index, 2] > 0 else min(max(positions, a0), a1)
-                table[12, i] = rows * lanes
-                table[13, i] = (a1 - later) * lanes
+                table[11, i] = rows * lanes
+                table[12, i] = (a1 - later) * lanes
             if dataflow > 0:
-                table[14, i] = rows * lanes if b0 > 0 else 0
-                table[15, i] = 0 if complete else rows * lanes
-            table[16, i] = loads
-            table[17, i] = -(-a1 // positions) + (-a0 // positions)
+                table[13, i] = rows * lanes if b0 > 0 else 0
+                table[14, i] = 0 if complete else rows * lanes
+            table[15, i] = loads
+            table[16, i] = -(-a1 // positions) + (-a0 // positions)
             i += 1
-    return table
+    return table, words
 
 
 @kernel
@@ -189,6 +205,9 @@ def distinct_bits(
 ) -> NDArray[np.int64]:
     """Bits of the input words that blocks of rows and taps see, each (input, time) inside the map once.
 
+    What positions side by side see through some taps does not depend on time: it is looked for once, and
+    remembered for the time points that follow.
+
     Parameters
     ----------
     field, taps
@@ -205,23 +224,47 @@ def distinct_bits(
         base[k] = (field.taps[taps.place[k], ROW] + taps.channel[k]) * pixels
     seen = np.full(field.channels.shape[1] * pixels, -1, np.int64)
     found = np.zeros(len(pass_of), np.int64)
-    mark = -1
+    mark, known = 0, np.zeros((REMEMBERED, 5), np.int64)
     for block in range(len(pass_of)):
         if not counted[block]:
             continue
         first_p = passes[pass_of[block], 0]
         size = passes[pass_of[block], 1] - first_p
-        time = -1
-        for r in range(first_row[block], last_row[block]):
-            if r // size != time:
-                time = r // size
+        k0, k1 = first_tap[block], last_tap[block]
+        row = first_row[block]
+        while row < last_row[block]:
+            p0 = first_p + row % size
+            p1 = min(first_p + size, p0 + last_row[block] - row)
+            row += p1 - p0
+            own = known[(p0 * len(base) + k0) % REMEMBERED]
+            if own[0] != p0 or own[1] != p1 or own[2] != k0 or own[3] != k1:
                 mark += 1
-            own = field.place[first_p + r % size]
-            for k in range(first_tap[block], last_tap[block]):
-                pixel = own[taps.place[k]]
-                if pixel >= 0:
-                    n = base[k] + pixel
-                    if seen[n] != mark:
-                        seen[n] = mark
-                        found[block] += taps.bits[k]
+                own[0], own[1], own[2], own[3] = p0, p1, k0, k1
+                own[4] = _distinct(field.place, taps, base, p0, p1, k0, k1, seen, mark)
+            found[block] += own[4]
+    return found
+
+
+@kernel
+def _distinct(
+    place: NDArray[np.int32],
+    taps: Taps,
+    base: NDArray[np.int64],
+    p0: int,
+    p1: int,
+    k0: int,
+    k1: int,
+    seen: NDArray[np.int64],
+    mark: int,
+) -> int:
+    """Bits of the words that positions ``p0`` to ``p1`` see at one time point; those seen are marked."""
+    found = 0
+    for p in range(p0, p1):
+        for k in range(k0, k1):
+            pixel = place[p, taps.place[k]]
+            if pixel >= 0:
+                n = base[k] + pixel
+                if seen[n] != mark:
+                    seen[n] = mark
+                    found += taps.bits[k]
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,10 @@ from spikex_sim.spec.arch import Accelerator
 if TYPE_CHECKING:
     from spikex_sim.schedules.dense.schedule import DenseSchedule
 
+DOWN = {"fetch": ("dram",), "load": ("dram", "glb"), "read": ("dram", "glb", "lbuf")}
+UP = {"writeback": ("dram",), "store": ("dram", "glb"), "write": ("dram", "glb", "lbuf")}
+"""Levels whose potentials and partial sums an activity moves, on their way to the array and back."""
+
 
 def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     """Lay a dense schedule over the memory hierarchy; see :class:`spikex_sim.schedules.base.Schedule`."""
@@ -39,26 +43,27 @@ def lay_out(schedule: DenseSchedule, arch: Accelerator) -> Layout:
     sizes, words = schedule.channel_groups, np.zeros(3, np.int64)
     for lanes in dict.fromkeys(sizes) if schedule.taps else ():
         times = sizes.count(lanes)
-        group = _Group(schedule, cut_folds(schedule, chunk, lanes), needs, residency, arch, lanes)
-        steps = group.steps()
+        chunks, crossing = cut_folds(schedule, chunk, lanes)
+        steps = _Group(schedule, chunks, residency, arch, lanes).steps()
         runs.append((steps, times))
-        words += group.array_words * times
+        words += crossing * times
         check_number(len(sizes) * len(steps), f"{len(sizes)} channel groups", arch)
     program = _program(schedule, runs, needs.layer_ifmap if residency.glb_ifmap == "layer" else 0)
-    operations = _operations(schedule, words)
+    additions, products = _hits(schedule)
+    operations = _operations(schedule, words, additions, products)
     log = AccessLog()
     edge = "lbuf" if arch.memory.lbuf.bytes else "glb"
     program.accesses(log, edge)
     apart = _apart(schedule, arch, edge)
-    _count_registers(log, schedule, operations)
+    _count_registers(log, schedule, operations, products)
     return Layout(
         program=program,
         accesses=log.freeze() + apart,
         apart=apart,
         operations=operations,
         residency=residency,
-        additions=_hits(schedule, tagged=True),
-        products=_hits(schedule, tagged=False),
+        additions=additions,
+        products=products,
         mapping=_describe(schedule, residency, chunk),
         waits=schedule.waits,
         held=_held(schedule, needs, residency, program, arch),
@@ -116,7 +121,6 @@ class _Group:
 
     schedule: DenseSchedule
     chunks: FoldChunks
-    needs: Needs
     residency: DenseResidency
     arch: Accelerator
     lanes: int
@@ -126,29 +130,10 @@ class _Group:
         """Bits per value."""
         return self.schedule.task.widths
 
-    @cached_property
-    def ifmap_bits(self) -> PerStep:
-        """Bits of the ifmap words that enter the array with each chunk."""
-        chunks = self.chunks
-        taps = taps_of(self.schedule.task.inputs.synapses)
-        before = np.concatenate([[0], np.cumsum(taps.bits)]) * self.schedule.points
-        words = chunks.ifmap_words // np.maximum(1, chunks.k1 - chunks.k0)
-        bits: PerStep = words * (before[chunks.k1] - before[chunks.k0])
-        return bits
-
-    @property
-    def array_words(self) -> PerStep:
-        """Words of ifmap, filter and ofmap (partial sums included) that cross the array's edge."""
-        chunks = self.chunks
-        ofmap = chunks.outputs.sum() + chunks.psum_writes.sum()
-        return np.array([chunks.ifmap_words.sum(), chunks.filter_words.sum(), ofmap])
-
     def steps(self) -> Steps:
         """Bits and cycles of every chunk, and the gaps behind it."""
         chunks, schedule = self.chunks, self.schedule
-        array = chunks.stream_cycles + chunks.update_cycles
-        array = array + chunks.first * schedule.preload_cycles + chunks.last * schedule.skew_cycles
-        steps = Steps.of(chunks.pass_of, chunks.fold, array, self._bits())
+        steps = Steps.of(chunks.pass_of, chunks.fold, chunks.array_cycles, self._bits())
         edge = "lbuf" if self.arch.memory.lbuf.bytes else "glb"
         potentials, psums = self.residency.potentials, self.residency.psums
         if {potentials, psums} <= {None, edge}:
@@ -157,62 +142,41 @@ class _Group:
 
     def _bits(self) -> dict[Column, PerStep]:
         """Bits of every chunk by activity and tensor; without an LBUF nothing is loaded or stored."""
-        down, up = self._state_reads, dict(self._state_writes)
-        if self._output == "psum":
-            up["dram"] = up["dram"] + self._output_bits
+        chunks, has_lbuf = self.chunks, self.arch.memory.lbuf.bytes > 0
         bits: dict[Column, PerStep] = {
             ("fetch", "filter"): self._filter_moves(self.residency.glb_filter, "glb"),
-            ("fetch", "ifmap"): self._ifmap_fetch,
-            ("fetch", "psum"): down["dram"],
-            ("writeback", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-            ("writeback", "psum"): up["dram"],
-            ("read", "filter"): self.chunks.filter_words * self.widths.weight,
-            ("read", "ifmap"): self.ifmap_bits,
-            ("read", "psum"): down["dram"] + down["glb"] + down["lbuf"],
-            ("write", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-            ("write", "psum"): up["dram"] + up["glb"] + up["lbuf"],
+            ("read", "filter"): chunks.filter_words * self.widths.weight,
+            ("read", "ifmap"): chunks.ifmap_bits,
         }
-        if self.arch.memory.lbuf.bytes:
-            bits |= {
-                ("load", "filter"): self._filter_moves(self.residency.lbuf_filter, "lbuf"),
-                ("load", "ifmap"): self._ifmap_load,
-                ("load", "psum"): down["dram"] + down["glb"],
-                ("store", "ofmap"): self._nothing if self._output == "psum" else self._output_bits,
-                ("store", "psum"): up["dram"] + up["glb"],
-            }
+        if has_lbuf:
+            bits["load", "filter"] = self._filter_moves(self.residency.lbuf_filter, "lbuf")
+            bits["load", "ifmap"] = self._ifmap_load
+        if self.residency.glb_ifmap != "layer":
+            bits["fetch", "ifmap"] = self._ifmap_fetch
+        down = self._by_level(chunks.potential_reads, chunks.psum_reads)
+        up = self._by_level(chunks.outputs, chunks.psum_writes)
+        if self.schedule.task.states:
+            out = chunks.outputs * (self.arch.input_bits * self.schedule.points)
+            bits |= {(activity, "ofmap"): out for activity in UP if has_lbuf or activity != "store"}
+        else:
+            out = chunks.outputs * (self.widths.psum * self.schedule.points)
+            up["dram"] = up["dram"] + out if "dram" in up else out
+        for ways, moved in ((DOWN, down), (UP, up)):
+            for activity, levels in ways.items():
+                parts = [moved[level] for level in levels if level in moved]
+                if parts and (has_lbuf or activity not in ("load", "store")):
+                    bits[activity, "psum"] = reduce(np.add, parts)
         return bits
 
-    @property
-    def _output(self) -> str:
-        """What leaves: spikes, activations, or sums as currents."""
-        return "ofmap" if self.schedule.task.states else "psum"
-
-    @cached_property
-    def _output_bits(self) -> PerStep:
-        bits = self.arch.input_bits if self._output == "ofmap" else self.widths.psum
-        return self.chunks.outputs * bits * self.schedule.points
-
     def _by_level(self, potentials: PerStep, psums: PerStep) -> dict[str, PerStep]:
-        """Bits of both by where they live, and nothing elsewhere."""
-        levels = dict.fromkeys(("lbuf", "glb", "dram"), self._nothing)
+        """Bits of both by where they live."""
+        levels = dict[str, PerStep]()
         if self.residency.potentials:
             levels[self.residency.potentials] = potentials * self.schedule.task.potential_bits
         if self.residency.psums:
-            levels[self.residency.psums] = levels[self.residency.psums] + psums * self.widths.psum
+            bits, level = psums * self.widths.psum, self.residency.psums
+            levels[level] = levels[level] + bits if level in levels else bits
         return levels
-
-    @cached_property
-    def _nothing(self) -> PerStep:
-        return np.zeros(len(self.chunks), np.int64)
-
-    @cached_property
-    def _state_reads(self) -> dict[str, PerStep]:
-        """Bits of potentials and partial sums that the array reads, by where they live."""
-        return self._by_level(self.chunks.potential_reads, self.chunks.psum_reads)
-
-    @cached_property
-    def _state_writes(self) -> dict[str, PerStep]:
-        return self._by_level(self.chunks.outputs, self.chunks.psum_writes)
 
     def _filter_moves(self, scope: str, level: str) -> PerStep:
         if scope == "step":
@@ -244,8 +208,6 @@ class _Group:
 
     @cached_property
     def _ifmap_fetch(self) -> PerStep:
-        if self.residency.glb_ifmap == "layer":
-            return self._nothing
         if self.residency.glb_ifmap == "step":
             return self._ifmap_load
         chunks, schedule = self.chunks, self.schedule
@@ -254,7 +216,7 @@ class _Group:
         pixels = set_pixels(schedule.task.inputs.field, len(synapses), positions)
         pixels = pixels[:, schedule.passes[:, 0] // positions][:, chunks.pass_of]
         sweep = chunks.loads_ifmap if ws else chunks.loads_ifmap & (chunks.k0 == 0)
-        bits, before = self._nothing, 0
+        bits, before = np.zeros(len(chunks), np.int64), 0
         for synapse, own in zip(synapses, pixels, strict=True):
             geometry = synapse.geometry
             channels: Any = geometry.channels
@@ -268,34 +230,32 @@ class _Group:
         return np.where(sweep, chunks.frames * bits * schedule.points, 0)
 
 
-def _hits(schedule: DenseSchedule, *, tagged: bool) -> int:
-    """Operations on operands that are not zero, of spikes or analog values: for all channels, or for one."""
+def _hits(schedule: DenseSchedule) -> tuple[int, int]:
+    """Additions of weights for spikes, and products with analog values, that are not zero."""
     inputs, channels = schedule.task.inputs, schedule.out_channels
-    return sum(
-        met * (1 if one.own else channels)
-        for one, met in zip(inputs.synapses, inputs.reach.tolist(), strict=True)
-        if one.tagged == tagged
-    )
+    hits = {True: 0, False: 0}
+    for one, met in zip(inputs.synapses, inputs.reach.tolist(), strict=True):
+        hits[one.tagged] += met if one.own else met * channels
+    return hits[True], hits[False]
 
 
-def _operations(schedule: DenseSchedule, words: PerStep) -> Operations:
+def _operations(schedule: DenseSchedule, words: PerStep, additions: int, products: int) -> Operations:
     """Operations of the layer."""
     task, is_ann = schedule.task, isinstance(schedule.task.inputs, Activations)
     neurons, synapses = task.out_channels * task.positions, task.inputs.synapses
     slots = neurons * schedule.taps * schedule.timesteps
-    made, products = _hits(schedule, tagged=True), _hits(schedule, tagged=False)
+    made = additions
     if not schedule.zero_gating:
         made = neurons * sum(one.geometry.taps for one in synapses if one.tagged) * schedule.timesteps
     taps = sum(one.geometry.filter_taps if one.own else one.geometry.taps for one in synapses)
     folds, groups = schedule.folds, len(schedule.channel_groups)
     updates = neurons * schedule.timesteps if task.states else 0
-    window, position = np.indices((schedule.timesteps // schedule.points, task.positions)).reshape(2, -1)
     return Operations(
         ntwus=0 if is_ann else task.out_channels * int(np.count_nonzero(task.active)),
         batches=len(folds) * groups,
         streamed_taps=int((folds[:, 4] - folds[:, 3]).sum()) * groups,
         accumulations=made,
-        multiplications=(made if is_ann else products) + task.scalings(position, window),
+        multiplications=(made if is_ann else products) + task.all_scalings,
         lif_updates=0 if is_ann else updates,
         comparisons=updates,
         dense_accumulations=neurons * taps * schedule.timesteps,
@@ -327,11 +287,11 @@ def _apart(schedule: DenseSchedule, arch: Accelerator, edge: str) -> Accesses:
     return log.freeze()
 
 
-def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations) -> None:
+def _count_registers(log: AccessLog, schedule: DenseSchedule, operations: Operations, products: int) -> None:
     """Count the PEs' registers: partial sums, potentials, filters."""
     task, widths = schedule.task, schedule.task.widths
     is_ann = isinstance(task.inputs, Activations)
-    adds = operations.accumulations + (0 if is_ann else _hits(schedule, tagged=False))
+    adds = operations.accumulations + (0 if is_ann else products)
     left = task.out_channels * task.positions * schedule.timesteps  # sums that leave the array
     potentials = operations.lif_updates * task.potential_bits
     filters = operations.pe_cycles // schedule.points

@@ -72,7 +72,7 @@ def map_bits(schedule: DenseSchedule, positions: int) -> NDArray[np.int64]:
     synapses = schedule.task.inputs.synapses
     pixels = set_pixels(schedule.task.inputs.field, len(synapses), positions)
     each = np.array([one.geometry.channels * one.bits for one in synapses], np.int64)
-    bits: NDArray[np.int64] = (pixels.T * each).sum(axis=1)
+    bits: NDArray[np.int64] = each @ pixels
     return bits
 
 

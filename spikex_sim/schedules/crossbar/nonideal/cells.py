@@ -43,7 +43,7 @@ def check_range(name: str, taps: int, arch: CrossbarOptions) -> None:
         largest = taps * (1 + _MOST_SIGMAS * imc.read_sigma) * max(1.0, programmed) * np.float64(on) / step
     if not largest < MAX_CODE:
         raise ConfigError(
-            f"a column of layer {name} can carry {largest:.3g} times the current of one code, "
+            f"a column of {name} can carry {largest:.3g} times the current of one code, "
             f"{MAX_CODE:.3g} are simulated; wider resistances, less drift or sigma carry less",
             where=arch.name, field="imc.device",
         )  # fmt: skip

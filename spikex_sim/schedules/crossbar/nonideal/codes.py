@@ -48,24 +48,38 @@ def by_tap(weight: NDArray[Any]) -> Ints:
     return np.ascontiguousarray(weight.T, np.int64)
 
 
-def encode(name: str, mapping: LayerMapping, weight: Ints, arch: CrossbarOptions) -> Codes:
-    """Encode a layer's weights ``[K C, M]``.
+def check_held(name: str, weight: NDArray[Any], arch: CrossbarOptions) -> None:
+    """Refuse weights that cells cannot hold, which the least or the largest of them is one of.
 
     Raises
     ------
     ConfigError
         If the cells of a weight cannot hold it.
     """
-    parts, lifted = _codes_of(weight, arch)
+    extremes = np.array([weight.min(), weight.max()], np.int64)
+    parts, _ = _codes_of(extremes, arch)
     bits, slices = arch.imc.device.bits, arch.slices
     for part in parts:
         wrong = (part < 0) | (part >= 1 << bits * slices)
         if wrong.any():
             raise ConfigError(
-                f"layer {name} has a weight {weight[wrong][0]}, which {slices} cells of {bits} bits cannot "
+                f"{name} has a weight {extremes[wrong][0]}, which {slices} cells of {bits} bits cannot "
                 f"hold as {arch.imc.encoding}; offset holds every weight of {arch.weight_bits} bits",
                 where=arch.name, field="imc.encoding",
             )  # fmt: skip
+
+
+def encode(name: str, mapping: LayerMapping, weight: Ints, arch: CrossbarOptions) -> Codes:
+    """Encode a layer's weights ``[K C, M]``.
+
+    Raises
+    ------
+    ConfigError
+        See :func:`check_held`.
+    """
+    check_held(name, weight, arch)
+    parts, lifted = _codes_of(weight, arch)
+    bits, slices = arch.imc.device.bits, arch.slices
     top = (1 << bits) - 1
     shifts = bits * np.arange(slices)
     cells = (np.stack(parts, axis=-1)[:, :, None, :] >> shifts[:, None]) & top

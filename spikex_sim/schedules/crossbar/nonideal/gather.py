@@ -66,6 +66,7 @@ class Pixels(NamedTuple):
 def chunks(geometry: Geometry, spikes: PackedSpikes, points: int) -> Iterator[tuple[slice, Pixels]]:
     """Spikes ``[C, H, W, ceil(T / 8)]`` of the first ``points`` time points, some of these at a time."""
     packed = np.ascontiguousarray(spikes).reshape(geometry.channels, geometry.pixels, -1)
+    packed.setflags(write=False)  # of all spikes, so that their kernel is compiled once
     for first in range(0, points, POINTS):
         last = min(points, first + POINTS)
         yield slice(first, last), pixels_of(packed, first, last - first)

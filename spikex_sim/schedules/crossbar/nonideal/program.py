@@ -31,7 +31,7 @@ class Programmed:
     Attributes
     ----------
     name : str
-        Of the layer.
+        Of the layer, in messages.
     layer : int
         Its number among conv and linear layers, from 0.
     array : Array
@@ -86,7 +86,7 @@ class Programmed:
         """
         points = 1 if once else timesteps
         outputs = self.array.digital.shape[1]
-        check_memory(8 * points * geometry.positions * outputs, f"sums of layer {self.name}")
+        check_memory(8 * points * geometry.positions * outputs, f"sums of {self.name}")
         places = places_of(geometry)
         purpose = CALIBRATION if calibrating else READ
         keys = streams(purpose, self.layer, sample, points)
@@ -105,7 +105,7 @@ def program(
     Parameters
     ----------
     name : str
-        Of the layer.
+        Of the layer, in messages.
     mapping : LayerMapping
         Where its rows lie.
     weight : integer array ``[M, C, E_h, E_w]`` or ``[M, N]``
@@ -124,7 +124,7 @@ def program(
     """
     imc = arch.imc
     columns = weight.size * mapping.columns_per_weight
-    check_memory(64 * columns, f"arrays of layer {name}")
+    check_memory(64 * columns, f"arrays of {name}")
     check_range(name, len(mapping.block_of), arch)
     codes = encode(name, mapping, by_tap(weight), arch)
     _, off, step = levels(imc)
