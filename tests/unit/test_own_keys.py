@@ -491,8 +491,7 @@ def test_they_take_the_shortest_trace_and_run_once(preset: str, monkeypatch: pyt
 
     monkeypatch.setattr(type(scheduler_of(preset)), "schedule", counted)
     layer = sx.simulate(trace, preset).layers[0]
-    scheduled = 0 if preset == "spikesim-released" else 1  # which knows shapes alone
-    assert (layer.tws, len(calls)) == (1, scheduled)
+    assert (layer.tws, len(calls)) == (1, 1)
 
 
 def scheduler_of(preset: str) -> Any:
