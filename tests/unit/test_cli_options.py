@@ -26,6 +26,7 @@ GRAPH = "trace synth --kind graph --width 2 --out o/x.npz"
 EVALUATE = "evaluate ht.npz --data lab.npz"
 MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
+STUDY = "imc-study t.npz --study umem"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
     ("run", "--explain"): ("run t.npz", "--explain"),
@@ -69,6 +70,14 @@ EFFECTS = {
     ("dynamic", "--set"): ("dynamic l.npz", "--set array.rows=4"),
     ("dynamic", "--engine"): ("dynamic l.npz --out o", "--engine event"),
     ("dynamic", "--out"): ("dynamic l.npz", "--out o"),
+    ("imc-study", "--study"): (STUDY, "--study sharing"),
+    ("imc-study", "--arch"): (STUDY, "--arch neuronas"),
+    ("imc-study", "--set"): (STUDY, "--set imc.ports=1"),
+    ("imc-study", "--timesteps"): (
+        f"{STUDY.replace('t.npz', 'lenet5-mnist')} --set imc.arrays=ideal --timesteps 3",
+        "--timesteps 2",
+    ),
+    ("imc-study", "--out"): (STUDY, "--out o"),
     ("ann", "--arch"): ("ann t.npz", "--arch ptb"),
     ("ann", "--ann"): ("ann t.npz", "--ann mine-ann.yaml"),
     ("ann", "--timesteps"): ("ann t.npz", "--timesteps 3,5"),
@@ -184,6 +193,7 @@ ELSEWHERE = {
         (name, "--safe-csv")
         for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann")
     ),
+    *(("imc-study", option) for option in ("--engine", "--jobs", "--safe-csv")),
     ("sweep", "--scheduler"),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
