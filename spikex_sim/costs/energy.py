@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from spikex_sim.core.counts import LEVELS as MEMORIES
 from spikex_sim.core.counts import Counter, Counts, name_of
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.frozen import FrozenMap
@@ -14,7 +15,7 @@ USES = FrozenMap(
     {"filter": "weights", "ifmap": "spikes", "ofmap": "spikes", "tag": "spikes", "psum": "potentials"}
 )
 """What each tensor is counted as in the breakdown by use."""
-LEVELS = ("alu", "rf", "lbuf", "glb", "dram")
+LEVELS = ("alu", *reversed(MEMORIES))
 """Components that machines with an array of PEs have."""
 PJ_PER_MW_SECOND = 1e9
 
