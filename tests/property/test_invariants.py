@@ -59,7 +59,7 @@ def test_what_leaves_a_level_arrives_at_the_next(scheduler: str, data: st.DataOb
     tags_out = write("dram", "tag")
     assert tags_out == neurons * done.spikes.windows
     # Tags pass a level in both directions.
-    array_side = int((np.diff(done.schedule.batch_columns) * done.found.taps.sum(axis=1)).sum()) * len(
+    array_side = int((np.diff(done.schedule.batch_columns) * done.found.counts[0].sum(axis=1)).sum()) * len(
         done.schedule.groups.sizes
     )
     assert write("glb", "tag") == read("dram", "tag") + tags_out
