@@ -208,7 +208,7 @@ def test_loads_of_the_group_and_the_layer_belong_to_the_first_step_even_of_an_em
 )
 def test_batches_without_active_channels(base: str, biased: bool) -> None:
     done = cost(spikes_at((0, 0, 0, 0)), base, biased=biased, **({"dispatch": "temporal"} if biased else {}))
-    silent = done.found.taps.sum(axis=1) == 0
+    silent = done.found.counts[0].sum(axis=1) == 0
     assert silent.sum() == 7  # of 4 positions x 2 batches, all but one
     assert len(done.steps) == 16
     assert done.layout.operations.lif_updates == 5 * 4 * 8
