@@ -23,6 +23,7 @@ from spikex_sim.core.counts import LEVELS, READ, TENSORS, WRITE, AccessLog, Coun
 from spikex_sim.core.errors import ConfigError, InternalError
 from spikex_sim.run.simulate import simulate
 from spikex_sim.schedules.base import Handover
+from spikex_sim.schedules.ntwu.survey import STREAMED
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.timing.durations import durations_of
 from strategies import Workload, make_spikes, workloads
@@ -59,9 +60,9 @@ def test_what_leaves_a_level_arrives_at_the_next(scheduler: str, data: st.DataOb
     tags_out = write("dram", "tag")
     assert tags_out == neurons * done.spikes.windows
     # Tags pass a level in both directions.
-    array_side = int((np.diff(done.schedule.batch_columns) * done.found.counts[0].sum(axis=1)).sum()) * len(
-        done.schedule.groups.sizes
-    )
+    array_side = int(
+        (np.diff(done.schedule.batch_columns) * done.found.counts[STREAMED].sum(axis=1)).sum()
+    ) * len(done.schedule.groups.sizes)
     assert write("glb", "tag") == read("dram", "tag") + tags_out
     assert read("glb", "tag") == write("lbuf", "tag")
     assert read("lbuf", "tag") == array_side + tags_out
@@ -299,14 +300,12 @@ def test_counters_are_int64(scheduler: str, data: st.DataObject) -> None:
         "active": np.bool_,
         "tags": np.uint8,
         "times": np.int32,
-        "taps": np.int32,
-        "hits": np.int32,
-        "words": np.int32,
         "streamed": np.uint8,
     }
     for record in (done.schedule, done.spikes, done.found, done.steps, done.durations, done.ends):
+        known = narrow | ({"counts": np.int32} if record is done.found else {})  # of one row of the array
         for name, array in arrays_in(record).items():
-            assert array.dtype == narrow.get(name, np.int64), (type(record).__name__, name)
+            assert array.dtype == known.get(name, np.int64), (type(record).__name__, name)
     assert {type(number) for number in done.layout.accesses.counts.values()} <= {int}
     for name, count in vars(done.layout.operations).items():
         assert type(count) is int, name

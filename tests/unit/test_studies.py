@@ -62,13 +62,13 @@ class TestEntropy:
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Any]]:
     """Content, time points and window size of everything that a study replays."""
     done: list[tuple[str, int, Any]] = []
-    simulate = prefix.simulate
+    simulate_on = prefix.simulate_on
 
-    def noted(traces: list[sx.Trace], arch: sx.Accelerator, **options: Any) -> sx.RunResult:
+    def noted(arrays: Any, traces: list[sx.Trace], arch: sx.Accelerator, **options: Any) -> sx.RunResult:
         done.append((traces[0].sha256, traces[0].timesteps, arch.get("tws", default=1)))
-        return simulate(traces, arch, **options)
+        return simulate_on(arrays, traces, arch, **options)
 
-    monkeypatch.setattr(prefix, "simulate", noted)
+    monkeypatch.setattr(prefix, "simulate_on", noted)
     return done
 
 
