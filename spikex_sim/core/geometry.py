@@ -51,6 +51,12 @@ class Geometry(NamedTuple):
         """Taps ``K`` of one output: input channels times filter positions."""
         return self.channels * self.filter_taps
 
+    @property
+    def last_rows(self) -> NDArray[np.int64]:
+        """Row under the last taps of each output row ``[H_o]``; the padding's may lie outside the map."""
+        rows: NDArray[np.int64] = np.arange(self.out_height) * self.stride_h - self.pad_h
+        return rows + (self.kernel_h - 1) * self.dilation_h
+
 
 class Sized(Protocol):
     """What a layer says of its sizes; heights before widths."""
@@ -133,3 +139,40 @@ def places_of(geometry: Geometry) -> NDArray[np.int32]:
                 if 0 <= y < geometry.in_height and 0 <= x < geometry.in_width:
                     places[p, i * geometry.kernel_w + j] = y * geometry.in_width + x
     return places
+
+
+class Receivers(NamedTuple):
+    """Output positions that see each pixel of the map, and the tap that they see it by.
+
+    Attributes
+    ----------
+    first : int64 array ``[pixels + 1]``
+        First entry of each pixel.
+    position, place : int32 array
+        Output position and filter position of each entry.
+    """
+
+    first: NDArray[np.int64]
+    position: NDArray[np.int32]
+    place: NDArray[np.int32]
+
+
+@kernel
+def receivers_of(geometry: Geometry) -> Receivers:
+    """Turn :func:`places_of` around."""
+    places = places_of(geometry)
+    first = np.zeros(geometry.in_height * geometry.in_width + 1, np.int64)
+    for pixel in places.ravel():
+        if pixel >= 0:
+            first[pixel + 1] += 1
+    for end in range(1, len(first)):
+        first[end] += first[end - 1]
+    free = first.copy()
+    position, place = np.empty(first[-1], np.int32), np.empty(first[-1], np.int32)
+    for p in range(places.shape[0]):
+        for k in range(places.shape[1]):
+            pixel = places[p, k]
+            if pixel >= 0:
+                position[free[pixel]], place[free[pixel]] = p, k
+                free[pixel] += 1
+    return Receivers(first, position, place)

@@ -80,9 +80,7 @@ class Wired:
         if self.is_linear:
             rows = np.array([(path.pools[-1].out_height if path.pools else source_rows) - 1])
         else:
-            rows = np.arange(geometry.out_height) * geometry.stride_h - geometry.pad_h
-            rows += (geometry.kernel_h - 1) * geometry.dilation_h
-            rows = np.clip(rows, 0, geometry.in_height - 1)
+            rows = np.clip(geometry.last_rows, 0, geometry.in_height - 1)
         for pool in reversed(path.pools):
             rows = np.clip(rows * pool.stride + pool.kernel - 1 - pool.padding, 0, pool.in_height - 1)
         return rows

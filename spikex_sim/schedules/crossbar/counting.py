@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.events import Events
-from spikex_sim.core.geometry import Geometry, places_of
+from spikex_sim.core.geometry import Geometry, Receivers
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
 
@@ -109,29 +108,17 @@ def packets_to(channels: NDArray[np.bool_], number: Ints, hops: Ints) -> Packets
     return Packets(np.ascontiguousarray(kinds), *(_sum_by(kind, len(kinds), one) for one in (number, hops)))
 
 
-@lru_cache(maxsize=128)
-def fields_of(geometry: Geometry) -> tuple[NDArray[np.bool_], Ints]:
-    """Which pixels lie in a receptive field, and of each row of the map the output row first to need it.
-
-    Returns
-    -------
-    seen : bool array ``[pixels]``
-    first : int64 array ``[H]``
-        ``H_o`` where none does.
-    """
-    seen = np.zeros(geometry.pixels, np.bool_)
-    places = places_of(geometry)
-    seen[places[places >= 0]] = True
-    last_needed = np.arange(geometry.out_height) * geometry.stride_h - geometry.pad_h
-    last_needed += (geometry.kernel_h - 1) * geometry.dilation_h
-    first = np.searchsorted(last_needed, np.arange(geometry.in_height), side="left")
-    rows = seen.reshape(geometry.in_height, geometry.in_width).any(axis=1)
-    return seen, np.where(rows, np.minimum(first, geometry.out_height - 1), geometry.out_height)
+def first_needed(geometry: Geometry, receivers: Receivers) -> Ints:
+    """Of each row of the map the output row first to need it ``[H]``, ``H_o`` where none does."""
+    first = np.searchsorted(geometry.last_rows, np.arange(geometry.in_height), side="left")
+    seen = np.diff(receivers.first).reshape(geometry.in_height, geometry.in_width).any(axis=1)
+    return np.where(seen, np.minimum(first, geometry.out_height - 1), geometry.out_height)
 
 
 @kernel
 def count(
     geometry: Geometry,
+    receivers: Receivers,
     timesteps: int,
     events: Events,
     points: int,
@@ -142,7 +129,6 @@ def count(
     parts: Parts,
     tiles: Packets,
     pes: Packets,
-    seen: NDArray[np.bool_],
 ) -> Sums:
     """Count what happens at the first ``points`` time points; nothing happens later.
 
@@ -156,8 +142,6 @@ def count(
         Rows in use of each block.
     tiles, pes : Packets
         Where spikes go to on the mesh, and on the H-trees.
-    seen : bool array ``[pixels]``
-        Pixels in a receptive field.
     """
     totals = np.zeros(13, np.int64)
     active = np.zeros((timesteps, geometry.out_height), np.int64)
@@ -173,9 +157,9 @@ def count(
         for pixel in range(geometry.in_height * geometry.in_width):
             word = pixel * timesteps + t
             first, last = events.first[word], events.first[word + 1]
-            if not seen[pixel] or (first == last and not always):
+            receiver, end = receivers.first[pixel], receivers.first[pixel + 1]
+            if receiver == end or (first == last and not always):
                 continue
-            y, x = pixel // geometry.in_width, pixel % geometry.in_width
             words[:] = np.uint32(0xFFFFFFFF) if always else np.uint32(0)
             for event in range(first, last):
                 channel = events.channel[event]
@@ -187,27 +171,17 @@ def count(
                 if body > 0:
                     totals[WORDS_IN] += tiles.number[kind] * body
                     totals[HOPS_IN] += tiles.hops[kind] * (body + 1)
-                    flits_in[t, y] += tiles.number[kind] * (body + 1)
+                    flits_in[t, pixel // geometry.in_width] += tiles.number[kind] * (body + 1)
             for kind in range(len(pes.number)):
                 body = 0
                 for w in range(len(words)):
                     body += (words[w] & pes.words[kind, w]) != 0
                 totals[WORDS_DOWN] += pes.number[kind] * body
-            for i in range(geometry.kernel_h):
-                row = y + geometry.pad_h - i * geometry.dilation_h
-                if row < 0 or row % geometry.stride_h != 0 or row // geometry.stride_h >= geometry.out_height:
-                    continue
-                for j in range(geometry.kernel_w):
-                    column = x + geometry.pad_w - j * geometry.dilation_w
-                    if column < 0 or column % geometry.stride_w != 0:
-                        continue
-                    if column // geometry.stride_w >= geometry.out_width:
-                        continue
-                    p = row // geometry.stride_h * geometry.out_width + column // geometry.stride_w
-                    tap = (i * geometry.kernel_w + j) * geometry.channels
-                    touched[p] = touched[p] or last > first
-                    for event in range(first, last):
-                        counts[p, block_of[tap + events.channel[event]]] += 1
+            for r in range(receiver, end):
+                p, tap = receivers.position[r], receivers.place[r] * geometry.channels
+                touched[p] = touched[p] or last > first
+                for event in range(first, last):
+                    counts[p, block_of[tap + events.channel[event]]] += 1
         for p in range(positions):
             if not touched[p] and not always:
                 continue

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.events import Events
-from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.geometry import Receivers
 from spikex_sim.core.jit import kernel
 from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel
 from spikex_sim.schedules.synapses import Synapses
@@ -21,8 +21,8 @@ def integrated(schedule: CrossbarSchedule, synapses: Synapses) -> tuple[NDArray[
     """Exact sums ``[points, P M]`` of what is read, and weights added."""
     sums = np.zeros((schedule.points, schedule.task.positions * synapses.out_channels), np.int32)
     additions = _integrate(
-        schedule.geometry, schedule.spikes.timesteps, schedule.points, schedule.events,
-        schedule.mapping.block_of, synapses.by_tap, synapses.out_channels, sums,
+        schedule.receivers, schedule.geometry.channels, schedule.spikes.timesteps, schedule.points,
+        schedule.events, schedule.mapping.block_of, synapses.by_tap, synapses.out_channels, sums,
     )  # fmt: skip
     return sums, int(additions)
 
@@ -45,7 +45,8 @@ def fired(schedule: CrossbarSchedule, sums: NDArray[Any], synapses: Synapses) ->
 
 @kernel
 def _integrate(
-    geometry: Geometry,
+    receivers: Receivers,
+    channels: int,
     timesteps: int,
     points: int,
     events: Events,
@@ -57,33 +58,22 @@ def _integrate(
     """Add the weights of each spike's row, in every position that sees it; rows in no block are not there."""
     additions = 0
     for t in range(points):
-        for pixel in range(geometry.in_height * geometry.in_width):
+        for pixel in range(len(receivers.first) - 1):
             word = pixel * timesteps + t
             first, last = events.first[word], events.first[word + 1]
             if first == last:
                 continue
-            y, x = pixel // geometry.in_width, pixel % geometry.in_width
-            for i in range(geometry.kernel_h):
-                row = y + geometry.pad_h - i * geometry.dilation_h
-                if row < 0 or row % geometry.stride_h != 0 or row // geometry.stride_h >= geometry.out_height:
-                    continue
-                for j in range(geometry.kernel_w):
-                    column = x + geometry.pad_w - j * geometry.dilation_w
-                    if column < 0 or column % geometry.stride_w != 0:
+            for r in range(receivers.first[pixel], receivers.first[pixel + 1]):
+                into = np.uintp(receivers.position[r] * lanes)
+                tap = receivers.place[r] * channels
+                for event in range(first, last):
+                    source = tap + events.channel[event]
+                    if block_of[source] < 0:
                         continue
-                    if column // geometry.stride_w >= geometry.out_width:
-                        continue
-                    p = row // geometry.stride_h * geometry.out_width + column // geometry.stride_w
-                    tap = (i * geometry.kernel_w + j) * geometry.channels
-                    into = np.uintp(p * lanes)
-                    for event in range(first, last):
-                        source = tap + events.channel[event]
-                        if block_of[source] < 0:
-                            continue
-                        additions += lanes
-                        at = np.uintp(source * lanes)
-                        for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
-                            sums[t, into + lane] += weight[at + lane]
+                    additions += lanes
+                    at = np.uintp(source * lanes)
+                    for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
+                        sums[t, into + lane] += weight[at + lane]
     return additions
 
 

@@ -17,7 +17,7 @@ from spikex_sim.schedules.crossbar.counting import (
     WORD_BITS,
     Sums,
     count,
-    fields_of,
+    first_needed,
 )
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
@@ -108,12 +108,12 @@ def _count(schedule: CrossbarSchedule, arch: CrossbarOptions, plan: LayerPlan) -
     mapping, geometry = schedule.mapping, schedule.geometry
     timesteps = schedule.spikes.timesteps
     needed = 5.0 * geometry.positions * mapping.blocks + 24.0 * timesteps * geometry.in_height
+    needed += 12.0 * geometry.positions * geometry.filter_taps
     needed += 2.0 * mapping.channels * (mapping.pe_rows + 1)
     check_memory(needed, f"layer {schedule.task.name} on crossbars", where=arch.name)
-    seen, _ = fields_of(geometry)
     return count(
-        geometry, timesteps, schedule.events, schedule.points, not arch.imc.event_driven, mapping.block_of,
-        mapping.row_of_block, mapping.rows, plan.parts, plan.tiles, plan.pes, seen,
+        geometry, schedule.receivers, timesteps, schedule.events, schedule.points, not arch.imc.event_driven,
+        mapping.block_of, mapping.row_of_block, mapping.rows, plan.parts, plan.tiles, plan.pes,
     )  # fmt: skip
 
 
@@ -218,9 +218,8 @@ def _charged(
 def _units(schedule: CrossbarSchedule, arch: CrossbarOptions, counted: Sums, plan: LayerPlan) -> Units:
     """Cycles of Section 3."""
     imc, geometry = arch.imc, schedule.geometry
-    _, needed_by = fields_of(geometry)
     flits_in = np.zeros((geometry.out_height + 1, schedule.spikes.timesteps), np.int64)
-    np.add.at(flits_in, needed_by, counted.flits_in.T)
+    np.add.at(flits_in, first_needed(geometry, schedule.receivers), counted.flits_in.T)
     silent = geometry.out_width - counted.active
     compute = counted.active * plan.pe_cycle + silent * imc.silent_cycles
     compute[schedule.points :] = 0

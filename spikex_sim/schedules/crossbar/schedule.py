@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.events import Events, events_of
-from spikex_sim.core.geometry import Geometry
+from spikex_sim.core.geometry import Geometry, Receivers, receivers_of
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.base import refuse
 from spikex_sim.schedules.crossbar.execute import fired, integrated
@@ -67,6 +67,11 @@ class CrossbarSchedule:
     def events(self) -> Events:
         """Spikes by pixel and time point."""
         return events_of(self.task.inputs)
+
+    @cached_property
+    def receivers(self) -> Receivers:
+        """Output positions that see each pixel."""
+        return Receivers(*receivers_of(self.geometry))
 
     def check(self, arch: CrossbarOptions) -> None:
         """See :class:`spikex_sim.schedules.base.Schedule`.
