@@ -157,6 +157,8 @@ class Rules(NamedTuple):
         Whether the state leaks.
     has_current, has_adaptation : bool
         Whether there is the state.
+    rest_saturates : bool
+        Whether what a soft reset leaves does, as all states of graphs do; in a chain it is kept as it is.
     """
 
     limit: Any
@@ -168,6 +170,7 @@ class Rules(NamedTuple):
     adaptation_leaks: bool
     has_current: bool
     has_adaptation: bool
+    rest_saturates: bool
 
 
 @kernel
@@ -222,7 +225,9 @@ def advance(  # noqa: PLR0912  # one rule of the text behind the other
                 if rules.reset == 0:
                     rests = nothing
                 elif rules.reset == 1:
-                    rests = number(saturated(number(v - threshold), low, high))
+                    rests = number(v - threshold)
+                    if rules.rest_saturates:
+                        rests = number(saturated(rests, low, high))
             states.potential[n] = rests
             if rules.has_adaptation:
                 a = states.adaptation[n]

@@ -409,12 +409,12 @@ class Work:
 
 
 def _of_channels(neurons: Neurons, part: range) -> Neurons:
-    changed = {
+    changed: dict[str, Any] = {
         key: value[part.start : part.stop]
         for key, value in vars(neurons).items()
         if isinstance(value, np.ndarray)
     }
-    return Neurons(**(vars(neurons) | changed))
+    return replace(neurons, **changed)
 
 
 def _with_weights(synapses: Synapses, weights: tuple[NDArray[Any], ...]) -> Synapses:

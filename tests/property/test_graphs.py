@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 import spikex_sim as sx
 from drawn_graphs import delays_of, graphs, largest_window
 from examples import examples
-from graphs import packaged
+from graphs import conv, network, packaged, population, spiking_input
 from naive_graph import Evaluated, digest, evaluate
 from naive_graph_cost import COUNTED, Machine, costs, dense_costs
 from naive_graph_moves import dense_reads, moved
@@ -78,6 +79,19 @@ def assert_machine(data: st.DataObject, preset: str, trace: Trace) -> None:
         return
     event("done")
     assert_outputs(result, trace, evaluated)
+
+
+@pytest.mark.parametrize("preset", [*PRESETS[:-1], "spikesim"])
+def test_the_rest_of_a_soft_reset_saturates(preset: str) -> None:
+    """In a graph; a chain's is kept as it is (test_outputs.py)."""
+    neuron = {"threshold": -1, "leak_shift": 31, "reset": "subtract", "datapath": "int"}
+    nodes = [spiking_input(2, 1, 1), population([conv(kernel=1)], 1, neuron)]
+    spikes = np.array([[True, False], [False, True]]).reshape(2, 1, 1, 2)
+    weight = np.array([15, -16], np.int8).reshape(1, 2, 1, 1)
+    trace = network(nodes, 2, {"in/spikes": spikes, "out/synapse-0/weight": weight})
+    evaluated = evaluate(trace, potential_bits=5)
+    assert evaluated.computed["out"].values.ravel().tolist() == [True, False], "15 fires and rests at 15"
+    assert_outputs(simulated(trace, preset, {"potential_bits": 5}, tws=1), trace, evaluated)
 
 
 @pytest.mark.kernels
