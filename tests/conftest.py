@@ -1,4 +1,7 @@
-"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` chooses one, ``SPIKEX_EXAMPLES`` scales the examples."""
+"""Hypothesis profiles: ``HYPOTHESIS_PROFILE`` chooses one, ``SPIKEX_EXAMPLES`` scales the examples.
+
+``ci`` draws the same examples wherever it runs, ``thorough`` new ones each time.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,16 @@ pytest.register_assert_rewrite("comparison", "spikex_sim.testing.kit")
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 settings.register_profile(
-    "ci", max_examples=scaled(60), deadline=None, print_blob=True, suppress_health_check=SLOW_IS_FINE
+    "ci",
+    max_examples=scaled(60),
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=SLOW_IS_FINE,
 )
-settings.register_profile("thorough", settings.get_profile("ci"), max_examples=scaled(2000))
+settings.register_profile(
+    "thorough", settings.get_profile("ci"), derandomize=False, max_examples=scaled(2000)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
