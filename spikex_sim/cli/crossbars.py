@@ -56,8 +56,6 @@ def notes(result: RunResult) -> list[str]:
             f"buffers are {100 * area / totals.area_mm2:.0f} % of the area, most of it the "
             f"{arch.imc.buffers.pib // 1024} KB of imc.buffers.pib in each PE"
         )
-    if arch.imc.arrays == "nonideal" and arch.imc.goff == "none":
-        found.append("imc.goff none: the current of cells of code 0 is not taken off, sums are uncorrected")
     return found
 
 

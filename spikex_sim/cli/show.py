@@ -180,14 +180,13 @@ def _run_tables(result: RunResult) -> list[Sheet]:
 
 def warn(result: RunResult, machine: str = "") -> None:
     """Say what is fetched from DRAM again and again, and what would hold it; or what limits a chip."""
-    start = f"{machine}: " if machine else ""
+    found = [*result.arch.remarks(), *map(sentence, moved_again(result, "glb"))]
     if result.totals.imc is not None:
         from spikex_sim.cli import crossbars
 
-        for text in crossbars.notes(result):
-            note(start + text)
-    for one in moved_again(result, "glb"):
-        note(start + sentence(one))
+        found += crossbars.notes(result)
+    for text in found:
+        note(f"{machine}: {text}" if machine else text)
 
 
 def say_float(result: RunResult, trace: AnyTrace) -> None:

@@ -68,6 +68,8 @@ def dynamic(
         rows = dynamic_timesteps(traces, accelerator, limits, engine=engine, progress=progress)
     trace = describe(traces)
     _show_dynamic(rows, trace, accelerator.name)
+    for text in accelerator.remarks():
+        show.note(text)
     _write(
         out,
         "dynamic.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -18,12 +19,13 @@ from spikex_sim.explore.sweeps.grid import points
 from spikex_sim.run.results import RunResult
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.sources.open_loop import generated_trace
-from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.arch import Accelerator, remarks_of
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.spec.networks import Network, load_network
 from spikex_sim.trace.store import SUFFIXES
 from spikex_sim.trace.together import AnyTrace, as_chains, as_traces
 
+log = logging.getLogger("spikex_sim")
 NONIDEAL = {"imc.arrays": "nonideal"}
 ADAPT = ["none", "channel"]
 ON_OFF = 10
@@ -147,6 +149,8 @@ def study(
         (labels, traces, _machine(arch, fixed | dict(step)))
         for labels, traces, step in _cases(_samples(given, timesteps), name, chosen)
     ]
+    for text in remarks_of(machine for _, _, machine in cases):
+        log.warning("study: %s", text)
     rows, reasons = list[dict[str, Any]](), list[SpikexError]()
     for done, (labels, traces, machine) in enumerate(cases):
         progress(", ".join(map(str, labels.values())), done, len(cases))

@@ -216,6 +216,6 @@ def _keys(
 def _set_by(replay: Replay, known: Sequence[tuple[str, str]]) -> Any:
     """Trace whose first sample all others depend on: arrays that are not ideal are calibrated on it."""
     arch = replay.runner.arch
-    if not isinstance(arch, CrossbarOptions) or arch.imc.calibration is not None or not arch.calibrates:
+    if not isinstance(arch, CrossbarOptions) or arch.imc.calibration is not None or not arch.calibrated:
         return None
     return known[0]

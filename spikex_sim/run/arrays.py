@@ -120,12 +120,9 @@ class Arrays:
     ----------
     layers : tuple of ArrayLayer
         In order.
-    calibrated_on : int
-        Samples that shifts and adaptation were calibrated on; 0 where nothing had to be.
     """
 
     layers: tuple[ArrayLayer, ...]
-    calibrated_on: int
 
     @classmethod
     def of(
@@ -194,7 +191,7 @@ class Arrays:
             for sample, *both in zip(calibration, fired, given, strict=True):
                 sample.leave(index, *both)
             found.append(layer)
-        return cls(tuple(found), len(calibration))
+        return cls(tuple(found))
 
 
 class Calibrated(NamedTuple):
@@ -244,7 +241,7 @@ def calibration_samples(given: Sequence[AnyTrace], arch: CrossbarOptions) -> lis
     ConfigError
         If they are of another network.
     """
-    if not arch.calibrates:
+    if not arch.calibrated:
         return []
     place, network = arch.imc.calibration, given[0]
     if place is None:

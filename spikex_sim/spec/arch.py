@@ -6,7 +6,7 @@ What only some machines read is declared by the class of their scheduler's ``opt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
@@ -301,6 +301,10 @@ class Accelerator(Spec):
         """Whether machines of the class read a common key."""
         return not any(key == one or key.startswith(f"{one}.") for one in cls.unread)
 
+    def remarks(self) -> Iterator[str]:
+        """Yield what a reader should know of results on this machine, and which key moves it."""
+        yield from ()
+
     @classmethod
     def effect_of(cls, key: str) -> str:
         """What alone follows from a key; empty of one that much follows from."""
@@ -364,3 +368,8 @@ def half_bits(capacity_bytes: int, share: float) -> int:
 def part_bits(capacity_bytes: int, share: float) -> int:
     """Bits of a partition that is not double-buffered, rounded down (Section 5)."""
     return int(capacity_bytes * 8 * Fraction(str(share)))
+
+
+def remarks_of(accelerators: Iterable[Accelerator]) -> list[str]:
+    """:meth:`Accelerator.remarks` of several, each once."""
+    return list(dict.fromkeys(text for one in accelerators for text in one.remarks()))

@@ -97,6 +97,32 @@ def test_it_works(here: Path, capsys: pytest.CaptureFixture[str], case: str) -> 
         assert word in shown, shown
 
 
+FIRST = "imc.adc.range and imc.adapt calibrated on the first sample of the run; imc.calibration names others"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run t.npz --arch spikesim",
+        "compare t.npz --arch spikesim,neuronas",
+        "evaluate net.npz --data t.npz --arch spikesim",
+        "dynamic t.npz --arch spikesim",
+        "sweep t.npz --arch spikesim --grid imc.mapping=kernel,packed --out s",
+        "imc-study t.npz --study size --out s",
+    ],
+)
+def test_it_is_said_what_arrays_are_calibrated_on(
+    here: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    def said(*more: str) -> str:
+        shown = spikex(capsys, *line.split(), *NONIDEAL_SETTINGS, *more)
+        assert shown.code == 0, shown.err
+        return " ".join((shown.out + shown.err).split())
+
+    assert FIRST in said()
+    assert "calibrated" not in said("--set=imc.calibration=t.npz")
+
+
 def test_crossbars_have_no_array_of_pes(capsys: pytest.CaptureFixture[str]) -> None:
     rows = {
         line.split()[0]: line.split() for line in succeed(capsys, "list", "presets").lines if line.split()
@@ -125,9 +151,9 @@ def test_a_timeline_shows_when_layers_work(here: Path, capsys: pytest.CaptureFix
 
 
 def test_a_sweep_is_the_same_in_two_processes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    grid = ("--arch", "spikesim,neuronas", "--grid", "imc.crossbar=32,64", *NONIDEAL_SETTINGS)
+    grid = ("--arch", "spikesim,neuronas", "--grid", "imc.crossbar=32,64", "--set=imc.calibration=t.npz")
     for jobs in (1, 2):
-        succeed(capsys, "sweep", "t.npz", *grid, "--jobs", jobs, "--out", f"s{jobs}")
+        succeed(capsys, "sweep", "t.npz", *grid, *NONIDEAL_SETTINGS, "--jobs", jobs, "--out", f"s{jobs}")
     one, two = (Path(f"s{jobs}/sweep.csv").read_bytes() for jobs in (1, 2))
     assert one == two
     assert [row["imc.crossbar"] for row in csv.DictReader(one.decode().splitlines())] == ["32", "64"] * 2

@@ -238,11 +238,21 @@ class CrossbarOptions(Accelerator):
         return max(1, -(-(self.weight_bits - unsigned) // self.imc.device.bits))
 
     @property
-    def calibrates(self) -> bool:
-        """Whether arrays are set by what samples make of them."""
+    def calibrated(self) -> tuple[str, ...]:
+        """Keys of what samples set in arrays."""
         imc, adc = self.imc, self.imc.adc
+        if imc.model != "events" or imc.arrays == "ideal":
+            return ()
         ranges = adc.bits != "auto" and adc.range == "auto"
-        return imc.model == "events" and imc.arrays == "nonideal" and (ranges or imc.adapt == "channel")
+        return ("imc.adc.range",) * ranges + ("imc.adapt",) * (imc.adapt == "channel")
+
+    def remarks(self) -> Iterator[str]:
+        """See :class:`spikex_sim.spec.arch.Accelerator`."""
+        if self.calibrated and self.imc.calibration is None:
+            keys = " and ".join(self.calibrated)
+            yield f"{keys} calibrated on the first sample of the run; imc.calibration names others"
+        if self.imc.arrays == "nonideal" and self.imc.goff == "none":
+            yield "imc.goff none: the current of cells of code 0 is not taken off, sums are uncorrected"
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """See :class:`spikex_sim.spec.arch.Accelerator`."""
@@ -250,7 +260,7 @@ class CrossbarOptions(Accelerator):
         if imc.model == "released":
             yield from ((key, "imc.model is released, which reads shapes") for key in self._events_alone())
             return
-        if imc.arrays == "nonideal" and not self.calibrates:
+        if imc.arrays == "nonideal" and not self.calibrated:
             yield "imc.calibration", "imc.adc.range is not auto, and imc.adapt is none"
         if imc.arrays == "ideal":
             for key in NONIDEAL:
