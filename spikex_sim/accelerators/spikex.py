@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import check_given, plugin
+from spikex_sim.costs.components import dispatcher
 from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
-    from spikex_sim.schedules.ntwu.packing import DispatchPolicy
+    from spikex_sim.costs.energy import Component
+    from spikex_sim.schedules.ntwu.packing import DispatchHardware, DispatchPolicy, DispatchSizes, Runs
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
     from spikex_sim.schedules.task import Task
+
+COMPARING = ("overlap", "lookahead", "sorted")
+"""Policies of this package that compare NTWUs."""
+READ_BY = {
+    "dispatch_candidates": ("overlap", "lookahead"),
+    "dispatch_credit": ("overlap",),
+    "dispatch_batches": ("lookahead",),
+    "dispatch_sort": ("sorted",),
+    "dispatch_cycles": COMPARING,
+}
+"""Keys, and the policies of this package that read them."""
 
 
 class SpikeXOptions(NtwuOptions):
     """Configuration of SpikeX."""
 
     dispatch: str = knob("agile", "policy that packs active NTWUs into batches")
+    dispatch_candidates: int = knob(
+        16, "NTWUs among which overlap and lookahead choose the next column", "NTWUs", ge=1, le=1024
+    )
+    dispatch_credit: float = knob(
+        0.0, "share of an NTWU's own taps that overlap takes off what it adds to a batch", "fraction",
+        ge=0.0, le=1.0,
+    )  # fmt: skip
+    dispatch_batches: int = knob(4, "batches that lookahead tries ahead", "batches", ge=1, le=64)
+    dispatch_sort: Literal["popcount", "hash"] = knob(
+        "popcount", "key by which sorted orders the NTWUs of a window: number of taps, or their least hash"
+    )
+    dispatch_cycles: Literal["hidden", "charged"] = knob(
+        "hidden", "cycles that a policy compares for: hidden behind the batch before, or added to every batch"
+    )
     leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Yield what the dispatch policy does not read, too."""
+        yield from super().without_effect()
+        if self.dispatch in ("agile", "temporal", "spatial", "across", *COMPARING):
+            for key, readers in READ_BY.items():
+                if self.dispatch not in readers:
+                    yield key, f"dispatch is {self.dispatch}, not {' or '.join(readers)}"
 
 
 class SpikeX(Scheduler):
@@ -29,10 +66,15 @@ class SpikeX(Scheduler):
 
     options = SpikeXOptions
 
+    def components(self, arch: SpikeXOptions) -> tuple[Component, ...]:
+        """See :class:`spikex_sim.accelerators.base.Scheduler`; and the dispatcher, where it compares."""
+        found = super().components(arch)
+        return (*found, dispatcher(arch)) if arch.dispatch in COMPARING else found
+
     def schedule(self, task: Task, arch: SpikeXOptions) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
         from spikex_sim.schedules.dispatch.agile import AgileDispatch
-        from spikex_sim.schedules.ntwu.packing import Packing, Runs, TileView
+        from spikex_sim.schedules.ntwu.packing import DispatchSizes, Knobs, Packing, TileView
         from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
         from spikex_sim.schedules.ntwu.tiles import choose_tiles
 
@@ -44,20 +86,47 @@ class SpikeX(Scheduler):
             check_given(
                 policy, "mode", mode, fits=mode in ("temporal", "spatial"), wanted="temporal or spatial"
             )
+        knobs = Knobs(
+            arch.dispatch_candidates, arch.dispatch_credit, arch.dispatch_batches, arch.dispatch_sort
+        )
 
         def pack_tile(p0: int, p1: int, w0: int, w1: int) -> Packing:
-            packing = policy.pack(TileView(active[p0:p1, w0:w1], p0, w0, task.inputs), cols, mode)
+            tile = TileView(active[p0:p1, w0:w1], p0, w0, task.inputs, arch.stream, knobs)
+            packing = policy.pack(tile, cols, mode)
             fits = isinstance(packing, Packing) and all(isinstance(part, np.ndarray) for part in packing)
             check_given(policy, "pack", packing, fits=fits, wanted="a Packing of arrays")
             return packing
 
-        in_runs = type(policy).pack is AgileDispatch.pack
+        pack: Runs | Callable[[int, int, int, int], Packing] = pack_tile
+        if isinstance(policy, AgileDispatch) and type(policy).pack is AgileDispatch.pack:
+            pack = policy.runs(active, cols, mode)  # all tiles at once
+        shape = choose_tiles(task, arch, fill_columns=mode == "temporal")
+        sizes = DispatchSizes(task.inputs.taps, shape.positions, shape.windows, cols, knobs)
         return NtwuSchedule.of(
             task,
             arch.array.rows,
-            choose_tiles(task, arch, fill_columns=mode == "temporal"),
-            Runs(active, cols, by_window=mode != "temporal") if in_runs else pack_tile,
+            shape,
+            pack,
             mode=mode,
             stream=arch.stream,
             tailored=True,
+            dispatcher=_hardware(policy, sizes, arch),
         )
+
+
+def _hardware(policy: DispatchPolicy, sizes: DispatchSizes, arch: SpikeXOptions) -> DispatchHardware:
+    """What a policy declares; nothing of one that does not, where no cycles are charged."""
+    from spikex_sim.schedules.ntwu.packing import NO_HARDWARE, DispatchHardware
+
+    declare = getattr(policy, "hardware", None)
+    if declare is None:
+        if arch.dispatch_cycles == "charged":
+            message = f"policy {arch.dispatch} declares no hardware, so that there are no cycles to charge"
+            raise ConfigError(message, where=arch.name, field="dispatch_cycles")
+        return NO_HARDWARE
+    found = declare(sizes)
+    check_given(
+        policy, "hardware", found, fits=isinstance(found, DispatchHardware), wanted="a DispatchHardware"
+    )
+    made: DispatchHardware = found
+    return made

@@ -15,6 +15,8 @@ LEVELS = ("dram", "glb", "lbuf", "rf")
 TENSORS = ("ifmap", "filter", "ofmap", "psum", "tag")
 READ, WRITE = "read_bits", "write_bits"
 """Actions of a memory."""
+TAGS_COMPARED, TAGS_STORED = ("dispatch", "compared_bits", "tag"), ("dispatch", "stored_bits", "tag")
+"""What a dispatch policy compares, and what it writes into registers."""
 MOST = 2**63 - 1
 
 Counter = tuple[str, str, str]

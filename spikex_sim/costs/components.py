@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from spikex_sim.core.counts import ADD, COMPARE, LEVELS, MULTIPLY, READ, TENSORS, UPDATE, WRITE, Counter, alu
+from spikex_sim.core.counts import (
+    ADD,
+    COMPARE,
+    LEVELS,
+    MULTIPLY,
+    READ,
+    TAGS_COMPARED,
+    TAGS_STORED,
+    TENSORS,
+    UPDATE,
+    WRITE,
+    Counter,
+    alu,
+)
 from spikex_sim.core.errors import ConfigError, EnergyTableError
 from spikex_sim.costs.energy import Component
 from spikex_sim.costs.table import EnergyTable, SramEnergy
@@ -46,6 +59,25 @@ def usual_components(arch: Accelerator, lif_units: int) -> tuple[Component, ...]
     dram, glb, lbuf, rf = (made(_Rows(table, arch)) for made in (_dram, _glb, _lbuf, _rf))
     parts = (_alu(_Rows(table, arch), lif_units), rf, lbuf, glb, dram)
     return (*parts, _pe(_Rows(table, arch))) if table.has("pe_leakage") else parts
+
+
+def dispatcher(arch: Accelerator) -> Component:
+    """What compares NTWUs to put them together.
+
+    A bit compared is read from a register and added by one of the full adders of a tree that counts ones; a
+    bit stored is written into a register.
+
+    Raises
+    ------
+    EnergyTableError
+        If the table lacks registers or adders.
+    """
+    rows = _Rows(EnergyTable.load(arch.energy.table), arch)
+    register = rows.of_width("register", 1, "dispatch register")
+    full_adder = rows.only("tag_adder")
+    return Component(
+        "dispatch", {TAGS_COMPARED: register + full_adder, TAGS_STORED: register}, provenance=rows.provenance
+    )  # fmt: skip
 
 
 class _Rows:

@@ -45,6 +45,8 @@ TIGHT = {"energy.table": "default", "memory.dram.kind": "LPDDR4", "memory.glb.se
 SEPARATE = {"ifmap": 4096, "filter": 8192, "ofmap": 4096}
 STATE = TIGHT | {"dataflow": "ws", "activation_bits": 1, "array.rows": 4, "memory.glb.bytes": 16384}
 """A dense array with potentials and partial sums to keep."""
+OVERLAP = {"dispatch": "overlap"}
+"""A policy that compares."""
 
 EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "clock_mhz": ((250.0,), {}),
@@ -88,6 +90,11 @@ EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "energy.table": ((OTHER_TABLE,), TIGHT),
     "energy.device": (("hp", "lop"), TIGHT),
     "dispatch": (("temporal", "spatial"), {}),
+    "dispatch_candidates": ((3,), OVERLAP),
+    "dispatch_credit": ((0.9, 0.4), OVERLAP),
+    "dispatch_batches": ((1, 2), {"dispatch": "lookahead"}),
+    "dispatch_sort": (("hash",), {"dispatch": "sorted"}),
+    "dispatch_cycles": (("charged",), OVERLAP),
     "tws": ((3,), {}),
     "stream": (("all", "tap"), {}),
     "stsap": ((True, False), {}),
@@ -418,6 +425,9 @@ IDLE: tuple[dict[str, Any], ...] = (
     {"imc.encoding": "offset"},
     {"imc.model": "released"},
     {"imc.model": "events"},
+    {"dispatch": "overlap"},
+    {"dispatch": "lookahead"},
+    {"dispatch": "sorted"},
 )
 """Changes that leave other keys without effect."""
 

@@ -1,15 +1,27 @@
-"""The SpikeX paper's policy, and its two halves by themselves for ablation (Section 3)."""
+"""The SpikeX paper's policy, its two halves by themselves for ablation, and one without ragged runs."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.schedules.ntwu.packing import Packing, TileView, pack_by_position, pack_by_window
+from spikex_sim.schedules.ntwu.packing import (
+    NO_HARDWARE,
+    DispatchHardware,
+    DispatchSizes,
+    Packing,
+    Runs,
+    TileView,
+)
 
 
 class AgileDispatch:
     """SpikeX: temporal mode where a neuron fills the columns by itself, else spatial (Section 3)."""
+
+    across: ClassVar[bool] = False
+    """Whether a run of windows goes on over the next position."""
 
     def mode(self, active: NDArray[np.bool_], cols: int) -> str:
         """Temporal iff the mean number of active NTWUs per neuron exceeds the columns."""
@@ -17,9 +29,15 @@ class AgileDispatch:
 
     def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
         """Pack by position in temporal mode, by window in spatial mode."""
-        return (
-            pack_by_position(tile.active, cols) if mode == "temporal" else pack_by_window(tile.active, cols)
-        )
+        return self.runs(tile.active, cols, mode)(0, len(tile.active), 0, tile.active.shape[1])
+
+    def runs(self, active: NDArray[np.bool_], cols: int, mode: str) -> Runs:
+        """Pack any tile of a layer, or all, in the same way."""
+        return Runs(active, cols, by_window=mode != "temporal", across=self.across)
+
+    def hardware(self, sizes: DispatchSizes) -> DispatchHardware:  # noqa: ARG002
+        """Nothing: NTWUs are issued in the order in which their tags are read."""
+        return NO_HARDWARE
 
 
 class TemporalDispatch(AgileDispatch):
@@ -36,3 +54,9 @@ class SpatialDispatch(AgileDispatch):
     def mode(self, active: NDArray[np.bool_], cols: int) -> str:  # noqa: ARG002
         """Return ``spatial``."""
         return "spatial"
+
+
+class AcrossDispatch(AgileDispatch):
+    """As SpikeX, but in temporal mode a run that does not fill the columns goes on over the next position."""
+
+    across = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.counts import UPDATE, AccessLog, Operations, alu
+from spikex_sim.core.counts import TAGS_COMPARED, TAGS_STORED, UPDATE, AccessLog, Operations, alu
 from spikex_sim.core.jit import kernel
 from spikex_sim.schedules.base import Handover, Layout, too_small
 from spikex_sim.schedules.held import Held
@@ -97,6 +97,8 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
     log.write("rf", "psum", adds * widths.psum + updates * task.potential_bits)
     for _ in range(task.states - 1):
         log.count(*alu(UPDATE, task.datapath), updates)
+    log.count(*TAGS_COMPARED, operations.batches * schedule.dispatcher.compared_bits)
+    log.count(*TAGS_STORED, operations.batches * schedule.dispatcher.stored_bits)
     return Layout(
         program=program,
         accesses=log.freeze(),
@@ -231,7 +233,8 @@ class _Layer:
         again = run > 0
         table, found = _lay(
             chunks.table, slots, run * tiles_of_run, (run + 1) * tiles_of_run,
-            -(-schedule.tws // self.arch.accumulators_per_pe), schedule.tiles, schedule.tile_batches,
+            -(-schedule.tws // self.arch.accumulators_per_pe), self._dispatch_cycles, schedule.tiles,
+            schedule.tile_batches,
             schedule.batch_columns, self.batches, blocks.spmb_bits, blocks.tile_words, blocks.words_in_all,
             rows, widths.weight, rows * task.potential_bits, rows * widths.psum, not task.states,
             task.tagged, schedule.tws, SKEWS.index(self.arch.skew),
@@ -250,6 +253,12 @@ class _Layer:
         bits = dict(zip((*COLUMNS, *MORE_COLUMNS), table[FIRST:], strict=True))
         tile, batch, array = table[:FIRST]
         return Steps.of(tile, batch, array, bits), sums
+
+    @property
+    def _dispatch_cycles(self) -> int:
+        """Cycles of every batch before the array has its columns."""
+        charged = self.arch.get("dispatch_cycles", default="hidden") == "charged"
+        return self.schedule.dispatcher.cycles_per_batch if charged else 0
 
     @property
     def _spills(self) -> bool:
@@ -324,6 +333,7 @@ def _lay(
     first_tile: int,
     last_tile: int,
     cycles_per_slot: int,
+    dispatch_cycles: int,
     tiles: NDArray[np.int64],
     tile_batches: PerStep,
     batch_columns: PerStep,
@@ -403,7 +413,7 @@ def _lay(
 
         array = used * cycles_per_slot
         if ends_batch:
-            array += batches[UPDATE_CYCLES, b]
+            array += dispatch_cycles + batches[UPDATE_CYCLES, b]
             column_updates += rows * own * batches[UPDATE_CYCLES, b]
             catchups += rows * batches[CATCHUPS, b]
             laid[16, step] = potential * batches[POTENTIAL_READS, b] + words[i]

@@ -33,6 +33,15 @@ class TileShape:
     by_run: bool = False
 
 
+class Knobs(NamedTuple):
+    """Keys that dispatch policies read: those of ``spikex`` that begin with ``dispatch_``."""
+
+    candidates: int = 16
+    credit: float = 0.0
+    batches: int = 4
+    sort: str = "popcount"
+
+
 class TileView(NamedTuple):
     """What a dispatch policy sees of a tile."""
 
@@ -41,6 +50,60 @@ class TileView(NamedTuple):
     first_position: int
     first_window: int
     inputs: Inputs
+    stream: str = "tap"
+    """Which taps a batch streams: ``tap``, ``channel`` or ``all``."""
+    knobs: Knobs = Knobs()
+
+
+class DispatchSizes(NamedTuple):
+    """What the hardware of a dispatch policy has to be sized for."""
+
+    taps: int
+    """Taps of one output position, with all channels."""
+    positions: int
+    """Of a tile."""
+    windows: int
+    """Of a tile."""
+    cols: int
+    knobs: Knobs = Knobs()
+
+
+@dataclass(frozen=True)
+class DispatchHardware:
+    """What a policy's scheduler stores and compares; nothing where it issues NTWUs as their tags come.
+
+    Attributes
+    ----------
+    candidates : int
+        NTWUs in its window.
+    tag_bits : int
+        Tags of taps that it holds of each.
+    comparators : int
+        Candidates, or keys, that it compares at once.
+    sort_depth, key_bits : int
+        Entries that it sorts, and width of their keys.
+    cycles_per_batch : int
+        Cycles to choose the columns of a batch.
+    compared_bits, stored_bits : int
+        Bits of tags and keys compared, and written into its registers, for every batch.
+    """
+
+    candidates: int = 0
+    tag_bits: int = 0
+    comparators: int = 0
+    sort_depth: int = 0
+    key_bits: int = 0
+    cycles_per_batch: int = 0
+    compared_bits: int = 0
+    stored_bits: int = 0
+
+    @property
+    def held_bits(self) -> int:
+        """Bits of its window and of what it sorts."""
+        return self.candidates * self.tag_bits + self.sort_depth * self.key_bits
+
+
+NO_HARDWARE = DispatchHardware()
 
 
 class Packing(NamedTuple):
@@ -60,6 +123,9 @@ class DispatchPolicy(Protocol):
     def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
         """Order the tile's active NTWUs and cut them into batches; windows of a position ascend."""
 
+    def hardware(self, sizes: DispatchSizes) -> DispatchHardware:
+        """Declare what the scheduler stores and compares, and how long it takes."""
+
 
 def pack_by_position(active: NDArray[np.bool_], cols: int) -> Packing:
     """For each position its active windows in ascending order, cut into runs of ``cols``."""
@@ -68,6 +134,12 @@ def pack_by_position(active: NDArray[np.bool_], cols: int) -> Packing:
     first = np.repeat(np.cumsum(counts) - counts, counts)
     rank = np.arange(len(position)) - first
     return Packing(position, window, np.flatnonzero(rank % cols == 0))
+
+
+def pack_across(active: NDArray[np.bool_], cols: int) -> Packing:
+    """All active NTWUs sorted by position, then window, cut into runs of ``cols``."""
+    position, window = np.nonzero(active)
+    return Packing(position, window, np.arange(0, len(position), cols))
 
 
 def pack_by_window(active: NDArray[np.bool_], cols: int) -> Packing:
@@ -88,19 +160,23 @@ class Runs:
         Columns of the array.
     by_window : bool
         By window, then position; else the windows of each position.
+    across : bool
+        Whether a run of windows goes on over the next position.
     """
 
     chosen: NDArray[np.bool_]
     cols: int
     by_window: bool
+    across: bool = False
 
     def __call__(self, p0: int, p1: int, w0: int, w1: int) -> Packing:
         """Pack one tile."""
-        return (pack_by_window if self.by_window else pack_by_position)(self.chosen[p0:p1, w0:w1], self.cols)
+        by_position = pack_across if self.across else pack_by_position
+        return (pack_by_window if self.by_window else by_position)(self.chosen[p0:p1, w0:w1], self.cols)
 
     def layer(self, tiles: NDArray[np.int64]) -> Issue:
         """Pack all tiles of a layer."""
-        return Issue(*_pack_runs(self.chosen, tiles, self.cols, self.by_window))
+        return Issue(*_pack_runs(self.chosen, tiles, self.cols, self.by_window, self.across))
 
 
 class Issue(NamedTuple):
@@ -132,7 +208,7 @@ def _tile_by_tile(tiles: NDArray[np.int64], pack: Callable[[int, int, int, int],
 
 @kernel
 def _pack_runs(
-    chosen: NDArray[np.bool_], tiles: NDArray[np.int64], cols: int, by_window: bool
+    chosen: NDArray[np.bool_], tiles: NDArray[np.int64], cols: int, by_window: bool, across: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     total = int(np.sum(chosen))
     position = np.empty(total, np.int64)
@@ -145,7 +221,7 @@ def _pack_runs(
         outer, inner = (w1 - w0, p1 - p0) if by_window else (p1 - p0, w1 - w0)
         run = 0
         for i in range(outer):
-            if not by_window:
+            if not (by_window or across):
                 run = 0
             for j in range(inner):
                 p, w = (p0 + j, w0 + i) if by_window else (p0 + i, w0 + j)

@@ -14,7 +14,14 @@ from spikex_sim.schedules.ntwu.check import check
 from spikex_sim.schedules.ntwu.execute import execute
 from spikex_sim.schedules.ntwu.laying import lay_out
 from spikex_sim.schedules.ntwu.options import NtwuOptions
-from spikex_sim.schedules.ntwu.packing import Packing, TileShape, cut_tiles, pack_tiles
+from spikex_sim.schedules.ntwu.packing import (
+    NO_HARDWARE,
+    DispatchHardware,
+    Packing,
+    TileShape,
+    cut_tiles,
+    pack_tiles,
+)
 from spikex_sim.schedules.ntwu.survey import Survey, survey
 from spikex_sim.schedules.steps import Program
 from spikex_sim.schedules.synapses import Executed, Synapses
@@ -60,6 +67,8 @@ class NtwuSchedule:
     streamed : uint8 array ``[batches, taps]`` or None
         1 for the taps that each batch streams, the channels of a filter position side by side; None: those
         that the tags of its columns ask for, in the way ``stream`` says.
+    dispatcher : DispatchHardware
+        What chooses the columns.
     """
 
     task: Task
@@ -77,6 +86,7 @@ class NtwuSchedule:
     packs_taps: bool = False
     owes_all: bool = False
     streamed: NDArray[np.uint8] | None = None
+    dispatcher: DispatchHardware = NO_HARDWARE
 
     @classmethod
     def of(
@@ -91,6 +101,7 @@ class NtwuSchedule:
         tailored: bool,
         packs_taps: bool = False,
         owes_all: bool = False,
+        dispatcher: DispatchHardware = NO_HARDWARE,
     ) -> NtwuSchedule:
         """Cut a layer into tiles and pack each of them.
 
@@ -101,7 +112,7 @@ class NtwuSchedule:
             :class:`~spikex_sim.schedules.ntwu.packing.Runs` pack all tiles at once.
         rows : int
             Rows of the array.
-        task, shape, mode, stream, tailored, packs_taps, owes_all
+        task, shape, mode, stream, tailored, packs_taps, owes_all, dispatcher
             See the class.
         """
         tiles = cut_tiles(task.positions, task.inputs.windows, shape)
@@ -121,6 +132,7 @@ class NtwuSchedule:
             tailored=tailored,
             packs_taps=packs_taps,
             owes_all=owes_all,
+            dispatcher=dispatcher,
         )
 
     @property
