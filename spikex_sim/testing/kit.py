@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from spikex_sim.schedules.base import Schedule, check_task
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.plan import LayerPlan
 from spikex_sim.schedules.crossbar.quantize import as_integers
-from spikex_sim.schedules.ntwu.packing import DispatchPolicy, TileView
+from spikex_sim.schedules.ntwu.packing import DispatchPolicy, DispatchSizes, TileView
 from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
 from spikex_sim.spec.arch import Accelerator
@@ -233,7 +234,8 @@ def check_policy(policy: DispatchPolicy, workload: Workload, tws: int, cols: int
     for p0, p1 in ((0, middle), (middle, active.shape[0])):
         for w0, w1 in ((0, half), (half, active.shape[1])):
             part = active[p0:p1, w0:w1]
-            packing = policy.pack(TileView(part, p0, w0, inputs), cols, mode)
+            stream = STREAMS[(p0 > 0) + (w0 > 0)]
+            packing = policy.pack(TileView(part, p0, w0, inputs, stream), cols, mode)
             issued = list(zip(packing.position.tolist(), packing.window.tolist(), strict=True))
             assert sorted(issued) == [tuple(pair) for pair in np.argwhere(part).tolist()]
             for p in {p for p, _ in issued}:
@@ -242,6 +244,10 @@ def check_policy(policy: DispatchPolicy, workload: Workload, tws: int, cols: int
             edges = [*packing.batch_starts.tolist(), len(issued)]
             assert edges[0] == 0
             assert all(1 <= b - a <= cols for a, b in itertools.pairwise(edges))
+    declare = getattr(policy, "hardware", None)
+    if declare is not None:
+        numbers = asdict(declare(DispatchSizes(inputs.taps, active.shape[0], active.shape[1], cols))).values()
+        assert all(isinstance(one, int) and one >= 0 for one in numbers), "hardware is not of counts"
 
 
 def check_engine(engine: MemoryEngine, steps: list[tuple[int, int, int, int, int]]) -> None:

@@ -117,18 +117,20 @@ def _pack(
     marks = np.zeros(2, np.int64)  # numbers of the batch and of the choice, over all that is tried
     done = batches = count = following = 0
     while done < total:
-        count, following = _refill(waiting, count, following, total)
         best, least = 0, -1
         for way in range(len(ways) if len(ways) > 1 else 0):
             tried[:count] = waiting[:count]
             left, after, cost = count, following, 0
             for _ in range(ahead):
-                left, after = _refill(tried, left, after, total)
-                size, left, added = _fill(sets, position, tried, left, ways[way], scratch, marks, chosen)
+                size, left, after, added = _fill(
+                    sets, position, tried, left, after, ways[way], scratch, marks, chosen
+                )
                 cost += added
             if least < 0 or cost < least:
                 best, least = way, cost
-        size, count, _ = _fill(sets, position, waiting, count, ways[best], scratch, marks, chosen)
+        size, count, following, _ = _fill(
+            sets, position, waiting, count, following, ways[best], scratch, marks, chosen
+        )
         starts[batches] = done
         order[done : done + size] = chosen[:size]
         batches += 1
@@ -137,31 +139,32 @@ def _pack(
 
 
 @kernel
-def _refill(waiting: NDArray[np.int64], count: int, following: int, total: int) -> tuple[int, int]:
-    while count < len(waiting) and following < total:
-        waiting[count] = following
-        count += 1
-        following += 1
-    return count, following
-
-
-@kernel
 def _fill(
     sets: TapSets,
     position: NDArray[np.int64],
     waiting: NDArray[np.int64],
     count: int,
+    following: int,
     credit: float,
     scratch: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     marks: NDArray[np.int64],
     chosen: NDArray[np.int64],
-) -> tuple[int, int, int]:
-    """Fill a batch from what waits; its columns, what waits then, and the slots that it takes."""
+) -> tuple[int, int, int, int]:
+    """Fill a batch from what waits, to which what follows is added wherever there is room.
+
+    Its columns, what waits then and follows, and the slots that it takes.
+    """
     streamed, seen, updated, updates = scratch
     marks[0] += 1
     batch = marks[0]
     size = longest = added = 0
-    while size < len(chosen) and count > 0:
+    while size < len(chosen):
+        while count < len(waiting) and following < len(position):
+            waiting[count] = following
+            count += 1
+            following += 1
+        if count == 0:
+            break
         place = 0
         if size > 0 and credit >= 0:
             marks[1] += 1
@@ -191,4 +194,4 @@ def _fill(
         count -= 1
         for later in range(place, count):
             waiting[later] = waiting[later + 1]
-    return size, count, added + longest
+    return size, count, following, added + longest
