@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikex_sim.cli import (
+    dispatch,
     energy,
     evaluate,
     hardware_model,
@@ -85,6 +86,7 @@ app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)
 app.command()(evaluate.evaluate)
+app.command()(dispatch.dispatch)
 app.command()(imc_study.imc_study)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.plots import crossbars, graphs, knobs, layers, machines, spikes, studies, sweeps
+from spikex_sim.plots import crossbars, dispatch, graphs, knobs, layers, machines, spikes, studies, sweeps
 from spikex_sim.plots.files import read_evaluation, read_rows
 from spikex_sim.plots.imc import IMC_FIGURES
 from spikex_sim.plots.paper import PAPER_FIGURES
@@ -30,6 +30,7 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "ann": ("ann.csv", studies.against_ann),
     "dynamic": ("dynamic.csv", studies.dynamic),
     "search-tws": ("search.csv", studies.window_search),
+    "dispatch": ("dispatch.csv", dispatch.policies),
     **{name: (f"{name}.csv", draw) for name, draw in (IMC_FIGURES | PAPER_FIGURES).items()},
 }
 """File of every command's and paper's study, and what draws it."""
