@@ -108,7 +108,7 @@ def dispatch(
     verdict = {True: "identical for all policies", False: "[red]DIFFERENT[/]", None: "not computed"}
     show.say(f"output spikes of all layers: {verdict[found.same_spikes]}")
     if out is not None:
-        from spikex_sim.plots.dispatch import policies as drawn
+        from spikex_sim.plots.dispatch import dispatch_policies
         from spikex_sim.plots.style import columns, file_bytes
 
         same = {
@@ -119,7 +119,7 @@ def dispatch(
         }
         cells = [{**row, **same, **origin()} for row in found.rows]
         files: dict[str, str | bytes] = {"dispatch.csv": csv_text(cells, safe=safe_csv)}
-        files["dispatch.pdf"] = file_bytes(drawn(cells, None, columns(2))[0], "pdf")
+        files["dispatch.pdf"] = file_bytes(dispatch_policies(cells, None, columns(2))[0], "pdf")
         wrote(write_files(out, files))
 
 

@@ -8,6 +8,7 @@
 """
 
 from spikex_sim.plots.crossbars import critical_path, mapping, mapping_rows
+from spikex_sim.plots.dispatch import dispatch_policies
 from spikex_sim.plots.graphs import graph, graph_rows
 from spikex_sim.plots.hardware import hardware_model
 from spikex_sim.plots.knobs import (
@@ -58,6 +59,7 @@ __all__ = [
     "columns",
     "comparison",
     "critical_path",
+    "dispatch_policies",
     "dynamic",
     "energy_by_component",
     "energy_by_machine",

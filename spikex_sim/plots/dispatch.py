@@ -6,12 +6,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from spikex_sim.core.errors import FigureError
 from spikex_sim.plots.paper.common import by_text
 from spikex_sim.plots.style import MARKERS, Given, Style, legend, panels, series_look, short
-from spikex_sim.plots.table import Rows, number
+from spikex_sim.plots.table import Rows, cell, number
 
 
-def policies(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
+def dispatch_policies(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
     """Cycles of integration and update, and the EDP, of each policy in every layer and in total.
 
     Parameters
@@ -34,34 +35,31 @@ def policies(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
     FigureError
         If a column is missing or not a number, or if there are no rows.
     """
+    if not rows:
+        raise FigureError("there are no rows", field="policy")
     series = by_text(rows, "policy")
-    first = next(iter(series.values()))
-    bounded = all(row.get("bound_cycles") not in (None, "") for row in rows)
-    base = [number(row, "bound_cycles" if bounded else "slot_cycles") for row in first]
+    first = {cell(row, "layer"): row for row in next(iter(series.values()))}
+    places = {layer: place for place, layer in enumerate(first)}
+    bounded = all(cell(row, "bound_cycles") not in (None, "") for row in rows)
+    over = f"over {short(next(iter(series)))} (×)"
     drawn = (
-        (
-            "slot_cycles",
-            base,
-            "Cycles over the bound (×)" if bounded else f"Cycles over {short(_name(first))} (×)",
-        ),
-        ("edp_js", [number(row, "edp_js") for row in first], f"EDP over {short(_name(first))} (×)"),
-    )
+        ("slot_cycles", "bound_cycles" if bounded else "slot_cycles",
+         "Cycles over the bound (×)" if bounded else f"Cycles {over}"),
+        ("edp_js", "edp_js", f"EDP {over}"),
+    )  # fmt: skip
     with panels(ax, style, height=2.2, count=2) as (figure, axes):
         handles: list[Any] = []
-        for axis, (column, bases, label) in zip(axes, drawn, strict=True):
+        for axis, (column, base, label) in zip(axes, drawn, strict=True):
             handles = []
             for index, some in enumerate(series.values()):
-                ratios = [
-                    number(row, column) / one if one else 1.0 for row, one in zip(some, bases, strict=True)
-                ]
-                at = [
-                    place + (index - (len(series) - 1) / 2) * 0.6 / len(series) for place in range(len(some))
-                ]
-                handles += axis.plot(at, ratios, **_look(index))
+                beside = (index - (len(series) - 1) / 2) * 0.6 / len(series)
+                known = [row for row in some if cell(row, "layer") in places]
+                ratios = [_ratio(number(row, column), number(first[row["layer"]], base)) for row in known]
+                handles += axis.plot([places[row["layer"]] + beside for row in known], ratios, **_look(index))
             axis.axhline(1, color="black", lw=0.6)
             axis.set(ylabel=label)
             axis.set_xticks(
-                range(len(first)), [short(str(row["layer"])) for row in first], rotation=30, ha="right"
+                range(len(first)), [short(str(layer)) for layer in first], rotation=30, ha="right"
             )
             axis.grid(axis="y")
         legend(figure, axes, ax is None, handles, [short(name) for name in series])
@@ -76,5 +74,6 @@ def _look(index: int) -> dict[str, Any]:
     return look
 
 
-def _name(rows: Rows) -> str:
-    return str(rows[0]["policy"])
+def _ratio(value: float, base: float) -> float:
+    """One where there is nothing to be over."""
+    return value / base if base else 1.0

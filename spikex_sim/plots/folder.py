@@ -30,7 +30,7 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "ann": ("ann.csv", studies.against_ann),
     "dynamic": ("dynamic.csv", studies.dynamic),
     "search-tws": ("search.csv", studies.window_search),
-    "dispatch": ("dispatch.csv", dispatch.policies),
+    "dispatch": ("dispatch.csv", dispatch.dispatch_policies),
     **{name: (f"{name}.csv", draw) for name, draw in (IMC_FIGURES | PAPER_FIGURES).items()},
 }
 """File of every command's and paper's study, and what draws it."""

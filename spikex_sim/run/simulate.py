@@ -397,7 +397,7 @@ def _run_small() -> None:
     for neuron, dtype in neurons:
         weight = np.ones((2, 1, 3, 3), dtype)
         trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
-        for arch, tws in (("ptb-stsap", 2), ("systolic-os", None), ("ann", None)):
+        for arch, tws in (("ptb-stsap", 2), ("spikex-plus", 2), ("systolic-os", None), ("ann", None)):
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)

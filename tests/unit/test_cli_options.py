@@ -26,6 +26,7 @@ GRAPH = "trace synth --kind graph --width 2 --out o/x.npz"
 EVALUATE = "evaluate ht.npz --data lab.npz"
 MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
+TINY = "--set mapping.positions=1 --set mapping.windows=1"
 STUDY = "imc-study t.npz --study umem"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
@@ -70,6 +71,14 @@ EFFECTS = {
     ("dynamic", "--set"): ("dynamic l.npz", "--set array.rows=4"),
     ("dynamic", "--engine"): ("dynamic l.npz --out o", "--engine event"),
     ("dynamic", "--out"): ("dynamic l.npz", "--out o"),
+    ("dispatch", "--policies"): ("dispatch t.npz", "--policies agile,across"),
+    ("dispatch", "--bound"): ("dispatch t.npz", "--bound"),
+    ("dispatch", "--optimum"): (f"dispatch t.npz --policies agile --bound {TINY}", "--optimum"),
+    ("dispatch", "--arch"): ("dispatch t.npz", "--arch spikex-lop"),
+    ("dispatch", "--tws"): ("dispatch t.npz", "--tws 2"),
+    ("dispatch", "--set"): ("dispatch t.npz", "--set array.rows=4"),
+    ("dispatch", "--engine"): ("dispatch t.npz --out o", "--engine event"),
+    ("dispatch", "--out"): ("dispatch t.npz", "--out o"),
     ("imc-study", "--study"): (STUDY, "--study sharing"),
     ("imc-study", "--arch"): (STUDY, "--arch neuronas"),
     ("imc-study", "--set"): (STUDY, "--set imc.ports=1"),
@@ -191,7 +200,7 @@ ELSEWHERE = {
     *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
     *(
         (name, "--safe-csv")
-        for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann")
+        for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann", "dispatch")
     ),
     *(("imc-study", option) for option in ("--engine", "--jobs", "--safe-csv")),
     ("sweep", "--scheduler"),

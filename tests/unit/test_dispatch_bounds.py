@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +228,13 @@ def test_without_or_tools_it_says_what_to_install(
     monkeypatch.setattr(dispatch_bounds, "import_module", missing)
     is_mistake(spikex(capsys, "dispatch", "t.npz", "--bound"), "needs OR-Tools (ortools is missing)")
     assert succeed(capsys, "dispatch", "t.npz").out
+
+
+def test_the_page_is_what_its_rows_say() -> None:
+    root = Path(__file__).resolve().parents[2]
+    script = root / "scripts" / "make_dispatch_page.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page, folder = (root / "docs" / "dispatch.md").read_text("utf-8"), root / "docs" / "dispatch"
+    assert all(f"`{name}`" in page for name in policies())
+    assert "(dispatch/dvs-medium.svg)" in page and (folder / "dvs-medium.svg").is_file()

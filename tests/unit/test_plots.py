@@ -80,6 +80,10 @@ ANN = [{"timesteps": t, "energy_ratio": (t or 8) / 8, "energy_on_chip_ratio": 1.
 DYNAMIC = [{"threshold": h, "mean_timesteps": t, "accuracy": t / 10, "energy_pj": 1e6 * t}
            for h, t in ((0.0, 8.0), (0.5, 4.0), (0.9, 4.0))]  # fmt: skip
 SEARCH = [{"method": m, "tws": "4 16 1", "edp_js": e} for m, e in (("exhaustive", 1e-9), ("random", 2e-9))]
+POLICIES = [{"policy": policy, "layer": layer, "slot_cycles": cycles * share, "bound_cycles": 50 * share,
+             "edp_js": cycles * 1e-9}
+            for policy, cycles in (("agile", 100), ("overlap", 80))
+            for layer, share in (("a", 1), ("total", 2))]  # fmt: skip
 GRAPH = [{"name": kind, "kind": kind, "shape": [4, 3], "sources": taken, "depth": depth, "delay": depth}
          for depth, (kind, taken) in enumerate((("input", []), ("neurons", ["input"])))]  # fmt: skip
 CHIP_LAYERS = [
@@ -133,6 +137,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "ann": (plots.against_ann, ANN),
     "dynamic": (plots.dynamic, DYNAMIC),
     "search-tws": (plots.window_search, SEARCH),
+    "dispatch": (plots.dispatch_policies, POLICIES),
 }
 
 

@@ -236,6 +236,16 @@ def test_search_shows_products_and_sizes() -> None:
             plots.window_search([SEARCH[0], SEARCH[1] | {"tws": wrong}])
 
 
+def test_policies_are_over_the_bound_or_the_first() -> None:
+    rows = [{"policy": policy, "layer": "a", "slot_cycles": cycles, "bound_cycles": 50, "edp_js": cycles / 10}
+            for policy, cycles in (("agile", 100), ("overlap", 80))]  # fmt: skip
+    _, (cycles, edp) = plots.dispatch_policies(rows)
+    assert [line.get_ydata()[0] for line in cycles.lines[:2]] == [2, 1.6]
+    assert [line.get_ydata()[0] for line in edp.lines[:2]] == [1, 0.8]
+    _, (cycles, _) = plots.dispatch_policies([{**row, "bound_cycles": None} for row in rows])
+    assert [line.get_ydata()[0] for line in cycles.lines[:2]] == [1, 0.8]
+
+
 @pytest.mark.parametrize(
     ("command", "name"),
     [
@@ -243,6 +253,7 @@ def test_search_shows_products_and_sizes() -> None:
         ("dynamic --thresholds 0,0.9", "dynamic"),
         ("evaluate nmnist --limit 1", "evaluate"),
         ("search-tws nmnist --limit 1 --tws 4,8", "search-tws"),
+        ("dispatch", "dispatch"),
     ],
 )
 def test_what_commands_write_is_drawn(tmp_path: Path, command: str, name: str) -> None:
