@@ -58,7 +58,7 @@ def cost(
     tiles = problem.make_tiles(size, z)
     scopes = problem.scopes(tiles)
     lbuf_group = scopes["lbuf_filter"] == "group"
-    glb = config["memory"]["glb"]
+    glb, unit = config["memory"]["glb"], config["memory"]["zero_tags"] == "unit"
     at_most = room = None  # bits of outputs that the LBUF and the GLB hold
     if config["mapping"]["tile"] == "auto":
         at_most, room = half_bits(config["memory"]["lbuf"], "ofmap"), half_bits(glb, "ofmap")
@@ -115,7 +115,9 @@ def cost(
 
             if not tile.batches:  # an empty tile is one step that only sends tags
                 load(Chunk([], 0, 0, 0))
-                ledger.send(0, rho * untouched, at_most)
+                ledger.send(0, 0 if unit else rho * untouched, at_most)
+                if unit:
+                    ledger.keep(rho * untouched)
                 first_of_group = False
                 continue
 
@@ -175,16 +177,18 @@ def cost(
                     if problem.skew == "tile":
                         widest = max(len(other.columns) for other in tile.batches)
                         step["array_cycles"] += problem.crossing(rho, widest)
-                    tags += rho * untouched
+                    tags += 0 if unit else rho * untouched
                 ledger.send(updates, tags, at_most)
+                if unit and batch is tile.batches[-1]:
+                    ledger.keep(rho * untouched)
 
     # Outgoing tags enter the LBUF before they leave it: the tag unit writes them, outside of c.
     ledger.write("lbuf", "tag", ledger.sent_tags)
 
     steps = ledger.steps
-    assert sum(step["s_bits"] for step in steps) == stored
+    assert sum(step["s_bits"] for step in steps) + ledger.past_the_port == stored
     for step in steps:
-        if room is not None and step["w_bits"] > room:
+        if room is not None and step["s_bits"] > room:
             raise ValueError("the outputs of a single step do not fit the GLB's ofmap half")
         set_durations(step, config)
     ends = recurrence(*([step[key] for step in steps] for key in ("f", "l", "c", "s", "w")))

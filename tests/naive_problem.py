@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "tws": 4,
     "stream": "tap",
     "stsap": False,
+    "tailored": False,  # of PTB; SpikeX always is
     "accumulators_per_pe": 1,
     "update_cycles": 1,
     "leak_catchup_cycles": 1,
@@ -36,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "mapping": {"tile": "auto", "positions": "auto", "windows": "auto"},
     "clock_hz": 500_000_000,
     "memory": {
+        "zero_tags": "move",  # or "unit"
         "dram": {"bandwidth_bytes_per_s": 30_000_000_000, "latency_cycles": 0},
         "glb": {
             "bytes": 54 * 1024,
@@ -129,6 +131,7 @@ class Problem:
         self.P = len(self.fields)
         self.rows, self.cols = int(config["array"]["rows"]), int(config["array"]["cols"])
         self.ptb = config["scheduler"] == "ptb"
+        self.moves_all = self.ptb and not config["tailored"]
         if config["scheduler"] not in ("spikex", "ptb") or config["stream"] not in ("tap", "channel", "all"):
             raise ValueError("unknown scheduler or stream")
         if config["stsap"] and not self.ptb:
@@ -256,9 +259,9 @@ class Problem:
             channels = tagged if stream == "channel" else everything
             batch.streamed = [(c, i, j) for c in channels for i, j in self.filter_positions]
         # §5 Weight tailoring: a filter moves only if the SP-MB is active, but what is streamed must be there.
-        # PTB moves the SP-MBs and filters of every channel, tagged or not.
-        batch.ifmap_channels = everything if self.ptb else tagged
-        batch.filter_channels = everything if self.ptb or stream == "all" else tagged
+        # PTB moves the SP-MBs and filters of every channel, tagged or not, unless told to tailor.
+        batch.ifmap_channels = everything if self.moves_all else tagged
+        batch.filter_channels = everything if self.moves_all or stream == "all" else tagged
         return batch
 
     def make_tiles(self, size: int, z: int) -> list[Tile]:
@@ -269,7 +272,7 @@ class Problem:
             for start in range(0, self.windows, z):
                 windows = range(start, min(start + z, self.windows))
                 tagged = {c for y, x in pixels for w in windows for c in self.spikes.get((y, x, w), {})}
-                channels = list(range(self.C)) if self.ptb else sorted(tagged)
+                channels = list(range(self.C)) if self.moves_all else sorted(tagged)
                 batches = [self.make_batch(columns) for columns in self.cut_batches(positions, windows)]
                 tiles.append(Tile(positions, windows, len(pixels), channels, batches))
         return tiles

@@ -102,7 +102,7 @@ class Ledger:
     """The steps of a layer and its bits per level, tensor and direction."""
 
     def __init__(self, *, output_kept: bool = False) -> None:
-        self.output_kept, self.sent_tags = output_kept, 0
+        self.output_kept, self.sent_tags, self.past_the_port = output_kept, 0, 0
         self.steps: list[dict[str, int]] = []
         self.accesses = {
             level: {tensor: {"read_bits": 0, "write_bits": 0} for tensor in TENSORS} for level in LEVELS
@@ -148,3 +148,12 @@ class Ledger:
             if not ofmap + tags:
                 return
             self.new_step()
+
+    def keep(self, tags: int) -> None:
+        """Zero tags that a unit beside the GLB has: counted as moved, and the port does not see them."""
+        self.sent_tags += tags
+        self.past_the_port += tags
+        self.read("lbuf", "tag", tags)
+        self.write("glb", "tag", tags)
+        if not self.output_kept:
+            self.move("glb", "dram", "tag", tags)

@@ -117,16 +117,22 @@ def outputs(workload: Workload, arch: Accelerator, schedule: Schedule) -> tuple[
 def oracle_config(arch: Accelerator) -> dict[str, Any]:
     """Return an accelerator's settings in the form that `naive_cost.cost` takes."""
     dram, glb, lbuf = arch.memory.dram, arch.memory.glb, arch.memory.lbuf
-    same = ("scheduler", "dispatch", "tws", "stream", "stsap", "accumulators_per_pe", "update_cycles",
-            "leak_catchup_cycles", "skew", "zero_gating", "potential_bits", "weight_bits",
+    same = ("scheduler", "dispatch", "tws", "stream", "stsap", "tailored", "accumulators_per_pe",
+            "update_cycles", "leak_catchup_cycles", "skew", "zero_gating", "potential_bits", "weight_bits",
             "psum_bits")  # fmt: skip
-    others = {"dispatch": "agile", "stsap": False, "leak_catchup_cycles": 1}  # of machines without the key
+    others = {
+        "dispatch": "agile",
+        "stsap": False,
+        "tailored": False,
+        "leak_catchup_cycles": 1,
+    }  # of machines without the key
     return {
         **{key: arch.get(key, default=others.get(key)) for key in same},
         "array": {"rows": arch.array.rows, "cols": arch.array.cols},
         "mapping": arch.mapping.model_dump(),
         "clock_hz": Fraction(str(arch.clock_mhz)) * 10**6,
         "memory": {
+            "zero_tags": arch.get("memory.zero_tags", default="move"),
             "dram": {
                 "bandwidth_bytes_per_s": Fraction(str(dram.bandwidth_gb_s)) * 10**9,
                 "latency_cycles": dram.latency_cycles,

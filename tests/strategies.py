@@ -184,6 +184,8 @@ def overrides(draw: st.DrawFn, workload: Workload, scheduler: str) -> dict[str, 
     keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))
     if scheduler == "ptb":
         keys["stsap"] = draw(st.booleans())
+        keys["tailored"] = draw(st.booleans())
     else:
         keys["dispatch"] = draw(st.sampled_from(["agile", "agile", "temporal", "spatial"]))
+        keys["memory.zero_tags"] = draw(st.sampled_from(["move", "move", "unit"]))
     return own(Accelerator(scheduler=scheduler), keys)

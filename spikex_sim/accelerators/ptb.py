@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 class PtbOptions(NtwuOptions):
     """Configuration of PTB."""
 
+    tailored: bool = knob(
+        False,
+        "only weights and SP-MBs of input channels with activity move; every window is issued all the same",
+    )
     stsap: bool = knob(False, "taps whose windows do not overlap share a slot")
 
 
 class ParallelTimeBatching(Scheduler):
-    """Columns are consecutive windows of one position, whatever their tags; nothing is tailored.
+    """Columns are consecutive windows of one position, whatever their tags; all channels move.
 
-    With ``stsap`` taps whose windows do not overlap share an integration slot.
+    With ``tailored`` only those with activity do. With ``stsap`` taps whose windows do not overlap share an
+    integration slot.
     """
 
     options = PtbOptions
@@ -42,7 +47,7 @@ class ParallelTimeBatching(Scheduler):
             Runs(np.ones_like(task.active), arch.array.cols, by_window=False),
             mode=None,
             stream=arch.stream,
-            tailored=False,
+            tailored=arch.tailored,
             packs_taps=arch.stsap,
             owes_all=True,
         )

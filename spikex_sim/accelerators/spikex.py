@@ -11,7 +11,7 @@ from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.costs.components import dispatcher
-from spikex_sim.schedules.ntwu.options import NtwuOptions
+from spikex_sim.schedules.ntwu.options import NtwuMemory, NtwuOptions
 from spikex_sim.spec.arch import knob
 
 if TYPE_CHECKING:
@@ -30,6 +30,16 @@ READ_BY = {
     "dispatch_cycles": COMPARING,
 }
 """Keys, and the policies of this package that read them."""
+
+
+class SpikeXMemory(NtwuMemory):
+    """Memories of SpikeX."""
+
+    zero_tags: Literal["move", "unit"] = knob(
+        "move",
+        "tags of skipped windows leave the LBUF with the outputs, or a unit beside the GLB has them: the "
+        "LBUF's port is free, their energy stays",
+    )
 
 
 class SpikeXOptions(NtwuOptions):
@@ -51,6 +61,7 @@ class SpikeXOptions(NtwuOptions):
         "hidden", "cycles that a policy compares for: hidden behind the batch before, or added to every batch"
     )
     leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
+    memory: SpikeXMemory = SpikeXMemory()
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """Yield what the dispatch policy does not read, too."""

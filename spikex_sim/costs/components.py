@@ -169,8 +169,10 @@ def _lbuf(rows: _Rows) -> Component:
     lbuf = rows.arch.memory.lbuf
     if not lbuf.bytes:
         return Component("lbuf", {}, leakage_mw=0.0)
-    memory = rows.sram("lbuf", "lbuf", lbuf.bytes, lbuf.port_bits)
-    per_bit = dict.fromkeys(TENSORS, _per_bit(memory, lbuf.port_bits))
+    asked: int | str = rows.arch.get("memory.lbuf.access_bits", default="port")
+    width = asked if isinstance(asked, int) else lbuf.port_bits
+    memory = rows.sram("lbuf", "lbuf", lbuf.bytes, width)
+    per_bit = dict.fromkeys(TENSORS, _per_bit(memory, width))
     return Component(
         "lbuf", _prices("lbuf", per_bit), leakage_mw=memory.leakage_mw, area_mm2=memory.area_mm2,
         provenance=rows.provenance,

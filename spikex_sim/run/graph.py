@@ -89,8 +89,25 @@ class GraphRunner:
         """See :class:`spikex_sim.run.replay.LayerRunner`."""
         return self.layers.areas_mm2(layers)
 
+    @property
+    def unobserved(self) -> GraphRunner:
+        """The same, of which nobody is told."""
+        return replace(self, layers=self.layers.unobserved)
+
+    def sizes(self, stages: Sequence[GraphStage], timesteps: int) -> list[int]:
+        """Window sizes that all layers can have alike: none longer than what comes back is late."""
+        nodes = [stage.node for stage in stages]
+        delays = [
+            one.delay
+            for node in nodes
+            if isinstance(node, Population)
+            for one in node.synapses
+            if one.source == node.name
+        ]
+        return self.layers.candidates(min([timesteps, *delays]))
+
     def best_tws(self, index: int, flows: Sequence[GraphFlow], progress: Progress) -> tuple[int, None]:
-        """Window size of the smallest EDP of a node over all samples, ties to the smaller (Section 7).
+        """As :meth:`spikex_sim.run.replay.LayerRunner.best_tws`, of a node.
 
         Where its outputs come back as inputs, larger ones than their delay are not tried.
 
@@ -101,7 +118,7 @@ class GraphRunner:
         """
         node, refused = flows[0].stages[index].node, None
         assert isinstance(node, Population)
-        unseen = replace(self, layers=replace(self.layers, observe=None))
+        unseen = self.unobserved
         best: tuple[float, int] | None = None
         delays = [one.delay for one in node.synapses if one.source == node.name]
         for tws in self.layers.candidates(min([flows[0].trace.timesteps, *delays])):
@@ -114,9 +131,10 @@ class GraphRunner:
             except ConfigError as exc:
                 refused = refused or exc
                 continue
-            edp = sum(one.energy.total_pj for one in costs) * sum(one.cycles for one in costs)
-            if best is None or edp < best[0]:
-                best = edp, tws
+            energies, cycles = [one.energy.total_pj for one in costs], sum(one.cycles for one in costs)
+            found = self.layers.objective(sum(energies), cycles)
+            if best is None or found < best[0]:
+                best = found, tws
         if best is None:
             assert refused is not None
             raise refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import prod
 from numbers import Integral
@@ -191,7 +191,7 @@ class LayerRunner:
         return self._integrate(flow, index, known or self._cost(flow, index, values, tws))
 
     def best_tws(self, index: int, flows: Sequence[Flow], progress: Progress) -> tuple[int, LayerCost | None]:
-        """Window size of the smallest EDP over all samples, ties to the smaller (Section 7).
+        """Window size of the smallest EDP, or other objective, over all samples, ties to the smaller.
 
         With it comes the cost of a single sample; those of several are not held.
 
@@ -215,13 +215,27 @@ class LayerRunner:
             except ConfigError as exc:
                 refused = refused or exc
                 continue
-            edp = sum(energies) * cycles
-            if best is None or edp < best[0]:
-                best = edp, tws, cost if len(flows) == 1 else None
+            found = self.objective(sum(energies), cycles)
+            if best is None or found < best[0]:
+                best = found, tws, cost if len(flows) == 1 else None
         if best is None:
             assert refused is not None
             raise refused
         return best[1:]
+
+    @property
+    def unobserved(self) -> LayerRunner:
+        """The same, of which nobody is told."""
+        return replace(self, observe=None)
+
+    def sizes(self, stages: Sequence[Stage], timesteps: int) -> list[int]:  # noqa: ARG002
+        """Window sizes that all layers of a network can have alike."""
+        return self.candidates(timesteps)
+
+    def objective(self, energy_pj: float, cycles: int) -> float:
+        """What a search for window sizes makes small."""
+        wanted = self.arch.get("tws_objective", default="edp")
+        return {"edp": energy_pj * cycles, "energy": energy_pj, "latency": float(cycles)}[wanted]
 
     def _entered(self, flow: Flow, index: int) -> Signal | None:
         """What enters a layer; in an ANN activations."""

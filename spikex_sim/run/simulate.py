@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -257,14 +257,51 @@ class Replay:
 
     def run(self, unit: Unit, progress: Progress = silent, first: int = 0) -> Iterator[SampleRun]:
         """Replay the samples of a unit; observers see them numbered from the first."""
-        flows: Iterable[Any] = self._flows(unit, first)
         if self.searches:
             self._check_held()
-            flows = list(flows)
-            yield from self._together(flows, progress)
+            found = self
+            if self.runner.arch.get("tws_scope", default="layer") == "network":
+                found = self._at(self._best_size(unit, progress))
+            yield from found._together(list(self._flows(unit, first)), progress)
             return
-        for flow in flows:
+        for flow in self._flows(unit, first):
             yield from self._together([flow], progress)
+
+    def _at(self, tws: int) -> Replay:
+        """The same with one window size for all layers."""
+        return replace(self, window_sizes=[tws if stage.is_sized else "auto" for stage in self.stages])
+
+    def _best_size(self, unit: Unit, progress: Progress) -> int:
+        """Window size of all layers with the least of what is searched for, ties to the smaller.
+
+        Raises
+        ------
+        ConfigError
+            If the buffers are too small for all of them.
+        """
+        runner = self.runner
+        assert isinstance(runner, LayerRunner | GraphRunner)
+        sizes = runner.sizes(self.stages, self.traces[0].timesteps)  # type: ignore[arg-type]
+        layers = runner if isinstance(runner, LayerRunner) else runner.layers
+        best: tuple[float, int] | None = None
+        refused: ConfigError | None = None
+        for done, tws in enumerate(sizes):
+            progress(f"all layers TWS={tws}", done, len(sizes))
+            try:
+                runs = list(replace(self._at(tws), runner=runner.unobserved).run(unit))
+            except ConfigError as exc:
+                refused = refused or exc
+                continue
+            costs = [layer for run in runs for layer in run.layers]
+            found = layers.objective(
+                sum(one.energy.total_pj for one in costs), sum(one.cycles for one in costs)
+            )
+            if best is None or found < best[0]:
+                best = found, tws
+        if best is None:
+            assert refused is not None
+            raise refused
+        return best[1]
 
     def _check_held(self) -> None:
         """Raise :class:`TraceError` if the spikes of all samples in all layers are too many to be held."""

@@ -90,6 +90,9 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
     log.write(
         "lbuf", "tag", program.total("store", "tag")
     )  # beside the array: tags take no cycles of their own
+    apart = AccessLog()
+    apart.move("lbuf", "glb", "tag", sums.tags_apart)
+    apart.write("lbuf", "tag", sums.tags_apart)
     left = task.out_channels * len(schedule.position) * schedule.tws  # sums that leave the array
     adds, updates = operations.accumulations + products, operations.lif_updates
     log.write("rf", "filter", sums.row_taps * widths.weight)
@@ -101,7 +104,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
     log.count(*TAGS_STORED, operations.batches * schedule.dispatcher.stored_bits)
     return Layout(
         program=program,
-        accesses=log.freeze(),
+        accesses=log.freeze() + apart.freeze(),
         operations=operations,
         residency=residency,
         additions=additions,
@@ -109,6 +112,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         mapping=_describe(schedule, residency),
         output_kept=residency.glb_ofmap == "kept",
         issued=schedule.issued if task.tagged else None,
+        apart=apart.freeze(),
         held=_held(schedule, spmbs, blocks, residency, program, arch),
     )
 
@@ -169,6 +173,7 @@ class Sums(NamedTuple):
     column_updates: int
     catchups: int
     largest_store: int
+    tags_apart: int
 
 
 @dataclass(frozen=True)
@@ -241,7 +246,8 @@ class _Layer:
             NEVER if again and residency.glb_filter == "layer" else SCOPES.index(residency.glb_filter),
             residency.glb_ifmap == "tile",
             NEVER if again and residency.lbuf_filter == "layer" else SCOPES.index(residency.lbuf_filter),
-            residency.glb_ofmap == "sent", lbuf_half, words_half, spill if again else 0,
+            residency.glb_ofmap == "sent", self._tags_apart, lbuf_half, words_half,
+            spill if again else 0,
             spill if run + 1 < runs else 0, more, MAX_STEPS // (groups * runs),
         )  # fmt: skip
         sums = Sums(*found.tolist())
@@ -259,6 +265,11 @@ class _Layer:
         """Cycles of every batch before the array has its columns."""
         charged = self.arch.get("dispatch_cycles", default="hidden") == "charged"
         return self.schedule.dispatcher.cycles_per_batch if charged else 0
+
+    @property
+    def _tags_apart(self) -> bool:
+        """Whether zero tags of skipped windows do not pass the LBUF's port."""
+        return self.arch.get("memory.zero_tags", default="move") == "unit"
 
     @property
     def _spills(self) -> bool:
@@ -353,6 +364,7 @@ def _lay(
     fetches_tiles: bool,
     lbuf_filter: int,
     to_dram: bool,
+    tags_apart: bool,
     half: int,
     words_half: int,
     states_in: int,
@@ -364,11 +376,12 @@ def _lay(
 
     Transfers belong to the first or last step of their scope. Currents that enter beyond a half of the
     ifmap parts have steps of their own before the last one of a batch, outputs beyond a half behind it.
+    Zero tags of skipped windows leave with a tile's last outputs, or apart from these, past the LBUF's port.
     Of more than ``most_steps`` only the number is found.
     """
     begin, end = np.searchsorted(all_chunks[:, TILE], (first_tile, last_tile))
     table, slots, chunks = all_chunks[begin:end], all_slots[begin:end], end - begin
-    spikes, zeros, words, word_tags = np.zeros((4, chunks), np.int64)
+    spikes, zeros, words, word_tags, apart = np.zeros((5, chunks), np.int64)
     untagged = gives_sums and not tagged
     steps = 0
     for i in range(chunks):
@@ -382,7 +395,11 @@ def _lay(
         if not untagged and (i == chunks - 1 or table[i + 1, TILE] != tile):
             units = (tiles[tile, 1] - tiles[tile, 0]) * (tiles[tile, 3] - tiles[tile, 2])
             issued = batch_columns[tile_batches[tile + 1]] - batch_columns[tile_batches[tile]]
-            zeros[i] += rows * (units - issued)
+            skipped = rows * (units - issued)
+            if tags_apart:
+                apart[i] = skipped
+            else:
+                zeros[i] += skipped
         steps += max(1, (spikes[i] + zeros[i] - 1) // half + 1)
     laid = np.zeros((23 if more else 19, steps if steps <= most_steps else 0), np.int64)
     taps = row_taps = row_slots = column_updates = catchups = largest = widest = step = 0
@@ -465,7 +482,9 @@ def _lay(
                 if to_dram:
                     laid[11, step] = first
             step += 1
-    return laid, np.array((steps, taps, row_taps, row_slots, column_updates, catchups, largest))
+        if to_dram:
+            laid[12, step - 1] += apart[i]
+    return laid, np.array((steps, taps, row_taps, row_slots, column_updates, catchups, largest, apart.sum()))
 
 
 def _describe(schedule: NtwuSchedule, residency: Residency) -> dict[str, Any]:

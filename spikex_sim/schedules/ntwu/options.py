@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import field_validator
@@ -21,6 +22,7 @@ from spikex_sim.spec.arch import (
 )
 
 MAX_TWS = 1 << 20
+MAX_WIDTH = 1 << 16
 
 
 class NtwuGlb(Glb):
@@ -39,7 +41,17 @@ class NtwuPartition(PsumPart, OfmapPart):
 class NtwuLbuf(Lbuf):
     """Local buffer that holds potentials."""
 
+    access_bits: int | Literal["port"] = knob(
+        "port", "width of the memory, at which its energies are charged; port: as wide as its ports", "bits"
+    )
     partition: NtwuPartition = NtwuPartition(ifmap=0.25, filter=0.5, ofmap=0.05, psum=0.2)
+
+    @field_validator("access_bits")
+    @classmethod
+    def _is_a_width(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 1 <= value <= MAX_WIDTH:
+            raise ValueError(f"must be 1 to {MAX_WIDTH:,} bits, or port")
+        return value
 
 
 class NtwuMemory(Memory):
@@ -55,6 +67,10 @@ class NtwuOptions(OfGraphs, ZeroGating, Accelerator):
     tws: int | Literal["auto"] | tuple[int, ...] = knob(
         4, "time window size; auto searches each layer's best EDP; a list gives one per layer", "time points"
     )
+    tws_objective: Literal["edp", "energy", "latency"] = knob("edp", "what tws: auto makes small")
+    tws_scope: Literal["layer", "network"] = knob(
+        "layer", "tws: auto finds a size for each layer by itself, or one size for all layers"
+    )
     stream: Literal["tap", "channel", "all"] = knob(
         "tap", "taps streamed: active ones, those of active input channels, or all"
     )
@@ -66,6 +82,13 @@ class NtwuOptions(OfGraphs, ZeroGating, Accelerator):
     currents: Currents = Currents()
     mapping: SizedMapping = SizedMapping()
     memory: NtwuMemory = NtwuMemory()
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """See :class:`spikex_sim.spec.arch.Accelerator`."""
+        yield from super().without_effect()
+        if self.tws != "auto":
+            for key in ("tws_objective", "tws_scope"):
+                yield key, f"tws is {self.tws}, not auto"
 
     @field_validator("tws", mode="before")
     @classmethod
