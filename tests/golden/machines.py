@@ -26,7 +26,7 @@ TIGHT = SMALL | {"memory.glb.bytes": 4096, "memory.lbuf.bytes": 512}
 CHIP = {"imc.crossbar": 16, "imc.crossbars_per_pe": 4, "imc.pes_per_tile": 2}
 """Several blocks, PE rows, column groups and tiles of every layer."""
 MACHINES = {
-    **dict.fromkeys(("spikex", "spikex-lop", "spikex-lstp", "spikex-paper"), TIGHT),
+    **dict.fromkeys(("spikex", "spikex-plus", "spikex-lop", "spikex-lstp", "spikex-paper"), TIGHT),
     **dict.fromkeys(("ptb", "ptb-stsap", "ptb-paper"), TIGHT),
     **dict.fromkeys(("systolic-os", "systolic-ws", "systolic-is", "ann", "sata-on-spikex"), TIGHT),
     **dict.fromkeys(("sata", "spinalflow"), SMALL),
