@@ -98,6 +98,31 @@ def fig8(epochs: int, *sizes: int) -> Rows:
     ]  # fmt: skip
 
 
+def densities(*at: float) -> Rows:
+    """Costs that grow with the density; what is fitted, and what comes along."""
+    costs = (
+        "ptb_energy_pj",
+        "ptb_seconds",
+        "has_energy_pj",
+        "has_seconds",
+        "spikex_energy_pj",
+        "spikex_seconds",
+    )
+    names = ("ht_energy", "ht_latency", "has_latency", "all_energy", "all_latency")
+    rows: Rows = []
+    for network in NETWORKS:
+        for reading in ("all channels", "tagged channels"):
+            told = {"network": network, "ptb_moves": reading, "variant": ""}
+            rows += [{**told, "kind": "drawn", "density": one, **{name: 1 + one * place for place, name in
+                      enumerate(costs, 1)}} for one in at]  # fmt: skip
+            twos = {f"{name}_{what}": 2.0 for name in names for what in ("ratio", "published")}
+            rows.append({**told, "kind": "fitted", "density": at[0], "base_density": at[-1], **twos})
+        rows += [{"network": network, "ptb_moves": "", "kind": "shipped", "variant": variant, "density": one}
+                 for variant, one in (("base", 0.06), ("HT", 0.02))]  # fmt: skip
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return [{key: row.get(key, "") for key in columns} for row in rows]
+
+
 ROWS: dict[str, Rows] = {
     "fig5": fig5("base", "ht"),
     "fig7": fig7(0.0, 5e-5, 5e-4, 5e-3, 5e-2, 1e-1),
@@ -107,6 +132,7 @@ ROWS: dict[str, Rows] = {
     "fig11": [{"tws": tws, **costs(tws), **energies(COMPONENTS, 1e6 / tws)} for tws in (1, 2, 4, 8, 16)],
     "fig12": fig12(("nmnist", "fc")),
     "fig13": fig13(*CONFIGURATIONS),
+    "densities": densities(0.0001, 0.001, 0.01, 0.1),
     "tornado": tornado("clock, MHz", "zero spikes in a streamed slot spare the addition", "kind of DRAM"),
 }
 

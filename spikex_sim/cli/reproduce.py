@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spikex_sim.papers.spikex.studies import Machines
     from spikex_sim.papers.spikex.trained import Material
 
-FIGURES = ("fig5", "fig7", "fig8", "fig9", "fig10", "fig11", "fig12", "fig13", "tables")
+FIGURES = ("fig5", "fig7", "fig8", "fig9", "fig10", "fig11", "fig12", "fig13", "densities", "tables")
 NAMES = (*FIGURES, "tornado", "all")
 
 
@@ -64,6 +64,7 @@ def reproduce(
 
     On the presets spikex-paper and ptb-paper. With --out also the rows (CSV), a drawing of each figure, and
     reproduce.json: configurations, versions, and hashes of weights and samples.
+    densities says how dense the networks of fig13 would have to be before and after training.
     fig5 and fig13 show trained networks where there are weights, on recordings or on samples of an emulated
     event camera; fig7 and fig8 are drawn from logs of training.
     tornado moves every parameter that the paper leaves open through its range; it takes minutes.
@@ -103,10 +104,9 @@ def reproduce(
     _show_lines(lines)
     _show_trends(told)
     _show_data(tables)
-    if "tables" in tables:
-        _show_networks(tables["tables"])
-    if "tornado" in tables:
-        _show_tornado(tables["tornado"])
+    shown = {"densities": _show_densities, "tables": _show_networks, "tornado": _show_tornado}
+    for name in [name for name in shown if name in tables]:
+        shown[name](tables[name])
     if out is None:
         if set(tables) <= {"fig5", "fig7", "fig8"}:
             show.say(f"{', '.join(tables)}: drawn only; say where to with --out")
@@ -167,6 +167,7 @@ def _run(
     """Rows of every study, with a progress bar."""
     from spikex_sim.cli import show
     from spikex_sim.papers.spikex import setting
+    from spikex_sim.papers.spikex.densities import densities
     from spikex_sim.papers.spikex.studies import STUDIES
     from spikex_sim.papers.spikex.tables import table_ii
     from spikex_sim.papers.spikex.trained import TRAINED_STUDIES
@@ -178,6 +179,8 @@ def _run(
                 found[name] = STUDIES[name](machines, progress)
             elif name in TRAINED_STUDIES:
                 found[name] = TRAINED_STUDIES[name](machines, progress, material)
+            elif name == "densities":
+                found[name] = densities(machines, progress, material)
             elif name == "tables":
                 found[name] = table_ii()
             else:
@@ -236,6 +239,32 @@ def _show_data(tables: dict[str, list[dict[str, Any]]]) -> None:
         show.say(f"{network}: {escape('; '.join(sources))}")
     if told:
         show.say("")
+
+
+def _show_densities(rows: list[dict[str, Any]]) -> None:
+    """Densities at which the ratios of Fig. 13 appear together, and those that come along."""
+    from spikex_sim.cli import show
+    from spikex_sim.papers.spikex.densities import RATIOS
+
+    made = show.table(
+        "If networks were this dense, %: PTB over each configuration, ours / published",
+        "network", "PTB moves", "before", "after", *(name.replace("-", " ") for name in RATIOS), left=2,
+    )  # fmt: skip
+    ours = show.table("Networks that come along: mean density of hidden layers, %", "network", "base", "HT")
+    for network in dict.fromkeys(row["network"] for row in rows):
+        mine = [row for row in rows if row["network"] == network]
+        for row in (one for one in mine if one["kind"] == "fitted"):
+            cells = (
+                f"{row[f'{name}_ratio']:.3g} / {row[f'{name}_published']:g}"
+                for name in (one.replace("-", "_") for one in RATIOS)
+            )
+            made.add_row(
+                network.replace("dvs-gesture", "dvs"), row["ptb_moves"],
+                f"{100 * row['base_density']:.3g}", f"{100 * row['density']:.3g}", *cells,
+            )  # fmt: skip
+        known = {row["variant"]: f"{100 * row['density']:.3g}" for row in mine if row["kind"] == "shipped"}
+        ours.add_row(network, known.get("base", ""), known.get("HT", ""))
+    show.put(made, ours)
 
 
 def _show_networks(rows: list[dict[str, Any]]) -> None:

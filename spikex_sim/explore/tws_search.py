@@ -171,7 +171,7 @@ class TwsSpace:
                 raise TraceError(f"has not the recorded layers of {loaded[0].where}", where=other.where)
         check_runnable(loaded, self.arch, engine)
         prepare()
-        self._layers = _apart(loaded, self.arch)
+        self._layers = layers_apart(loaded, self.arch)
         self._costs: dict[tuple[int, int, Kept], _Cost] = {}
         self.samples = sum(one.samples for one in loaded)
         self.layers = tuple(single.stage.layer.name for single, _ in self._layers)
@@ -410,7 +410,7 @@ def search_tws(
     )
 
 
-def _apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer, Trace]]:
+def layers_apart(traces: Sequence[Trace], arch: Accelerator) -> list[tuple[SingleLayer, Trace]]:
     """Every conv and linear layer with the spikes that enter it, of all samples."""
     whole = arch.model_copy(update={"mapping": arch.mapping.model_copy(update={"tile": "layer"})})
     runner = LayerRunner(whole, plugin("engines", "fast"), energy_model(whole))

@@ -29,6 +29,7 @@ from spikex_sim.plots.layers import (
 from spikex_sim.plots.machines import area_by_machine, comparison, energy_by_machine, energy_rows
 from spikex_sim.plots.paper import (
     PAPER_FIGURES,
+    paper_densities,
     paper_fig5,
     paper_fig7,
     paper_fig8,
@@ -72,6 +73,7 @@ __all__ = [
     "hardware_model",
     "mapping",
     "mapping_rows",
+    "paper_densities",
     "paper_fig5",
     "paper_fig7",
     "paper_fig8",

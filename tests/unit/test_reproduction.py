@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from command import files_under, is_mistake, spikex, succeed
 from spikex_sim.core.errors import TraceError
 from spikex_sim.explore.evaluation import evaluate
 from spikex_sim.explore.seeded_network import attach_network
-from spikex_sim.papers.spikex import measures, scorecard, setting, studies, trained
+from spikex_sim.papers.spikex import densities, measures, scorecard, setting, studies, trained
 from spikex_sim.papers.spikex.published import Published, published
 from spikex_sim.papers.spikex.setting import PARAMETERS, Fit, Setting
 from spikex_sim.papers.spikex.tables import table_ii
 from spikex_sim.papers.spikex.trained import Material
+from spikex_sim.run.simulate import simulate
 from spikex_sim.sources.synth import digit_camera
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
 from spikex_sim.spec.load import load_accelerator
@@ -83,10 +85,10 @@ class TestPublished:
                 )
                 for r in csv.DictReader(file)
             ]
-        assert rows == list(published())
+        assert rows == [row for row in published() if not row.id.startswith("fig13-step-")]
 
     def test_every_row_belongs_to_a_study(self) -> None:
-        assert len(published()) == 39
+        assert len(published()) == 43
         assert {row.figure for row in published()} == {"fig9", "fig10", "fig12", "fig13"}
         for row_id, (figure, _) in measures.SCORED.items():
             (row,) = (row for row in published() if row.id == row_id)
@@ -124,15 +126,30 @@ class TestMeasures:
             assert measures.measured(f"fig13-ht-energy-{end}", tables) == pytest.approx(2 * factor)
             assert measures.measured(f"fig13-has-latency-{end}", tables) == pytest.approx(4)
             assert measures.measured(f"fig13-all-latency-{end}", tables) == pytest.approx(8)
+            assert measures.measured(f"fig13-step-energy-{end}", tables) == pytest.approx(-50)
+        assert measures.measured("fig13-step-latency-dvsl", tables) == pytest.approx(-50)
         assert measures.measured("edp-min", tables) == pytest.approx(16 * 8)
         assert measures.measured("edp-max", tables) == pytest.approx(48 * 8)
         # DVS-Gesture Medium's second layer: 9 of 10 on PTB, half of a sixth of 10 with HT.
         assert measures.measured("ht-layer-max", tables) == pytest.approx(9 / (10 / 6 / 2))
 
+    def test_the_limit_is_what_the_first_layer_leaves(self) -> None:
+        """PTB's 10 over the first layer's energy, of half a sixth of 10 with HT, and of half the time."""
+        tables = {"fig13": fig13(*GAINS)}
+        assert measures.limit_of("fig13-ht-energy-dvsm", tables) == pytest.approx(10 / (10 / 6 / 2))
+        assert measures.limit_of("fig13-all-latency-nmnist", tables) == pytest.approx(1 / (0.5 / 8))
+        assert measures.limit_of("fig13-ht-energy-dvsm", {}) is None
+        assert measures.limit_of("edp-min", tables) is None
+        lines = scorecard.scorecard(tables)
+        told = scorecard.markdown(lines, [])
+        for line in lines:
+            beyond = line.limit is not None and 1.25 * line.limit < line.row.value
+            assert (f"- `{line.row.id}`: " in told) == beyond
+
     def test_of_fig_13_need_trained_networks(self) -> None:
         tables = {"fig13": fig13("PTB", "SpikeX")}
         lines = [line for line in scorecard.scorecard(tables) if line.row.figure == "fig13"]
-        assert len(lines) == 18 and {line.status for line in lines} == {scorecard.WAITING}
+        assert len(lines) == 22 and {line.status for line in lines} == {scorecard.WAITING}
         some = [row for row in fig13(*GAINS) if row["network"] == "nmnist" or row["configuration"] == "PTB"]
         assert measures.measured("fig13-ht-energy-dvsl", {"fig13": some}) is None
         assert measures.measured("edp-min", {"fig13": some}) is None
@@ -171,7 +188,7 @@ class TestScorecard:
         for row in published():
             assert f"`{row.id}`" in text
         waiting = [line for line in lines if line.status == scorecard.WAITING]
-        assert {line.row.figure for line in waiting} == {"fig13"} and len(waiting) == 18
+        assert {line.row.figure for line in waiting} == {"fig13"} and len(waiting) == 22
         assert all(line.status == "not run" for line in scorecard.scorecard({}) if line not in waiting)
         monkeypatch.setattr(scorecard, "shipped_names", lambda: ["nmnist-base"])
         assert {line.status for line in scorecard.scorecard({})} == {"not run"}
@@ -209,14 +226,19 @@ class TestSetting:
         for parameter in PARAMETERS:
             assert len(parameter.values) > 1 and parameter.reason
             made = [setting.machines_of(one) for one in setting.neighbours(start, parameter)]
-            assert len({one.spikex.model_dump_json() for one in made}) == len(made)
+            told = {
+                (one.spikex.model_dump_json(), one.ptb.model_dump_json(), setting.reading_of(label))
+                for one, label in zip(made, setting.neighbours(start, parameter), strict=True)
+            }
+            assert len(told) == len(made)
 
     def test_presets_hold_one_setting(self) -> None:
         chosen = setting.of_preset()
         machines, made = studies.Machines.of_presets(), setting.machines_of(chosen)
         for preset, arch in ((machines.spikex, made.spikex), (machines.ptb, made.ptb)):
             assert preset.model_dump() | {"name": ""} == arch.model_dump() | {"name": ""}
-        assert machines.ptb.memory == machines.spikex.memory
+        assert machines.ptb.memory.model_dump().items() <= machines.spikex.memory.model_dump().items()
+        assert setting.reading_of(chosen) == studies.READING
         assert machines.ptb.scheduler == "ptb" and machines.ptb.tws == "auto"
 
     def test_fixed_by_the_paper_stays(self) -> None:
@@ -270,12 +292,34 @@ class TestStudies:
         assert [row["tws"] for row in rows] == [2, 3, 5, 10]
         assert set(rows[0]) == {"rate", "tws", "cycles", "seconds", "energy_pj"}
         rows = studies.fig12(machines, silent)
-        assert [row["tws"] for row in rows] == [4, 8]
+        assert [row["tws"] for row in rows] == [4, 8] * len(studies.READING.networks)
         for row in rows:
             parts = sum(row[f"energy_{part}_pj"] for part in ("alu", "rf", "lbuf", "glb", "dram"))
             uses = sum(row[f"energy_{use}_pj"] for use in ("weights", "spikes", "potentials"))
             assert parts == pytest.approx(row["energy_pj"])
             assert uses + row["energy_alu_pj"] == pytest.approx(row["energy_pj"])
+
+    def test_potentials_count_as_what_is_read(self) -> None:
+        machines = studies.Machines.of_presets()
+        found = {
+            how: studies.fig12(machines, silent, studies.Fig12Reading(("nmnist",), how))[0]
+            for how in ("own", "weights", "spikes", "both")
+        }
+        whole = found["own"]["energy_potentials_pj"]
+        assert whole > 0
+        for how, (weights, spikes) in {"weights": (1, 0), "spikes": (0, 1), "both": (0.5, 0.5)}.items():
+            row = found[how]
+            for use, share in (("weights", weights), ("spikes", spikes)):
+                added = row[f"energy_{use}_pj"] - found["own"][f"energy_{use}_pj"]
+                assert added == pytest.approx(share * whole, abs=1e-6 * whole)
+            assert row["energy_potentials_pj"] == 0
+
+    def test_fc_layers_cost_what_they_do_in_their_network(self) -> None:
+        """A layer by itself, with what the one before leaves in the GLB, is the layer in its network."""
+        machines = studies.Machines.of_presets()
+        row = studies.fig12(machines, silent, studies.Fig12Reading(("nmnist",), "own"))[0]
+        whole = simulate(trained.camera_network("nmnist"), machines.spikex, tws=4).layers[-1]
+        assert row["energy_pj"] == pytest.approx(whole.energy_pj, rel=1e-12)
 
     def test_densities_are_those_of_the_spikes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(trained, "NETWORKS", ("nmnist",))
@@ -343,7 +387,12 @@ class TestTrained:
             name: [row["tws"] for row in rows if row["configuration"] == name]
             for name in ("PTB", "PTB+HT+HAS", "SpikeX+HT+HAS")
         }
-        assert sizes["PTB+HT+HAS"] == sizes["SpikeX+HT+HAS"] == [3, 2, 5, 10]
+        assert sizes["SpikeX+HT+HAS"] == [3, 2, 5, 10]
+        has = material.network("nmnist", "has")
+        assert has is not None
+        searched = evaluate(has, material.labelled(has), machines.ptb, tws="auto", overrides=trained.OF_HAS)
+        assert sizes["PTB+HT+HAS"] == list(searched.tws)
+        assert len(set(sizes["PTB"])) == 1, "one for the network"
         base = material.network("nmnist", "base")
         assert base is not None
         best = evaluate(base, material.labelled(base), machines.ptb, tws="auto")
@@ -457,3 +506,137 @@ class TestCommand:
     ) -> None:
         is_mistake(spikex(capsys, "reproduce", *arguments, "--out", tmp_path / "o"), *words)
         assert not (tmp_path / "o").exists()
+
+
+class TestDensities:
+    """Which densities give the ratios of Figure 13."""
+
+    @staticmethod
+    def drawn() -> list[dict[str, Any]]:
+        """PTB's costs grow with the density, those of others by a power of it."""
+        powers = dict(zip(densities.COSTS, (0.1, 0.2, 0.15, 0.3, 0.5, 0.6), strict=True))
+        return [
+            {"density": at, **{name: at**power for name, power in powers.items()}}
+            for at in densities.DENSITIES
+        ]
+
+    def test_costs_between_densities_lie_on_powers(self) -> None:
+        found = densities.at_density(self.drawn(), 0.02)
+        assert found["ptb_seconds"] == pytest.approx(0.02**0.2)
+        assert found["spikex_energy_pj"] == pytest.approx(0.02**0.5)
+
+    def test_ratios_are_of_what_stands_before_and_after(self) -> None:
+        before, after = (densities.at_density(self.drawn(), at) for at in (0.1, 0.001))
+        found = densities.ratios(before, after)
+        assert found["ht-energy"] == pytest.approx(0.1**0.1 / 0.001**0.1)
+        assert found["has-latency"] == pytest.approx(0.1**0.2 / 0.001**0.3)
+        assert found["all-energy"] == pytest.approx(0.1**0.1 / 0.001**0.5)
+        assert list(found) == list(densities.RATIOS)
+
+    def test_the_fitted_pair_is_the_nearest_of_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Published numbers that two densities give are found, and no pair is nearer to others."""
+        drawn = self.drawn()
+        before, after = (densities.at_density(drawn, at) for at in (0.03, 0.001))
+        rows = [
+            Published(f"fig13-{name}-x", "", "", "", value, "ratio")
+            for name, value in densities.ratios(before, after).items()
+        ]
+        monkeypatch.setattr(densities, "published", lambda: tuple(rows))
+        found = densities.fitted(drawn, "x")
+        assert (found["base_density"], found["density"]) == pytest.approx((0.03, 0.001))
+        assert found["error"] == pytest.approx(0, abs=1e-9)
+        assert found["has_latency_ratio"] == pytest.approx(found["has_latency_published"])
+
+    def test_layers_have_the_density_and_the_first_what_a_camera_saw(self) -> None:
+        layers = densities.drawn_layers("nmnist", 0.03)
+        seen = trained.camera_network("nmnist")
+        assert [one.layers[0].name for one in layers] == [one.name for one in seen.layers]
+        assert np.array_equal(layers[0].spikes(0)[0], seen.spikes(0)[0])
+        for one in layers[1:]:
+            assert one.spikes(0)[0].mean() == pytest.approx(0.03, rel=0.1)
+
+    def test_sizes_are_searched_as_said(self) -> None:
+        """PTB has one size of least energy; the others one a layer, of least EDP."""
+        machines = studies.Machines.of_presets()
+        layers = densities.drawn_layers("nmnist", 0.01)[1:3]
+        found = densities.costs_at(layers, machines)
+        for machine, name in ((machines.ptb, "has"), (machines.spikex, "spikex")):
+            every = [
+                [simulate(one, machine, tws=tws).totals for tws in (1, 2, 4, 8, 16, 30)] for one in layers
+            ]
+            best = [min(sizes, key=lambda one: one.edp_js) for sizes in every]
+            assert found[f"{name}_seconds"] == pytest.approx(sum(one.seconds for one in best))
+            assert found[f"{name}_energy_pj"] == pytest.approx(sum(one.energy_pj for one in best))
+            if name == "has":
+                sums = [(sum(one.energy_pj for one in some), sum(one.seconds for one in some))
+                        for some in zip(*every, strict=True)]  # fmt: skip
+                assert (found["ptb_energy_pj"], found["ptb_seconds"]) == pytest.approx(min(sums))
+
+    def test_the_command_says_and_draws_it(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(densities, "NETWORKS", {"nmnist": "nmnist"})
+        monkeypatch.setattr(densities, "DENSITIES", (0.001, 0.1))
+        monkeypatch.setattr(densities, "SIZES", (4, 8))
+        shown = succeed(capsys, "reproduce", "densities", "--samples", "1", "--out", tmp_path / "o")
+        assert "If networks were this dense" in shown.out and "mean density of hidden layers" in shown.out
+        with (tmp_path / "o" / "densities.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["kind"] for row in rows] == ["drawn", "drawn", "fitted"] * 2 + ["shipped"] * 2
+        assert {row["ptb_moves"] for row in rows} == {"all channels", "tagged channels", ""}
+        assert (tmp_path / "o" / "densities.pdf").is_file()
+
+
+class TestContradictions:
+    """The arithmetic of docs/contradictions.md, from published numbers and from the rows that it names."""
+
+    PAGE = Path(__file__).resolve().parents[2] / "docs" / "contradictions.md"
+
+    def test_of_published_numbers(self) -> None:
+        value = {row.id: row.value for row in published()}
+        page = " ".join(self.PAGE.read_text("utf-8").split())
+        energy, latency = value["fig13-all-energy-dvsm"], value["fig13-all-latency-dvsm"]
+        least = {
+            end: value[f"fig13-all-energy-{end}"] * value[f"fig13-all-latency-{end}"]
+            for end in ("dvsl", "nmnist")
+        }
+        share = (1 / value["fig13-ht-energy-dvsm"] - 1 / value["ht-layer-max"]) / (
+            1 - 1 / value["ht-layer-max"]
+        )
+        large = value["fig13-all-latency-dvsl"] / value["fig13-has-latency-dvsl"]
+        has = value["fig13-has-latency-nmnist"] / value["fig13-ht-latency-nmnist"]
+        for told in (
+            f"{energy:g} x {latency:g} = {energy * latency:.2f}",
+            f"print {value['edp-max']:g}",
+            f"= {least['dvsl']:.2f} for", f"= {least['nmnist']:.2f} for",
+            f"printed {value['edp-min']:g}",
+            f"1 - 1/{energy:g} = {100 * (1 - 1 / energy):.1f} %",
+            f"a reduction of {100 * (1 - 1 / latency):.1f} %",
+            f"= {latency / value['fig13-has-latency-dvsm']:.3f} for DVS-Gesture Medium",
+            f"= {large:.3f} for DVS-Gesture Large",
+            f"= {has:.2f} x in latency",
+            f"{has / (1 + value['fig13-step-energy-nmnist'] / 100):.1f} x in EDP",
+            f"1 / {energy:g} = {100 / energy:.1f} %", f"`: {100 * share:.1f} %",
+        ):  # fmt: skip
+            assert told in page, told
+
+    def test_of_our_rows(self) -> None:
+        docs, page = self.PAGE.parent, " ".join(self.PAGE.read_text("utf-8").split())
+        with (docs / "densities.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        large = [row for row in rows if (row["network"], row["kind"]) == ("dvs-gesture-large", "fitted")]
+        [tagged] = [row for row in large if row["ptb_moves"] == "tagged channels"]
+        before, after = (f"{100 * float(tagged[key]):.2g} %" for key in ("base_density", "density"))
+        assert f"{before} before and {after} after" in page
+        for name in (one.replace("-", "_") for one in densities.RATIOS):
+            assert abs(float(tagged[f"{name}_ratio"]) / float(tagged[f"{name}_published"]) - 1) <= 0.25
+        [drawn] = [[row for row in rows if row["network"] == "dvs-gesture-large" and row["kind"] == "drawn"
+                    and row["ptb_moves"] == "all channels"]]  # fmt: skip
+        energies = [float(row["ptb_energy_pj"]) for row in drawn]
+        assert max(energies) / min(energies) < 4.89, "no pair of densities"
+        with (docs / "fig13.csv").open(encoding="utf-8") as file:
+            base = [row for row in csv.DictReader(file)
+                    if (row["network"], row["configuration"]) == ("dvs-gesture-medium", "PTB")]  # fmt: skip
+        for column, quantity in (("energy_pj", "energy"), ("seconds", "time")):
+            share = float(base[0][column]) / sum(float(row[column]) for row in base)
+            assert f"{100 * share:.0f} % of" in page, (quantity, share)

@@ -29,7 +29,7 @@ def about(figures: Sequence[str], machines: Machines, material: Material) -> dic
             for name, one in (("spikex", machines.spikex), ("ptb", machines.ptb))
         },
     }
-    if {"fig5", "fig13"} & set(figures):
+    if {"fig5", "fig13", "densities"} & set(figures):
         found["networks"] = [
             {
                 "network": name,

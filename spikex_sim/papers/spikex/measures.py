@@ -64,6 +64,41 @@ def gain(rows: Rows, column: str, network: str, configuration: str) -> float | N
     return None if base is None or not other else base / other
 
 
+def limit(rows: Rows, column: str, network: str, configuration: str) -> float | None:
+    """Most that any training could gain: PTB's total over what the first layer takes in a configuration.
+
+    The first layer sees what was recorded, whatever the weights ("the performance of CONV1 is kept the same",
+    Fig. 13). None if one of them is not there.
+    """
+    base = _total(rows, column, network, BASELINE)
+    mine = [row for row in rows if (row["network"], row["configuration"]) == (network, configuration)]
+    first = float(mine[0][column]) if mine else 0.0
+    return None if base is None or not first else base / first
+
+
+LIMITED = {
+    f"fig13-{name}-{quantity}-{end}": (column, network, configuration)
+    for name, configuration in CONFIGURATIONS.items()
+    for column, quantity in (("energy_pj", "energy"), ("seconds", "latency"))
+    for end, network in NETWORKS.items()
+    if (name, quantity) != ("has", "energy")
+}
+"""Rows with a limit, and what it is of."""
+
+
+def limit_of(row_id: str, tables: Tables) -> float | None:
+    """Most that a row could come to, with window sizes as they were found; None if that is not known."""
+    if row_id not in LIMITED or "fig13" not in tables:
+        return None
+    return limit(tables["fig13"], *LIMITED[row_id])
+
+
+def step(rows: Rows, column: str, network: str) -> float | None:
+    """What HAS changes of what HT leaves on PTB, %; None if one of them is not there."""
+    before, after = (_total(rows, column, network, CONFIGURATIONS[name]) for name in ("ht", "has"))
+    return None if not before or after is None else 100 * (after / before - 1)
+
+
 def edp_gain(rows: Rows, network: str) -> float | None:
     """How many times smaller than PTB's the product of all techniques' energy and latency is."""
     gains = [gain(rows, column, network, CONFIGURATIONS["all"]) for column in ("energy_pj", "seconds")]
@@ -105,12 +140,14 @@ def _measures() -> dict[str, Measure]:
     for tws in (4, 8):
         found[f"fig12-weight-{tws}"] = ("fig12", partial(share, part="weights", tws=tws))
         found[f"fig12-spike-{tws}"] = ("fig12", partial(share, part="spikes", tws=tws))
-    for name, configuration in CONFIGURATIONS.items():
-        for column, quantity in (("energy_pj", "energy"), ("seconds", "latency")):
-            for end, network in NETWORKS.items():
-                if (name, quantity) != ("has", "energy"):
-                    measure = partial(gain, column=column, network=network, configuration=configuration)
-                    found[f"fig13-{name}-{quantity}-{end}"] = ("fig13", measure)
+    for row, (column, network, configuration) in LIMITED.items():
+        measure = partial(gain, column=column, network=network, configuration=configuration)
+        found[row] = ("fig13", measure)
+    for column, quantity in (("energy_pj", "energy"), ("seconds", "latency")):
+        for end, network in NETWORKS.items():
+            if (quantity, end) not in (("latency", "dvsm"), ("latency", "nmnist")):
+                measure = partial(step, column=column, network=network)
+                found[f"fig13-step-{quantity}-{end}"] = ("fig13", measure)
     found["edp-min"] = ("fig13", partial(edp_gain_of_all, choose=min))
     found["edp-max"] = ("fig13", partial(edp_gain_of_all, choose=max))
     found["ht-layer-max"] = ("fig13", largest_layer_gain)

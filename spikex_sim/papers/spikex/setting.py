@@ -18,8 +18,17 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.workers import KILLED, Workers, can_fork
 from spikex_sim.papers.spikex.measures import measured, trends
 from spikex_sim.papers.spikex.published import published
-from spikex_sim.papers.spikex.studies import FIG9_RATES, FIG10_RATES, Machines, Rows, fig9, fig10, fig12
-from spikex_sim.spec.arch import Accelerator
+from spikex_sim.papers.spikex.studies import (
+    FIG9_RATES,
+    FIG10_RATES,
+    READING,
+    Fig12Reading,
+    Machines,
+    Rows,
+    fig9,
+    fig10,
+    fig12,
+)
 from spikex_sim.spec.load import load_accelerator
 
 WORST = log(10)
@@ -30,6 +39,8 @@ CLOSE = 0.25
 """How far a measured value may be from the published one to count as reproduced, as a fraction of it."""
 LARGEST_BROKEN = 100
 """Trends that a setting counts as breaking if it cannot be built."""
+READ = "fig12."
+"""Beginning of what a value says of how Figure 12 is read, and not of a machine."""
 FITTED = ("fig9", "fig10", "fig12")
 """Figures whose published numbers the setting is searched for."""
 
@@ -91,6 +102,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         "not given; from one weight to two rows of PEs",
     ),
     Parameter(
+        "LBUF access, bits",
+        _one("memory.lbuf.access_bits", "port", 8, 16, 32, 64, 128),
+        "not given; a port of several narrow banks side by side, or a memory wider than its port",
+    ),
+    Parameter(
         "RF of a PE, bytes (0: registers)",
         _one("memory.rf.bytes", 0, 64, 128, 256),
         "'a small scratchpad memory, registers' (Section III-A) of no given size; CACTI has no smaller one",
@@ -137,7 +153,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "dispatch of SpikeX",
-        _one("dispatch", "agile", "spatial"),
+        _one("dispatch", "agile", "spatial", "across"),
         "Section III-C switches at 'more than the array width'; Section VI-A handles 'temporal parallel work "
         "and spatially parallel work simultaneously'",
     ),
@@ -187,10 +203,40 @@ PARAMETERS: tuple[Parameter, ...] = (
         _one("energy.device", "hp", "lop", "lstp"),
         "'32nm CMOS' (Section V-B)",
     ),
+    Parameter(
+        "tags of skipped windows",
+        _one("memory.zero_tags", "move", "unit"),
+        "tags are at every level (Section III-B); whether zero tags take the buffer's port is not said",
+    ),
+    Parameter(
+        "PTB moves tagged data only",
+        _one("tailored", False, True),
+        "'less data is loaded' (Section VI-C) against 7.11 x in Fig. 10",
+    ),
+    Parameter(
+        "layers of Fig. 12",
+        {
+            "DVS-Gesture": {f"{READ}networks": ("dvs-gesture-medium", "dvs-gesture-large")},
+            "DVS-Gesture Large": {f"{READ}networks": ("dvs-gesture-large",)},
+            "N-MNIST": {f"{READ}networks": ("nmnist",)},
+        },
+        "'fully-connected layers' (Section VI-B), of which network is not said",
+    ),
+    Parameter(
+        "potentials in Fig. 12 count as",
+        {name: {f"{READ}potentials": name} for name in ("weights", "spikes", "both", "own")},
+        "the figure's three uses add up to 100 %: partial sums and potentials are among weights and spikes",
+    ),
 )
-"""Everything that the paper leaves open and the model has as a key."""
-OWN_KEYS = ("mapping.positions", "mapping.windows", "dispatch", "leak_catchup_cycles")
+"""Everything that the paper leaves open and the model has as a key, or that is a matter of reading."""
+OWN_KEYS = (
+    "mapping.positions", "mapping.windows", "dispatch", "leak_catchup_cycles", "memory.zero_tags",
+)  # fmt: skip
 """Keys of SpikeX alone: the tiles of the baseline are as large as its buffers allow, and it skips nothing."""
+PTB_KEYS = ("tailored",)
+"""Keys of PTB alone."""
+BASELINE = {"tws_objective": "energy", "tws_scope": "network"}
+"""The baseline's window size: 'an optimal fixed' one (Section V-C), and HAS trades energy for latency."""
 
 Setting = dict[str, str]
 """Parameter to the label of its value."""
@@ -203,6 +249,10 @@ def defaults() -> Setting:
 
 def overrides_of(setting: Setting) -> dict[str, Any]:
     """Configuration keys of a setting."""
+    return {key: value for key, value in _said(setting).items() if not key.startswith(READ)}
+
+
+def _said(setting: Setting) -> dict[str, Any]:
     return {
         key: value
         for parameter in PARAMETERS
@@ -210,26 +260,38 @@ def overrides_of(setting: Setting) -> dict[str, Any]:
     }
 
 
+def reading_of(setting: Setting) -> Fig12Reading:
+    """How Figure 12 is read under a setting."""
+    said = _said(setting)
+    return Fig12Reading(said[f"{READ}networks"], said[f"{READ}potentials"])
+
+
 def of_preset() -> Setting:
-    """The setting of the preset ``spikex-paper``."""
-    arch = load_accelerator("spikex-paper", {})
-    return {parameter.name: _label(parameter, arch) for parameter in PARAMETERS}
+    """The setting of the presets ``spikex-paper`` and ``ptb-paper``."""
+    machines = Machines.of_presets()
+    return {parameter.name: _label(parameter, machines) for parameter in PARAMETERS}
 
 
-def _label(parameter: Parameter, arch: Accelerator) -> str:
+def _label(parameter: Parameter, machines: Machines) -> str:
+    def value(key: str) -> Any:
+        if key.startswith(READ):
+            return getattr(READING, key.removeprefix(READ))
+        return (machines.ptb if key in PTB_KEYS else machines.spikex).get(key, default=None)
+
     for label, keys in parameter.values.items():
-        if all(arch.get(key, default=None) == value for key, value in keys.items()):
+        if all(value(key) == wanted for key, wanted in keys.items()):
             return label
     raise ConfigError(
-        f"the preset's {parameter.name} is none of {', '.join(parameter.values)}", where=arch.name
+        f"the preset's {parameter.name} is none of {', '.join(parameter.values)}", where=machines.spikex.name
     )
 
 
 def machines_of(setting: Setting) -> Machines:
     """SpikeX and PTB with a setting."""
     keys = overrides_of(setting)
-    shared = {key: value for key, value in keys.items() if key not in OWN_KEYS}
-    return Machines(load_accelerator("spikex", keys), load_accelerator("ptb", shared))
+    spikex = {key: value for key, value in keys.items() if key not in PTB_KEYS}
+    ptb = {key: value for key, value in keys.items() if key not in OWN_KEYS}
+    return Machines(load_accelerator("spikex", spikex), load_accelerator("ptb", ptb | BASELINE))
 
 
 @dataclass(frozen=True)
@@ -279,7 +341,7 @@ def fit(setting: Setting) -> Fit:
         machines = machines_of(setting)
         tables["fig9"] = fig9(machines, silent, (max(FIG9_RATES), min(FIG9_RATES)))
         tables["fig10"] = fig10(machines, silent, (max(FIG10_RATES), min(FIG10_RATES)))
-        tables["fig12"] = fig12(machines, silent)
+        tables["fig12"] = fig12(machines, silent, reading_of(setting))
     except SpikexError:  # a buffer that is too small: the setting cannot be built
         return Fit({row.id: 0.0 for row in published() if row.figure in FITTED}, LARGEST_BROKEN)
     values = {row.id: (measured(row.id, tables), row.value) for row in published() if row.figure in FITTED}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import mean
 from typing import Any
 
@@ -12,13 +13,16 @@ import numpy as np
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.costs.components import COMPONENTS
+from spikex_sim.explore.tws_search import layers_apart
 from spikex_sim.papers.spikex.workloads import bernoulli_layer, camera_network
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.simulate import simulate
+from spikex_sim.run.single_layer import SingleLayer
 from spikex_sim.run.tally import Costs
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
+from spikex_sim.trace.trace import Trace
 
 Rows = list[dict[str, Any]]
 
@@ -30,9 +34,27 @@ FIG10_RATES = (0.05, 0.01, 0.005, 0.001, 0.0005, 0.0001)
 FIG10_SAMPLES = 1
 WINDOWS = (1, 2, 4, 8, 16)
 """Window sizes of Figures 5 and 11, time points."""
-FIG12_NETWORK = "nmnist"
-"""Network whose fully connected layers Figure 12 shows; the paper does not say which."""
 FIG12_TWS = (4, 8)
+
+
+@dataclass(frozen=True)
+class Fig12Reading:
+    """How Figure 12 is read, which the paper leaves open.
+
+    Attributes
+    ----------
+    networks : tuple of str
+        Whose fully connected layers it shows, together.
+    potentials : {"weights", "spikes", "both", "own"}
+        What the accesses of partial sums and potentials count as, ``both`` by half: the figure has no third
+        use of memories.
+    """
+
+    networks: tuple[str, ...]
+    potentials: str
+
+
+READING = Fig12Reading(("nmnist",), "both")
 
 
 @dataclass(frozen=True)
@@ -125,26 +147,46 @@ def fig11(machines: Machines, progress: Progress) -> Rows:
     return rows
 
 
-def fig12(machines: Machines, progress: Progress) -> Rows:
-    """Energy of fully connected layers by component and by use (Fig. 12, Section VI-B)."""
-    trace = camera_network(FIG12_NETWORK)
+def fig12(machines: Machines, progress: Progress, reading: Fig12Reading = READING) -> Rows:
+    """Energy of fully connected layers by component and by use (Fig. 12, Section VI-B).
+
+    Partial sums and potentials are part of the use that they count as.
+    """
     rows: Rows = []
-    for at, tws in enumerate(FIG12_TWS):
-        progress(f"TWS={tws}", at, len(FIG12_TWS))
-        for layer in simulate(trace, machines.spikex, tws=tws).layers:
-            if layer.kind == "linear":
-                uses = {f"energy_{use}_pj": pj for use, pj in layer.energy_by_use_pj.items() if use != "alu"}
+    for at, network in enumerate(reading.networks):
+        progress(network, at, len(reading.networks))
+        for tws in FIG12_TWS:
+            kept = False
+            for single, spikes in _last_layers(network):
+                [found] = single.run(spikes, machines.spikex, tws, (kept,))
+                layer, kept = found.result, found.output_kept
+                if layer.kind != "linear":
+                    continue
+                uses = dict(layer.energy_by_use_pj)
+                takers = {"own": ("potentials",), "both": ("weights", "spikes")}
+                potentials, uses["potentials"] = uses["potentials"], 0.0
+                taking = takers.get(reading.potentials, (reading.potentials,))
+                for use in taking:
+                    uses[use] += potentials / len(taking)
                 rows.append(
                     {
-                        "network": FIG12_NETWORK,
+                        "network": network,
                         "layer": layer.name,
                         "tws": tws,
                         "energy_pj": layer.energy_pj,
                         **components_of(layer),
-                        **uses,
+                        **{f"energy_{use}_pj": pj for use, pj in uses.items() if use != "alu"},
                     }
                 )
     return rows
+
+
+@lru_cache(maxsize=4)
+def _last_layers(network: str) -> list[tuple[SingleLayer, Trace]]:
+    """Fully connected layers and the one before them, which may leave its outputs in the GLB."""
+    layers = layers_apart([camera_network(network)], load_accelerator("spikex", {}))
+    first = next(at for at, (single, _) in enumerate(layers) if single.stage.layer.kind == "linear")
+    return layers[first - 1 :]
 
 
 def _layer(result: RunResult, name: str) -> Any:

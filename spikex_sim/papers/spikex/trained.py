@@ -57,6 +57,10 @@ CONFIGURATIONS = (
 )
 
 
+OF_HAS = {"tws_objective": "edp", "tws_scope": "layer"}
+"""What HAS searches for on PTB: window sizes of each layer, by the EDP (Section IV-B)."""
+
+
 @dataclass(frozen=True)
 class Material:
     """What the studies of trained networks are made from.
@@ -152,8 +156,12 @@ def fig13(machines: Machines, progress: Progress, material: Material) -> Rows:
                 continue
             progress(f"{network} {name}", at, len(NETWORKS))
             samples = material.labelled(trained)
-            auto = None if variant == "has" and trained.tws is not None else "auto"
-            found = evaluate(trained, samples, getattr(machines, machine), tws=auto)
+            has = variant == "has" and trained.tws is not None
+            arch = getattr(machines, machine)
+            if has and machine == "ptb":
+                found = evaluate(trained, samples, arch, tws="auto", overrides=OF_HAS)
+            else:
+                found = evaluate(trained, samples, arch, tws=None if has else "auto")
             rows += [
                 {"network": network, "configuration": name, "layer": layer.layer, "tws": layer.tws,
                  "cycles": layer.cycles, "seconds": layer.seconds, "energy_pj": layer.energy_pj,
