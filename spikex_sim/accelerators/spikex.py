@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COMPARING = ("overlap", "lookahead", "sorted")
 """Policies of this package that compare NTWUs."""
+TAKING = ("agile", "temporal", "spatial", "across")
+"""Those that take them as their tags come."""
 READ_BY = {
     "dispatch_candidates": ("overlap", "lookahead"),
     "dispatch_credit": ("overlap",),
@@ -66,7 +68,7 @@ class SpikeXOptions(NtwuOptions):
     def without_effect(self) -> Iterator[tuple[str, str]]:
         """Yield what the dispatch policy does not read, too."""
         yield from super().without_effect()
-        if self.dispatch in ("agile", "temporal", "spatial", "across", *COMPARING):
+        if self.dispatch in (*TAKING, *COMPARING):
             for key, readers in READ_BY.items():
                 if self.dispatch not in readers:
                     yield key, f"dispatch is {self.dispatch}, not {' or '.join(readers)}"
@@ -80,7 +82,8 @@ class SpikeX(Scheduler):
     def components(self, arch: SpikeXOptions) -> tuple[Component, ...]:
         """See :class:`spikex_sim.accelerators.base.Scheduler`; and the dispatcher, where it compares."""
         found = super().components(arch)
-        return (*found, dispatcher(arch)) if arch.dispatch in COMPARING else found
+        compares = arch.dispatch not in TAKING and hasattr(plugin("dispatch", arch.dispatch), "hardware")
+        return (*found, dispatcher(arch)) if compares else found
 
     def schedule(self, task: Task, arch: SpikeXOptions) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""

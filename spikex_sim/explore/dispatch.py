@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.accelerators.spikex import COMPARING, READ_BY, SpikeXOptions
+from spikex_sim.accelerators.spikex import COMPARING, READ_BY, TAKING, SpikeXOptions
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.progress import Progress, silent
@@ -167,7 +167,7 @@ def study(
 def _read(own: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
     """Of keys about policies those that one reads and does not have of its own."""
     policy = own["dispatch"]
-    known = policy in COMPARING or policy in ("agile", "temporal", "spatial", "across")
+    known = policy in (*TAKING, *COMPARING)
     return {
         key: value
         for key, value in keys.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import spikex_sim as sx
+from distribution import install
 from naive_dispatch import Batch, Ntwu, packed
 from networks import linear
 from pipeline import run
-from spikex_sim.core.errors import ConfigError
+from spikex_sim.core import registry
+from spikex_sim.core.errors import ConfigError, PluginError
 from spikex_sim.core.field import Inputs
 from spikex_sim.core.registry import plugin
-from spikex_sim.schedules.ntwu.packing import DispatchSizes, Knobs, Packing, TileView
+from spikex_sim.schedules.ntwu.packing import DispatchHardware, DispatchSizes, Knobs, Packing, TileView
 from spikex_sim.schedules.ntwu.survey import STREAMS
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.testing.kit import task_of
@@ -237,6 +240,61 @@ def test_policies_that_compare_nothing_have_no_part(policy: str) -> None:
     assert "dispatch" not in result.totals.energy_pj_by
     sizes = DispatchSizes(taps=27, positions=36, windows=3, cols=8)
     assert not plugin("dispatch", policy).hardware(sizes).held_bits
+
+
+class Reversed:
+    """A policy of somebody else: positions from the last to the first, with a declared comparator."""
+
+    def mode(self, active: NDArray[np.bool_], cols: int) -> str:
+        return "spatial"
+
+    def pack(self, tile: TileView, cols: int, mode: str) -> Packing:
+        window, position = np.nonzero(tile.active.T[:, ::-1])
+        return Packing(len(tile.active) - 1 - position, window, np.arange(0, len(window), cols))
+
+
+class Declaring(Reversed):
+    def hardware(self, sizes: DispatchSizes) -> DispatchHardware:
+        return DispatchHardware(candidates=2, tag_bits=sizes.taps, cycles_per_batch=3, compared_bits=5)
+
+
+class Wrong(Reversed):
+    def hardware(self, sizes: DispatchSizes) -> int:
+        return 5
+
+
+@pytest.fixture
+def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install the policies, and forget them afterwards."""
+    classes = {"silent": "Reversed", "declaring": "Declaring", "wrong": "Wrong"}
+    points = {name: f"{__name__}:{one}" for name, one in classes.items()}
+    install("others", "1.0", {"spikex_sim.dispatch": points}, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    caches = registry._found, registry._instance
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("others")
+def test_policies_of_others_may_declare_hardware() -> None:
+    trace = row(["ab", "cd", "ab", "cd"])
+
+    def run_with(policy: str, **keys: Any) -> Any:
+        return sx.simulate(trace, overrides=ONE_WINDOW | {"dispatch": policy} | keys)
+
+    silent, told = run_with("silent"), run_with("declaring")
+    charged = run_with("declaring", dispatch_cycles="charged")
+    assert "dispatch" not in silent.totals.energy_pj_by
+    assert told.totals.energy_pj_by["dispatch"] > 0
+    assert told.layers[0].counts["dispatch", "compared_bits", "tag"] == 2 * 5
+    assert charged.totals.compute_cycles == told.totals.compute_cycles + 2 * 3
+    with pytest.raises(ConfigError, match="policy silent declares no hardware"):
+        run_with("silent", dispatch_cycles="charged")
+    with pytest.raises(PluginError, match=r"hardware\(\) gave 5, not a DispatchHardware"):
+        run_with("wrong")
 
 
 def test_one_position_leaves_nothing_to_choose() -> None:
