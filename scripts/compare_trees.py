@@ -26,7 +26,7 @@ ABOUT = ("schema", "version", "versions", "timestamp", "config", "energy_sources
 TOLERANCE = 1e-9
 """Relative difference of numbers that are not whole, from the order of additions at most."""
 
-NTWU = ("spikex", "spikex-lop", "spikex-lstp", "spikex-paper", "ptb", "ptb-stsap", "ptb-paper")
+NTWU = ("spikex", "spikex-plus", "spikex-lop", "spikex-lstp", "spikex-paper", "ptb", "ptb-stsap", "ptb-paper")
 DENSE = ("systolic-os", "systolic-ws", "systolic-is", "sata", "sata-on-spikex", "ann")
 CROSSBARS = ("spikesim", "neuronas", "spikesim-released")
 PRESETS = (*NTWU, *DENSE, "spinalflow", *CROSSBARS)

@@ -373,7 +373,7 @@ Mean density of what enters the hidden layers of the networks that come along, o
 paper's networks were as dense as above, its numbers would follow, of DVS-Gesture Large with a PTB that moves tagged channels
 alone; ours are this dense. For DVS-Gesture Medium no two densities do: the first layer sees what was recorded.
 
-![Ratios of Fig. 13 against the density after training](figures/densities.svg)
+![Ratios of Fig. 13 against the density after training](densities.svg)
 
 Rows: [densities.csv](densities.csv). What cannot all be true in the paper: [contradictions](contradictions.md).
 

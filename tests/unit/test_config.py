@@ -87,6 +87,16 @@ OTHER: dict[str, Any] = {
     "join": "read",
     "currents.tags": "issued",
     "dispatch": "spatial",
+    "dispatch_candidates": 5,
+    "dispatch_credit": 0.25,
+    "dispatch_batches": 3,
+    "dispatch_sort": "hash",
+    "dispatch_cycles": "charged",
+    "tws_objective": "latency",
+    "tws_scope": "network",
+    "tailored": True,
+    "memory.zero_tags": "unit",
+    "memory.lbuf.access_bits": 128,
     "tws": [2, 3],
     "stream": "channel",
     "stsap": True,
@@ -141,6 +151,13 @@ NEEDS = {
     "memory.dram.samples": {"memory.dram.weights": "amortised"},
     "memory.glb.partition.psum": {"dataflow": "ws"},
     "memory.lbuf.partition.psum": {"dataflow": "ws"},
+    "dispatch_candidates": {"dispatch": "overlap"},
+    "dispatch_credit": {"dispatch": "overlap"},
+    "dispatch_batches": {"dispatch": "lookahead"},
+    "dispatch_sort": {"dispatch": "sorted"},
+    "dispatch_cycles": {"dispatch": "overlap"},
+    "tws_objective": {"tws": "auto"},
+    "tws_scope": {"tws": "auto"},
 }
 
 
@@ -185,6 +202,13 @@ class TestPresets:
     def test_what_sets_them_apart(self) -> None:
         spikex, ptb, packed = (sx.load_accelerator(name) for name in ("spikex", "ptb", "ptb-stsap"))
         assert (spikex.scheduler, spikex.tws, spikex.dispatch) == ("spikex", 4, "agile")
+        plus = {
+            "dispatch": "overlap",
+            "dispatch_candidates": 8,
+            "dispatch_credit": 0.5,
+            "name": "spikex-plus",
+        }
+        assert sx.load_accelerator("spikex-plus") == sx.load_accelerator("spikex", plus)
         assert (ptb.scheduler, ptb.tws, ptb.stsap) == ("ptb", "auto", False)
         assert (packed.scheduler, packed.tws, packed.stsap) == ("ptb", "auto", True)
 
