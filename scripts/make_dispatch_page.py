@@ -67,6 +67,7 @@ def searched() -> str:
     for network, name in NETWORKS.items():
         rows = {row["arch"]: row for row in read_rows(FOLDER / f"{network}-tws.csv")}
         base, plus, ptb = rows["spikex"], rows["spikex-plus"], rows["ptb"]
+        [charged] = read_rows(FOLDER / f"{network}-charged.csv")
         count = base["samples"]
         cells.append(
             [
@@ -77,10 +78,12 @@ def searched() -> str:
                 f"{plus['energy_pj'] / base['energy_pj']:.3f}",
                 f"**{plus['edp_js'] / base['edp_js']:.3f}**",
                 f"{plus['edp_js'] / ptb['edp_js']:.3f}",
+                f"{charged['edp_js'] / base['edp_js']:.3f}",
             ]
         )
     edp = [f"EDP of `{arch}`, Js" for arch in MACHINES]
-    headings = ["network", *edp, "`spikex-plus`", "latency / `spikex`", "energy", "EDP", "EDP / `ptb`"]
+    headings = ["network", *edp, "`spikex-plus`", "latency / `spikex`", "energy", "EDP", "EDP / `ptb`",
+                "EDP / `spikex`, charged"]  # fmt: skip
     return markdown_table(headings, cells)
 
 

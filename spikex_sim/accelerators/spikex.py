@@ -82,8 +82,7 @@ class SpikeX(Scheduler):
     def components(self, arch: SpikeXOptions) -> tuple[Component, ...]:
         """See :class:`spikex_sim.accelerators.base.Scheduler`; and the dispatcher, where it compares."""
         found = super().components(arch)
-        compares = arch.dispatch not in TAKING and hasattr(plugin("dispatch", arch.dispatch), "hardware")
-        return (*found, dispatcher(arch)) if compares else found
+        return (*found, dispatcher(arch)) if _compares(arch.dispatch) else found
 
     def schedule(self, task: Task, arch: SpikeXOptions) -> NtwuSchedule:
         """See :class:`spikex_sim.accelerators.base.Scheduler`."""
@@ -128,17 +127,26 @@ class SpikeX(Scheduler):
         )
 
 
+def _compares(dispatch: str) -> bool:
+    """Whether a policy declares hardware of its own."""
+    if dispatch in TAKING:
+        return False
+    from spikex_sim.schedules.dispatch.agile import AgileDispatch
+
+    declared = getattr(type(plugin("dispatch", dispatch)), "hardware", None)
+    return declared is not None and declared is not AgileDispatch.hardware
+
+
 def _hardware(policy: DispatchPolicy, sizes: DispatchSizes, arch: SpikeXOptions) -> DispatchHardware:
     """What a policy declares; nothing of one that does not, where no cycles are charged."""
     from spikex_sim.schedules.ntwu.packing import NO_HARDWARE, DispatchHardware
 
-    declare = getattr(policy, "hardware", None)
-    if declare is None:
-        if arch.dispatch_cycles == "charged":
+    if not _compares(arch.dispatch):
+        if arch.dispatch_cycles == "charged" and arch.dispatch not in TAKING:
             message = f"policy {arch.dispatch} declares no hardware, so that there are no cycles to charge"
             raise ConfigError(message, where=arch.name, field="dispatch_cycles")
         return NO_HARDWARE
-    found = declare(sizes)
+    found = policy.hardware(sizes)
     check_given(
         policy, "hardware", found, fits=isinstance(found, DispatchHardware), wanted="a DispatchHardware"
     )

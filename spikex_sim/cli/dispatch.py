@@ -99,12 +99,15 @@ def dispatch(
         show.put(_scheduler_table(by_layer["total"]))
     if optimum:
         show.put(_optimum_table(by_layer["total"]))
-    for row in by_layer["total"]:
+    late: dict[str, list[str]] = {}
+    for row in found.rows:
         if row["dispatch_cycles"] > row["slot_cycles"]:
-            show.note(
-                f"{row['policy']}: choosing takes longer than the batches that it would have to hide behind; "
-                "dispatch_cycles: charged shows what that costs"
-            )
+            late.setdefault(row["policy"], []).append(row["layer"])
+    for policy, where in late.items():
+        show.note(
+            f"{policy}: choosing takes longer than the batches that it would have to hide behind, in "
+            f"{', '.join(where)}; dispatch_cycles: charged shows what that costs"
+        )
     verdict = {True: "identical for all policies", False: "[red]DIFFERENT[/]", None: "not computed"}
     show.say(f"output spikes of all layers: {verdict[found.same_spikes]}")
     if out is not None:

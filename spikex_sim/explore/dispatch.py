@@ -120,7 +120,8 @@ def study(
     arch : str, Path or Accelerator
         A machine with the scheduler ``spikex``.
     tws, overrides, engine
-        As of :func:`spikex_sim.simulate`. A key ``dispatch_...`` goes to the policies that read it.
+        As of :func:`spikex_sim.simulate`. A key ``dispatch_...`` goes to the policies that read it; those of
+        ``arch`` do not hold.
     bound : bool
         Whether to bound streamed taps and cycles of every tile from below.
     best : bool
@@ -142,7 +143,11 @@ def study(
     for key in keys.keys() & READ_BY.keys():
         if not any(key in one for one in read.values()):
             raise ConfigError(f"has no effect: none of {', '.join(chosen)} reads it", field=key)
-    machines = {name: load_accelerator(arch, common | own | read[name]) for name, own in chosen.items()}
+    usual = {key: SpikeXOptions.model_fields[key].default for key in READ_BY}
+    machines = {
+        name: load_accelerator(arch, {"dispatch": own["dispatch"]} | usual | common | own | read[name])
+        for name, own in chosen.items()
+    }
     loaded = as_traces(traces)
     rows, spikes, told = list[dict[str, Any]](), set[tuple[str | None, ...]](), dict[str, Any]()
     known: Known = {}

@@ -26,7 +26,7 @@ from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.prefix import ArchLike, TraceLike, spiking, window_sizes
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
-from spikex_sim.run.replay import Flow, LayerRunner
+from spikex_sim.run.replay import Flow, LayerRunner, objective_of
 from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.run.single_layer import SingleLayer, single_layers
 from spikex_sim.sources.trained_graphs import TrainedGraph
@@ -201,7 +201,7 @@ class TwsSpace:
                     )
             fronts = {kept: _front(partials) for kept, partials in following.items()}
         ends = [one for front in fronts.values() for one in front]
-        best = min(ends, key=lambda one: (one.energy_pj * one.cycles, one.tws))
+        best = min(ends, key=lambda one: (self._objective(one), one.tws))
         return self._found("exhaustive", best, len(used), prod(len(sizes) for sizes in self.sizes))
 
     def random(self, architectures: int, seed: int = 0) -> Found:
@@ -265,8 +265,12 @@ class TwsSpace:
 
     def _best(self, method: str, combinations: Iterable[tuple[int, ...]]) -> Found:
         found = [self._of(tws) for tws in combinations]
-        best = min(found, key=lambda one: (one.energy_pj * one.cycles, one.tws))
+        best = min(found, key=lambda one: (self._objective(one), one.tws))
         return self._found(method, best, len(found) * len(self.sizes), len(found))
+
+    def _objective(self, one: _Partial) -> float:
+        """What is made small: the EDP, or what ``tws_objective`` says."""
+        return objective_of(self.arch, one.energy_pj, one.cycles)
 
     def _of(self, sizes: tuple[int, ...]) -> _Partial:
         kept, energy, cycles = self._nothing_kept, 0.0, 0

@@ -54,7 +54,13 @@ def dispatch_policies(rows: Rows, ax: Given = None, style: Style = None) -> tupl
             for index, some in enumerate(series.values()):
                 beside = (index - (len(series) - 1) / 2) * 0.6 / len(series)
                 known = [row for row in some if cell(row, "layer") in places]
-                ratios = [_ratio(number(row, column), number(first[row["layer"]], base)) for row in known]
+                ratios = [
+                    _ratio(
+                        number(row, column),
+                        number(row if bounded and base == "bound_cycles" else first[row["layer"]], base),
+                    )
+                    for row in known
+                ]
                 handles += axis.plot([places[row["layer"]] + beside for row in known], ratios, **_look(index))
             axis.axhline(1, color="black", lw=0.6)
             axis.set(ylabel=label)

@@ -159,6 +159,12 @@ Observer = Callable[[TimedLayer], None]
 """Called once for every conv or linear layer and sample, when its time is known."""
 
 
+def objective_of(arch: Accelerator, energy_pj: float, cycles: int) -> float:
+    """Energy, latency or their product, whichever a machine's window sizes are searched by."""
+    wanted = arch.get("tws_objective", default="edp")
+    return {"edp": energy_pj * cycles, "energy": energy_pj, "latency": float(cycles)}[wanted]
+
+
 @dataclass(frozen=True)
 class LayerRunner:
     """Costs and outputs of single layers under one configuration."""
@@ -234,8 +240,7 @@ class LayerRunner:
 
     def objective(self, energy_pj: float, cycles: int) -> float:
         """What a search for window sizes makes small."""
-        wanted = self.arch.get("tws_objective", default="edp")
-        return {"edp": energy_pj * cycles, "energy": energy_pj, "latency": float(cycles)}[wanted]
+        return objective_of(self.arch, energy_pj, cycles)
 
     def _entered(self, flow: Flow, index: int) -> Signal | None:
         """What enters a layer; in an ANN activations."""

@@ -148,6 +148,14 @@ def test_update_phases_of_tiles_are_those_of_the_schedule() -> None:
         assert sorted(phases.tolist()) == sorted(counted.tolist())
 
 
+def test_policies_are_what_their_names_say_whatever_the_machine_has() -> None:
+    rows = {
+        arch: study(network(), ["agile", "overlap", "overlap-half"], arch, tws=3).rows
+        for arch in ("spikex", "spikex-plus")
+    }
+    assert rows["spikex"] == rows["spikex-plus"]
+
+
 def test_keys_of_policies_go_to_those_that_read_them() -> None:
     keys = {"dispatch_candidates": 1}
     found = study(network(), ["agile", "overlap"], tws=3, overrides=keys)

@@ -550,19 +550,22 @@ class TestDensities:
     def test_layers_have_the_density_and_the_first_what_a_camera_saw(self) -> None:
         layers = densities.drawn_layers("nmnist", 0.03)
         seen = trained.camera_network("nmnist")
-        assert [one.layers[0].name for one in layers] == [one.name for one in seen.layers]
-        assert np.array_equal(layers[0].spikes(0)[0], seen.spikes(0)[0])
-        for one in layers[1:]:
+        assert [one.layers[0].name for _, one in layers] == [one.name for one in seen.layers]
+        assert [single.stage.layer.name for single, _ in layers] == [one.name for one in seen.layers]
+        assert np.array_equal(layers[0][1].spikes(0)[0], seen.spikes(0)[0])
+        for _, one in layers[1:]:
             assert one.spikes(0)[0].mean() == pytest.approx(0.03, rel=0.1)
 
     def test_sizes_are_searched_as_said(self) -> None:
-        """PTB has one size of least energy; the others one a layer, of least EDP."""
-        machines = studies.Machines.of_presets()
+        """PTB has one size of least energy, the others one a layer of least EDP; nothing stays in the GLB."""
+        keys = {"memory.glb.keep_ofmap": False}
+        presets = studies.Machines.of_presets()
+        machines = studies.Machines(*(load_accelerator(one, keys) for one in (presets.spikex, presets.ptb)))
         layers = densities.drawn_layers("nmnist", 0.01)[1:3]
         found = densities.costs_at(layers, machines)
         for machine, name in ((machines.ptb, "has"), (machines.spikex, "spikex")):
             every = [
-                [simulate(one, machine, tws=tws).totals for tws in (1, 2, 4, 8, 16, 30)] for one in layers
+                [simulate(one, machine, tws=tws).totals for tws in (1, 2, 4, 8, 16, 30)] for _, one in layers
             ]
             best = [min(sizes, key=lambda one: one.edp_js) for sizes in every]
             assert found[f"{name}_seconds"] == pytest.approx(sum(one.seconds for one in best))
@@ -571,6 +574,16 @@ class TestDensities:
                 sums = [(sum(one.energy_pj for one in some), sum(one.seconds for one in some))
                         for some in zip(*every, strict=True)]  # fmt: skip
                 assert (found["ptb_energy_pj"], found["ptb_seconds"]) == pytest.approx(min(sums))
+
+    def test_outputs_stay_for_the_layer_behind(self) -> None:
+        """As they do in a network: with the presets, which keep them, DRAM is spared."""
+        presets = studies.Machines.of_presets()
+        layers = densities.drawn_layers("nmnist", 0.01)
+        sent = load_accelerator(presets.spikex, {"memory.glb.keep_ofmap": False})
+        kept = list(densities._costs(layers, presets.spikex, 4))
+        apart = list(densities._costs(layers, sent, 4))
+        assert [mine[0] < other[0] for mine, other in zip(kept, apart, strict=True)] != [False] * 4
+        assert all(mine[0] <= other[0] for mine, other in zip(kept, apart, strict=True))
 
     def test_the_command_says_and_draws_it(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

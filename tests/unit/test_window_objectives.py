@@ -11,6 +11,7 @@ import spikex_sim as sx
 from graphs import conv, network, packaged, population, spiking_input
 from networks import conv as conv_layer
 from networks import linear, random_weights, trace_of
+from spikex_sim.explore.tws_search import TwsSpace
 
 T = 12
 NEURON = {"threshold": 24, "leak_shift": 5, "reset": "zero", "datapath": "int"}
@@ -65,6 +66,20 @@ def test_objectives_lead_to_different_sizes() -> None:
         for objective in VALUES
     }  # fmt: skip
     assert len(set(sizes.values())) == 3, sizes
+
+
+@pytest.mark.parametrize("objective", VALUES)
+def test_searches_side_by_side_have_the_same_objective(objective: str) -> None:
+    keys = {"tws": "auto", "tws_objective": objective}
+    space = TwsSpace(chain(), "ptb", [1, 2, 4, 8], overrides=keys)
+    every = {tws: costs(sx.simulate(chain(), "ptb", tws=tws)) for tws in (1, 2, 4, 8)}
+    pairs = {
+        (a, b): VALUES[objective](every[a][0][0] + every[b][1][0], every[a][0][1] + every[b][1][1])
+        for a in every for b in every
+    }  # fmt: skip
+    assert space.exhaustive().tws == min(pairs, key=lambda one: (pairs[one], one))
+    alike = {tws: pairs[tws, tws] for tws in every}
+    assert set(space.uniform().tws) == {min(alike, key=lambda one: alike[one])}
 
 
 def test_outputs_that_stay_are_part_of_the_search() -> None:

@@ -8,7 +8,8 @@ all five ratios of a network are nearest to the published ones. The two are fitt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import log
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress
+from spikex_sim.explore.tws_search import layers_apart
 from spikex_sim.papers.spikex.measures import NETWORKS
 from spikex_sim.papers.spikex.published import published
 from spikex_sim.papers.spikex.studies import Machines, Rows, densities_of
@@ -23,6 +25,7 @@ from spikex_sim.papers.spikex.trained import Material
 from spikex_sim.papers.spikex.workloads import camera_network
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.simulate import simulate
+from spikex_sim.run.single_layer import SingleLayer
 from spikex_sim.sources.synth import bernoulli
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -41,26 +44,41 @@ FINE = 12
 SHIPPED = {"base": "base", "ht": "HT"}
 
 
-def drawn_layers(network: str, density: float) -> list[Trace]:
+Drawn = Sequence[tuple[SingleLayer, Trace]]
+"""Layers in order, each with the spikes that enter it."""
+
+
+def drawn_layers(network: str, density: float) -> Drawn:
     """Layers of a network, the first with what an emulated camera saw, others with spikes of a density."""
     seen = camera_network(network)
     found = []
-    for index, layer in enumerate(seen.layers):
+    for index, (stage, single) in enumerate(zip(seen.layers, _singles(network), strict=True)):
         if index == 0:
             bits = np.unpackbits(seen.inputs[0][0], axis=-1, count=seen.timesteps).astype(bool)
-            spikes = bits.reshape(*layer.input_shape, seen.timesteps)
+            spikes = bits.reshape(*stage.input_shape, seen.timesteps)
         else:
-            spikes = bernoulli(layer.input_shape, seen.timesteps, density, seed=index)
-        found.append(Trace.from_arrays([layer], spikes, name=f"{layer.name}-density-{density:g}"))
+            spikes = bernoulli(stage.input_shape, seen.timesteps, density, seed=index)
+        name = f"{stage.name}-density-{density:g}"
+        found.append((single, Trace.from_arrays([stage], spikes, name=name)))
     return found
 
 
-def costs_at(layers: Sequence[Trace], machines: Machines) -> dict[str, float]:
-    """Energies and latencies that :data:`COSTS` lists, of the best window sizes."""
+@lru_cache(maxsize=4)
+def _singles(network: str) -> list[SingleLayer]:
+    """Layers of a network, each of which knows what takes its outputs."""
+    layers = layers_apart([camera_network(network)], load_accelerator("spikex", {}))
+    return [single for single, _ in layers]
+
+
+def costs_at(layers: Drawn, machines: Machines) -> dict[str, float]:
+    """Energies and latencies that :data:`COSTS` lists, of the best window sizes.
+
+    What stays in the GLB between two layers is that of a network of one window size.
+    """
     found: dict[str, float] = {}
     for machine, name in (("ptb", "has"), ("spikex", "spikex")):
         arch: Accelerator = getattr(machines, machine)
-        every = np.array([[_cost(layer, arch, tws) for layer in layers] for tws in SIZES])
+        every = np.array([list(_costs(layers, arch, tws)) for tws in SIZES])
         energies, seconds = every[..., 0], every[..., 1]  # sizes, layers
         own = (energies * seconds).argmin(axis=0), np.arange(len(layers))
         found |= {f"{name}_energy_pj": energies[own].sum(), f"{name}_seconds": seconds[own].sum()}
@@ -70,13 +88,18 @@ def costs_at(layers: Sequence[Trace], machines: Machines) -> dict[str, float]:
     return {name: float(found[name]) for name in COSTS}
 
 
-def _cost(layer: Trace, arch: Accelerator, tws: int) -> tuple[float, float]:
-    """Energy and latency at a window size; infinite where the buffers are too small for it."""
-    try:
-        totals = simulate(layer, arch, tws=min(tws, layer.timesteps)).totals
-    except ConfigError:
-        return np.inf, np.inf
-    return totals.energy_pj, totals.seconds
+def _costs(layers: Drawn, arch: Accelerator, tws: int) -> Iterator[tuple[float, float]]:
+    """Energy and latency of each layer; infinite where the buffers are too small for the window size."""
+    kept = False
+    for single, spikes in layers:
+        try:
+            [done] = single.run(spikes, arch, min(tws, spikes.timesteps), (kept,))
+        except ConfigError:
+            kept = False
+            yield np.inf, np.inf
+            continue
+        kept = done.output_kept
+        yield done.result.energy_pj, done.result.seconds
 
 
 def densities(machines: Machines, progress: Progress, material: Material) -> Rows:

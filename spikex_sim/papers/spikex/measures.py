@@ -65,7 +65,7 @@ def gain(rows: Rows, column: str, network: str, configuration: str) -> float | N
 
 
 def limit(rows: Rows, column: str, network: str, configuration: str) -> float | None:
-    """Most that any training could gain: PTB's total over what the first layer takes in a configuration.
+    """Most that training could gain at the window sizes found: PTB's total over what the first layer takes.
 
     The first layer sees what was recorded, whatever the weights ("the performance of CONV1 is kept the same",
     Fig. 13). None if one of them is not there.

@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.field import CHANNELS, FIRST, ROW, Field
 from spikex_sim.core.jit import kernel
+from spikex_sim.core.memory import check_memory
 from spikex_sim.schedules.ntwu.packing import TileView
 from spikex_sim.schedules.ntwu.survey import ALL, STREAMS
+
+SCRATCH = 5
+"""Arrays of as many numbers as there are taps that policies and bounds make of them, at most."""
 
 
 class TapSets(NamedTuple):
@@ -20,12 +24,12 @@ class TapSets(NamedTuple):
     ----------
     start : int64 array ``[n + 1]``
         Taps of NTWU ``i`` are ``taps[start[i]:start[i + 1]]``.
-    taps : int64 array
+    taps : int32 array
         Numbers of taps, each once for an NTWU.
     """
 
     start: NDArray[np.int64]
-    taps: NDArray[np.int64]
+    taps: NDArray[np.int32]
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -41,8 +45,9 @@ def tap_sets(tile: TileView, position: NDArray[np.int64], window: NDArray[np.int
         window + tile.first_window, STREAMS.index(tile.stream),
     )  # fmt: skip
     start = np.zeros(len(position) + 1, np.int64)
-    _fill(*arguments, start, np.empty(0, np.int64))
-    taps = np.empty(int(start[-1]), np.int64)
+    _fill(*arguments, start, np.empty(0, np.int32))
+    check_memory(SCRATCH * 4 * int(start[-1]), "the taps of the NTWUs of a tile")
+    taps = np.empty(int(start[-1]), np.int32)
     _fill(*arguments, start, taps)
     return TapSets(start, taps)
 
@@ -56,7 +61,7 @@ def _fill(
     window: NDArray[np.int64],
     stream: int,
     start: NDArray[np.int64],
-    taps: NDArray[np.int64],
+    taps: NDArray[np.int32],
 ) -> None:
     """Count taps into ``start``; where there is room, list them too."""
     windows, places = counts.shape[1], field.place.shape[1]

@@ -60,7 +60,7 @@ def least_hash(sets: TapSets) -> NDArray[np.int64]:
     """Least hash of each set's taps; that of an empty set is above all."""
     if not len(sets.sizes):
         return sets.sizes
-    hashes = np.append((sets.taps + 1) * MULTIPLIER % (1 << HASH_BITS), 1 << HASH_BITS)
+    hashes = np.append((sets.taps.astype(np.int64) + 1) * MULTIPLIER % (1 << HASH_BITS), 1 << HASH_BITS)
     found: NDArray[np.int64] = np.minimum.reduceat(hashes, sets.start[:-1])
     found[sets.sizes == 0] = 1 << HASH_BITS
     return found
