@@ -47,8 +47,9 @@ from spikex_sim.spec.networks import load_network
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "validation.md"
 TORNADO = PAGE.with_name("tornado.csv")
 FIG13 = PAGE.with_name("fig13.csv")
-DENSITIES = PAGE.with_name("densities.csv")
 """Rows of Fig. 13 with trained networks, once there are some."""
+DENSITIES = PAGE.with_name("densities.csv")
+"""Densities that the published ratios imply, once they were sought."""
 CROSSBARS = PAGE.with_name("imc-studies")
 """Rows of studies of crossbars on recordings, where there are some."""
 PAPER = "Bhattacharjee et al., Section IV"
@@ -432,14 +433,12 @@ def densities_section(rows: list[dict[str, object]]) -> str:
 
 def _edged(density: float) -> str:
     """A density, marked where it is the end of what was tried."""
-    edge = (
-        "≥ "
-        if density > 0.999 * max(DENSITIES_TRIED)
-        else "≤ "
-        if density < 1.001 * min(DENSITIES_TRIED)
-        else ""
-    )
-    return f"{edge}{100 * density:.2g} %"
+    told = f"{100 * density:.2g} %"
+    if density > 0.999 * max(DENSITIES_TRIED):
+        return f"≥ {told}"
+    if density < 1.001 * min(DENSITIES_TRIED):
+        return f"≤ {told}"
+    return told
 
 
 def spikex_section() -> str:

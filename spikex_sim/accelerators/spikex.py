@@ -150,5 +150,4 @@ def _hardware(policy: DispatchPolicy, sizes: DispatchSizes, arch: SpikeXOptions)
     check_given(
         policy, "hardware", found, fits=isinstance(found, DispatchHardware), wanted="a DispatchHardware"
     )
-    made: DispatchHardware = found
-    return made
+    return found

@@ -31,8 +31,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 """Policies with keys of their own that are tried beside those that are registered."""
 FIRST = "agile"
 """Policy that others are compared with."""
-
-
 Known = dict[bytes, tuple[int, int] | None]
 """Optima of tiles that were searched, taps and cycles; None where they are not proven."""
 

@@ -55,6 +55,7 @@ class Fig12Reading:
 
 
 READING = Fig12Reading(("nmnist",), "both")
+"""The reading that the search for the paper's setting chose (`scripts/search_paper_setting.py`)."""
 
 
 @dataclass(frozen=True)
