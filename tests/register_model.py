@@ -106,12 +106,14 @@ class Neuron:
 
     def update(self, u: Number, current: Number) -> tuple[bool, Number]:
         """Return whether the neuron spikes at this time point, and the potential it leaves."""
-        v = self.leak(u) + current
-        if self.integer:
-            v = min(max(v, self.lowest), self.highest)
+        v = self.stored(self.leak(u) + current)
         if not v > self.threshold:
             return False, v
-        return True, (v - self.threshold if self.soft_reset else self.zero)
+        return True, (self.stored(v - self.threshold) if self.soft_reset else self.zero)
+
+    def stored(self, value: Number) -> Number:
+        """Return what the potential register holds of a value."""
+        return min(max(value, self.lowest), self.highest) if self.integer else value
 
 
 # --- Section 4: the array -------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def fire(
         for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
             v = number(number(leaked(potential[p + lane], leak)) + number(sums[s + lane] + bias[lane]))
             v = number(saturated(v, low, high))
-            rests = number(v - threshold) if soft else nothing
+            rests = number(saturated(number(v - threshold), low, high)) if soft else nothing
             fires = v > threshold
             potential[p + lane] = rests if fires else v
             fired[f + lane] = np.uint8(fired[f + lane] & others) | (bit if fires else np.uint8(0))
@@ -157,8 +157,6 @@ class Rules(NamedTuple):
         Whether the state leaks.
     has_current, has_adaptation : bool
         Whether there is the state.
-    rest_saturates : bool
-        Whether what a soft reset leaves does, as all states of graphs do; in a chain it is kept as it is.
     """
 
     limit: Any
@@ -170,7 +168,6 @@ class Rules(NamedTuple):
     adaptation_leaks: bool
     has_current: bool
     has_adaptation: bool
-    rest_saturates: bool
 
 
 @kernel
@@ -225,9 +222,7 @@ def advance(  # noqa: PLR0912  # one rule of the text behind the other
                 if rules.reset == 0:
                     rests = nothing
                 elif rules.reset == 1:
-                    rests = number(v - threshold)
-                    if rules.rest_saturates:
-                        rests = number(saturated(rests, low, high))
+                    rests = number(saturated(number(v - threshold), low, high))
             states.potential[n] = rests
             if rules.has_adaptation:
                 a = states.adaptation[n]

@@ -56,9 +56,6 @@ class Neurons:
         Synaptic current.
     adaptation_step, adaptation_leak : number or array
         Rise of the threshold at a spike.
-    rest_saturates : bool
-        Whether what a soft reset leaves saturates, as every state of a graph does; in a chain it may exceed
-        the limit by a negative threshold.
     """
 
     datapath: Literal["int", "float"]
@@ -71,13 +68,12 @@ class Neurons:
     current_leak: Any = None
     adaptation_step: Any = None
     adaptation_leak: Any = None
-    rest_saturates: bool = True
 
     @classmethod
     def of(cls, neuron: Neuron) -> Neurons:
         """Neurons of a layer of a chain."""
         leak = neuron.leak_shift if neuron.datapath == "int" else neuron.leak
-        return cls(neuron.datapath, neuron.threshold, leak, reset=neuron.reset, rest_saturates=False)
+        return cls(neuron.datapath, neuron.threshold, leak, reset=neuron.reset)
 
     @property
     def states(self) -> int:
@@ -86,16 +82,10 @@ class Neurons:
 
     @cached_property
     def is_simple(self) -> bool:
-        """Whether it leaks, has one threshold for all, fires above it, and is reset at once.
-
-        And what a soft reset leaves need not saturate: only a negative threshold takes it out of range.
-        """
+        """Whether it leaks, has one threshold for all, fires above it, and is reset at once."""
         alike = not any(isinstance(one, np.ndarray) for one in (self.threshold, self.leak))
         plain = not self.at and not self.late and self.states == 1 and self.reset != "none"
-        if not alike or not plain or self.leak is None:
-            return False
-        exact = not self.rest_saturates or self.datapath == "float" or self.reset == "zero"
-        return exact or bool(self.threshold >= 0)
+        return alike and plain and self.leak is not None
 
     @property
     def silence_is_free(self) -> bool:
@@ -239,7 +229,6 @@ class Synapses:
             adaptation_leaks=neuron.adaptation_leak is not None,
             has_current=neuron.has_current,
             has_adaptation=neuron.adaptation_step is not None,
-            rest_saturates=neuron.rest_saturates,
         )
 
     @cached_property

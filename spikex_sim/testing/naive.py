@@ -63,7 +63,8 @@ def leak_int(u: int, leak_shift: int) -> int:
 def neuron_int(currents: list[int], neuron: Layer, potential_bits: int) -> list[bool]:
     """Run one integer neuron over its input currents (weights and bias), one per time point (§1).
 
-    Only ``v`` is clipped, not the current before it, nor the rest ``v - V_th`` after a soft reset.
+    What a register of ``potential_bits`` holds is clipped: ``v``, and the rest ``v - V_th`` after a soft reset.
+    The current is not, before it is added.
     """
     threshold = neuron["threshold"]
     lowest, highest = -(2 ** (potential_bits - 1)), 2 ** (potential_bits - 1) - 1
@@ -79,7 +80,7 @@ def neuron_int(currents: list[int], neuron: Layer, potential_bits: int) -> list[
         if not spike:
             u = v
         elif soft:
-            u = v - int(threshold)
+            u = max(lowest, min(highest, v - int(threshold)))
         else:
             u = 0
     return fired

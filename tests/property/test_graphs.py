@@ -83,7 +83,7 @@ def assert_machine(data: st.DataObject, preset: str, trace: Trace) -> None:
 
 @pytest.mark.parametrize("preset", [*PRESETS[:-1], "spikesim"])
 def test_the_rest_of_a_soft_reset_saturates(preset: str) -> None:
-    """In a graph; a chain's is kept as it is (test_outputs.py)."""
+    """As a chain's does (test_outputs.py)."""
     neuron = {"threshold": -1, "leak_shift": 31, "reset": "subtract", "datapath": "int"}
     nodes = [spiking_input(2, 1, 1), population([conv(kernel=1)], 1, neuron)]
     spikes = np.array([[True, False], [False, True]]).reshape(2, 1, 1, 2)

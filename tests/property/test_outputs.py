@@ -141,13 +141,18 @@ def test_a_soft_reset_may_leave_a_rest_that_fires_again() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_rest_of_a_soft_reset_is_kept_beyond_the_limit(preset: str) -> None:
-    """In a chain; a graph's saturates (test_graphs.py)."""
-    neuron = {**INT, "threshold": -1, "leak_shift": 31, "reset": "subtract"}
-    spikes = np.array([[True, False], [False, True]])
-    workload = Workload(linear("fc", (2, 1), neuron), spikes, np.array([[15, -16]], np.int8))
-    assert oracle(workload, 5)[0].tolist() == [True, True], "15 fires and rests at 16, and 16 - 16 fires"
-    assert assert_outputs(workload, preset, {"tws": 1, "potential_bits": 5}) == "some neurons fire"
+def test_the_rest_of_a_soft_reset_saturates(preset: str) -> None:
+    """As a graph's does (test_graphs.py)."""
+    neuron = {**INT, "threshold": -3, "leak_shift": 31, "reset": "subtract"}
+    spikes = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], bool)
+    workload = Workload(linear("fc", (2, 1), neuron), spikes, np.array([[3, -6]], np.int8))
+    # Three bits hold -4 to 3. 3 fires and rests at 3, where 6 would fire again after -6; -3 does not fire
+    # and leaks to -2, which does and rests at 1, which does.
+    want = [True, False, True, True]
+    assert oracle(workload, 3)[0].tolist() == want
+    arch = load_accelerator(preset, own(preset, {"tws": 1, "potential_bits": 3}))
+    got, _ = outputs(workload, arch, schedule_of(workload, arch))
+    assert got[0].tolist() == want
 
 
 FLOAT = {"threshold": 0.5, "leak": 1.0, "reset": "zero", "datapath": "float"}
