@@ -243,7 +243,7 @@ def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, A
         return drawn_crossbars(draw, preset)
     timesteps = trace["inputs"][0].shape[-1]
     keys: dict[str, Any] = {"array.rows": draw.within(1, 9), "array.cols": draw.within(1, 9)}
-    keys |= draw.some(0.2, psum_bits=draw.of(17, 20, 32))
+    keys |= draw.some(0.2, psum_bits=draw.of(20, 22, 32))
     if preset != "ann":
         keys |= draw.some(0.3, potential_bits=draw.of(6, 9, 12, 20))
     whole = preset not in ("sata", "sata-on-spikex", "spinalflow") and draw.chance(0.15)

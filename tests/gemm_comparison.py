@@ -16,7 +16,7 @@ import naive_ann
 import naive_gemm
 import spikex_sim as sx
 from networks import full, trace_of
-from pipeline import laid_out, task_of
+from pipeline import laid_out, task_of, wraps_at
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.registry import plugin
@@ -147,7 +147,7 @@ def output_sha256(workload: Workload, arch: sx.Accelerator) -> str:
     if is_ann(arch):
         entering = naive_ann.activations(workload.spikes)
         return sha256(naive_ann.forward(layer, entering, weight, bias, workload.timesteps))
-    return sha256(naive.forward(layer, workload.spikes, weight, bias, arch.potential_bits))
+    return sha256(naive.forward(layer, workload.spikes, weight, bias, arch.potential_bits, wraps_at(arch)))
 
 
 def sha256(leaving: NDArray[Any]) -> str:

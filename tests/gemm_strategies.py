@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from spikex_sim.testing.own_keys import own
-from strategies import Workload, level, multiples, prefixed
+from strategies import SUMS, Workload, level, multiples, prefixed
 
 DATAFLOWS = {"systolic": ("os", "ws", "is"), "sata": ("os", "ws", "tick_batch"), "ann": ("os", "ws", "is")}
 PRESETS = {"systolic": "systolic-os", "sata": "sata-on-spikex", "ann": "ann"}
@@ -125,7 +125,7 @@ def configurations(draw: st.DrawFn, workload: Workload, machine: str) -> dict[st
         "dataflow": draw(st.sampled_from(DATAFLOWS[machine])),
         "zero_gating": draw(st.sampled_from(["auto", False, True])),
         "weight_bits": 8,
-        "psum_bits": draw(st.sampled_from([24, 24, 17])),
+        **draw(st.sampled_from(SUMS)),
         "potential_bits": draw(st.sampled_from([16, 16, 9, 5])),
         **draw(shapes()),
         **draw(cuts()),

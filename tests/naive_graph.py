@@ -40,12 +40,18 @@ def addend_float(synapse: Synapse, taps: list[Tap], x: Array) -> np.float32:
     return total * FLOAT(taps[0][-1]) if taps else total
 
 
-def summed(synapses: list[Synapse], taps: list[list[Tap]], bias: Any, t: int, floating: bool) -> Any:
-    """``I[t]`` of one neuron (§1)."""
+def summed(
+    synapses: list[Synapse], taps: list[list[Tap]], bias: Any, t: int, floating: bool,
+    register_bits: int | None = None,
+) -> Any:  # fmt: skip
+    """``I[t]`` of one neuron (§1); what spikes add wraps around in a register of so many bits, if in any."""
     total = FLOAT(0) if floating else 0
+    register = 0
     for synapse, its_taps in zip(synapses, taps, strict=True):
         x = synapse.taken.at(t - synapse.delay)
-        if not floating:
+        if not floating and synapse.carries == "spikes":
+            register += addend_int(synapse, its_taps, x)
+        elif not floating:
             total += addend_int(synapse, its_taps, x)
         elif synapse.carries == "spikes":
             for c, _, _, row, col, w in its_taps:
@@ -53,7 +59,10 @@ def summed(synapses: list[Synapse], taps: list[list[Tap]], bias: Any, t: int, fl
                     total = total + FLOAT(w)
         else:
             total = total + addend_float(synapse, its_taps, x)
-    return total + (FLOAT(bias) if floating else int(bias))
+    if register_bits is not None:
+        half = 2 ** (register_bits - 1)
+        register = (register + half) % (2 * half) - half
+    return total + (FLOAT(bias) if floating else register + int(bias))
 
 
 @dataclass
@@ -134,7 +143,9 @@ def checked(values: Array, node: Node, sample: int, psum_bits: int) -> Array:
     return values
 
 
-def synaptic(trace: Trace, node: Node, maps: dict[str, Map], bits: int) -> Array:
+def synaptic(
+    trace: Trace, node: Node, maps: dict[str, Map], bits: int, register_bits: int | None = None
+) -> Array:
     """Compute what a population or currents give; a node that takes itself sees what stands in `maps`."""
     M, T, name = int(node["channels"]), trace.timesteps, node["name"]
     floating, spiking = is_float(node), node["kind"] == "neurons"
@@ -158,7 +169,8 @@ def synaptic(trace: Trace, node: Node, maps: dict[str, Map], bits: int) -> Array
             neurons[place] = Neuron(numbers, node["neuron"], floating, bits)
     for t in range(T):
         for place in places:
-            total = summed(synapses, taps[place], bias[place[0]], t, floating)
+            register = register_bits if spiking else None
+            total = summed(synapses, taps[place], bias[place[0]], t, floating, register)
             out[place][t] = neurons[place].step(total) if spiking else total
     return out
 
@@ -242,8 +254,13 @@ class Evaluated:
     mismatched: dict[str, int]
 
 
-def evaluate(trace: Trace, sample: int = 0, *, potential_bits: int = 16, psum_bits: int = 24) -> Evaluated:
-    """Compute every node of a sample, in order (§1); recorded arrays serve consumers (§5 Open loop)."""
+def evaluate(
+    trace: Trace, sample: int = 0, *, potential_bits: int = 16, psum_bits: int = 24, wraps: bool = False
+) -> Evaluated:
+    """Compute every node of a sample, in order (§1); recorded arrays serve consumers (§5 Open loop).
+
+    With `wraps`, what spikes add in neurons wraps around beyond `psum_bits`.
+    """
     maps: dict[str, Map] = {}
     computed: dict[str, Map] = {}
     mismatched = {}
@@ -257,7 +274,7 @@ def evaluate(trace: Trace, sample: int = 0, *, potential_bits: int = 16, psum_bi
             maps[name] = Map("spikes", maps[node["from"]].values, pool=node)
             continue
         if kind in ("neurons", "currents"):
-            values = synaptic(trace, node, maps, potential_bits)
+            values = synaptic(trace, node, maps, potential_bits, psum_bits if wraps else None)
         elif kind == "maxpool":
             values = pooled(node, maps[node["from"]])
         elif kind == "join":

@@ -105,11 +105,16 @@ def laid_out(schedule: Schedule, arch: Accelerator) -> tuple[Layout, Durations, 
     return layout, durations, StepColumns(layout)
 
 
+def wraps_at(arch: Accelerator) -> int | None:
+    """Width at which sums of weights wrap around; None where they are exact."""
+    return arch.psum_bits if arch.psum_overflow == "wrap" else None
+
+
 def outputs(workload: Workload, arch: Accelerator, schedule: Schedule) -> tuple[NDArray[np.bool_], int]:
     """Execute a schedule; output spikes in the layer's shape, and the additions made."""
     layer = workload.spec
     assert layer.neuron is not None
-    done = schedule.execute(Synapses.of(workload.weight, workload.bias, layer.neuron, arch.potential_bits))
+    done = schedule.execute(Synapses.of(workload.weight, workload.bias, layer.neuron, arch))
     bits = np.unpackbits(done.outputs, axis=-1, count=workload.timesteps).astype(bool)
     return bits.reshape(*layer.output_shape, workload.timesteps), done.additions
 

@@ -204,7 +204,7 @@ class PE:
                 counters.psum_rf_writes += 1
                 counters.spikes_added += spike
                 addend = self.weights[token.select] if spike else self.array.neuron.zero
-                self.sums[j] = self.sums[j] + addend
+                self.sums[j] = self.array.held(self.sums[j] + addend)
         self.served = last
 
     def _read_out(self, op: UpdateOp) -> tuple[UpdateOp, Number]:
@@ -258,16 +258,25 @@ class Array:
         outputs: Bits,
         *,
         zero_gating: bool,
+        psum_bits: int | None = None,
         pe: type[PE] = PE,
     ) -> None:
         self.tws, self.accumulators, self.neuron, self.lbuf = tws, accumulators, neuron, lbuf
         self.zero_gating = zero_gating
+        self.sum_lowest = None if psum_bits is None else -(1 << (psum_bits - 1))
         self.counters, self.outputs = lbuf.counters, outputs  # outputs: [M, P, T]
         self.channels = range(0)
         self.pes = [[pe(self, r, c) for c in range(cols)] for r in range(rows)]
         self.row_lanes: list[deque[RowToken | None]] = [deque([None] * r) for r in range(rows)]
         self.column_lanes: list[deque[ColumnToken | None]] = [deque([None] * c) for c in range(cols)]
         self.cycle = 0
+
+    def held(self, total: Number) -> Number:
+        """Return what a register of partial sums holds of one: what does not fit wraps around."""
+        lowest = self.sum_lowest
+        if lowest is None or not self.neuron.integer:
+            return total
+        return total + 2 * lowest if total >= -lowest else total - 2 * lowest if total < lowest else total
 
     def emit(self, channel: int, position: int, time: int, spike: bool) -> None:
         """Take an output bit; padded time points are silent and have no place in the map."""
@@ -335,6 +344,7 @@ def run_layer(
     skew: str = "tile",
     zero_gating: bool = True,
     potential_bits: int = 16,
+    psum_bits: int | None = None,
     tiles: Sequence[Tile] | None = None,
     stsap: bool = False,
 ) -> RegisterResult:
@@ -349,6 +359,7 @@ def run_layer(
     scheduler : "spikex" (Section 3) or "ptb" (Section 7)
     tws, rows, cols, stream, accumulators_per_pe, update_cycles, leak_catchup_cycles, potential_bits : knobs
         of Sections 1-4
+    psum_bits : width of the registers of partial sums; None: wide enough
     skew : "tile" or "batch", after which of them the array drains
     zero_gating : whether PEs add only where the spike bit is set
     tiles : positions and windows of each tile, in the order in which every row group runs them; windows of
@@ -378,7 +389,10 @@ def run_layer(
     weights = [[neuron.number(w) for w in row] for row in weight.reshape(n_channels, n_taps)]
     lbuf = LocalBuffer(weights, words, counters)
     outputs = np.zeros((n_channels, n_positions, spikes.shape[-1]), dtype=np.bool_)
-    array = Array(rows, cols, tws, accumulators_per_pe, neuron, lbuf, outputs, zero_gating=zero_gating)
+    array = Array(
+        rows, cols, tws, accumulators_per_pe, neuron, lbuf, outputs,
+        zero_gating=zero_gating, psum_bits=psum_bits,
+    )  # fmt: skip
     dispatcher = Dispatcher(lbuf.tags, silence_is_free, scheduler, stream, cols, n_taps // len(spikes), stsap)
     biases = None if bias is None else [neuron.number(b) for b in bias]
     tile_cycles = []

@@ -151,6 +151,14 @@ def arrays(
     }
 
 
+SUMS: list[dict[str, Any]] = [
+    *2 * [{"psum_bits": 24}, {"psum_bits": 17}],
+    {"psum_bits": 10, "psum_overflow": "wrap"},
+    {"psum_bits": 8, "psum_overflow": "wrap"},
+]
+"""Registers of partial sums that hold all that small layers add up, and some in which it wraps around."""
+
+
 @st.composite
 def ports(draw: st.DrawFn) -> dict[str, Any]:
     """Bandwidths, port widths and latencies."""
@@ -181,7 +189,7 @@ def overrides(draw: st.DrawFn, workload: Workload, scheduler: str) -> dict[str, 
     if draw(st.integers(0, 4)) == 4:
         keys["mapping.windows"] = draw(st.integers(1, 4))
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 5, 2]))
-    keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))
+    keys |= draw(st.sampled_from(SUMS))
     if scheduler == "ptb":
         keys["stsap"] = draw(st.booleans())
         keys["tailored"] = draw(st.booleans())

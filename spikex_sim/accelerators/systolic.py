@@ -35,6 +35,7 @@ class SystolicOptions(DenseOptions):
             state = STATE if self.dataflow == "os" else ()
             for key in ("potential_bits", "mapping.windows", "direct_encoding", "join", *state):
                 yield key, f"activation_bits is {self.activation_bits}: an ANN keeps nothing over time"
+            yield "psum_overflow", f"activation_bits is {self.activation_bits}: sums of an ANN are exact"
 
 
 class Systolic(Scheduler):

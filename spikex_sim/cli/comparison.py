@@ -49,7 +49,7 @@ def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
             name = escape(result.arch.name)
             show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
     for result in results:
-        show.warn(result, short(result.arch.name))
+        show.warn(result, trace, short(result.arch.name))
     show.say_float(first, trace)
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")

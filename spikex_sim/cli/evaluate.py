@@ -112,7 +112,6 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
     from spikex_sim.core.units import joules, with_prefix
-    from spikex_sim.spec.arch import remarks_of
 
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
     if "data" in trained.card:
@@ -126,7 +125,7 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
     exact = [one for one in found if one.software_accuracy is None]
     if exact:
         show.say(f"correct: {_right(exact[0].accuracy, samples)}\n")
-    for text in remarks_of(one.arch for one in found):
+    for text in dict.fromkeys(text for one in found for text in one.remarks):
         show.note(text + "\n")
     if "data" in trained.card:
         learned, asked = ("emulated" in str(text) for text in (trained.card["data"], samples.source))

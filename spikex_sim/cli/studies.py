@@ -56,6 +56,7 @@ def dynamic(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.dynamic import dynamic_timesteps
+    from spikex_sim.run.advice import remarks
     from spikex_sim.spec.load import load_accelerator
     from spikex_sim.trace.together import as_chains, describe
 
@@ -68,7 +69,7 @@ def dynamic(
         rows = dynamic_timesteps(traces, accelerator, limits, engine=engine, progress=progress)
     trace = describe(traces)
     _show_dynamic(rows, trace, accelerator.name)
-    for text in accelerator.remarks():
+    for text in remarks(traces[0], accelerator):
         show.note(text)
     _write(
         out,

@@ -30,6 +30,13 @@ def saturated(potential: Any, low: Any, high: Any) -> Any:
     return potential
 
 
+def wrapped(total: Any, limit: Any) -> Any:
+    """Wrap an integer around at ``-limit ... limit - 1``, a power of two; a float passes."""
+    if isinstance(total, int | np.integer):
+        return ((np.int64(total) + limit) & (2 * limit - 1)) - limit
+    return total
+
+
 def shifted(value: Any, shift: Any) -> Any:
     """Shift an integer right, arithmetically; a float passes."""
     return value >> shift if isinstance(value, int | np.integer) else value
@@ -49,11 +56,40 @@ def _saturated(potential, low, high):  # type: ignore[no-untyped-def]  # noqa: A
     return lambda potential, low, high: potential  # noqa: ARG005
 
 
+@overload(wrapped, inline="always")
+def _wrapped(total, limit):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    if isinstance(total, types.Integer):
+        return lambda total, limit: ((np.int64(total) + limit) & (2 * limit - 1)) - limit
+    return lambda total, limit: total  # noqa: ARG005
+
+
 @overload(shifted, inline="always")
 def _shifted(value, shift):  # type: ignore[no-untyped-def]  # noqa: ARG001
     if isinstance(value, types.Integer):
         return lambda value, shift: value >> shift
     return lambda value, shift: value  # noqa: ARG005
+
+
+class Lif(NamedTuple):
+    """What is alike in all neurons of a layer, as :func:`fire` takes it.
+
+    Attributes
+    ----------
+    threshold, leak : number
+        Leak of the potential.
+    limit : int or float32
+        ``2^(potential_bits - 1)``.
+    soft : bool
+        Whether the reset is by subtraction.
+    psum_limit : int
+        ``2^(psum_bits - 1)`` where sums wrap around before the bias is added, else 0.
+    """
+
+    threshold: Any
+    leak: Any
+    limit: Any
+    soft: bool
+    psum_limit: int
 
 
 @kernel
@@ -73,6 +109,14 @@ def rest(potential: NDArray[Any], start: int, lanes: int, leak: Any, timesteps: 
 
 
 @kernel
+def wrap(sums: NDArray[Any], start: Any, lanes: int, limit: int) -> None:
+    """Let sums wrap around as those in registers do; see :func:`wrapped`."""
+    first = np.uintp(start)
+    for lane in range(np.uintp(lanes)):
+        sums[first + lane] = wrapped(sums[first + lane], limit)
+
+
+@kernel
 def fire(
     potential: NDArray[Any],
     start: int,
@@ -81,7 +125,7 @@ def fire(
     first_sum: int,
     stride: int,
     bias: NDArray[Any],
-    lif: tuple[Any, Any, Any, bool],
+    lif: Lif,
     first_point: int,
     points: int,
     fired: NDArray[np.uint8],
@@ -95,14 +139,14 @@ def fire(
         further point, ``stride`` behind.
     bias : array
         Of the neurons, from 0.
-    lif : tuple
-        Threshold, leak, limit of the potential and whether the reset is soft.
+    lif : Lif
+        What is alike in all neurons.
     first_point, points : int
         Time points.
     fired : uint8 array ``[ceil(T/8) * len(potential)]``
         Spikes of all neurons, eight time points to a byte; those of the points are overwritten.
     """
-    threshold, leak, limit, soft = lif
+    threshold, leak, limit, soft, psum_limit = lif
     number = potential.dtype.type
     nothing, low, high = number(0), number(-limit), number(limit - 1)
     p = np.uintp(start)
@@ -111,6 +155,8 @@ def fire(
         others = np.uint8(~bit)
         s = np.uintp(first_sum + (t - first_point) * stride)
         f = np.uintp((t >> 3) * len(potential) + start)
+        if psum_limit > 0:
+            wrap(sums, s, lanes, psum_limit)
         for lane in range(np.uintp(lanes)):  # unsigned: a sign would have to be looked at
             v = number(number(leaked(potential[p + lane], leak)) + number(sums[s + lane] + bias[lane]))
             v = number(saturated(v, low, high))

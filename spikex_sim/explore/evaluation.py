@@ -16,6 +16,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, Trained, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
+from spikex_sim.run.advice import remarks
 from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.merging import class_sums
 from spikex_sim.run.replay import TimedLayer
@@ -106,12 +107,15 @@ class Evaluation:
         In the network's order.
     versions : mapping
         Of this package and of what it computes with.
+    remarks : tuple of str
+        What a reader should know of them.
     """
 
     arch: Accelerator
     samples: tuple[EvaluatedSample, ...]
     layers: tuple[EvaluatedLayer, ...]
     versions: Mapping[str, str]
+    remarks: tuple[str, ...]
 
     @property
     def tws(self) -> tuple[int, ...]:
@@ -232,7 +236,11 @@ def evaluate(
             answers += batch.answers
     progress("done", len(samples), len(samples))
     return Evaluation(
-        accelerator, tuple(answers), _layers(batches, len(samples), real=arrays is not None), versions()
+        accelerator,
+        tuple(answers),
+        _layers(batches, len(samples), real=arrays is not None),
+        versions(),
+        tuple(remarks(first, accelerator)),
     )
 
 

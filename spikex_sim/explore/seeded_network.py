@@ -143,18 +143,17 @@ def _calibrate(
         tailored=True,
     )
     allowed = rate * layer.out_channels * task.positions * timesteps
-    potential_bits = arch.potential_bits
-    low, high = -1, (1 << (potential_bits - 1)) - 1
+    low, high = -1, (1 << (arch.potential_bits - 1)) - 1
     best: PackedSpikes | None = None
     while high - low > 1:
         middle = (low + high) // 2
         candidate = neuron.model_copy(update={"threshold": middle})
-        fired = schedule.execute(Synapses.of(weight, None, candidate, potential_bits)).outputs
+        fired = schedule.execute(Synapses.of(weight, None, candidate, arch)).outputs
         if int(np.bitwise_count(fired).sum(dtype=np.int64)) <= allowed:
             high, best = middle, fired
         else:
             low = middle
     chosen = neuron.model_copy(update={"threshold": high})
     if best is None:
-        best = schedule.execute(Synapses.of(weight, None, chosen, potential_bits)).outputs
+        best = schedule.execute(Synapses.of(weight, None, chosen, arch)).outputs
     return chosen, best.reshape(*layer.output_shape, -1)

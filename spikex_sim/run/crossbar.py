@@ -94,7 +94,7 @@ class CrossbarRunner(LayerRunner):
             given = synapses_of_graph(first, GraphRunner(runner))
         else:
             wired = wired_chain(stages)
-            given = synapses_of_chain(stages, arch.potential_bits)
+            given = synapses_of_chain(stages, arch)
         network = Network.of(wired, first.timesteps, arch)
         leakage = umem_leakage_mw(network.chip(), arch)
         parts = tuple(

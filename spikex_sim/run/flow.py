@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import TraceError
 from spikex_sim.core.spikes import packed_length
 from spikex_sim.run.signals import Signal
-from spikex_sim.spec.graph import InputNode, MatmulNode, Node, Population
+from spikex_sim.spec.graph import InputNode, MatmulNode, Node, Population, Synapse
 from spikex_sim.trace.graph import GraphTrace
+from spikex_sim.trace.graph_fold import folded
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,33 @@ class GraphStage:
             return np.dtype(np.uint8), (*trace.shape(name), packed_length(trace.timesteps))
         kind = np.dtype(np.float32 if self.datapath == "float" else np.int32)
         return kind, (*trace.shape(name), *(() if trace.constant(name) else (trace.timesteps,)))
+
+    def largest_sum(self, trace: GraphTrace, weight_bits: int) -> int:
+        """Magnitude that no sum of integer weights for spikes, and bias, exceeds in neurons.
+
+        Currents are held against their width where they leave.
+        """
+        node = self.node
+        if self.datapath != "int" or not isinstance(node, Population) or node.kind != "neurons":
+            return 0
+        bias = trace.biases.get(self.name)
+        largest = 0 if bias is None else int(np.abs(bias.astype(np.int64)).max())
+        for k in range(len(node.synapses)):
+            synapse, weight = folded(trace, self.name, k)
+            if trace.carries(synapse.source) == "spikes":
+                largest += largest_addend(synapse, weight, trace.shape(synapse.source)[0], weight_bits)
+        return largest
+
+
+def largest_addend(synapse: Synapse, weight: NDArray[Any] | None, channels: int, weight_bits: int) -> int:
+    """Magnitude that what a synapse from so many channels adds for spikes does not exceed.
+
+    Weights that are arrays fit ``weight_bits``; one that is a number may be larger.
+    """
+    taps = prod(synapse.kernel) * (1 if synapse.own else channels // synapse.groups)
+    if weight is None or weight.dtype == np.int8:
+        return taps << (weight_bits - 1)
+    return taps * int(np.abs(weight).max())
 
 
 def graph_stages(trace: GraphTrace) -> list[GraphStage]:

@@ -19,6 +19,7 @@ from spikex_sim.run.results import LayerResult
 from spikex_sim.run.signals import Signal
 from spikex_sim.schedules.synapses import Synapses
 from spikex_sim.schedules.task import Task
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.graph import InputNode, JoinNode, PoolNode, Population
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.plan import Stage
@@ -163,14 +164,14 @@ class GraphPassage:
         return self.runner.told(self.flow.stages[index].node, self.flow, count_spikes(self.packed), given)
 
 
-def synapses_of_chain(stages: Sequence[Stage], potential_bits: int) -> list[tuple[str, Synapses | None]]:
+def synapses_of_chain(stages: Sequence[Stage], arch: Accelerator) -> list[tuple[str, Synapses | None]]:
     """Names of layers with weights and neurons of a chain, in order; None where weights are not known."""
     return [
         (
             f"layer {stage.name}",
             None
             if stage.weight is None or stage.layer.neuron is None
-            else Synapses.of(stage.weight, stage.bias, stage.layer.neuron, potential_bits),
+            else Synapses.of(stage.weight, stage.bias, stage.layer.neuron, arch),
         )
         for stage in stages
         if not stage.layer.is_pool

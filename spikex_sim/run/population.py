@@ -23,8 +23,10 @@ from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.spikes import count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
 from spikex_sim.run.currents import entering, has_tags
+from spikex_sim.run.flow import largest_addend
 from spikex_sim.run.replay import bytes_of_inputs, check_weights
 from spikex_sim.run.signals import Signal, addend_of, delayed, later, positions_of
+from spikex_sim.schedules.psums import wrapping_bits
 from spikex_sim.schedules.synapses import Addend, Neurons, Synapses
 from spikex_sim.schedules.task import Task, widths_of
 from spikex_sim.spec.arch import Accelerator
@@ -221,6 +223,16 @@ class Work:
         )
 
     @cached_property
+    def psum_bits(self) -> int | None:
+        """Width at which sums of weights wrap around that neurons take; None where they are exact."""
+        largest = sum(
+            largest_addend(one.synapse, one.weight, one.signal.shape[0], self.arch.weight_bits)
+            for one in self.branches
+            if one.signal.carries == "spikes"
+        )
+        return wrapping_bits(largest, self.node.datapath, self.arch)
+
+    @cached_property
     def tagged(self) -> bool:
         """Whether it gives currents with tags."""
         return self.node.kind == "currents" and has_tags(self.arch)
@@ -322,7 +334,7 @@ class Work:
             return
         for own in range(len(weights)):
             alone = tuple(one if k == own else np.zeros_like(one) for k, one in enumerate(weights))
-            yield _with_weights(asked.synapses, alone)
+            yield replace(asked.synapses, weights=alone)
 
     def _once(self, one: Branch) -> bool:
         return self.reuses and one.signal.carries == "analog" and one.signal.constant
@@ -404,7 +416,7 @@ class Work:
                 addends.append(Addend(len(weights), given[number]))
         return Synapses(
             tuple(weights), bias, neuron, self.node.datapath, self.arch.potential_bits, len(part), tuple(own),
-            tuple(addends),
+            tuple(addends), None if neuron is None else self.psum_bits,
         )  # fmt: skip
 
 
@@ -415,13 +427,6 @@ def _of_channels(neurons: Neurons, part: range) -> Neurons:
         if isinstance(value, np.ndarray)
     }
     return replace(neurons, **changed)
-
-
-def _with_weights(synapses: Synapses, weights: tuple[NDArray[Any], ...]) -> Synapses:
-    return Synapses(
-        weights, synapses.bias, synapses.neuron, synapses.datapath, synapses.potential_bits,
-        synapses.out_channels, synapses.own, synapses.addends,
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=32)

@@ -82,7 +82,7 @@ class ReleasedRunner(LayerRunner):
         if stage.weight is None or stage.layer.neuron is None:
             return None
         assert isinstance(self.arch, CrossbarOptions)
-        synapses = Synapses.of(stage.weight, stage.bias, stage.layer.neuron, self.arch.potential_bits)
+        synapses = Synapses.of(stage.weight, stage.bias, stage.layer.neuron, self.arch)
         weights = Weights.of(f"layer {stage.name}", synapses, self.arch)
         schedule = scheduled(self._scheduler, task, self.arch)
         sums, _ = schedule.integrate(weights.synapses)

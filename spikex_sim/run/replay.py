@@ -355,7 +355,7 @@ class LayerRunner:
         assert layer.neuron is not None and weight is not None
         if layer.neuron.datapath == "int":
             check_weights(f"layer {layer.name}", weight, arch)
-        synapses = Synapses.of(weight, stage.bias, layer.neuron, arch.potential_bits)
+        synapses = Synapses.of(weight, stage.bias, layer.neuron, arch)
         if not self.is_ann:
             return self.executed(cost, synapses).reshape(*layer.output_shape, -1)
         assert isinstance(cost.schedule, DenseSchedule)

@@ -27,6 +27,7 @@ from spikex_sim.run.flow import GraphFlow, GraphStage
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner
 from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
+from spikex_sim.run.psums import check_psums
 from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
@@ -196,6 +197,8 @@ class Replay:
         """
         known = traces[:1] if isinstance(traces, TraceFiles) else traces
         stages = [stages_of(one, arch) for one in known]
+        for one, its in zip(known, stages, strict=True):
+            check_psums(one, its, arch)
         window_sizes = _window_sizes(arch, stages[0], known[0])
         policy = arch.get("dispatch", default="")
         if policy:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.field import Synapse
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.neurons import Numbers, Rules, States
+from spikex_sim.core.neurons import Lif, Numbers, Rules, States
+from spikex_sim.schedules.psums import wrapping_bits
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Neuron
 
 INT32_MAX = np.iinfo(np.int32).max
@@ -141,6 +143,8 @@ class Synapses:
         Which synapses take own channels.
     addends : tuple of Addend
         What is added besides.
+    psum_bits : int or None
+        Width at which sums of weights that spikes add wrap around; None where they are exact.
     """
 
     weights: tuple[NDArray[Any], ...]
@@ -151,14 +155,18 @@ class Synapses:
     out_channels: int
     own: tuple[bool, ...]
     addends: tuple[Addend, ...] = ()
+    psum_bits: int | None = None
 
     @classmethod
     def of(
-        cls, weight: NDArray[Any], bias: NDArray[Any] | None, neuron: Neuron, potential_bits: int
+        cls, weight: NDArray[Any], bias: NDArray[Any] | None, neuron: Neuron, arch: Accelerator
     ) -> Synapses:
-        """Weights and neurons of a layer of a chain."""
-        neurons = Neurons.of(neuron)
-        return cls((weight,), bias, neurons, neuron.datapath, potential_bits, len(weight), (False,))
+        """Weights and neurons of a layer of a chain on a machine."""
+        largest = weight[0].size << (arch.weight_bits - 1)
+        return cls(
+            (weight,), bias, Neurons.of(neuron), neuron.datapath, arch.potential_bits, len(weight), (False,),
+            psum_bits=wrapping_bits(largest, neuron.datapath, arch),
+        )  # fmt: skip
 
     @cached_property
     def is_simple(self) -> bool:
@@ -206,13 +214,19 @@ class Synapses:
             np.zeros(self.out_channels, self.number) if self.bias is None else self.bias.astype(self.number)
         )
 
+    @property
+    def psum_limit(self) -> int:
+        """``2^(psum_bits - 1)`` where sums wrap around, else 0."""
+        return 0 if self.psum_bits is None else 1 << (self.psum_bits - 1)
+
     @cached_property
-    def lif(self) -> tuple[Any, Any, Any, bool]:
-        """Threshold, leak, limit of the potential, and whether the reset is soft, of simple neurons."""
+    def lif(self) -> Lif:
+        """Simple neurons."""
         number, neuron = self.number, self.neuron
         assert neuron is not None
         limit = 0 if self.datapath == "float" else 1 << (self.potential_bits - 1)
-        return number(neuron.threshold), number(neuron.leak), number(limit), neuron.reset == "subtract"
+        soft = neuron.reset == "subtract"
+        return Lif(number(neuron.threshold), number(neuron.leak), number(limit), soft, self.psum_limit)
 
     @cached_property
     def rules(self) -> Rules:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.events import Events, integrate, integrate_in_order
 from spikex_sim.core.field import CHANNELS, FIRST, Field, Inputs, Taps, taps_of
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel, forget, shifted
+from spikex_sim.core.neurons import Numbers, Rules, States, advance, by_channel, forget, shifted, wrap
 from spikex_sim.schedules.synapses import Executed, Synapses
 
 SPIKES, ANALOG, GIVEN = range(3)
@@ -145,7 +145,7 @@ class Walk:
             inputs.field, inputs.timesteps, inputs.tws, inputs.windows, events, batch_columns, position,
             window, streamed, self.terms, synapses.by_tap, synapses.places_of_weights(inputs.synapses),
             synapses.biases, synapses.numbers, synapses.rules, self.states, self.fired, self.sums,
-            synapses.datapath == "int",
+            synapses.datapath == "int", synapses.psum_limit,
         )  # fmt: skip
         return made
 
@@ -161,7 +161,7 @@ class Walk:
             inputs.field, taps_of(inputs.synapses), inputs.timesteps, inputs.tws, inputs.windows, events,
             passes, blocks, taps, waiting, self.terms, synapses.by_tap,
             synapses.places_of_weights(inputs.synapses), synapses.biases, synapses.numbers, synapses.rules,
-            self.states, self.fired, self.sums, synapses.datapath == "int",
+            self.states, self.fired, self.sums, synapses.datapath == "int", synapses.psum_limit,
         )  # fmt: skip
         return made
 
@@ -196,10 +196,15 @@ def _columns(
     fired: NDArray[np.uint8],
     left: NDArray[Any],
     unordered: bool,
+    psum_limit: int,
 ) -> NDArray[np.int64]:
-    """Additions and products of the columns in the order issued."""
+    """Additions and products of the columns in the order issued.
+
+    Where sums of weights wrap around (``psum_limit``), what is added besides waits until they did.
+    """
     lanes, positions = len(bias), len(field.place)
     sums, addend = np.zeros(tws * lanes, bias.dtype), np.zeros(tws * lanes, bias.dtype)
+    besides = np.zeros(tws * lanes, bias.dtype) if psum_limit > 0 else sums
     last = np.full(positions, -1, np.int64)
     words, ends = np.empty((2, field.place.shape[1]), np.int64)
     made = np.zeros(2, np.int64)
@@ -238,13 +243,16 @@ def _columns(
                         addend,
                         lanes,
                     )
-                    add_up(sums, addend, terms.shift[term])
+                    add_up(besides, addend, terms.shift[term])
                 else:
                     step = positions * lanes if terms.points[term] > 1 else 0
                     for point in range(points):
                         source = terms.start[term] + step * (first_point + point) + p * lanes
                         for lane in range(lanes):
-                            sums[point * lanes + lane] += terms.values[source + lane]
+                            besides[point * lanes + lane] += terms.values[source + lane]
+            if psum_limit > 0:
+                wrap(sums, 0, len(sums), psum_limit)
+                add_up(sums, besides, 0)
             if len(fired) > 0:
                 advance(states, p * lanes, sums, lanes, bias, numbers, rules, first_point, points, fired)
                 continue
@@ -278,11 +286,16 @@ def _rows(
     fired: NDArray[np.uint8],
     left: NDArray[Any],
     unordered: bool,
+    psum_limit: int,
 ) -> NDArray[np.int64]:
-    """Additions and products of blocks of rows and taps in the order issued; a row has ``tws`` points."""
+    """Additions and products of blocks of rows and taps in the order issued; a row has ``tws`` points.
+
+    ``psum_limit``: see :func:`_columns`.
+    """
     lanes, positions = len(bias), len(field.place)
     stride = tws * lanes
     all_sums, all_addends = np.zeros((2, max(1, waiting), stride), bias.dtype)
+    all_besides = np.zeros_like(all_sums) if psum_limit > 0 else all_sums
     words, ends = np.empty((2, field.place.shape[1]), np.int64)
     streamed = np.zeros((1, taps), np.uint8)
     made = np.zeros(2, np.int64)
@@ -294,7 +307,8 @@ def _rows(
             streamed[0, tap_of.streamed[k]] = 1
         for r in range(r0, r1):
             p, w = p0 + r % size, u0 + r // size
-            sums, addend = all_sums[r if waiting > 0 else 0], all_addends[r if waiting > 0 else 0]
+            kept = r if waiting > 0 else 0
+            sums, addend, besides = all_sums[kept], all_addends[kept], all_besides[kept]
             points = min(tws, timesteps - w * tws)
             for term in range(len(terms.kind)):
                 first, last = terms.first_tap[term], terms.last_tap[term]
@@ -304,7 +318,7 @@ def _rows(
                         for point in range(points):
                             source = terms.start[term] + step * (w * tws + point) + p * lanes
                             for lane in range(lanes):
-                                sums[point * lanes + lane] += terms.values[source + lane]
+                                besides[point * lanes + lane] += terms.values[source + lane]
                     continue
                 if last <= k0 or first >= k1:
                     continue
@@ -326,9 +340,12 @@ def _rows(
                     field, terms, term, p, streamed[0], weight, weight_at, w * tws, points, addend, lanes
                 )
                 if last <= k1:
-                    add_up(sums, addend, terms.shift[term])
+                    add_up(besides, addend, terms.shift[term])
             if k1 < taps:
                 continue
+            if psum_limit > 0:
+                wrap(sums, 0, len(sums), psum_limit)
+                add_up(sums, besides, 0)
             if len(fired) > 0:
                 advance(states, p * lanes, sums, lanes, bias, numbers, rules, w * tws, points, fired)
                 continue

@@ -253,6 +253,11 @@ class Accelerator(Spec):
     clock_mhz: float = knob(500.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     potential_bits: int = knob(16, "width at which int potentials saturate", "bits", ge=2, le=32)
     psum_bits: int = knob(24, "width of an int partial sum in the RF", "bits", ge=2, le=64)
+    psum_overflow: Literal["refuse", "wrap"] = knob(
+        "refuse",
+        "layers whose sums of weights may exceed psum_bits: refused, or their sums wrap around as in a "
+        "register, before the bias is added",
+    )
     weight_bits: int = knob(8, "width of an int weight", "bits", ge=1, le=8)
     array: Array = Array()
     mapping: Mapping = Mapping()

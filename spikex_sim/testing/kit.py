@@ -151,7 +151,7 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
         return
     check_task(schedule, task, arch)
     schedule.check(arch)
-    additions = check_outputs(schedule, workload, arch.potential_bits)
+    additions = check_outputs(schedule, workload, arch)
     layout = schedule.lay_out(arch)
     durations = durations_of(layout.program, arch) if layout.waits else undisturbed(layout.program)
     assert additions == layout.additions, "additions executed and counted differ"
@@ -177,7 +177,7 @@ def check_crossbars(scheduler: Any, workload: Workload, arch: CrossbarOptions) -
         workload = replace(workload, layer=workload.layer | {"neuron": INT}, bias=None, weight=weight)
     direct = schedule.points < workload.timesteps
     if not direct:
-        check_outputs(schedule, workload, arch.potential_bits)
+        check_outputs(schedule, workload, arch)
     hops = np.zeros(schedule.mapping.tiles, np.int64)
     layout = schedule.lay_out(arch, LayerPlan.of(schedule.mapping, arch, hops))
     points = slice(0, 1) if direct else slice(None)
@@ -198,17 +198,18 @@ def task_of(workload: Workload, tws: int, arch: Accelerator) -> Task:
     )  # fmt: skip
 
 
-def check_outputs(schedule: Schedule, workload: Workload, potential_bits: int) -> int:
+def check_outputs(schedule: Schedule, workload: Workload, arch: Accelerator) -> int:
     """Execute a schedule and compare with a plain dense pass; return the additions made."""
     layer = workload.spec
     assert layer.neuron is not None
     outputs, additions, products = schedule.execute(
-        Synapses.of(workload.weight, workload.bias, layer.neuron, potential_bits)
+        Synapses.of(workload.weight, workload.bias, layer.neuron, arch)
     )
     got = np.unpackbits(outputs, axis=-1, count=workload.timesteps).astype(bool)
     want = naive.forward(
-        _described(workload), workload.spikes, workload.weight, workload.bias, potential_bits
-    )
+        _described(workload), workload.spikes, workload.weight, workload.bias, arch.potential_bits,
+        arch.psum_bits if arch.psum_overflow == "wrap" else None,
+    )  # fmt: skip
     differ = "outputs differ from a dense forward pass"
     assert got.size == want.size, differ
     np.testing.assert_array_equal(got.reshape(want.shape), want, differ)

@@ -63,8 +63,8 @@ def leak_int(u: int, leak_shift: int) -> int:
 def neuron_int(currents: list[int], neuron: Layer, potential_bits: int) -> list[bool]:
     """Run one integer neuron over its input currents (weights and bias), one per time point (§1).
 
-    What a register of ``potential_bits`` holds is clipped: ``v``, and the rest ``v - V_th`` after a soft reset.
-    The current is not, before it is added.
+    What a register of ``potential_bits`` holds is clipped: ``v``, and the rest ``v - V_th`` after a soft
+    reset. The current is not, before it is added.
     """
     threshold = neuron["threshold"]
     lowest, highest = -(2 ** (potential_bits - 1)), 2 ** (potential_bits - 1) - 1
@@ -101,8 +101,21 @@ def neurons_float(currents: list[NDArray[np.float32]], neuron: Layer) -> list[Bo
     return fired
 
 
+def wrapped(total: int, bits: int | None) -> int:
+    """What a register of so many bits, in two's complement, holds of a sum; of None all of it."""
+    if bits is None:
+        return total
+    half = 1 << (bits - 1)
+    return (total + half) % (2 * half) - half
+
+
 def _convolve_and_fire(
-    layer: Layer, values: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, potential_bits: int
+    layer: Layer,
+    values: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None,
+    potential_bits: int,
+    psum_bits: int | None = None,
 ) -> Bools:
     """Feed integer values ``[C, H, W, T]``, 0 and 1 for spikes, through weights ``[M, C, E, E]``."""
     C, height, width, T = values.shape
@@ -142,8 +155,9 @@ def _convolve_and_fire(
             for m in range(M):
                 offset = 0 if bias is None else int(bias[m])
                 w = integer_weight[m]
-                sums = [sum(w[c][i][j] * value for c, i, j, value in taps[t]) + offset for t in range(T)]
-                out[m, p, :] = neuron_int(sums, layer["neuron"], potential_bits)
+                sums = [sum(w[c][i][j] * value for c, i, j, value in taps[t]) for t in range(T)]
+                given = [wrapped(total, psum_bits) + offset for total in sums]
+                out[m, p, :] = neuron_int(given, layer["neuron"], potential_bits)
     return out.reshape(M, rows, cols, T)
 
 
@@ -152,11 +166,17 @@ _POINT = {"kernel": 1, "stride": 1, "padding": 0}
 
 
 def _linear(
-    layer: Layer, values: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, potential_bits: int
+    layer: Layer,
+    values: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None,
+    potential_bits: int,
+    psum_bits: int | None = None,
 ) -> Bools:
     """Feed values ``[N, T]`` or ``[C, H, W, T]`` (flattened in C order) through weights ``[M, N]``."""
     flat = values.reshape(-1, 1, 1, values.shape[-1])
-    out = _convolve_and_fire({**layer, **_POINT}, flat, weight[:, :, None, None], bias, potential_bits)
+    kernel = weight[:, :, None, None]
+    out = _convolve_and_fire({**layer, **_POINT}, flat, kernel, bias, potential_bits, psum_bits)
     return out[:, 0, 0, :]
 
 
@@ -166,6 +186,7 @@ def forward(
     weight: NDArray[Any],
     bias: NDArray[Any] | None = None,
     potential_bits: int = 16,
+    psum_bits: int | None = None,
 ) -> Bools:
     """Output spikes of one layer by a plain dense pass (§1).
 
@@ -181,6 +202,8 @@ def forward(
         ``[M]``, added at every time point.
     potential_bits
         Width of the integer potential.
+    psum_bits
+        Width of the registers in which sums of weights wrap around; by default these are exact.
 
     Returns
     -------
@@ -191,10 +214,10 @@ def forward(
     if layer["kind"] == "maxpool":
         return maxpool(layer, spikes)
     if layer["kind"] == "linear":
-        return _linear(layer, values, weight, bias, potential_bits)
+        return _linear(layer, values, weight, bias, potential_bits, psum_bits)
     if layer["kind"] != "conv":
         raise ValueError(f"no forward pass for a layer of kind {layer['kind']}")
-    return _convolve_and_fire(layer, values, weight, bias, potential_bits)
+    return _convolve_and_fire(layer, values, weight, bias, potential_bits, psum_bits)
 
 
 def maxpool(layer: Layer, spikes: Bools) -> Bools:

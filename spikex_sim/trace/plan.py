@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ class Stage:
         """Type and shape of what it gives: packed spikes, or activations."""
         time = (packed_length(trace.timesteps),) if spiking else ()
         return np.dtype(np.uint8), (*self.layer.output_shape, *time)
+
+    def largest_sum(self, trace: Any, weight_bits: int) -> int:  # noqa: ARG002
+        """Magnitude that no sum of integer weights and bias exceeds, whatever the weights and spikes are."""
+        if self.datapath != "int":
+            return 0
+        bias = 0 if self.bias is None else int(np.abs(self.bias.astype(np.int64)).max())
+        return (prod(self.layer.weight_shape[1:]) << (weight_bits - 1)) + bias
 
 
 def plan_stages(trace: Trace, *, fold: bool = True) -> list[Stage]:

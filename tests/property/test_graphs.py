@@ -17,6 +17,7 @@ from naive_graph import Evaluated, digest, evaluate
 from naive_graph_cost import COUNTED, Machine, costs, dense_costs
 from naive_graph_moves import dense_reads, moved
 from naive_graph_trace import Trace
+from pipeline import wraps_at
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.testing.own_keys import own
@@ -58,6 +59,7 @@ def settings_of(draw: st.DrawFn) -> dict[str, Any]:
     keys |= {"join": draw(st.sampled_from(["free", "read"]))}
     keys |= {"currents.tags": draw(st.sampled_from(["none", "issued"]))}
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 8, 6]))
+    keys |= draw(st.sampled_from([{}, {"psum_bits": 11, "psum_overflow": "wrap"}]))
     keys["dispatch"] = draw(st.sampled_from(["agile", "temporal", "spatial"]))
     keys["mapping.tile"] = draw(st.sampled_from(["auto", "layer"]))
     return keys
@@ -70,7 +72,15 @@ def assert_machine(data: st.DataObject, preset: str, trace: Trace) -> None:
         keys |= {"lif_sharing": data.draw(st.sampled_from([1, 2]))}
         keys |= {"dataflow": data.draw(st.sampled_from(["os", "ws", "tick_batch"]))}
     tws = data.draw(st.integers(1, largest_window(trace)))
-    evaluated = evaluate(trace, potential_bits=keys["potential_bits"])
+    arch = load_accelerator(preset, own(preset, keys))
+    widths = {"potential_bits": arch.potential_bits, "psum_bits": arch.psum_bits}
+    try:
+        evaluated = evaluate(trace, **widths, wraps=wraps_at(arch) is not None)
+    except ValueError:
+        event("currents are too large")
+        with pytest.raises((ConfigError, UnsupportedError)):
+            simulated(trace, preset, keys, tws)
+        return
     try:
         result = simulated(trace, preset, keys, tws)
     except UnsupportedError as error:

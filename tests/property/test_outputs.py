@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import naive
 from examples import examples
 from networks import conv, forward, full, linear, pool, random_weights, small_network, trace_of
-from pipeline import outputs, schedule_of
+from pipeline import outputs, schedule_of, wraps_at
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.registry import plugin_names
 from spikex_sim.run.simulate import simulate
@@ -34,10 +34,10 @@ FLOATS = {"energy.table": "default", "energy.device": "hp", "memory.dram.kind": 
 INT = {"threshold": 20, "leak_shift": 2, "reset": "zero", "datapath": "int"}
 
 
-def oracle(workload: Workload, potential_bits: int) -> NDArray[np.bool_]:
+def oracle(workload: Workload, potential_bits: int, psum_bits: int | None = None) -> NDArray[np.bool_]:
     """Output spikes of a dense forward pass."""
     return naive.forward(
-        full(workload.layer), workload.spikes, workload.weight, workload.bias, potential_bits
+        full(workload.layer), workload.spikes, workload.weight, workload.bias, potential_bits, psum_bits
     )
 
 
@@ -57,9 +57,11 @@ def assert_outputs(workload: Workload, base: str | Accelerator, keys: dict[str, 
         assert (workload.spikes.sum(axis=-1) > 1).any()
         return assert_outputs(once_at_most(workload), base, keys)
     got, adds = outputs(workload, arch, schedule)
-    want = oracle(workload, arch.potential_bits)
+    want = oracle(workload, arch.potential_bits, wraps_at(arch))
     np.testing.assert_array_equal(got, want)
     assert adds == workload.spec.out_channels * synaptic_events(workload)
+    if (want != oracle(workload, arch.potential_bits)).any():
+        event("sums wrap around")
     return "some neurons fire" if want.any() else "no neuron fires"
 
 

@@ -10,12 +10,12 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from examples import examples
-from pipeline import Run, outputs, run
+from pipeline import Run, outputs, run, wraps_at
 from register_model import RegisterResult, run_layer
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.testing.own_keys import own
-from strategies import Workload, arrays, make_spikes, window_sizes, workloads
+from strategies import SUMS, Workload, arrays, make_spikes, window_sizes, workloads
 
 
 def observed(workload: Workload, done: Run, arch: Accelerator) -> RegisterResult:
@@ -36,6 +36,7 @@ def observed(workload: Workload, done: Run, arch: Accelerator) -> RegisterResult
         skew=arch.skew,
         zero_gating=arch.zero_gating is not False,
         potential_bits=arch.potential_bits,
+        psum_bits=wraps_at(arch),
         tiles=[(range(p0, p1), range(w0, w1)) for p0, p1, w0, w1 in done.schedule.tiles.tolist()],
         stsap=arch.get("stsap", default=False),
     )
@@ -134,6 +135,7 @@ def test_the_array_does_what_the_registers_do(base: str, data: st.DataObject) ->
     keys = {"tws": data.draw(window_sizes(workload.timesteps)), **data.draw(arrays(DRAINING))}
     keys |= data.draw(tilings())
     keys["potential_bits"] = data.draw(st.sampled_from([16, 16, 7, 3]))
+    keys |= data.draw(st.sampled_from(SUMS))
     done = assert_same(workload, base, keys)
     event(f"mode {done.schedule.mode}")
     event(f"leak caught up: {done.layout.operations.leak_catchups > 0}")

@@ -16,10 +16,10 @@ import spikex_sim as sx
 from examples import examples
 from gemm_comparison import ENGINES, assert_same, sha256, trace_with
 from networks import full, linear, trace_of
-from pipeline import laid_out, oracle_config, schedule_of
+from pipeline import laid_out, oracle_config, schedule_of, wraps_at
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.testing.own_keys import own
-from strategies import PLENTY, Workload, level, prefixed, workloads
+from strategies import PLENTY, SUMS, Workload, level, prefixed, workloads
 
 STEP_COLUMNS = {
     "fetch_bits": "f_bits",
@@ -101,7 +101,7 @@ def configurations(draw: st.DrawFn, workload: Workload) -> dict[str, Any]:
     """Overrides of the preset."""
     keys: dict[str, Any] = {"array.rows": draw(st.integers(1, 4)), "array.cols": draw(st.integers(1, 3))}
     keys["mapping.tile"] = draw(st.sampled_from(["auto", "auto", "auto", "auto", "layer"]))
-    keys["psum_bits"] = draw(st.sampled_from([24, 24, 17]))
+    keys |= draw(st.sampled_from(SUMS))
     keys["potential_bits"] = draw(st.sampled_from([16, 16, 9, 5]))
     keys |= draw(buffers(workload, keys["array.rows"] * keys["array.cols"]))
     return own("spinalflow", keys | draw(port_widths()))
@@ -136,7 +136,7 @@ def assert_steps(workload: Workload, arch: sx.Accelerator, want: dict[str, Any])
 def oracle_sha256(workload: Workload, arch: sx.Accelerator) -> str:
     """Hash of the output spikes by the slow oracle."""
     layer, weight, bias = full(workload.layer), workload.weight, workload.bias
-    return sha256(naive.forward(layer, workload.spikes, weight, bias, arch.potential_bits))
+    return sha256(naive.forward(layer, workload.spikes, weight, bias, arch.potential_bits, wraps_at(arch)))
 
 
 @examples(200)

@@ -52,6 +52,7 @@ EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "clock_mhz": ((250.0,), {}),
     "potential_bits": ((6,), {"activation_bits": 1}),
     "psum_bits": ((19,), {}),
+    "psum_overflow": (("wrap", "refuse"), {"activation_bits": 1, "psum_bits": 9}),
     "weight_bits": ((7,), {}),
     "direct_encoding": (("recompute",), {"activation_bits": 1}),
     "join": (("read",), {"activation_bits": 1}),
@@ -267,6 +268,10 @@ def result(preset: str, kind: str, keys: dict[str, Any]) -> Any:
     return _RESULTS[name]
 
 
+REFUSED = "sums may exceed their registers"
+"""What comes of a run of which a key says that it is not to be made."""
+
+
 def _run(preset: str, kind: str, keys: dict[str, Any]) -> Any:
     found = []
     for trace in traces(kind):
@@ -275,6 +280,8 @@ def _run(preset: str, kind: str, keys: dict[str, Any]) -> Any:
         except sx.UnsupportedError:
             continue
         except sx.ConfigError as exc:
+            if "may not hold the sums" in str(exc):
+                return REFUSED
             if "too small" not in str(exc) and "needs an LBUF" not in str(exc):
                 raise
             return None

@@ -27,8 +27,9 @@ from spikex_sim.explore.sweeps.table import (
 )
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
 from spikex_sim.explore.workers import check_jobs
+from spikex_sim.run.advice import remarks
 from spikex_sim.run.simulate import check_runnable, prepare
-from spikex_sim.spec.arch import Accelerator, remarks_of
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.together import AnyTrace, as_traces, describe
 
@@ -108,10 +109,12 @@ def sweep(
         check_parquet()
     configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
     _say_small_effects(configurations)
-    for text in remarks_of(accelerator for _, accelerator in configurations):
-        log.warning("sweep: %s", text)
     loaded = [as_traces(item) for item in traces]
-    _check_runnable(loaded, [accelerator for _, accelerator in configurations], engine)
+    accelerators = [accelerator for _, accelerator in configurations]
+    _check_runnable(loaded, accelerators, engine)
+    said = (text for samples in loaded for one in accelerators for text in remarks(samples[0], one))
+    for text in dict.fromkeys(said):
+        log.warning("sweep: %s", text)
     names = _names(traces, [describe(samples) for samples in loaded])
     planned = list(_plan(loaded, names, configurations, engine))
     own = planned[first - 1 :: count]

@@ -195,8 +195,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "partial sum, bits",
-        _one("psum_bits", 24, 16, 32),
-        "not given; 8-bit weights of up to 2,304 taps need 20",
+        {
+            "24": {"psum_bits": 24},
+            "16": {"psum_bits": 16, "psum_overflow": "wrap"},  # refused for 256 taps or more otherwise
+            "32": {"psum_bits": 32},
+        },
+        "not given; 8-bit weights of up to 2,304 taps need 20; narrower sums wrap around",
     ),
     Parameter(
         "transistors of the buffers",

@@ -196,7 +196,7 @@ RELEASED = ("released_dims", "precision_factor", "device.kind")
 class CrossbarOptions(Accelerator):
     """Configuration of a crossbar machine."""
 
-    unread: ClassVar[tuple[str, ...]] = ("array", "mapping", "memory", "energy.device")
+    unread: ClassVar[tuple[str, ...]] = ("psum_overflow", "array", "mapping", "memory", "energy.device")
     effects: ClassVar[FrozenMap[str, str]] = FrozenMap(
         {
             "imc.buffers.tib": "changes the area alone; with 0 there is none, and its accesses cost nothing",

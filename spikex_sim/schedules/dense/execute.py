@@ -18,7 +18,7 @@ from spikex_sim.core.events import events_of
 from spikex_sim.core.field import Field, Taps, taps_of
 from spikex_sim.core.geometry import Geometry
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.neurons import by_channel, fire
+from spikex_sim.core.neurons import Lif, by_channel, fire
 from spikex_sim.schedules.dense.activations import Activations
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.walk import Walk
@@ -218,7 +218,7 @@ def _walk(
     waiting: int,
     weight: NDArray[Any],
     bias: NDArray[Any],
-    lif: tuple[Any, Any, Any, bool],
+    lif: Lif,
 ) -> tuple[NDArray[np.uint8], int]:
     """Output spikes ``[M, P, ceil(T/8)]``, and additions.
 

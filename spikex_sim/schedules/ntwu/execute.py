@@ -17,7 +17,7 @@ from spikex_sim.core.events import Events, events_of, integrate, integrate_in_or
 from spikex_sim.core.field import Field
 from spikex_sim.core.geometry import widest_batch
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.neurons import by_channel, fire, rest
+from spikex_sim.core.neurons import Lif, by_channel, fire, rest
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.walk import Walk
 
@@ -64,7 +64,7 @@ def _walk(
     streamed: NDArray[np.uint8],
     weight: NDArray[Any],
     bias: NDArray[Any],
-    lif: tuple[Any, Any, Any, bool],
+    lif: Lif,
     silence_is_free: bool,
     in_order: bool,
 ) -> tuple[NDArray[np.uint8], int]:
@@ -91,7 +91,7 @@ def _walk(
                 side = p + run
                 if not settled[side] and 0 <= last[side] < w - 1:
                     skipped = (w - last[side] - 1) * tws
-                    settled[side] = rest(potential, side * lanes, lanes, lif[1], skipped)
+                    settled[side] = rest(potential, side * lanes, lanes, lif.leak, skipped)
                 last[side] = w
                 into = run * lanes
                 if in_order:
@@ -115,7 +115,7 @@ def _walk(
             if added == 0 and silence_is_free:
                 for side in range(p, p + run):
                     if not settled[side]:
-                        settled[side] = rest(potential, side * lanes, lanes, lif[1], points)
+                        settled[side] = rest(potential, side * lanes, lanes, lif.leak, points)
                 continue
             for side in range(p, p + run):
                 settled[side] = False

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.events import events_of
 from spikex_sim.core.geometry import Geometry, corner
 from spikex_sim.core.jit import kernel
-from spikex_sim.core.neurons import by_channel, fire, rest
+from spikex_sim.core.neurons import Lif, by_channel, fire, rest
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.walk import Walk
 
@@ -49,7 +49,7 @@ def _walk(
     updates: NDArray[np.int64],
     weight: NDArray[Any],
     bias: NDArray[Any],
-    lif: tuple[Any, Any, Any, bool],
+    lif: Lif,
     silence_is_free: bool,
 ) -> tuple[NDArray[np.uint8], int]:
     """Output spikes ``[M, P, ceil(T/8)]``, and additions."""
@@ -97,7 +97,7 @@ def _walk(
             if (added == 0 and silence_is_free) or updated == updates[p]:
                 continue
             if last >= 0:
-                rest(potential, p * lanes, lanes, lif[1], t - last - 1)
+                rest(potential, p * lanes, lanes, lif.leak, t - last - 1)
             updated += 1
             last = t
             fire(potential, p * lanes, lanes, sums, 0, 0, bias, lif, t, 1, fired)
