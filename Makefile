@@ -17,13 +17,14 @@ FIGURES ?= results/figures
 COLUMNS ?= 1
 RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep figures test test-slow test-kernels test-train coverage lint format traces clean bench
+.PHONY: help sweep figures test test-slow test-kernels test-rtl test-train coverage lint format traces clean bench
 
 help:
 	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
 	@echo "make figures        a small study of the packaged trace, and its figures in results/figures [COLUMNS=2]"
 	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
 	@echo "make test-slow      tests that take minutes or download something"
+	@echo "make test-rtl       the Verilog of the array against the simulator, with Icarus Verilog"
 	@echo "make test-train     tests of training and recording, with PyTorch and the frameworks of its networks"
 	@echo "make bench          ratios against PyTorch and SCALE-Sim, compared with the saved run [SAVE=1]"
 	@echo "make lint           ruff, mypy, import-linter"
@@ -69,6 +70,10 @@ test: $(VENV)/.dev
 test-kernels: $(VENV)/.dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-boundscheck $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
+
+test-rtl: $(VENV)/.dev
+	@command -v iverilog >/dev/null || { echo "make: iverilog not found; on Debian: apt-get install iverilog"; exit 1; }
+	SPIKEX_REQUIRE_RTL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/rtl
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[digits]'

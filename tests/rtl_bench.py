@@ -42,10 +42,11 @@ def simulator() -> str:
     return found
 
 
-def build(hardware: Hardware, folder: Path, rtl: Path = HARDWARE / "rtl") -> Path:
-    """Compile the bench for some hardware."""
+def build(hardware: Hardware, folder: Path, rtl: Path = HARDWARE / "rtl", scanned: int = 0) -> Path:
+    """Compile the bench for some hardware; ``scanned``: taps whose tags are scanned in a cycle, 0: lists."""
     made = folder / "tb.vvp"
     given = [f"-Ptb.{name}={value}" for name, value in hardware.parameters.items()]
+    given += ["-DSCANNED", f"-Ptb.SW={scanned}", "-Ptb.TAPS=64"] if scanned else []
     sources = [str(HARDWARE / "bench" / "tb.v"), "-y", str(rtl)]
     subprocess.run([simulator(), "-g2005-sv", "-o", str(made), *given, *sources], check=True)
     return made

@@ -10,6 +10,9 @@
 //                                            which PE (0, 0) has a token
 //                    stuck                   65,536 cycles without a token taken or an update, or an X for one
 //   +bubbles=N     one tap in N comes late, by 1 to 3 cycles
+//
+// With the macro SCANNED the array has its tag scanner: a batch lists all taps, tagged or not, and the bench is
+// the LBUF that the scanner reads the tags of the next batch from, SW taps a cycle, and the words of this one.
 `timescale 1ns / 1ps
 module tb;
     parameter ROWS  = 8;
@@ -24,6 +27,8 @@ module tb;
     parameter ACC   = 1;
     parameter LANES = 1;
     parameter GATE  = 1;
+    parameter TAPS  = 64;
+    parameter SW    = 32;
     localparam KB = 16;
     localparam CB = COLS > 1 ? $clog2(COLS) : 1;
     localparam PW = POS > 1 ? $clog2(POS) : 1;
@@ -57,6 +62,33 @@ module tb;
     wire [ROWS*COLS-1:0] o_act, o_spike;
     wire [ROWS*COLS*PW-1:0] o_pos;
 
+`ifdef SCANNED
+`define ARRAY dut.top.array
+`define STATE top.sequencer.state
+    reg t_valid = 0, t_last;
+    reg [SW*COLS-1:0] t_tags;
+    wire t_ready;
+    wire [KB-1:0] k_tap;
+    reg [ROWS*WB-1:0] lbuf_w [0:2*TAPS-1];
+    reg [COLS*TWS-1:0] lbuf_words [0:2*TAPS-1];
+    reg half = 0;                                // of the LBUF, which the array reads
+
+    spx_scanned #(
+        .ROWS(ROWS), .COLS(COLS), .WB(WB), .SB(SB), .PB(PB), .TWS(TWS), .POS(POS), .NW(NW), .CHAIN(CHAIN),
+        .ACC(ACC), .GATE(GATE), .KB(KB), .TAPS(TAPS), .SW(SW)
+    ) dut (
+        .clk(clk), .rst(rst), .tws(tws), .th(th), .shift(shift), .subtract(subtract), .serial(serial),
+        .update_cycles(update_cycles), .drain_batches(drain_batches), .last_window(last_window),
+        .last_points(last_points), .d_valid(d_valid), .d_ready(d_ready), .d_cols(d_cols), .d_last(d_last),
+        .d_width(d_width), .d_clear(d_clear), .d_rows(d_rows), .d_bias(d_bias), .d_pos(d_pos), .d_win(d_win),
+        .t_valid(t_valid), .t_ready(t_ready), .t_tags(t_tags), .t_last(t_last), .k_valid(), .k_ready(k_ready),
+        .k_tap(k_tap), .k_w(lbuf_w[(half ? TAPS : 0) + k_tap]),
+        .k_words(lbuf_words[(half ? TAPS : 0) + k_tap]),
+        .o_act(o_act), .o_spike(o_spike), .o_pos(o_pos), .first(first), .final_token(final_token)
+    );
+`else
+`define ARRAY dut.array
+`define STATE sequencer.state
     spx_top #(
         .ROWS(ROWS), .COLS(COLS), .WB(WB), .SB(SB), .PB(PB), .TWS(TWS), .POS(POS), .NW(NW), .CHAIN(CHAIN),
         .ACC(ACC), .LANES(LANES), .GATE(GATE), .KB(KB)
@@ -69,25 +101,26 @@ module tb;
         .k_w(k_w), .k_lanes(k_lanes), .k_words(k_words), .k_select(k_select), .o_act(o_act),
         .o_spike(o_spike), .o_pos(o_pos), .first(first), .final_token(final_token)
     );
+`endif
 
     // --- What happens in the array, seen where it happens ---------------------------------------------------
 
     wire [ROWS*COLS*ACC-1:0] adds;
     wire [ROWS*COLS*LANES-1:0] weights_written;
     wire [ROWS*COLS-1:0] catchups, stores;
-    wire held = dut.array.row[0].col[0].pe.tap | dut.array.row[0].col[0].pe.upd;
+    wire held = `ARRAY.row[0].col[0].pe.tap | `ARRAY.row[0].col[0].pe.upd;
     genvar r, c, i;
     generate
         for (r = 0; r < ROWS; r = r + 1) begin : row
             for (c = 0; c < COLS; c = c + 1) begin : col
                 for (i = 0; i < ACC; i = i + 1) begin : bank
-                    assign adds[(r*COLS+c)*ACC+i] = dut.array.row[r].col[c].pe.bank[i].add;
+                    assign adds[(r*COLS+c)*ACC+i] = `ARRAY.row[r].col[c].pe.bank[i].add;
                 end
                 assign weights_written[(r*COLS+c)*LANES +: LANES] =
-                    dut.array.row[r].col[c].pe.tap & dut.array.row[r].col[c].pe.group == 0
-                    ? dut.array.row[r].col[c].pe.w_valid : {LANES{1'b0}};
-                assign catchups[r*COLS+c] = dut.array.lif[r].op_row[c*OW+1];
-                assign stores[r*COLS+c] = dut.array.lif[r].op_row[c*OW+OW-1];
+                    `ARRAY.row[r].col[c].pe.tap & `ARRAY.row[r].col[c].pe.group == 0
+                    ? `ARRAY.row[r].col[c].pe.w_valid : {LANES{1'b0}};
+                assign catchups[r*COLS+c] = `ARRAY.lif[r].op_row[c*OW+1];
+                assign stores[r*COLS+c] = `ARRAY.lif[r].op_row[c*OW+OW-1];
             end
         end
     endgenerate
@@ -133,11 +166,16 @@ module tb;
             end
         end
 
-    // --- Vectors --------------------------------------------------------------------------------------------
+    // --- Vectors: what is driven changes at falling edges, what was taken is seen at rising ones ----------
 
     reg [31:0] word;
-    integer rows, bubbles, kind, lanes, k, b;
-    reg clear;
+    integer rows, bubbles, kind, lanes, k, b, at, m_taps;
+    reg clear, d_taken, k_taken;
+
+    always @(posedge clk) begin
+        d_taken <= d_valid & d_ready;
+        k_taken <= k_valid & k_ready;
+    end
 
     task next;
         got = $fscanf(vectors, "%h", word);
@@ -147,10 +185,10 @@ module tb;
         begin
             next;
             rows = word;
-            d_bias <= {(ROWS*SB){1'b0}};
+            d_bias = {(ROWS*SB){1'b0}};
             for (x = 0; x < rows; x = x + 1) begin
                 next;
-                d_bias[x*SB +: SB] <= word[SB-1:0];
+                d_bias[x*SB +: SB] = word[SB-1:0];
             end
             clear = 1;
         end
@@ -163,64 +201,92 @@ module tb;
                 next;
                 lanes = word;
             end
-            k_lanes <= (1 << lanes) - 1;
+            k_lanes = (1 << lanes) - 1;
             for (k = 0; k < lanes; k = k + 1)
                 for (x = 0; x < rows; x = x + 1) begin
                     if (x % 4 == 0)
                         next;
-                    k_w[(k*ROWS+x)*WB +: WB] <= word[8*(x%4) +: WB];
+                    k_w[(k*ROWS+x)*WB +: WB] = word[8*(x%4) +: WB];
                 end
-            k_words <= {(COLS*TWS){1'b0}};
-            k_select <= {(COLS*LB){1'b0}};
+            k_words = {(COLS*TWS){1'b0}};
+            k_select = {(COLS*LB){1'b0}};
             for (x = 0; x < d_cols; x = x + 1) begin
                 if (LANES > 1) begin
                     next;
-                    k_select[x*LB +: LB] <= word[LB-1:0];
+                    k_select[x*LB +: LB] = word[LB-1:0];
                 end
                 next;
-                k_words[x*TWS +: TWS] <= word[TWS-1:0];
+                k_words[x*TWS +: TWS] = word[TWS-1:0];
             end
-            k_valid <= 1;
-            @(posedge clk);
-            while (!k_ready)
-                @(posedge clk);
-            k_valid <= 0;
+`ifdef SCANNED
+            lbuf_w[(half ? 0 : TAPS) + at] = k_w;
+            lbuf_words[(half ? 0 : TAPS) + at] = k_words;
+            at = at + 1;
+`else
+            k_valid = 1;
+            @(negedge clk);
+            while (!k_taken)
+                @(negedge clk);
+            k_valid = 0;
             if (bubbles != 0 && $urandom % bubbles == 0)
                 for (b = 1 + $urandom % 3; b > 0; b = b - 1)
-                    @(posedge clk);
+                    @(negedge clk);
+`endif
         end
     endtask
 
     task batch;
         begin
             next;
-            d_cols <= word[$clog2(COLS+1)-1:0];
+            d_cols = word[$clog2(COLS+1)-1:0];
             y = word;
             next;
-            d_taps <= word[KB-1:0];
+            d_taps = word[KB-1:0];
             kind = word;
             next;
-            d_last <= word[0];
+            d_last = word[0];
             next;
-            d_width <= word[$clog2(COLS+1)-1:0];
-            d_clear <= clear;
-            d_rows <= rows[$clog2(ROWS+1)-1:0];
+            d_width = word[$clog2(COLS+1)-1:0];
+            d_clear = clear;
+            d_rows = rows[$clog2(ROWS+1)-1:0];
             clear = 0;
-            d_pos <= {(COLS*PW){1'b0}};
-            d_win <= {(COLS*NW){1'b0}};
+            d_pos = {(COLS*PW){1'b0}};
+            d_win = {(COLS*NW){1'b0}};
             for (x = 0; x < y; x = x + 1) begin
                 next;
-                d_pos[x*PW +: PW] <= word[PW-1:0];
+                d_pos[x*PW +: PW] = word[PW-1:0];
                 next;
-                d_win[x*NW +: NW] <= word[NW-1:0];
+                d_win[x*NW +: NW] = word[NW-1:0];
             end
-            d_valid <= 1;
-            @(posedge clk);
-            while (!d_ready)
-                @(posedge clk);
-            d_valid <= 0;
+`ifdef SCANNED
+            at = 0;
+            for (m_taps = kind; m_taps > 0; m_taps = m_taps - 1)
+                tap;
+            for (at = 0; at < kind || at == 0; at = at + SW) begin
+                for (x = 0; x < SW; x = x + 1)
+                    for (k = 0; k < COLS; k = k + 1) begin
+                        k_words = lbuf_words[(half ? 0 : TAPS) + at + x];
+                        t_tags[x*COLS+k] = at + x < kind && k < d_cols && k_words[k*TWS +: TWS] != 0;
+                    end
+                t_last = at + SW >= kind;
+                t_valid = 1;
+                @(negedge clk);
+            end
+            t_valid = 0;
+            d_valid = 1;
+            while (!d_taken)
+                @(negedge clk);
+            d_valid = 0;
+            half = !half;
+`else
+            d_valid = 1;
+            @(negedge clk);
+            while (!d_taken)
+                @(negedge clk);
+            d_valid = 0;
             for (y = kind; y > 0; y = y - 1)
                 tap;
+`endif
         end
     endtask
 
@@ -240,26 +306,26 @@ module tb;
         end
         next;
         while (word == 1) begin
-            rst <= 1;
-            @(posedge clk);
+            rst = 1;
+            @(negedge clk);
             next;
-            tws <= word[$clog2(TWS+1)-1:0];
+            tws = word[$clog2(TWS+1)-1:0];
             next;
-            th <= $signed(word);
+            th = $signed(word);
             next;
-            shift <= word[4:0];
+            shift = word[4:0];
             next;
-            subtract <= word[0];
+            subtract = word[0];
             next;
-            serial <= word[0];
+            serial = word[0];
             next;
-            update_cycles <= word[6:0];
+            update_cycles = word[6:0];
             next;
-            drain_batches <= word[0];
+            drain_batches = word[0];
             next;
-            last_window <= word[NW-1:0];
+            last_window = word[NW-1:0];
             next;
-            last_points <= word[$clog2(TWS+1)-1:0];
+            last_points = word[$clog2(TWS+1)-1:0];
             row_group;
             last = 0;
             idle = 0;
@@ -269,9 +335,9 @@ module tb;
             n_catchups = 0;
             n_stores = 0;
             n_held = 0;
-            @(posedge clk);
-            rst <= 0;
-            @(posedge clk);
+            @(negedge clk);
+            rst = 0;
+            @(negedge clk);
             next;
             while (word > 1) begin
                 if (word == 3)
@@ -280,11 +346,11 @@ module tb;
                     batch;
                 next;
             end
-            @(posedge clk);
-            while (!d_ready)
-                @(posedge clk);
+            @(negedge clk);
+            while (dut.`STATE != 0)
+                @(negedge clk);
             for (x = 0; x < ROWS + COLS + 4; x = x + 1)
-                @(posedge clk);
+                @(negedge clk);
             $fwrite(log, "D %0d %0d %0d %0d %0d %0d %0d\n", last, n_adds, n_weights, n_updates, n_catchups,
                     n_stores, n_held);
         end

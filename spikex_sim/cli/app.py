@@ -20,6 +20,7 @@ from spikex_sim.cli import (
     plot,
     record,
     reproduce,
+    rtl,
     studies,
     sweep,
     trace,
@@ -75,6 +76,7 @@ app = typer.Typer(
 )
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
+app.add_typer(rtl.app, name="rtl")
 
 trace.app.command()(record.record)
 trace.app.command()(record.nir)

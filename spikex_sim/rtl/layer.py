@@ -93,18 +93,21 @@ class RtlLayer:
     @cached_property
     def slots(self) -> list[list[Slot]]:
         """What each batch streams."""
-        inputs = self.schedule.task.inputs
-        place = inputs.field.place
-        channels = inputs.synapses[0].geometry.channels
-        pixels = inputs.synapses[0].geometry.pixels
-        words = self._spike_words
         found = []
-        for (position, window), streamed in zip(self.batches, self.schedule.surveyed.streamed, strict=True):
+        for batch, streamed in enumerate(self.schedule.surveyed.streamed):
             taps = np.flatnonzero(streamed)
-            pixel = place[position][:, taps // channels]
-            seen = np.where(pixel < 0, 0, words[taps % channels * pixels + pixel, window[:, None]])
-            found.append(self._packed(taps, seen.T) if self.schedule.packs_taps else _alone(taps, seen.T))
+            words = self.words(batch, taps)
+            found.append(self._packed(taps, words) if self.schedule.packs_taps else alone(taps, words))
         return found
+
+    def words(self, batch: int, taps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Spike words ``[taps, columns]`` of some taps in the columns of a batch."""
+        inputs = self.schedule.task.inputs
+        geometry, (position, window) = inputs.synapses[0].geometry, self.batches[batch]
+        pixel = inputs.field.place[position[:, None], taps // geometry.channels]
+        of_input = taps % geometry.channels * geometry.pixels + pixel
+        seen: NDArray[np.int64] = np.where(pixel < 0, 0, self._spike_words[of_input, window[:, None]])
+        return seen.T
 
     @cached_property
     def _spike_words(self) -> NDArray[np.int64]:
@@ -135,7 +138,8 @@ class RtlLayer:
         return slots
 
 
-def _alone(taps: NDArray[np.int64], words: NDArray[np.int64]) -> list[Slot]:
+def alone(taps: NDArray[np.int64], words: NDArray[np.int64]) -> list[Slot]:
+    """Taps that have a slot each."""
     return [
         Slot([tap], seen, [0] * len(seen)) for tap, seen in zip(taps.tolist(), words.tolist(), strict=True)
     ]

@@ -8,23 +8,31 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.rtl.layer import RtlLayer, Slot
+from spikex_sim.rtl.layer import RtlLayer, Slot, alone
 
 END, LAYER, BATCH, ROW_GROUP = 0, 1, 2, 3
 """First words of records."""
 WEIGHTS_PER_WORD = 4
 
 
-def vectors(layers: Iterable[RtlLayer]) -> Iterator[str]:
-    """Yield the lines of a file of vectors; hardware that runs all of them is a matter of the caller."""
+def vectors(layers: Iterable[RtlLayer], *, every_tap: bool = False) -> Iterator[str]:
+    """Yield the lines of a file of vectors; hardware that runs all of them is a matter of the caller.
+
+    Parameters
+    ----------
+    layers : iterable of RtlLayer
+        Layers.
+    every_tap : bool
+        A batch lists all taps, for the array with a tag scanner; else those that the schedule streams.
+    """
     for layer in layers:
-        yield from _layer(layer)
+        yield from _layer(layer, every_tap=every_tap)
     yield _line([END])
 
 
-def _layer(layer: RtlLayer) -> Iterator[str]:
+def _layer(layer: RtlLayer, *, every_tap: bool) -> Iterator[str]:
     schedule = layer.schedule
-    batches = [_batch(layer, batch) for batch in range(schedule.batches)]
+    batches = [_batch(layer, batch, every_tap=every_tap) for batch in range(schedule.batches)]
     weight, first = _weights(layer), 0
     for number, rows in enumerate(layer.rows):
         bias = layer.synapses.biases[first : first + rows].tolist()
@@ -58,10 +66,13 @@ def _settings(layer: RtlLayer) -> list[int]:
     ]
 
 
-def _batch(layer: RtlLayer, batch: int) -> tuple[str, list[tuple[list[int], str]]]:
+def _batch(layer: RtlLayer, batch: int, *, every_tap: bool) -> tuple[str, list[tuple[list[int], str]]]:
     """Descriptor of a batch; taps of each slot, and its words."""
     position, window = layer.batches[batch]
     slots = layer.slots[batch]
+    if every_tap:
+        taps = np.arange(layer.schedule.task.inputs.taps)
+        slots = alone(taps, layer.words(batch, taps))
     places = np.stack([position, window], axis=1).ravel().tolist()
     head = _line(
         [BATCH, len(position), len(slots), layer.ends_tile[batch], layer.width[batch], *places]

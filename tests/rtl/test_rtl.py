@@ -6,16 +6,22 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rtl_bench import HARDWARE, SHAPES, Shape, build, difference, layer_of, observe, random_layer
+from spikex_sim.data import default_trace_path
+from spikex_sim.rtl.expected import expected
+from spikex_sim.rtl.find import rtl_layer
 from spikex_sim.rtl.layer import RtlLayer
 from spikex_sim.rtl.vectors import vectors
+from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.testing.own_keys import own
-from spikex_sim.testing.workloads import Workload
+from spikex_sim.testing.workloads import Workload, make_spikes
 
 LAYERS = 66
 """Random layers of each shape: more than 900 together."""
@@ -57,6 +63,78 @@ def test_late_taps_cost_cycles_and_no_spike(tmp_path: Path) -> None:
     assert all(a <= b for a, b in zip(*cycles, strict=True)) and sum(cycles[0]) < sum(cycles[1])
 
 
+# --- A scanner in place of lists of taps ------------------------------------------------------------------
+
+
+def scanned_layers() -> list[RtlLayer]:
+    """Layers of single taps; in windows of one time point a batch may be over before the next is read."""
+    drawn = (random_layer(BY_NAME["3x5"], seed) for seed in range(80))
+    return [one for one in drawn if one.schedule.stream == "tap" and one.schedule.tws > 1][:25]
+
+
+def test_a_scanner_finds_the_taps_without_a_cycle(tmp_path: Path) -> None:
+    layers = scanned_layers()
+    logs = observe(build(layers[0].hardware, tmp_path, scanned=64), vectors(layers, every_tap=True))
+    assert [difference(layer, log) for layer, log in zip(layers, logs, strict=True)] == [""] * len(layers)
+
+
+def test_a_slow_scanner_costs_cycles_and_no_spike(tmp_path: Path) -> None:
+    layers = scanned_layers()
+    logs = observe(build(layers[0].hardware, tmp_path, scanned=1), vectors(layers, every_tap=True))
+    late = 0
+    for layer, log in zip(layers, logs, strict=True):
+        assert spikes_of(log) == spikes_of(list(expected(layer).lines()))
+        late += int(log[-1].split()[1]) - layer.layout.compute_cycles
+    assert late > 0
+
+
+# --- What a wrong schedule gives --------------------------------------------------------------------------
+
+
+def busy_layer() -> RtlLayer:
+    """A convolution with many spikes, and windows enough for several batches."""
+    layer = {"name": "conv", "kind": "conv", "in_channels": 2, "out_channels": 3, "kernel": [2, 2],
+             "in_height": 4, "in_width": 4, "neuron": {**NEURON, "threshold": 20}}  # fmt: skip
+    spikes = make_spikes((2, 4, 4, 14), "dense", 1)
+    weight = np.random.default_rng(2).integers(-20, 30, (3, 2, 2, 2)).astype(np.int8)
+    keys = {"tws": 2, "dispatch": "temporal"}
+    hardware = replace(BY_NAME["3x5"].hardware, potential_bits=16)
+    return layer_of(Workload(layer, spikes, weight), _arch("spikex", 3, 5, keys), hardware)
+
+
+def without_a_tap(schedule: NtwuSchedule) -> NtwuSchedule:
+    streamed = schedule.surveyed.streamed.copy()
+    streamed[0, np.flatnonzero(streamed[0])[0]] = 0
+    return replace(schedule, streamed=streamed)
+
+
+def with_windows_swapped(schedule: NtwuSchedule) -> NtwuSchedule:
+    window = schedule.window.copy()
+    assert schedule.position[0] == schedule.position[1]
+    window[:2] = window[1::-1]
+    return replace(schedule, window=window)
+
+
+@pytest.mark.parametrize("spoil", [without_a_tap, with_windows_swapped])
+def test_a_wrong_schedule_gives_other_spikes_or_cycles(spoil: Any, tmp_path: Path) -> None:
+    layer = busy_layer()
+    bench = build(layer.hardware, tmp_path)
+    assert differences(bench, [layer]) == []
+    (log,) = observe(bench, vectors([replace(layer, schedule=spoil(layer.schedule))]))
+    right = list(expected(layer).lines())
+    assert spikes_of(log) != spikes_of(right) or log[-1].split()[1] != right[-1].split()[1]
+
+
+# --- Layers of recordings ---------------------------------------------------------------------------------
+
+
+def test_conv1_of_the_digit(tmp_path: Path) -> None:
+    layer = rtl_layer(default_trace_path(), "conv1", load_accelerator("spikex"))
+    (log,) = observe(build(layer.hardware, tmp_path), vectors([layer]))
+    assert difference(layer, log) == ""
+    assert int(log[-1].split()[1]) == layer.layout.compute_cycles == 13096
+
+
 # --- Layers that single faults need, and random ones seldom have ------------------------------------------
 
 
@@ -81,12 +159,12 @@ def biased_groups() -> RtlLayer:
     return layer_of(workload, _arch("spikex", 3, 5, {"tws": 2}), hardware)
 
 
-def _arch(base: str, rows: int, cols: int, keys: dict[str, object]) -> object:
+def _arch(base: str, rows: int, cols: int, keys: dict[str, Any]) -> Accelerator:
     return load_accelerator(base, own(base, {"array.rows": rows, "array.cols": cols, **keys}))
 
 
 @pytest.mark.parametrize("layer", [handed_over, biased_groups])
-def test_directed_layers(layer: object, tmp_path: Path) -> None:
+def test_directed_layers(layer: Any, tmp_path: Path) -> None:
     one = layer()
     assert differences(build(one.hardware, tmp_path), [one]) == []
 
