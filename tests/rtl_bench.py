@@ -59,6 +59,11 @@ def observe(bench: Path, text: Iterable[str], bubbles: int = 0) -> list[list[str
         file.writelines(f"{line}\n" for line in text)
     arguments = [f"+vectors={given}", f"+log={log}", f"+bubbles={bubbles}"]
     subprocess.run(["vvp", "-N", str(bench), *arguments], check=True)
+    return logs_of(log)
+
+
+def logs_of(log: Path) -> list[list[str]]:
+    """Lines of every layer in a log."""
     layers: list[list[str]] = [[]]
     for line in log.read_text().splitlines():
         layers[-1].append(line)
@@ -82,7 +87,7 @@ def layer_of(workload: Workload, arch: Accelerator, hardware: Hardware | None = 
     schedule.check(arch)
     neuron = workload.spec.neuron
     assert neuron is not None
-    synapses = Synapses.of(workload.weight, workload.bias, neuron, arch.potential_bits)
+    synapses = Synapses.of(workload.weight, workload.bias, neuron, arch)
     layout, outputs = schedule.lay_out(arch), schedule.execute(synapses).outputs
     return RtlLayer(schedule, layout, synapses, outputs, arch, hardware or hardware_of(schedule, arch))
 
@@ -113,6 +118,7 @@ SHAPES = (
     _shape("4x4", 4, 4, 6),
     _shape("8x4", 8, 4, 4, potential_bits=7),
     _shape("8x8", 8, 8, 4),
+    _shape("4x4 sums that wrap", 4, 4, 4, {"psum_bits": 9, "psum_overflow": "wrap"}, psum_bits=9),
     _shape("4x4 leak by leak", 4, 4, 6, chain=False, machines=("spikex",)),
     _shape("3x5 two accumulators", 3, 5, 5, {"accumulators_per_pe": 2}, accumulators=2),
     _shape("2x6 four accumulators", 2, 6, 6, {"accumulators_per_pe": 4}, accumulators=4),

@@ -13,7 +13,6 @@
 //
 // With the macro SCANNED the array has its tag scanner: a batch lists all taps, tagged or not, and the bench is
 // the LBUF that the scanner reads the tags of the next batch from, SW taps a cycle, and the words of this one.
-`timescale 1ns / 1ps
 module tb;
     parameter ROWS  = 8;
     parameter COLS  = 8;
