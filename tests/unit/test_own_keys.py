@@ -261,13 +261,15 @@ _RESULTS: dict[str, Any] = {}
 
 
 def result(preset: str, kind: str, keys: dict[str, Any]) -> Any:
-    """What runs of both traces find, as far as the machine takes them; None where a buffer is too small."""
+    """What runs of both traces find, as far as the machine takes them; None where a size is too small."""
     name = repr((preset, kind, sorted(keys.items())))
     if name not in _RESULTS:
         _RESULTS[name] = _run(preset, kind, keys)
     return _RESULTS[name]
 
 
+NO_ROOM = ("too small", "needs an LBUF", "do not hold the currents")
+"""Words of errors about a size with which there is nothing to compare."""
 REFUSED = "sums may exceed their registers"
 """What comes of a run of which a key says that it is not to be made."""
 
@@ -282,7 +284,7 @@ def _run(preset: str, kind: str, keys: dict[str, Any]) -> Any:
         except sx.ConfigError as exc:
             if "may not hold the sums" in str(exc):
                 return REFUSED
-            if "too small" not in str(exc) and "needs an LBUF" not in str(exc):
+            if not any(one in str(exc) for one in NO_ROOM):
                 raise
             return None
         found.append([data["layers"], data["totals"]])
