@@ -22,7 +22,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
-from spikex_sim.run.advice import datapath_of, moved_again, remarks, sentence
+from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
 from spikex_sim.trace.graph import GraphTrace
@@ -180,6 +180,8 @@ def _run_tables(result: RunResult) -> list[Sheet]:
 
 def warn(result: RunResult, trace: AnyTrace, machine: str = "") -> None:
     """Say what is fetched from DRAM again and again, and what would hold it; or what limits a chip."""
+    from spikex_sim.run.psums import remarks
+
     found = [*remarks(trace, result.arch), *map(sentence, moved_again(result, "glb"))]
     if result.totals.imc is not None:
         from spikex_sim.cli import crossbars

@@ -56,7 +56,7 @@ def dynamic(
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.dynamic import dynamic_timesteps
-    from spikex_sim.run.advice import remarks
+    from spikex_sim.run.psums import remarks
     from spikex_sim.spec.load import load_accelerator
     from spikex_sim.trace.together import as_chains, describe
 

@@ -16,9 +16,9 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, Trained, as_network, as_samples
 from spikex_sim.explore.workers import check_jobs, in_order
-from spikex_sim.run.advice import remarks
 from spikex_sim.run.arrays import Arrays
 from spikex_sim.run.merging import class_sums
+from spikex_sim.run.psums import remarks
 from spikex_sim.run.replay import TimedLayer
 from spikex_sim.run.results import LayerResult, RunResult
 from spikex_sim.run.simulate import check_runnable, prepare, simulate_on, versions

@@ -9,12 +9,10 @@ from math import ceil
 from typing import Any
 
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.run.psums import psum_remarks
 from spikex_sim.run.results import RunResult
 from spikex_sim.run.tally import Costs
 from spikex_sim.schedules.held import Held
 from spikex_sim.spec.arch import Accelerator, halves
-from spikex_sim.trace.together import AnyTrace
 
 Changes = Mapping[str, Any]
 """Configuration keys and values, as ``overrides`` take them."""
@@ -27,11 +25,6 @@ SHARE_STEPS = 100
 """Shares are advised in steps of one part of so many."""
 KEPT = Fraction(1, 2)
 """Part of its share that a tensor keeps at least where another one is to get more."""
-
-
-def remarks(trace: AnyTrace, arch: Accelerator) -> list[str]:
-    """What a reader should know of results of a network on a machine, and which key moves it."""
-    return [*arch.remarks(), *psum_remarks(trace, arch)]
 
 
 @dataclass(frozen=True)

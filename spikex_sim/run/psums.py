@@ -32,6 +32,11 @@ def check_psums(trace: AnyTrace, stages: Sequence[Stage | GraphStage], arch: Acc
         )
 
 
+def remarks(trace: AnyTrace, arch: Accelerator) -> list[str]:
+    """What a reader should know of results of a network on a machine, and which key moves it."""
+    return [*arch.remarks(), *psum_remarks(trace, arch)]
+
+
 def psum_remarks(trace: AnyTrace, arch: Accelerator) -> Iterator[str]:
     """Yield which layers' sums may wrap around."""
     if arch.psum_overflow == "refuse":

@@ -27,7 +27,7 @@ from spikex_sim.explore.sweeps.table import (
 )
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
 from spikex_sim.explore.workers import check_jobs
-from spikex_sim.run.advice import remarks
+from spikex_sim.run.psums import remarks
 from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
