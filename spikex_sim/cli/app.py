@@ -17,6 +17,7 @@ from spikex_sim.cli import (
     hardware_model,
     imc_study,
     listing,
+    mapping,
     plot,
     record,
     reproduce,
@@ -93,6 +94,9 @@ app.command()(imc_study.imc_study)
 app.command()(hardware_model.hardware_model)
 app.command()(hardware_model.search_tws)
 app.command()(train.train)
+app.command("map")(mapping.map_network)
+app.command("map verify")(mapping.verify)
+app.command("map show")(mapping.show_mapping)
 app.command("list")(listing.list_names)
 
 

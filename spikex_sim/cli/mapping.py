@@ -1,0 +1,229 @@
+"""Commands that map networks onto crossbars: map, map verify and map show."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from spikex_sim.cli.options import Out, completing, wrote
+
+if TYPE_CHECKING:
+    from spikex_sim.explore.mapping.graph import NeuronGraph
+    from spikex_sim.explore.mapping.pool import Pool
+    from spikex_sim.explore.mapping.search import Mapped
+
+MOST_ROWS = 50
+"""Crossbars that ``map show`` prints without ``--all``."""
+Source = Annotated[
+    str,
+    typer.Argument(help="Network: JSON, edge list, GraphML, NIR or trace file, or gen:A.", metavar="NETWORK"),
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option("--inputs", help="Whether nodes without sources take columns.", metavar="mapped|external"),
+]
+KeepZeros = Annotated[bool, typer.Option("--keep-zeros", help="Synapses of weight 0 count, too.")]
+Layers = Annotated[
+    str | None, typer.Option("--layers", help="Layers of a trace; default: all.", metavar="NAME,...")
+]
+
+
+def map_network(
+    network: Source,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool", help="Crossbars: table2, 16x16, table2x8 or a file.", metavar="NAME|FILE",
+            autocompletion=completing(lambda: ["table2", "16x16", "table2x8"]),
+        ),
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option("--objective", help="Made small after the area.", metavar="area|routes|packets"),
+    ] = "area",
+    steps: Annotated[
+        float, typer.Option("--steps", help="Moves of an annealing run.", metavar="N")
+    ] = 30_000_000,
+    restarts: Annotated[int, typer.Option("--restarts", help="Runs of the area stage.", metavar="N")] = 3,
+    seed: Annotated[int, typer.Option("--seed", help="Of the first run.", metavar="N")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time.", metavar="N")] = 1,
+    freeze: Annotated[
+        str,
+        typer.Option("--freeze", help="What later stages keep of the area stage.", metavar="area|types"),
+    ] = "area",
+    area_budget: Annotated[
+        str | None,
+        typer.Option("--area-budget", help="Largest area of later stages.", metavar="N|+P%|none"),
+    ] = None,
+    inputs: Inputs = None,
+    keep_zeros: KeepZeros = False,
+    layers: Layers = None,
+    out: Out = None,
+) -> None:  # fmt: skip
+    """Map a network onto crossbars: the least area, then few routes or packets within it.
+
+    With --out also writes mapping.json, crossbars.csv and network.json.
+
+    Example: spikex-sim map gen:E --pool table2 --objective routes --steps 1e6
+    """
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.mapping.search import Effort, map_graph
+
+    effort = Effort(steps=_whole(steps), restarts=restarts, seed=seed, jobs=jobs)
+    if out is not None:
+        check_writable(out)
+    graph = _load(network, inputs, layers, keep_zeros=keep_zeros)
+    crossbars = _pool(pool, network)
+    with show.progress_bar("mapping") as progress:
+        found = map_graph(
+            graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, progress=progress
+        )
+    _show(found)
+    if out is not None:
+        wrote(found.save(out))
+
+
+def verify(
+    mapping: Annotated[Path, typer.Argument(help="A mapping.json, or its folder.", metavar="MAPPING")],
+    network: Annotated[
+        str | None, typer.Argument(help="Its network; default: network.json beside it.", metavar="NETWORK")
+    ] = None,
+    inputs: Inputs = None,
+    keep_zeros: KeepZeros = False,
+    layers: Layers = None,
+) -> None:
+    """Hold a mapping against its network and pool, from the definitions alone.
+
+    Prints `ok`, or a line for each thing that is wrong, and then ends with exit code 2.
+
+    Example: spikex-sim map verify results/map
+    """
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.cli.options import echo
+    from spikex_sim.explore.mapping.results import SavedMapping
+    from spikex_sim.explore.mapping.verify import violations
+
+    path = mapping / "mapping.json" if mapping.is_dir() else mapping
+    saved = SavedMapping.load(path)
+    source = network if network is not None else str(path.parent / "network.json")
+    found = violations(saved, _load(source, inputs, layers, keep_zeros=keep_zeros))
+    if not found:
+        echo("ok")
+        return
+    for line in found:
+        typer.echo(f"spikex-sim: {path}: {_plain(line)}", err=True)
+    raise typer.Exit(2)
+
+
+def show_mapping(
+    mapping: Annotated[Path, typer.Argument(help="A mapping.json, or its folder.", metavar="MAPPING")],
+    every: Annotated[bool, typer.Option("--all", help=f"All crossbars, not {MOST_ROWS}.")] = False,
+) -> None:
+    """Show which neuron is in which crossbar.
+
+    Example: spikex-sim map show results/map
+    """
+    from spikex_sim.cli import show
+
+    show.log_to_terminal()
+    from spikex_sim.cli.sheet import short
+    from spikex_sim.explore.mapping.results import SavedMapping
+
+    saved = SavedMapping.load(mapping / "mapping.json" if mapping.is_dir() else mapping)
+    sheet = show.table(short(str(saved.network.get("name", ""))), "crossbar", "type", "neurons", "which")
+    rows = saved.crossbars if every else saved.crossbars[:MOST_ROWS]
+    for number, one in enumerate(rows):
+        sheet.add_row(str(number), short(one["type"]), str(len(one["neurons"])), _ranges(one["neurons"]))
+    show.put(sheet)
+    if len(rows) < len(saved.crossbars):
+        show.say(f"... {len(saved.crossbars) - len(rows):,} more; --all shows them")
+
+
+def _load(source: str, inputs: str | None, layers: str | None, *, keep_zeros: bool) -> NeuronGraph:
+    from spikex_sim.cli.options import split_names
+    from spikex_sim.core.errors import ConfigError
+    from spikex_sim.core.hints import one_of
+    from spikex_sim.explore.mapping.reading import load_graph
+
+    choices: tuple[Literal["mapped", "external"], ...] = ("mapped", "external")
+    chosen = next((one for one in choices if one == inputs), None)
+    if inputs is not None and chosen is None:
+        raise ConfigError(one_of(inputs, choices), field="--inputs")
+    names = None if layers is None else split_names(layers, "--layers")
+    return load_graph(source, inputs=chosen, keep_zeros=keep_zeros, layers=names)
+
+
+def _pool(name: str | None, network: str) -> Pool:
+    from spikex_sim.explore.mapping.pool import load_pool
+
+    unrolled = network.endswith(".npz")
+    return load_pool(name if name is not None else "table2x8" if unrolled else "table2")
+
+
+def _whole(steps: float) -> int:
+    from spikex_sim.core.errors import ConfigError
+
+    if not isfinite(steps) or steps != int(steps):
+        raise ConfigError(f"wants a whole number, not {steps:g}", field="--steps")
+    return int(steps)
+
+
+def _plain(line: str) -> str:
+    from spikex_sim.core.text import harmless
+
+    return harmless(line)
+
+
+def _show(found: Mapped) -> None:
+    from rich.markup import escape
+
+    from spikex_sim.cli import show
+    from spikex_sim.cli.sheet import short
+
+    graph, metrics = found.mapping.graph, found.metrics
+    show.say(
+        f"[bold]{escape(graph.name)}[/]: {graph.neurons:,} neurons, {graph.external:,} external axons, "
+        f"{graph.edges:,} synapses; pool {escape(found.mapping.pool.name)}\n"
+    )
+    stages = show.table("stages", "objective", "engine", "value", "budget", "bound", "gap %", "s", left=2)
+    for one in found.stages:
+        bound, gap = ("", "") if one.bound is None else (f"{one.bound:,}", f"{100 * (one.gap or 0):.1f}")
+        budget = "" if one.area_budget is None else f"{one.area_budget:,}"
+        stages.add_row(one.objective, one.engine, f"{one.value:,}", budget, bound, gap, f"{one.seconds:.1f}")
+    kinds = show.table("crossbars", "type", "number", "cells")
+    for kind in found.mapping.pool.types:
+        if kind.name in metrics["by_type"]:
+            number = metrics["by_type"][kind.name]
+            kinds.add_row(short(kind.name), f"{number:,}", f"{number * kind.cost:,}")
+    kinds.add_row("total", f"{metrics['crossbars']:,}", f"{metrics['area']:,}")
+    traffic = show.table("traffic", "", "global", "external of it", "local")
+    what: Any
+    for what in ("routes", "packets"):
+        parts = [f"{metrics[f'{what}_{kind}']:,}" for kind in ("global", "external", "local")]
+        traffic.add_row(what, *parts)
+    show.put(stages, kinds, traffic)
+    used = ", ".join(
+        f"{name} {100 * metrics[f'occupancy_{name}']:.1f} %" for name in ("cells", "inputs", "outputs")
+    )
+    show.say(f"in use: {used}")
+    if not graph.profiled:
+        show.note("packets: a spike each, as the network comes without a profile of spikes")
+
+
+def _ranges(numbers: list[int]) -> str:
+    """``1-3, 7`` of ascending numbers."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)

@@ -1,0 +1,1 @@
+"""Mapping the neurons of a network onto crossbars: area, routes, packets."""

@@ -1,0 +1,213 @@
+"""Results of mapping: stages, and the file that a mapping is kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping as Mapped
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikex_sim.core.errors import ConfigError
+from spikex_sim.core.files import csv_text, write_files
+from spikex_sim.explore.mapping.mapping import Mapping
+
+FORMAT = "spikex-mapping"
+MOST_BYTES = 1 << 30
+PACKAGES = ("spikex_sim", "numpy", "numba", "ortools", "mtkahypar")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of mapping did.
+
+    Attributes
+    ----------
+    objective : {"area", "routes", "packets"}
+        What it made small.
+    engine : str
+        Engine that found the value.
+    seed : int
+        Of the first of its runs.
+    value : int
+        Of the objective.
+    status : {"found", "optimal"}
+        Whether no smaller value exists.
+    steps : int or None
+        Of each run of an annealer.
+    restarts : int
+        Runs.
+    area_budget : int or None
+        Largest area allowed, cells.
+    bound : int or None
+        No mapping has a smaller value, in the pool that ``bound_scope`` names.
+    bound_name, bound_scope : str
+        Where the bound is from, and what it holds for.
+    seconds : float
+        Time taken; the one number that differs from run to run.
+    cut : bool
+        Whether a time limit ended it.
+    history : list of list of int
+        Value along each run, evenly in steps.
+    """
+
+    objective: str
+    engine: str
+    seed: int
+    value: int
+    status: str = "found"
+    steps: int | None = None
+    restarts: int = 1
+    area_budget: int | None = None
+    bound: int | None = None
+    bound_name: str = ""
+    bound_scope: str = ""
+    seconds: float = 0.0
+    cut: bool = False
+    history: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def gap(self) -> float | None:
+        """Share of the value that the bound leaves open; None without a bound."""
+        if self.bound is None:
+            return None
+        return (self.value - self.bound) / self.value if self.value else 0.0
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """As results have it."""
+        return {**asdict(self), "history": [list(run) for run in self.history], "gap": self.gap}
+
+
+@dataclass(frozen=True)
+class SavedMapping:
+    """A mapping as its file has it.
+
+    Attributes
+    ----------
+    network, pool, metrics : dict
+        Identity of the network, types of the pool, what was counted.
+    crossbars : list of dict
+        ``type``, ``neurons``, and ``x`` and ``y`` where they are placed.
+    stages : list of dict
+        See :class:`Stage`.
+    splits : list of dict
+        Neurons that were split, and their parts.
+    versions : dict
+        Of what made it.
+    """
+
+    network: dict[str, Any]
+    pool: dict[str, Any]
+    crossbars: list[dict[str, Any]]
+    metrics: dict[str, Any]
+    stages: list[dict[str, Any]]
+    splits: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, mapping: Mapping, stages: Sequence[Stage]) -> SavedMapping:
+        """Describe a mapping."""
+        graph, pool = mapping.graph, mapping.pool
+        return cls(
+            network={"name": graph.name, "sha256": graph.sha256, "neurons": graph.neurons,
+                     "external": graph.external, "edges": graph.edges},
+            pool=pool.described,
+            crossbars=[
+                {"type": pool.types[kind].name, "neurons": mapping.neurons.of(j).tolist()}
+                for j, kind in enumerate(mapping.kinds.tolist())
+            ],
+            metrics=mapping.metrics,
+            stages=[one.described for one in stages],
+            versions=_versions(),
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | Path) -> SavedMapping:
+        """Read a file, as far as its form goes; what it says is for ``verify``.
+
+        Raises
+        ------
+        ConfigError
+            If it is none, naming the field.
+        """
+        where = str(path)
+        try:
+            if Path(path).stat().st_size > MOST_BYTES:
+                raise ConfigError(f"has more than {MOST_BYTES:,} B", where=where)
+            given = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as exc:
+            told = exc.strerror if isinstance(exc, OSError) else "is no JSON text"
+            raise ConfigError(f"cannot be read: {told}", where=where) from None
+        if not isinstance(given, dict) or given.get("format") != FORMAT or given.get("version") != 1:
+            raise ConfigError(f"is no {FORMAT} of version 1", where=where, field="format")
+        for key, kind in (("network", dict), ("pool", dict), ("crossbars", list), ("metrics", dict),
+                          ("stages", list)):  # fmt: skip
+            if not isinstance(given.get(key), kind):
+                raise ConfigError("is missing or of another kind", where=where, field=key)
+        _check_crossbars(given["crossbars"], where)
+        _check_types(given["pool"], where)
+        if not all(isinstance(one, dict) for one in given["stages"]):
+            raise ConfigError("has something that is no stage", where=where, field="stages")
+        return cls(
+            given["network"], given["pool"], given["crossbars"], given["metrics"], given["stages"],
+            given.get("splits", []), given.get("versions", {}),
+        )  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        """The file."""
+        whole = {"format": FORMAT, "version": 1, **asdict(self)}
+        return json.dumps(whole, indent=1, sort_keys=False) + "\n"
+
+    def save(self, folder: str | Path, network: str | None = None) -> list[Path]:
+        """Write ``mapping.json`` and ``crossbars.csv``; and the network's text, if given.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        rows = [
+            {"crossbar": j, "type": one["type"], "neurons": len(one["neurons"]), "first": min(one["neurons"]),
+             "x": one.get("x", ""), "y": one.get("y", "")}
+            for j, one in enumerate(self.crossbars)
+        ]  # fmt: skip
+        files: dict[str, str] = {"mapping.json": self.text, "crossbars.csv": csv_text(rows)}
+        if network is not None:
+            files["network.json"] = network
+        return write_files(folder, files)
+
+
+def _check_crossbars(crossbars: Sequence[Any], where: str) -> None:
+    for j, one in enumerate(crossbars):
+        fine = isinstance(one, Mapped) and isinstance(one.get("type"), str)
+        if not fine or not isinstance(one.get("neurons"), list):
+            raise ConfigError("wants a type and a list of neurons", where=where, field=f"crossbars[{j}]")
+        if not all(isinstance(i, int) and not isinstance(i, bool) for i in one["neurons"]):
+            raise ConfigError("has a neuron that is no number", where=where, field=f"crossbars[{j}].neurons")
+
+
+def _check_types(pool: Mapped[str, Any], where: str) -> None:
+    from spikex_sim.explore.mapping.pool import Pool
+
+    Pool.of(str(pool.get("name", "")), pool, f"{where}: pool")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def history_of(values: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    """Values along a run, as a stage keeps them."""
+    return tuple(int(value) for value in values)
