@@ -15,6 +15,7 @@ from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, N
 from spikex_sim.explore.mapping.wire import wired_at_random
 
 PREFIX = "gen:"
+WHERE = "gen"
 TOLERANCE = 0.002
 """Most that a Gini index may be off."""
 WITHIN = 0.0004
@@ -76,7 +77,7 @@ def generated(source: str) -> NeuronGraph:
     name, _, number = text.partition(":")
     if name not in NETWORKS:
         raise ConfigError(f"{one_of(name, NETWORKS)}; or state nodes=,edges=,fanin=,gini_in=,gini_out=",
-                          where=PREFIX)  # fmt: skip
+                          where=WHERE)  # fmt: skip
     seed = _whole(number, "seed", 0, 1 << 32) if number or ":" in text else 1
     return draw(NETWORKS[name], seed, f"{name}-{seed}")
 
@@ -92,17 +93,17 @@ def draw(wanted: Properties, seed: int, name: str = "generated") -> NeuronGraph:
     ConfigError
         If none is found, naming what comes nearest.
     """
-    check_memory(BYTES_AN_EDGE * (wanted.edges + wanted.nodes), "the network", where=PREFIX)
+    check_memory(BYTES_AN_EDGE * (wanted.edges + wanted.nodes), "the network", where=WHERE)
     nodes, edges, fanin = wanted.nodes, wanted.edges, wanted.fanin
     if not fanin <= edges <= nodes * fanin or fanin > nodes - 1:
-        raise ConfigError(f"{nodes} nodes with up to {fanin} inputs each from others cannot have {edges} edges",
-                          where=PREFIX, field="edges")  # fmt: skip
+        raise ConfigError(f"{nodes} nodes with up to {fanin} inputs from others cannot have {edges} edges",
+                          where=WHERE, field="edges")  # fmt: skip
     rng = np.random.default_rng(seed)
     into = _degrees(nodes, edges, fanin, wanted.gini_in, rng, "gini_in", exact=True)
     out = _degrees(nodes, edges, min(nodes - 1, edges), wanted.gini_out, rng, "gini_out", exact=False)
     pairs = wired_at_random(rng.permutation(out), rng.permutation(into), rng)
     if pairs is None:
-        raise ConfigError("no network has these degrees; another seed draws others", where=PREFIX)
+        raise ConfigError("no network has these degrees; another seed draws others", where=WHERE)
     return NeuronGraph.of(name, nodes, 0, pairs)
 
 
@@ -121,13 +122,13 @@ def _stated(text: str) -> tuple[Properties, int]:
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
         if key not in known:
-            raise ConfigError(one_of(key, known), where=PREFIX)
+            raise ConfigError(one_of(key, known), where=WHERE)
         if key in given:
-            raise ConfigError("comes twice", where=PREFIX, field=key)
+            raise ConfigError("comes twice", where=WHERE, field=key)
         given[key] = value
     for key in Properties._fields:
         if key not in given:
-            raise ConfigError("is missing", where=PREFIX, field=key)
+            raise ConfigError("is missing", where=WHERE, field=key)
     nodes = _whole(given["nodes"], "nodes", 2, MOST_NODES)
     edges = _whole(given["edges"], "edges", 1, MOST_EDGES)
     fanin = _whole(given["fanin"], "fanin", 1, MOST_NODES)
@@ -141,7 +142,7 @@ def _whole(text: str, field: str, least: int, most: int) -> int:
     fits = text.isascii() and text.isdecimal() and len(text) < 20
     if not fits or not least <= int(text) <= most:
         raise ConfigError(f"wants a whole number from {least:,} to {most:,}, not {text!r:.40}",
-                          where=PREFIX, field=field)  # fmt: skip
+                          where=WHERE, field=field)  # fmt: skip
     return int(text)
 
 
@@ -151,7 +152,7 @@ def _share(text: str, field: str) -> float:
     except ValueError:
         value = inf
     if not isfinite(value) or not 0 <= value < 1:
-        raise ConfigError(f"wants a number from 0 up to 1, not {text!r:.40}", where=PREFIX, field=field)
+        raise ConfigError(f"wants a number from 0 up to 1, not {text!r:.40}", where=WHERE, field=field)
     return value
 
 
@@ -175,7 +176,7 @@ def _degrees(
             tries = 0
     if best > TOLERANCE:
         raise ConfigError(f"no degrees of Gini index {wanted:g} are found; {found.gini:.4f} comes nearest",
-                          where=PREFIX, field=field)  # fmt: skip
+                          where=WHERE, field=field)  # fmt: skip
     return found.sequence()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,16 @@ from spikex_sim.explore.mapping.edge_list import load_edge_list
 from spikex_sim.explore.mapping.generate import PREFIX, generated
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.graphml import load_graphml
-from spikex_sim.explore.mapping.text_file import MAX_FILE_BYTES, place_of
+from spikex_sim.explore.mapping.text_file import place_of
+from spikex_sim.explore.mapping.unroll import Unrolled, unrolled
+from spikex_sim.sources.frameworks.nir import load_nir
+from spikex_sim.trace.hdf5 import open_hdf5
+from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.npyzip import open_regular
+from spikex_sim.trace.store import MAX_TRACE_BYTES, load_trace
+from spikex_sim.trace.together import AnyTrace
 
-__all__ = ["graph_text", "load_graph", "save_graph"]
+__all__ = ["graph_text", "load_graph", "read_network", "save_graph"]
 
 Inputs = Literal["mapped", "external"]
 _START_BYTES = 1 << 12
@@ -50,13 +57,32 @@ def load_graph(
     ConfigError, TraceError
         In one line that names file and place.
     """
+    return read_network(source, inputs=inputs, keep_zeros=keep_zeros, layers=layers).graph
+
+
+def read_network(
+    source: str | Path,
+    *,
+    inputs: Inputs | None = None,
+    keep_zeros: bool = False,
+    layers: Sequence[str] | None = None,
+) -> Unrolled:
+    """Read a network, and which of its nodes are which layer's; see :func:`load_graph`.
+
+    Files of graphs have no layers. Where inputs of layers get columns, their nodes keep their numbers.
+    """
     if inputs not in (None, "mapped", "external"):
         raise ConfigError(f"wants mapped or external, not {inputs!r:.40}", field="--inputs")
-    found = _graph_of(source, keep_zeros)
+    found = _network_of(source, keep_zeros, layers)
+    if isinstance(found, Unrolled):
+        # What layers are made of are neurons, whatever their weights: only what enters them is chosen here.
+        graph = found.graph if inputs == "external" else with_inputs(found.graph, inputs)
+        parts = [replace(part, external=False) if inputs == "mapped" else part for part in found.parts]
+        return Unrolled(graph, tuple(parts))
     if layers is not None:
         raise ConfigError("chooses layers of a trace or a NIR graph, and this is neither",
-                          where=place_of(Path(source)), field="--layers")  # fmt: skip
-    return with_inputs(found, inputs)
+                          where=shown(source, 400), field="--layers")  # fmt: skip
+    return Unrolled(with_inputs(found, inputs), ())
 
 
 def with_inputs(graph: NeuronGraph, inputs: Inputs | None) -> NeuronGraph:
@@ -87,7 +113,7 @@ def with_inputs(graph: NeuronGraph, inputs: Inputs | None) -> NeuronGraph:
                        np.ascontiguousarray(target), graph.spikes[order], graph.profiled)  # fmt: skip
 
 
-def _graph_of(source: str | Path, keep_zeros: bool) -> NeuronGraph:
+def _network_of(source: str | Path, keep_zeros: bool, layers: Sequence[str] | None) -> NeuronGraph | Unrolled:
     if isinstance(source, str) and source.startswith(PREFIX):
         return generated(source)
     path = Path(source)
@@ -96,6 +122,10 @@ def _graph_of(source: str | Path, keep_zeros: bool) -> NeuronGraph:
     where = place_of(path)
     if not text:
         raise ConfigError("is empty", where=where)
+    if start.startswith((b"PK\3\4", b"PK\5\6")):
+        return unrolled(load_trace(path), keep_zeros=keep_zeros, layers=layers)
+    if start.startswith(b"\x89HDF\r\n"):
+        return unrolled(_hdf5(path, where), keep_zeros=keep_zeros, layers=layers)
     if b"\0" in start:
         raise ConfigError("is neither text nor a trace; wants JSON, GraphML, an edge list, .npz, .h5 or .nir",
                           where=where)  # fmt: skip
@@ -106,6 +136,18 @@ def _graph_of(source: str | Path, keep_zeros: bool) -> NeuronGraph:
     return load_edge_list(path, keep_zeros=keep_zeros)
 
 
+def _hdf5(path: Path, where: str) -> AnyTrace:
+    """Trace that a file is, or what a NIR graph is as a trace with a silent input of one time point."""
+    with open_hdf5(path, where, depth=12) as file:
+        is_trace = "meta" in file.keys
+    if is_trace:
+        return load_trace(path)
+    network = load_nir(path)
+    shape = next(node["shape"] for node in network.nodes if node["kind"] == "input")
+    silence = np.zeros((1, *shape, 1), np.uint8)
+    return network.trace(silence, 1, batched=False, name=shown(path.stem), source="")
+
+
 def _start_of(path: Path) -> bytes:
-    with open_regular(path, MAX_FILE_BYTES, ConfigError) as handle:
+    with open_regular(path, 2 * MAX_TRACE_BYTES, ConfigError) as handle:
         return handle.read(_START_BYTES)
