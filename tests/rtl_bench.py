@@ -165,7 +165,7 @@ def random_layer(shape: Shape, seed: int) -> RtlLayer:
         "array.cols": shape.hardware.cols,
         "potential_bits": shape.hardware.potential_bits,
         "stream": one("tap", "tap", "channel", "all"),
-        "dispatch": one("agile", "agile", "temporal", "spatial"),
+        "dispatch": one("agile", "agile", "temporal", "spatial", "across", "overlap", "sorted", "lookahead"),
         "update_cycles": int(one(1, 1, 1, 2, 5)),
         "skew": one("tile", "tile", "batch"),
         "leak_catchup_cycles": 1 if shape.hardware.chain else tws,

@@ -58,6 +58,9 @@ def map_network(
         str | None,
         typer.Option("--area-budget", help="Largest area of later stages.", metavar="N|+P%|none"),
     ] = None,
+    mesh: Annotated[
+        str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
+    ] = None,
     inputs: Inputs = None,
     keep_zeros: KeepZeros = False,
     layers: Layers = None,
@@ -82,8 +85,9 @@ def map_network(
     crossbars = _pool(pool, network)
     with show.progress_bar("mapping") as progress:
         found = map_graph(
-            graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, progress=progress
-        )
+            graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+            progress=progress,
+        )  # fmt: skip
     _show(found)
     if out is not None:
         wrote(found.save(out))
@@ -214,6 +218,12 @@ def _show(found: Mapped) -> None:
         f"{name} {100 * metrics[f'occupancy_{name}']:.1f} %" for name in ("cells", "inputs", "outputs")
     )
     show.say(f"in use: {used}")
+    if found.placement is not None:
+        rows, cols = metrics["mesh"]
+        show.say(
+            f"mesh {rows}x{cols}: {metrics['hops']:,} hops, {metrics['hops_multicast']:,} with multicast, "
+            f"{metrics['packets_busiest_link']:,} packets over the busiest link"
+        )
     if not graph.profiled:
         show.note("packets: a spike each, as the network comes without a profile of spikes")
 

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, anneal
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.placement import Placement, in_order
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import SavedMapping
 from spikex_sim.explore.mapping.search import Effort, Mapped, map_graph
@@ -239,3 +241,49 @@ def test_choices_are_checked(keys: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
         mapped(random_graph(1), **keys)
     assert str(caught.value).isprintable()
+
+
+# --- Places on a mesh -----------------------------------------------------------------------------------
+
+
+def test_placement_makes_hops_few_and_counts_them() -> None:
+    graph = random_graph(5, neurons=60, edges=150)
+    found = mapped(graph, mesh="auto", steps=5000)
+    assert found.placement is not None and violations(found.saved, graph) == []
+    start = in_order(found.mapping, found.placement.rows, found.placement.cols)
+    assert found.placement.hops < start.hops
+    assert found.placement.multicast_hops <= found.placement.hops
+    along, down = found.placement.loads
+    assert along.sum() + down.sum() == found.placement.hops
+
+
+def test_few_crossbars_are_placed_best() -> None:
+    graph = random_graph(6, neurons=20, external=2, edges=40)
+    found = mapped(graph, pool=counted_pool((16, 5, None)), mesh="2x3", steps=5000)
+    assert found.placement is not None and found.mapping.crossbars <= 6
+    tiles = permutations(range(6), found.mapping.crossbars)
+    least = min(Placement(found.mapping, 2, 3, np.array(one)).hops for one in tiles)
+    assert found.placement.hops == least
+
+
+def test_moving_a_neuron_changes_hops_as_the_flows_say() -> None:
+    graph = NeuronGraph.of("line", 4, 1, [(4, 0), (0, 1), (1, 2), (2, 3)], [5, 7, 11, 13, 3])
+    pool = counted_pool((4, 4, None))
+    places = [
+        Placement(mapping, 1, 3, np.arange(3))
+        for home in ([0, 1, 2, 2], [0, 2, 1, 1])
+        if (mapping := Mapping.of(graph, pool, home)) is not None
+    ]
+    assert [one.hops for one in places] == [5 * 1 + 7 * 1, 5 * 1 + 7 * 1]  # numbered by first neurons
+    together = Mapping.of(graph, pool, [0, 0, 1, 2])
+    assert together is not None
+    assert Placement(together, 1, 3, np.arange(3)).hops == 7 * 1 + 11 * 1
+    assert Placement(together, 1, 3, np.array([1, 0, 2])).hops == 3 * 1 + 7 * 1 + 11 * 2
+
+
+@pytest.mark.parametrize(
+    ("mesh", "words"), [("1x1", "fewer than"), ("axb", "auto or ROWSxCOLS"), ("0x9", "1 to")]
+)
+def test_meshes_are_checked(mesh: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        mapped(random_graph(1), mesh=mesh, steps=100)

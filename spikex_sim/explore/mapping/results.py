@@ -15,6 +15,7 @@ import numpy as np
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.placement import Placement
 
 FORMAT = "spikex-mapping"
 MOST_BYTES = 1 << 30
@@ -110,18 +111,24 @@ class SavedMapping:
     versions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, mapping: Mapping, stages: Sequence[Stage]) -> SavedMapping:
-        """Describe a mapping."""
+    def of(
+        cls, mapping: Mapping, stages: Sequence[Stage], placement: Placement | None = None
+    ) -> SavedMapping:
+        """Describe a mapping, and where its crossbars are."""
         graph, pool = mapping.graph, mapping.pool
+        places: list[dict[str, int]] = [{} for _ in range(mapping.crossbars)]
+        if placement is not None:
+            tiles = zip(placement.x.tolist(), placement.y.tolist(), strict=True)
+            places = [{"x": x, "y": y} for x, y in tiles]
         return cls(
             network={"name": graph.name, "sha256": graph.sha256, "neurons": graph.neurons,
                      "external": graph.external, "edges": graph.edges},
             pool=pool.described,
             crossbars=[
-                {"type": pool.types[kind].name, "neurons": mapping.neurons.of(j).tolist()}
+                {"type": pool.types[kind].name, "neurons": mapping.neurons.of(j).tolist(), **places[j]}
                 for j, kind in enumerate(mapping.kinds.tolist())
             ],
-            metrics=mapping.metrics,
+            metrics=mapping.metrics | ({} if placement is None else placement.metrics),
             stages=[one.described for one in stages],
             versions=_versions(),
         )  # fmt: skip

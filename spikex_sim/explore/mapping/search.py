@@ -18,6 +18,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Annealed, Plan, anneal
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.placement import Placement, mesh_of, place
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import SavedMapping, Stage, history_of
 
@@ -77,10 +78,13 @@ class Mapped:
         Where each neuron is.
     stages : tuple of Stage
         How it was found.
+    placement : Placement or None
+        Where the crossbars are.
     """
 
     mapping: Mapping
     stages: tuple[Stage, ...]
+    placement: Placement | None = None
 
     @property
     def area(self) -> int:
@@ -89,8 +93,8 @@ class Mapped:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """See :attr:`Mapping.metrics`."""
-        return self.mapping.metrics
+        """See :attr:`Mapping.metrics` and :attr:`Placement.metrics`."""
+        return self.saved.metrics
 
     @property
     def crossbars(self) -> list[dict[str, Any]]:
@@ -100,7 +104,7 @@ class Mapped:
     @cached_property
     def saved(self) -> SavedMapping:
         """As its file has it."""
-        return SavedMapping.of(self.mapping, self.stages)
+        return SavedMapping.of(self.mapping, self.stages, self.placement)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write ``mapping.json``, ``crossbars.csv`` and ``network.json``."""
@@ -117,6 +121,7 @@ def map_graph(
     *,
     freeze: str = "area",
     area_budget: str | None = None,
+    mesh: str | None = None,
     progress: Progress = silent,
 ) -> Mapped:
     """Map a network.
@@ -133,6 +138,8 @@ def map_graph(
         Whether later stages keep the area, or the very crossbars of the area stage.
     area_budget : str, optional
         Largest area of later stages: a number of cells, ``+P%`` over the least one found, or ``none``.
+    mesh : str, optional
+        ``auto`` or ROWSxCOLS: where to place the crossbars.
     progress : callable, optional
         Told about the stages.
 
@@ -160,8 +167,11 @@ def map_graph(
             mapping = replace(mapping, pool=_frozen(mapping))
         mapping, stage = _within(mapping, objective, effort, budget)
         stages.append(stage)
+    placement = None
+    if mesh is not None:
+        placement = place(mapping, *mesh_of(mapping.crossbars, mesh), seed=effort.seed)
     progress("done", 1 + last, 1 + last)
-    return Mapped(mapping, tuple(stages))
+    return Mapped(mapping, tuple(stages), placement)
 
 
 def check_pool(graph: NeuronGraph, pool: Pool) -> None:

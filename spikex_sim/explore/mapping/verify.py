@@ -104,6 +104,33 @@ def _metrics(
         given = saved.metrics.get(key)
         if given != value:
             yield f"metric {key}: {given} is said, {value} counted"
+    if "hops" in saved.metrics:
+        yield from _hops(saved, sources, spikes, graph.neurons)
+
+
+def _hops(
+    saved: SavedMapping, sources: Mapping[int, set[int]], spikes: Sequence[int], neurons: int
+) -> Iterator[str]:
+    """Places on the mesh, and the hops between them, each packet on its own."""
+    mesh, places = saved.metrics.get("mesh"), [(one.get("x"), one.get("y")) for one in saved.crossbars]
+    rows, cols = mesh if isinstance(mesh, list) and len(mesh) == 2 else (0, 0)
+    taken: dict[tuple[int, int], int] = {}
+    for j, (x, y) in enumerate(places):
+        if not (isinstance(x, int) and isinstance(y, int) and 0 <= x < cols and 0 <= y < rows):
+            yield f"crossbar {j}: tile ({x}, {y}) is not on a mesh of {rows}x{cols}"
+            return
+        if (x, y) in taken:
+            yield f"crossbar {j}: tile ({x}, {y}) is that of crossbar {taken[x, y]}"
+        taken[x, y] = j
+    home = {i: j for j, one in enumerate(saved.crossbars) for i in one["neurons"]}
+    hops = 0
+    for j, one in enumerate(saved.crossbars):
+        x, y = places[j]
+        for k in set().union(*(sources[i] for i in one["neurons"])):
+            from_x, from_y = places[home[k]] if k < neurons else (0, 0)
+            hops += spikes[k] * (abs(from_x - x) + abs(from_y - y))
+    if saved.metrics["hops"] != hops:
+        yield f"metric hops: {saved.metrics['hops']} is said, {hops} counted"
 
 
 def _stages(saved: SavedMapping) -> Iterator[str]:
