@@ -16,7 +16,7 @@ from spikex_sim.spec.graph import JoinNode, Node, PoolNode, Population, Shape, S
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_fold import folded
 
-MOST_HELD = 4 * MOST_EDGES
+MOST_HELD = 2 * MOST_EDGES
 """Most pairs of a neuron and a source that are made, before equal ones are merged."""
 
 
