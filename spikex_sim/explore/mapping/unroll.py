@@ -7,7 +7,7 @@ that others take. Sums that nobody takes are read out, and occupy columns.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -24,6 +24,7 @@ from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_fold import folded
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.together import AnyTrace
+from spikex_sim.trace.trace import Trace
 
 BYTES_AN_EDGE = 60
 """Memory while edges are collected and sorted, measured: 40, and what windows take besides."""
@@ -84,7 +85,7 @@ def unrolled(trace: AnyTrace, *, keep_zeros: bool = False, layers: Sequence[str]
     UnsupportedError
         If what is mapped takes a product of spikes, which no weights stand for.
     """
-    graph = trace if isinstance(trace, GraphTrace) else as_graph(trace)
+    graph = trace if isinstance(trace, GraphTrace) else _structure(trace)
     return _Unroller(graph, keep_zeros, layers).unrolled()
 
 
@@ -209,6 +210,22 @@ class _Unroller:
                 yield from _by_window(window, taken, there)
             else:
                 yield from _convolved(window, taken, node.channels, synapse.groups, there)
+
+
+def _structure(trace: Trace) -> GraphTrace:
+    """Graph of a chain at one time point; what is neither recorded nor computable is silence."""
+    one = trace.first(1)
+    inputs = {index: packed[:1] for index, packed in one.inputs.items()}
+    for index, layer in enumerate(one.layers[1:], 1):
+        before = one.layers[index - 1]
+        unknown = not before.is_pool and index - 1 not in one.weights
+        if unknown and index not in inputs and layer.takes(before.output_shape):
+            if prod(before.output_shape) > MOST_NODES:
+                message = f"has {prod(before.output_shape):,} neurons, more than {MOST_NODES:,}"
+                raise ConfigError(message, where=trace.where, field=before.name)
+            inputs[index] = np.zeros((1, *layer.input_shape, 1), np.uint8)
+            inputs[index].setflags(write=False)  # else it would be copied
+    return as_graph(replace(one, inputs=inputs, samples=1, batched=False, label=None, file_sha256=""))
 
 
 def _mapped(trace: GraphTrace, layers: Sequence[str] | None) -> set[str]:
