@@ -10,7 +10,7 @@ from spikex_sim.core.jit import kernel
 from spikex_sim.explore.mapping.baselines import first_fit, single
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.packing import Items, area_of, pack_annealed, pack_equal
+from spikex_sim.explore.mapping.packing import Items, pack_annealed, pack_equal
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.solver import Effort
 
@@ -69,25 +69,28 @@ def mcc(
 
 def _compiled(start: Mapping, steps: int, restarts: int, seed: int, packing_time: float) -> Mapping:
     chains = []
-    equal = len(start.pool.types) == 1
+    pool = start.pool
+    equal = len(pool.types) == 1
     for chain in range(EQUAL_CHAINS if equal else 1):
         mapping, mixed = start, np.random.default_rng((seed, chain))
         for _ in range(MOST_ROUNDS):
             of, items, crossbar = components(mapping)
-            packed = None
-            if equal:
-                packed = _packed_equal(items, mapping.pool, Effort(seed + chain, packing_time), mixed)
-            if packed is None:
-                runs = [
-                    pack_annealed(items, mapping.pool, crossbar, steps, seed + at) for at in range(restarts)
-                ]
-                packed = min(runs, key=lambda run: area_of(items, start.pool, run))
-            following = Mapping.of(start.graph, start.pool, packed[of])
+            packed = [_packed_equal(items, pool, Effort(seed + chain, packing_time), mixed)] if equal else []
+            if not packed or packed[0] is None:
+                seeds = range(seed, seed + restarts)
+                packed = [pack_annealed(items, pool, crossbar, steps, one) for one in seeds]
+            mappings = [Mapping.of(start.graph, pool, home[of]) for home in packed if home is not None]
+            following = min((one for one in mappings if one is not None), key=_rank, default=None)
             if following is None or following.area >= mapping.area:
                 break
             mapping = following
         chains.append(mapping)
-    return min(chains, key=lambda one: one.area)
+    return min(chains, key=_rank)
+
+
+def _rank(mapping: Mapping) -> tuple[int, int]:
+    """Area, and then axons: fewer leave more room to the next round."""
+    return mapping.area, len(mapping.axons.items)
 
 
 def _packed_equal(items: Items, pool: Pool, effort: Effort, mixed: np.random.Generator) -> Integers | None:

@@ -79,14 +79,6 @@ def pack_annealed(items: Items, pool: Pool, home: Integers, steps: int, seed: in
     return _pack(items.axons, items.neurons, home, costs, steps, temperatures, NEG_LOG, seed)
 
 
-def area_of(items: Items, pool: Pool, home: Integers) -> int:
-    """Area of a packing."""
-    axons = np.bincount(home, items.axons).astype(np.int64)
-    neurons = np.bincount(home, items.neurons).astype(np.int64)
-    used = neurons > 0
-    return int(pool.costs[pool.cheapest[axons[used], neurons[used]]].sum())
-
-
 def _first_fit_decreasing(items: Items, one: CrossbarType) -> Integers:
     home = np.empty(len(items.axons), np.int64)
     loads: list[tuple[int, int]] = []
