@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.explore.evaluation import Evaluation, evaluate
     from spikex_sim.explore.explanation import Explanation, explain
+    from spikex_sim.explore.mapping.api import load_network, map_network, place, verify_mapping
+    from spikex_sim.explore.mapping.graph import NeuronGraph
+    from spikex_sim.explore.mapping.pool import Pool
+    from spikex_sim.explore.mapping.search import Mapped
     from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
@@ -60,8 +64,11 @@ _HOMES = {
     "InternalError": "core.errors",
     "Layer": "spec.workload",
     "LayerResult": "run.results",
+    "Mapped": "explore.mapping.search",
     "Neuron": "spec.workload",
+    "NeuronGraph": "explore.mapping.graph",
     "OutputError": "core.errors",
+    "Pool": "explore.mapping.pool",
     "Quantization": "explore.quantization",
     "ResultsError": "core.errors",
     "RunResult": "run.results",
@@ -80,16 +87,20 @@ _HOMES = {
     "evaluate": "explore.evaluation",
     "explain": "explore.explanation",
     "load_accelerator": "spec.load",
+    "load_network": "explore.mapping.api",
     "load_results": "run.saved",
     "load_trace": "trace.store",
     "load_traces": "trace.store",
+    "map_network": "explore.mapping.api",
     "pareto_front": "explore.sweeps.table",
+    "place": "explore.mapping.api",
     "quantize": "explore.quantization",
     "record": "sources.frameworks.record",
     "save_trace": "trace.store",
     "search_tws": "explore.tws_search",
     "simulate": "run.simulate",
     "sweep": "explore.sweeps.runner",
+    "verify_mapping": "explore.mapping.api",
 }
 
 __all__ = [
@@ -108,8 +119,11 @@ __all__ = [
     "InternalError",
     "Layer",
     "LayerResult",
+    "Mapped",
     "Neuron",
+    "NeuronGraph",
     "OutputError",
+    "Pool",
     "Quantization",
     "ResultsError",
     "RunResult",
@@ -128,16 +142,20 @@ __all__ = [
     "evaluate",
     "explain",
     "load_accelerator",
+    "load_network",
     "load_results",
     "load_trace",
     "load_traces",
+    "map_network",
     "pareto_front",
+    "place",
     "quantize",
     "record",
     "save_trace",
     "search_tws",
     "simulate",
     "sweep",
+    "verify_mapping",
 ]
 
 

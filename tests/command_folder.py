@@ -10,6 +10,9 @@ import numpy as np
 import spikex_sim as sx
 from command import REPOSITORY
 from nir_files import conv, lif, write_graph
+from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.explore.mapping.reading import load_graph
+from spikex_sim.explore.mapping.search import Effort, map_graph
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
 
 TRACE = sx.Trace.from_arrays(
@@ -75,6 +78,16 @@ def fill_working_folder() -> None:
     write_graph("g.nir", {**nodes, "out": {"type": "Output", "shape": [3, 4, 4]}})
     np.save("s.npy", np.random.default_rng(4).random((2, 6, 6, 9)) < 0.3)
     np.save("plain.npy", np.stack([times % 4096, events["x"], events["y"], rng.integers(0, 2, 300)], 1))
+    pairs = np.random.default_rng(5).integers(0, 60, (110, 2)).tolist()
+    weights = np.random.default_rng(6).integers(0, 3, len(pairs)).tolist()
+    lines = [f"n{a} n{b} {w}" for (a, b), w in zip(pairs, weights, strict=True)]
+    Path("g.txt").write_text("\n".join(["# a graph", *lines]) + "\n")
+    graph = load_graph("gen:nodes=150,edges=446,fanin=11,gini_in=.59,gini_out=.62")
+    map_graph(graph, Pool.named("table2"), effort=Effort(steps=1, restarts=1)).save("mapped")
+    two = sx.Trace.from_arrays(
+        TRACE.layers[:1], np.random.default_rng(7).random((2, 2, 6, 6, 9)) < 0.2, weights=[TRACE.weights[0]]
+    )
+    sx.save_trace(two, "two.npz")
     Path("table").mkdir()
     for file in (REPOSITORY / "spikex_sim/costs/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")

@@ -51,7 +51,7 @@ def export(
 
     In the folder `make` runs them with Icarus Verilog and compares. Of spikex and ptb, int weights.
 
-    Example: spikex-sim rtl export --layer conv1 --out results/rtl && make -C results/rtl
+    Example: spikex-sim rtl export --layer conv1 --out results/rtl
     """
     overrides = parse_settings(settings, tws)
     from spikex_sim.cli import show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ MODEL = "hardware-model net2.yaml --samples 1 --tws 2,4 --out o/m.json"
 SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
 TINY = "--set mapping.positions=1 --set mapping.windows=1"
 STUDY = "imc-study t.npz --study umem"
+RTL = "rtl export t.npz --layer last --out o/x"
+MAP = "map g.txt --objective routes --steps 3000"
 EFFECTS = {
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
     ("run", "--explain"): ("run t.npz", "--explain"),
@@ -168,6 +171,26 @@ EFFECTS = {
     ("trace nir", "--dt"): (NIR, "--dt 5e-5"),
     ("trace nir", "--reset"): (NIR, "--reset subtract"),
     ("trace nir", "--out"): (NIR, "--out o/y.h5"),
+    ("rtl export", "--layer"): (RTL, "--layer first"),
+    ("rtl export", "--out"): (RTL, "--out o/y"),
+    ("rtl export", "--arch"): (RTL, "--arch ptb"),
+    ("rtl export", "--tws"): (RTL, "--tws 2"),
+    ("rtl export", "--set"): (RTL, "--set array.rows=4"),
+    ("rtl export", "--sample"): ("rtl export two.npz --layer first --out o/x", "--sample 1"),
+    ("rtl export", "--positions"): (RTL, "--positions 64"),
+    ("rtl export", "--window-bits"): (RTL, "--window-bits 9"),
+    ("map", "--pool"): (MAP, "--pool 16x16"),
+    ("map", "--objective"): (MAP, "--objective packets"),
+    ("map", "--steps"): (MAP, "--steps 10"),
+    ("map", "--restarts"): (MAP, "--restarts 1"),
+    ("map", "--seed"): (MAP, "--seed 9"),
+    ("map", "--freeze"): (MAP, "--freeze types"),
+    ("map", "--area-budget"): (MAP, "--area-budget none"),
+    ("map", "--mesh"): (MAP, "--mesh auto"),
+    ("map", "--inputs"): (MAP, "--inputs external"),
+    ("map", "--keep-zeros"): (MAP, "--keep-zeros"),
+    ("map", "--out"): (MAP, "--out o"),
+    ("map show", "--all"): ("map show mapped", "--all"),
     ("energy show", "--table"): ("energy show", "--table table"),
     ("energy show", "--device"): ("energy show", "--device lop"),
     ("energy show", "--width"): ("energy show", "--width 512"),
@@ -183,6 +206,8 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
+    ("map", "--layers"),  # tests/unit/test_mapping_sources.py
+    *(("map verify", option) for option in ("--inputs", "--keep-zeros", "--layers")),
     *(
         ("trace record", option)
         for option in (
@@ -197,7 +222,7 @@ ELSEWHERE = {
             "--input-bits",
         )
     ),
-    *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws")),
+    *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws", "map")),
     *(
         (name, "--safe-csv")
         for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann", "dispatch")
@@ -262,12 +287,15 @@ def _result_of(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Outcome, 
     out = Path("o")
     out.mkdir()
     outcome = succeed(capsys, *shlex.split(line))
+    if line.startswith("map "):  # stages say how long they took
+        outcome = replace(outcome, out=re.sub(r"(?m) +\d+\.\d+ *$", "", outcome.out))
     files = {}
     for path in out.rglob("*.*"):
         if path.suffix not in (".sqlite", ".json"):
             files[str(path)] = path.read_bytes()
         elif path.suffix == ".json":
-            files[str(path)] = re.sub(rb'"timestamp": "[^"]*"', b"", path.read_bytes())
+            changing = rb'"timestamp": "[^"]*"|"seconds": [^,]*'
+            files[str(path)] = re.sub(changing, b"", path.read_bytes())
     return outcome, files
 
 

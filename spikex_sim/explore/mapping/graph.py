@@ -99,7 +99,8 @@ class NeuronGraph:
             weights = np.asarray(spikes, np.int64)
             if weights.min(initial=0) < 0:
                 raise ConfigError("has a negative number", where=where, field="spikes")
-        key = np.unique(pairs[:, 0] * nodes + pairs[:, 1])
+        key = np.sort(pairs[:, 0] * nodes + pairs[:, 1])  # np.unique hashes, which takes far longer
+        key = key[np.concatenate([[True], key[1:] != key[:-1]])] if len(key) else key
         return cls(name, neurons, external, key // nodes, key % nodes, weights, spikes is not None)
 
     @property

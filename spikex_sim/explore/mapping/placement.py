@@ -217,7 +217,7 @@ def _swap(
         state ^= state << np.uint64(13)
         state ^= state >> np.uint64(7)
         state ^= state << np.uint64(17)
-        a = np.int64((state >> np.uint64(40)) % np.uint64(crossbars))
+        a: Any = np.int64((state >> np.uint64(40)) % np.uint64(crossbars))
         to = np.int64((state >> np.uint64(12) & np.uint64(0xFFFFFFF)) % np.uint64(tiles))
         was = tile[a]
         if to == was:
@@ -225,11 +225,11 @@ def _swap(
         b = held[to]
         rise = np.int64(0)
         for which in range(2):
-            j = a if which == 0 else b
-            if j < 0:
+            moved: Any = a if which == 0 else b
+            if moved < 0:
                 continue
             own, goes = (was, to) if which == 0 else (to, was)
-            for at in range(starts[j], starts[j + 1]):
+            for at in range(starts[moved], starts[moved + 1]):
                 other = others[at]
                 if other in (a, b):
                     continue  # their distance stays

@@ -23,7 +23,6 @@ from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import SavedMapping, Stage, history_of
 
 OBJECTIVES = ("area", "routes", "packets")
-ENGINES = ("auto", "anneal", "cpsat", "lns")
 FREEZES = ("area", "types")
 STEPS = 30_000_000
 RESTARTS = 3
@@ -36,12 +35,10 @@ AXON_WEIGHT = {True: 3.0, False: 0.3}
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard engines try.
+    """How hard the annealer tries.
 
     Attributes
     ----------
-    engine : {"auto", "anneal", "cpsat", "lns"}
-        ``auto``: annealing.
     steps : int
         Moves of each annealing run.
     restarts : int
@@ -52,7 +49,6 @@ class Effort:
         Runs at a time.
     """
 
-    engine: str = "auto"
     steps: int = STEPS
     restarts: int = RESTARTS
     seed: int = 1
@@ -64,8 +60,6 @@ class Effort:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ConfigError(f"must be a whole number from {least} to {most:,}", field=f"--{name}")
-        if self.engine not in ENGINES:
-            raise ConfigError(one_of(self.engine, ENGINES), field="--engine")
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class Mapped:
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write ``mapping.json``, ``crossbars.csv`` and ``network.json``."""
-        from spikex_sim.explore.mapping.reading import graph_text
+        from spikex_sim.explore.mapping.documents import graph_text
 
         return self.saved.save(folder, graph_text(self.mapping.graph))
 
@@ -133,7 +127,7 @@ def map_graph(
     objective : {"area", "routes", "packets"}
         What is made small, after the area.
     effort : Effort, optional
-        Engine, steps, seeds.
+        Steps, seeds, jobs.
     freeze : {"area", "types"}
         Whether later stages keep the area, or the very crossbars of the area stage.
     area_budget : str, optional

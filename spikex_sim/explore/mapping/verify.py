@@ -112,7 +112,10 @@ def _hops(
     saved: SavedMapping, sources: Mapping[int, set[int]], spikes: Sequence[int], neurons: int
 ) -> Iterator[str]:
     """Places on the mesh, and the hops between them, each packet on its own."""
-    mesh, places = saved.metrics.get("mesh"), [(one.get("x"), one.get("y")) for one in saved.crossbars]
+    mesh, places = (
+        saved.metrics.get("mesh"),
+        [(one.get("x", -1), one.get("y", -1)) for one in saved.crossbars],
+    )
     rows, cols = mesh if isinstance(mesh, list) and len(mesh) == 2 else (0, 0)
     taken: dict[tuple[int, int], int] = {}
     for j, (x, y) in enumerate(places):

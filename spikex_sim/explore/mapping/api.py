@@ -1,0 +1,88 @@
+"""Mapping as Python sees it: a network, a pool, a mapping, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from spikex_sim.core.progress import Progress, silent
+from spikex_sim.explore.mapping import placement
+from spikex_sim.explore.mapping.graph import NeuronGraph
+from spikex_sim.explore.mapping.pool import Pool, load_pool
+from spikex_sim.explore.mapping.reading import load_graph
+from spikex_sim.explore.mapping.results import SavedMapping
+from spikex_sim.explore.mapping.search import RESTARTS, STEPS, Effort, Mapped, map_graph
+from spikex_sim.explore.mapping.verify import violations
+
+
+def load_network(
+    source: str | Path,
+    *,
+    inputs: Literal["mapped", "external"] | None = None,
+    keep_zeros: bool = False,
+    layers: Sequence[str] | None = None,
+) -> NeuronGraph:
+    """Read a network to be mapped; see :func:`spikex_sim.explore.mapping.reading.load_graph`.
+
+    Examples
+    --------
+    >>> load_network("gen:A").neurons
+    229
+    """
+    return load_graph(source, inputs=inputs, keep_zeros=keep_zeros, layers=layers)
+
+
+def map_network(
+    network: NeuronGraph,
+    pool: Pool | str = "table2",
+    *,
+    objective: str = "area",
+    steps: int = STEPS,
+    restarts: int = RESTARTS,
+    seed: int = 1,
+    jobs: int = 1,
+    freeze: str = "area",
+    area_budget: str | None = None,
+    mesh: str | None = None,
+    progress: Progress = silent,
+) -> Mapped:
+    """Map a network onto a pool of crossbars, or one of the name; the same call gives the same mapping.
+
+    Parameters
+    ----------
+    steps, restarts, seed, jobs
+        See :class:`spikex_sim.explore.mapping.search.Effort`.
+    network, pool, objective, freeze, area_budget, mesh, progress
+        See :func:`spikex_sim.explore.mapping.search.map_graph`.
+
+    Raises
+    ------
+    ConfigError, UnsupportedError
+        If the pool cannot take the network, or a choice is none.
+    """
+    crossbars = load_pool(pool) if isinstance(pool, str) else pool
+    effort = Effort(steps=steps, restarts=restarts, seed=seed, jobs=jobs)
+    return map_graph(
+        network, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+        progress=progress,
+    )  # fmt: skip
+
+
+def verify_mapping(mapping: Mapped | SavedMapping, network: NeuronGraph) -> list[str]:
+    """What is wrong with a mapping, a line each; see :mod:`spikex_sim.explore.mapping.verify`."""
+    return violations(mapping.saved if isinstance(mapping, Mapped) else mapping, network)
+
+
+def place(mapping: Mapped, mesh: tuple[int, int] | None = None, *, seed: int = 1) -> Mapped:
+    """Put the crossbars of a mapping on a mesh of rows and columns, by default the squarest that holds them.
+
+    Raises
+    ------
+    ConfigError
+        If the mesh is too small.
+    """
+    given = "auto" if mesh is None else f"{mesh[0]}x{mesh[1]}"
+    rows, cols = placement.mesh_of(mapping.mapping.crossbars, given)
+    return replace(mapping, placement=placement.place(mapping.mapping, rows, cols, seed=seed))
