@@ -82,6 +82,7 @@ def fill_working_folder() -> None:
     weights = np.random.default_rng(6).integers(0, 3, len(pairs)).tolist()
     lines = [f"n{a} n{b} {w}" for (a, b), w in zip(pairs, weights, strict=True)]
     Path("g.txt").write_text("\n".join(["# a graph", *lines]) + "\n")
+    Path("few.txt").write_text("a b\nb c\nc a\nd a\ne b\nf c\ng d\ng e\n")
     graph = load_graph("gen:nodes=150,edges=446,fanin=11,gini_in=.59,gini_out=.62")
     map_graph(graph, Pool.named("table2"), effort=Effort(steps=1, restarts=1)).save("mapped")
     two = sx.Trace.from_arrays(

@@ -44,6 +44,10 @@ def map_network(
         str,
         typer.Option("--objective", help="Made small after the area.", metavar="area|routes|packets"),
     ] = "area",
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="auto: few neurons are proven by CP-SAT.", metavar="auto|anneal"),
+    ] = "auto",
     steps: Annotated[
         float, typer.Option("--steps", help="Moves of an annealing run.", metavar="N")
     ] = 30_000_000,
@@ -78,7 +82,7 @@ def map_network(
     from spikex_sim.core.files import check_writable
     from spikex_sim.explore.mapping.search import Effort, map_graph
 
-    effort = Effort(steps=_whole(steps), restarts=restarts, seed=seed, jobs=jobs)
+    effort = Effort(engine, _whole(steps), restarts, seed, jobs)
     if out is not None:
         check_writable(out)
     graph = _load(network, inputs, layers, keep_zeros=keep_zeros)

@@ -181,6 +181,7 @@ EFFECTS = {
     ("rtl export", "--window-bits"): (RTL, "--window-bits 9"),
     ("map", "--pool"): (MAP, "--pool 16x16"),
     ("map", "--objective"): (MAP, "--objective packets"),
+    ("map", "--engine"): ("map few.txt --steps 1", "--engine anneal"),
     ("map", "--steps"): (MAP, "--steps 10"),
     ("map", "--restarts"): (MAP, "--restarts 1"),
     ("map", "--seed"): (MAP, "--seed 9"),

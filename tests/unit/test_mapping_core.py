@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples import examples
+from helpers import shared_data
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, anneal
 from spikex_sim.explore.mapping.graph import NeuronGraph
@@ -115,6 +116,25 @@ def test_one_crossbar_for_all_has_no_packet() -> None:
     graph = random_graph(3, external=0)
     found = mapped(graph, "packets", pool=counted_pool((64, 64, 1)))
     assert found.metrics["crossbars"] == 1 and found.metrics["packets_global"] == 0
+
+
+def test_few_neurons_are_proven() -> None:
+    pytest.importorskip("ortools", reason="OR-Tools is not installed (extra map): nothing was proven")
+    tiny = shared_data("mapping/tiny.json")
+    for one in json.loads(tiny.read_text())["instances"]:
+        given = one["network"]
+        graph = NeuronGraph.of(
+            given["name"], given["neurons"], given["external"], given["edges"], given["spikes"]
+        )
+        pool, optimum = Pool.of("tiny", one["pool"]), one["optimum"]
+        for key, objective, budget in (
+            ("area", "area", None), ("routes_at_min_area", "routes", None),
+            ("packets_at_min_area", "packets", None), ("routes_any_area", "routes", "none"),
+            ("packets_any_area", "packets", "none"),
+        ):  # fmt: skip
+            found = mapped(graph, objective, pool=pool, area_budget=budget, steps=1000)
+            assert (found.stages[-1].value, found.stages[-1].status) == (optimum[key], "optimal"), key
+            assert violations(found.saved, graph) == []
 
 
 # --- Corrupted mappings ----------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def map_network(
     pool: Pool | str = "table2",
     *,
     objective: str = "area",
+    engine: str = "auto",
     steps: int = STEPS,
     restarts: int = RESTARTS,
     seed: int = 1,
@@ -52,7 +53,7 @@ def map_network(
 
     Parameters
     ----------
-    steps, restarts, seed, jobs
+    engine, steps, restarts, seed, jobs
         See :class:`spikex_sim.explore.mapping.search.Effort`.
     network, pool, objective, freeze, area_budget, mesh, progress
         See :func:`spikex_sim.explore.mapping.search.map_graph`.
@@ -63,7 +64,7 @@ def map_network(
         If the pool cannot take the network, or a choice is none.
     """
     crossbars = load_pool(pool) if isinstance(pool, str) else pool
-    effort = Effort(steps=steps, restarts=restarts, seed=seed, jobs=jobs)
+    effort = Effort(engine, steps, restarts, seed, jobs)
     return map_graph(
         network, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
         progress=progress,

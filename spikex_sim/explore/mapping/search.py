@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Annealed, Plan, anneal
+from spikex_sim.explore.mapping.bounds import POOL_SCOPE, best_bound
+from spikex_sim.explore.mapping.cpsat import frozen, solve
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.placement import Placement, mesh_of, place
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import SavedMapping, Stage, history_of
+from spikex_sim.explore.mapping.solver import Effort as SolverEffort
 
 OBJECTIVES = ("area", "routes", "packets")
+ENGINES = ("auto", "anneal")
 FREEZES = ("area", "types")
+FEW_NEURONS = 40
+"""Most neurons of which ``auto`` proves what was found, or finds what is less."""
 STEPS = 30_000_000
 RESTARTS = 3
 MOST_STEPS = 10**12
@@ -35,10 +42,12 @@ AXON_WEIGHT = {True: 3.0, False: 0.3}
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard the annealer tries.
+    """How hard engines try.
 
     Attributes
     ----------
+    engine : {"auto", "anneal"}
+        ``auto``: annealing, and of few neurons a proof by CP-SAT where OR-Tools is installed.
     steps : int
         Moves of each annealing run.
     restarts : int
@@ -49,6 +58,7 @@ class Effort:
         Runs at a time.
     """
 
+    engine: str = "auto"
     steps: int = STEPS
     restarts: int = RESTARTS
     seed: int = 1
@@ -60,6 +70,12 @@ class Effort:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ConfigError(f"must be a whole number from {least} to {most:,}", field=f"--{name}")
+        if self.engine not in ENGINES:
+            raise ConfigError(one_of(self.engine, ENGINES), field="--engine")
+
+    def proves(self, graph: NeuronGraph) -> bool:
+        """Whether stages end with a proof."""
+        return self.engine == "auto" and graph.neurons <= FEW_NEURONS and find_spec("ortools") is not None
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ def map_graph(
         progress(objective, 1, 2)
         budget = _budget(area_budget, mapping.area)
         if freeze == "types":
-            mapping = replace(mapping, pool=_frozen(mapping))
+            mapping = replace(mapping, pool=frozen(pool, mapping))
         mapping, stage = _within(mapping, objective, effort, budget)
         stages.append(stage)
     placement = None
@@ -226,11 +242,14 @@ def _area(graph: NeuronGraph, pool: Pool, effort: Effort) -> tuple[Mapping, Stag
     mapping = min((one for one in found if one is not None), key=_rank, default=None)
     if mapping is None:
         raise UnsupportedError("none found: the copies of the pool do not suffice", where=graph.name)
+    bound = best_bound(graph, pool)
     stage = Stage(
         "area", "anneal", effort.seed, mapping.area, steps=effort.steps, restarts=effort.restarts,
-        seconds=time.perf_counter() - began, history=tuple(history_of(one.history) for one in runs),
+        status="optimal" if bound.value == mapping.area else "found", bound=bound.value,
+        bound_name=bound.name, bound_scope=bound.scope, seconds=time.perf_counter() - began,
+        history=tuple(history_of(one.history) for one in runs),
     )  # fmt: skip
-    return mapping, stage
+    return _proved(mapping, stage, effort)
 
 
 def _within(mapping: Mapping, objective: str, effort: Effort, budget: int) -> tuple[Mapping, Stage]:
@@ -248,7 +267,28 @@ def _within(mapping: Mapping, objective: str, effort: Effort, budget: int) -> tu
         area_budget=None if budget == NO_BUDGET else budget, seconds=time.perf_counter() - began,
         history=(history_of(run.history),),
     )  # fmt: skip
-    return found, stage
+    return _proved(found, stage, effort)
+
+
+def _proved(mapping: Mapping, stage: Stage, effort: Effort) -> tuple[Mapping, Stage]:
+    """Let CP-SAT prove what was found, or find what is less, where neurons are few."""
+    if stage.status == "optimal" or not effort.proves(mapping.graph):
+        return mapping, stage
+    began = time.perf_counter()
+    solved = solve(
+        mapping.graph, mapping.pool, stage.objective, SolverEffort(seed=effort.seed), mapping,
+        area_budget=stage.area_budget,
+    )  # fmt: skip
+    if solved.mapping is not None and solved.mapping.value(stage.objective) < stage.value:
+        mapping = solved.mapping
+    value = mapping.value(stage.objective)
+    if solved.bound is not None and (stage.bound is None or solved.bound >= stage.bound):
+        stage = replace(stage, bound=solved.bound, bound_name="solver", bound_scope=solved.bound_scope)
+    proven = stage.bound == value and stage.bound_scope == POOL_SCOPE
+    return mapping, replace(
+        stage, engine="anneal, cpsat", value=value, status="optimal" if proven else "found",
+        seconds=stage.seconds + time.perf_counter() - began,
+    )  # fmt: skip
 
 
 def _start(graph: NeuronGraph, pool: Pool) -> Mapping:
@@ -263,13 +303,6 @@ def _start(graph: NeuronGraph, pool: Pool) -> Mapping:
         message = "none found: first fit needs more crossbars than the pool has"
         raise UnsupportedError(message, where=graph.name)
     return found
-
-
-def _frozen(mapping: Mapping) -> Pool:
-    """The crossbars of a mapping as a pool."""
-    used = np.bincount(mapping.kinds, minlength=len(mapping.pool.types)).tolist()
-    types = (replace(one, count=number) for one, number in zip(mapping.pool.types, used, strict=True))
-    return Pool(mapping.pool.name, tuple(types))
 
 
 def _rank(mapping: Mapping) -> tuple[int, int, int]:
