@@ -83,7 +83,10 @@ def test_an_annealer_counts_as_it_goes(seed: int, goal: int, counted: bool) -> N
 
 
 def mapped(graph: NeuronGraph, objective: str = "routes", **keys: Any) -> Mapped:
-    effort = Effort(steps=keys.pop("steps", 20_000), jobs=keys.pop("jobs", 1), seed=keys.pop("seed", 1))
+    engine = keys.pop("engine", "anneal")
+    effort = Effort(
+        engine, steps=keys.pop("steps", 20_000), jobs=keys.pop("jobs", 1), seed=keys.pop("seed", 1)
+    )
     return map_graph(graph, keys.pop("pool", Pool.named("table2")), objective, effort, **keys)
 
 
@@ -132,7 +135,7 @@ def test_few_neurons_are_proven() -> None:
             ("packets_at_min_area", "packets", None), ("routes_any_area", "routes", "none"),
             ("packets_any_area", "packets", "none"),
         ):  # fmt: skip
-            found = mapped(graph, objective, pool=pool, area_budget=budget, steps=1000)
+            found = mapped(graph, objective, pool=pool, area_budget=budget, steps=1000, engine="auto")
             assert (found.stages[-1].value, found.stages[-1].status) == (optimum[key], "optimal"), key
             assert violations(found.saved, graph) == []
 

@@ -36,6 +36,8 @@ RESTARTS = 3
 MOST_STEPS = 10**12
 SCHEDULES = {"area": (16.0, 0.7), "routes": (1.0, 0.1), "packets": (60.0, 1.5)}
 """First and last temperature of each objective, found on networks A, C and E."""
+PROOF_TIME = 5.0
+"""Deterministic time of a proof, in units of some seconds each."""
 AXON_WEIGHT = {True: 3.0, False: 0.3}
 """What an axon counts beside the area: in pools of one type, where areas are plateaus, and in others."""
 
@@ -276,7 +278,7 @@ def _proved(mapping: Mapping, stage: Stage, effort: Effort) -> tuple[Mapping, St
         return mapping, stage
     began = time.perf_counter()
     solved = solve(
-        mapping.graph, mapping.pool, stage.objective, SolverEffort(seed=effort.seed), mapping,
+        mapping.graph, mapping.pool, stage.objective, SolverEffort(effort.seed, PROOF_TIME), mapping,
         area_budget=stage.area_budget,
     )  # fmt: skip
     if solved.mapping is not None and solved.mapping.value(stage.objective) < stage.value:
