@@ -8,6 +8,7 @@ import pytest
 
 import naive_cost
 from pipeline import Run, oracle_config, run
+from spikex_sim.core.counts import CAUGHT_UP, DESKEWED, HANDED_OVER, LOOKED_UP, SCANNED
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.schedules.base import APART, Handover
 from spikex_sim.spec.load import load_accelerator
@@ -23,6 +24,7 @@ STEP_COLUMNS = {
     "lbuf_read_bits": "lbuf_read_bits",
     "lbuf_write_bits": "lbuf_write_bits",
 }
+OVERHEADS = (DESKEWED, HANDED_OVER, LOOKED_UP, SCANNED, CAUGHT_UP)
 DURATION_COLUMNS = {"fetch": "f", "load": "l", "compute": "c", "store": "s", "writeback": "w"}
 
 
@@ -53,6 +55,7 @@ def package_costs(done: Run) -> dict[str, Any]:
         "stalls": dict(done.stalls),
         "pe_busy_cycles": operations.pe_cycles,
         "accesses": dict(traffic.accesses),
+        "overheads": {counter[0]: traffic.accesses.counts[counter] for counter in OVERHEADS},
         "steps": steps | durations,
         "ends": list(ends),
     }
@@ -81,6 +84,7 @@ def assert_costs(
         with pytest.raises(ConfigError, match=r"the smallest that works is \d+ B"):
             run(workload, arch, handover=handover)
         return None
+    arch = load_accelerator(base, own(base, keys | {"overheads": "hardware"}))
     done = run(workload, arch, handover=handover)
     got = package_costs(done)
     expected = oracle_costs(want)

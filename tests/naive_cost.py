@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from naive import Bools, Layer
+from naive_overheads import overheads
 from naive_problem import DEFAULTS, Chunk, Problem, half_bits, merged
 from naive_time import Ledger, recurrence, set_durations, stalls_of
 
@@ -44,7 +45,8 @@ def cost(
     -------
     dict
         ``mode, positions_per_set, windows_per_block, scopes, output_kept, batches, ntwus, streamed_taps,
-        accumulations, lif_updates, compute_cycles, cycles, stalls, pe_busy_cycles, accesses, steps, ends``.
+        accumulations, lif_updates, compute_cycles, cycles, stalls, pe_busy_cycles, accesses, overheads,
+        steps, ends``.
 
     Raises
     ------
@@ -208,6 +210,7 @@ def cost(
         "stalls": stalls_of(steps, ends),
         "pe_busy_cycles": pe_busy,
         "accesses": ledger.accesses,
+        "overheads": overheads(problem, tiles),
         "steps": steps,
         "ends": ends,
     }

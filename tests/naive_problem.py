@@ -141,9 +141,10 @@ class Problem:
             raise ValueError("unknown skew")
         # A PE adds only where the spike bit is set (§4), unless told not to look.
         self.adds_zeros = {"auto": False, True: False, False: True}[config["zero_gating"]]
-        floating = layer["neuron"]["datapath"] == "float"
+        self.floating = layer["neuron"]["datapath"] == "float"
         self.weight_bits, self.potential_bits, self.psum_bits = (
-            32 if floating else int(config[key]) for key in ("weight_bits", "potential_bits", "psum_bits")
+            32 if self.floating else int(config[key])
+            for key in ("weight_bits", "potential_bits", "psum_bits")
         )
 
         # §2: windows of TWS time points, the last padded with silence. A word's tag is set iff it holds a

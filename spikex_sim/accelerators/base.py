@@ -6,11 +6,14 @@ from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Protocol
 
+from spikex_sim.core.counts import UPDATE, alu
 from spikex_sim.core.registry import check_given, plugin
+from spikex_sim.costs.array import array_components
 from spikex_sim.costs.components import usual_components
 from spikex_sim.costs.crossbar_table import CROSSBAR_TABLES
 from spikex_sim.costs.energy import Component, EnergyModel
 from spikex_sim.costs.table import BUILT_IN
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:  # compiled kernels; configurations do without
@@ -61,12 +64,16 @@ class Scheduler(Protocol):
         Raises
         ------
         EnergyTableError
-            If the energy table lacks one of them.
+            If the energy table, or what was synthesised, lacks one of them.
         """
         units = self.lif_units(arch)
         fits = isinstance(units, Integral) and units >= 0
         check_given(self, "lif_units", units, fits=fits, wanted="a number of LIF units")
-        return usual_components(arch, units)
+        found = usual_components(arch, units)
+        if not isinstance(arch, NtwuOptions):
+            return found
+        update_pj = (found[0].prices or {})[alu(UPDATE, "int")]
+        return (*found, *array_components(arch, units, update_pj))
 
     def schedule(self, task: Task, arch: Any) -> Schedule:
         """Turn a task into a schedule.

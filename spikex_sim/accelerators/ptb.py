@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 class PtbOptions(NtwuOptions):
     """Configuration of PTB."""
+
+    skips_windows: ClassVar[bool] = False
 
     tailored: bool = knob(
         False,

@@ -10,6 +10,7 @@ import numpy as np
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.registry import check_given, plugin
+from spikex_sim.costs.array import late_catchups
 from spikex_sim.costs.components import dispatcher
 from spikex_sim.schedules.ntwu.options import NtwuMemory, NtwuOptions
 from spikex_sim.spec.arch import knob
@@ -62,7 +63,12 @@ class SpikeXOptions(NtwuOptions):
     dispatch_cycles: Literal["hidden", "charged"] = knob(
         "hidden", "cycles that a policy compares for: hidden behind the batch before, or added to every batch"
     )
-    leak_catchup_cycles: int = knob(1, "update cycles per skipped window", "cycles", ge=0, le=1 << 20)
+    leak_catchup_cycles: int = knob(
+        1,
+        "update cycles per skipped window; 1: as many leaks in series as a window has time points, which is "
+        "physical for small windows and slow clocks (docs/energy.md); as many as tws: one leak a cycle",
+        "cycles", ge=0, le=1 << 20,
+    )  # fmt: skip
     memory: SpikeXMemory = SpikeXMemory()
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
@@ -72,6 +78,11 @@ class SpikeXOptions(NtwuOptions):
             for key, readers in READ_BY.items():
                 if self.dispatch not in readers:
                     yield key, f"dispatch is {self.dispatch}, not {' or '.join(readers)}"
+
+    def remarks(self) -> Iterator[str]:
+        """See :class:`spikex_sim.spec.arch.Accelerator`."""
+        yield from super().remarks()
+        yield from late_catchups(self)
 
 
 class SpikeX(Scheduler):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spikex_sim.cli.options import Arch, Settings, parse_settings, split_names
 from spikex_sim.core.errors import EnergyTableError
 from spikex_sim.core.text import harmless
 
@@ -27,7 +28,7 @@ def show_table(
     ] = 64,
     sources: Annotated[bool, typer.Option("--sources", help="Also how every number was derived.")] = False,
 ) -> None:
-    """Show the energies of memories, logic and DRAM, with node, width and unit; imc65: of crossbar machines.
+    """Show the energies of memories, logic, DRAM and synthesised parts; imc65: of crossbar machines.
 
     Example: spikex-sim energy show --device lstp --sources
     """
@@ -73,6 +74,63 @@ def show_table(
                 escape(harmless(origin)),
             )
     _put("Logic, registers and DRAM", logic)
+    if table == "default":
+        _show_gates(sources)
+
+
+def _show_gates(sources: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    from spikex_sim.costs.gates import Gates
+
+    made = RichTable("row", "nm", "value", "in", "source", box=None, pad_edge=False)
+    for row in Gates.load().rows():
+        node = "" if row.node_nm is None else f"{row.node_nm:g}"
+        origin = f"{row.source}; {row.derivation}" if sources else row.source
+        made.add_row(*map(escape, (row.label, node, f"{row.value:.4g}", row.unit, origin)))
+    _put("Parts of an array that issues NTWUs", made)
+
+
+@app.command("area")
+def show_area(
+    arch: Arch = "spikex",
+    tws: Annotated[
+        str | None, typer.Option("--tws", help="Window sizes, separated by commas.", metavar="N,...")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Show the area of an accelerator's parts for one window size or several, and the rows it is from.
+
+    Example: spikex-sim energy area --tws 2,4,8,16
+    """
+    from spikex_sim.accelerators.base import energy_model
+    from spikex_sim.cli import show
+    from spikex_sim.spec.load import load_accelerator
+
+    models = {
+        size: energy_model(load_accelerator(arch, parse_settings(settings, size)))
+        for size in ([None] if tws is None else split_names(tws, "--tws"))
+    }
+    first = next(iter(models.values()))
+    areas = {size: model.area_mm2_by for size, model in models.items()}
+    parts = dict.fromkeys(name for one in areas.values() for name in one)
+    if not parts:
+        raise EnergyTableError(
+            f"table {first.table} has no area for it; of a crossbar machine `run` shows it", where=first.where
+        )
+    made = show.table("Area, mm²", "part", *("area" if size is None else f"TWS={size}" for size in areas))
+    for name in parts:
+        cells = (f"{one[name]:.4g}" if name in one else "" for one in areas.values())
+        made.add_row(show.heading(name), *cells)
+    made.add_row("total", *(f"{sum(one.values()):.4g}" for one in areas.values()))
+    made.caption = "\n".join(
+        f"{show.heading(one.name)}: {text.split(';')[0]}"
+        for one in first.components
+        for text in dict.fromkeys(one.provenance.values())
+        if one.name in parts
+    )
+    show.put(made)
 
 
 def _show_crossbars(table: str, sources: bool) -> None:

@@ -289,10 +289,11 @@ def _energy_table(result: RunResult) -> Sheet:
 
 def energy_headings(names: Sequence[str]) -> list[str]:
     """Headings of :func:`energy_cells`."""
-    return [*map(_heading, names), "total", "no DRAM"]
+    return [*map(heading, names), "total", "no DRAM"]
 
 
-def _heading(component: str) -> str:
+def heading(component: str) -> str:
+    """What tables call a component."""
     return component.upper() if component in COMPONENTS else component
 
 
@@ -308,17 +309,17 @@ def energy_cells(
 
 
 def _area_table(result: RunResult) -> Sheet:
-    """Areas of the buffers, and where they are from."""
+    """Areas of the parts, and where they are from."""
     areas, parts = result.totals.area_mm2_by, result.energy_model.components
     of_chip = result.totals.imc is not None
-    made = table("Area", "part" if of_chip else "buffer", "mm²")
+    made = table("Area", "part", "mm²")
     for name, area in areas.items():
-        made.add_row(_heading(name), f"{area:.4g}")
+        made.add_row(heading(name), f"{area:.4g}")
     made.add_row("total", f"{result.totals.area_mm2:.4g}")
     sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
     if not of_chip:
         told = [
-            f"{_heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
+            f"{heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
         ]
     else:
         each = (text.split("; ")[0].split(": ", 1)[1] for texts in sources.values() for text in texts)

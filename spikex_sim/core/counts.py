@@ -17,6 +17,14 @@ READ, WRITE = "read_bits", "write_bits"
 """Actions of a memory."""
 TAGS_COMPARED, TAGS_STORED = ("dispatch", "compared_bits", "tag"), ("dispatch", "stored_bits", "tag")
 """What a dispatch policy compares, and what it writes into registers."""
+CLOCKED = ("clock", "pe_cycles", "")
+"""Cycles of PEs in use, where these alone are clocked."""
+DESKEWED, HANDED_OVER = ("deskew", "moved_bits", "psum"), ("handover", "moved_bits", "psum")
+"""Sums on their way through registers that align a row, each time; potentials between columns."""
+LOOKED_UP, SCANNED = ("window_table", "accesses", "psum"), ("scanner", "examined_bits", "tag")
+"""Last windows, read and written, and tags that are looked at for the next active tap."""
+CAUGHT_UP = ("lif", "catchups", "")
+"""Leaks of a potential over a skipped window."""
 MOST = 2**63 - 1
 
 Counter = tuple[str, str, str]

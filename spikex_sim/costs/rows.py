@@ -41,6 +41,9 @@ OPERATION_COLUMNS = (
 CROSSBAR_COLUMNS = (
     *("component", "action", "energy_pj", "area_um2", "leakage_mw", "unit", "source", "derivation"),
 )
+GATE_COLUMNS = (
+    *("component", "quantity", "tws", "width_bits", "node_nm", "value", "unit", "source", "derivation"),
+)
 
 _Row = TypeVar("_Row")
 _Sized = TypeVar("_Sized", "SramRow", "OperationRow")
@@ -156,6 +159,42 @@ class CrossbarRow:
         return f"{self.component}.{self.action}"
 
 
+@dataclass(frozen=True)
+class GateRow:
+    """One quantity of a part that was synthesised.
+
+    Attributes
+    ----------
+    component, quantity : str
+        Part, and what of it: an area, an energy, a delay or a number.
+    tws, width_bits : int or None
+        Window size, time points, and width that the part was made for; None where it does not depend on them.
+    node_nm : float or None
+        Technology node of ``value``, in nm; None of a number.
+    value : float
+        In ``unit``.
+    unit, source, derivation : str
+        Unit of the value, where it is from and how it was made.
+    """
+
+    component: str
+    quantity: str
+    tws: int | None
+    width_bits: int | None
+    node_nm: float | None
+    value: float
+    unit: str
+    source: str
+    derivation: str
+
+    @property
+    def label(self) -> str:
+        """Name of the row in messages, as in ``pe.area (TWS 4, 24 bit)``."""
+        sizes = ((self.tws, "TWS {}"), (self.width_bits, "{} bit"))
+        told = ", ".join(form.format(size) for size, form in sizes if size is not None)
+        return f"{self.component}.{self.quantity}" + (f" ({told})" if told else "")
+
+
 def read_sram(file: str, text: str) -> list[SramRow]:
     """Read memories.
 
@@ -187,6 +226,11 @@ def read_operations(file: str, text: str) -> list[OperationRow]:
 def read_crossbar(file: str, text: str) -> list[CrossbarRow]:
     """Read parts of a crossbar machine; as `read_sram`, with `CROSSBAR_COLUMNS`; numbers may be empty."""
     return list(_read_rows(file, text, CROSSBAR_COLUMNS, _crossbar_row))
+
+
+def read_gates(file: str, text: str) -> list[GateRow]:
+    """Read parts that were synthesised; as `read_sram`, with `GATE_COLUMNS`; sizes and node may be empty."""
+    return list(_read_rows(file, text, GATE_COLUMNS, _gate_row))
 
 
 def ordered(file: str, rows: Iterable[_Sized], size: Callable[[_Sized], int]) -> tuple[_Sized, ...]:
@@ -285,6 +329,12 @@ class _Cells:
             raise EnergyTableError(f"is not a whole number: {value}", where=self.where, field=column)
         return int(value)
 
+    def size(self, column: str) -> int | None:
+        return self.whole(column) if self.cells[column].strip() else None
+
+    def node(self) -> float | None:
+        return self.positive("node_nm") if self.cells["node_nm"].strip() else None
+
     def unit(self) -> str:
         unit = self.text("unit")
         if unit.split()[0] != "pJ":
@@ -317,7 +367,7 @@ def _operation_row(cells: _Cells) -> OperationRow:
         action=cells.text("action"),
         width_bits=cells.whole("width_bits"),
         # Energies that were never those of a logic process, as a DRAM's, have no node.
-        node_nm=cells.positive("node_nm") if cells.cells["node_nm"].strip() else None,
+        node_nm=cells.node(),
         energy_pj=cells.number("energy_pj"),
         unit=cells.unit(),
         source=cells.text("source"),
@@ -334,6 +384,20 @@ def _crossbar_row(cells: _Cells) -> CrossbarRow:
         area_um2=cells.known("area_um2"),
         leakage_mw=cells.known("leakage_mw"),
         unit=cells.text("unit") if energy_pj is None else cells.unit(),
+        source=cells.text("source"),
+        derivation=cells.text("derivation"),
+    )
+
+
+def _gate_row(cells: _Cells) -> GateRow:
+    return GateRow(
+        component=cells.text("component"),
+        quantity=cells.text("quantity"),
+        tws=cells.size("tws"),
+        width_bits=cells.size("width_bits"),
+        node_nm=cells.node(),
+        value=cells.number("value"),
+        unit=cells.text("unit"),
         source=cells.text("source"),
         derivation=cells.text("derivation"),
     )

@@ -280,6 +280,11 @@ class EnergyTable:
         """Energy of moving one bit to or from a DRAM, in pJ; see `dram`."""
         return self.dram(kind).energy_pj
 
+    @property
+    def node_nm(self) -> float | None:
+        """Technology node of the memories, in nm; None of a table without memories."""
+        return next((row.node_nm for row in self.sram_rows()), None)
+
     def sram_rows(self) -> tuple[SramRow, ...]:
         """All memories, by device, width and capacity."""
         return tuple(row for rows in self._sram.values() for row in rows)

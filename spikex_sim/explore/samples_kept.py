@@ -113,7 +113,7 @@ def _layer(item: Item, stage: Any, replay: Replay) -> tuple[LayerResult, Outputs
         stalls=Stalls(*_whole(item["stalls"])),
         operations=Operations(*_whole(item["operations"])),
         counts=counts,
-        energy=runner.energies.energy(counts, cycles),
+        energy=runner.energies_at(_count(item["tws"])).energy(counts, cycles),
         estimate_pj=estimate,
         steps=_typed(item["steps"], int),
         busy=FrozenMap(dict(zip(idle(), map(_at_least_0, item["busy"]), strict=True))),

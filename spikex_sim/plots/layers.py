@@ -54,6 +54,16 @@ COMPONENTS = {
     "energy_rf_pj": Look("RF", "#009E73", "...."),
     "energy_alu_pj": Look("ALU", "#E69F00", ""),
 }
+ADDED = {
+    "energy_clock_pj": Look("clock", "#D55E00", "xxxx"),
+    "energy_lif_pj": Look("LIF", "#CC79A7", ""),
+    "energy_deskew_pj": Look("deskew", "#CC79A7", "////"),
+    "energy_handover_pj": Look("hand-over", "#CC79A7", "xxxx"),
+    "energy_window_table_pj": Look("window table", "#999999", ""),
+    "energy_scanner_pj": Look("scanner", "#999999", "////"),
+    "energy_dispatch_pj": Look("dispatch", "#999999", "xxxx"),
+}
+"""What an array that issues NTWUs may have besides; drawn where it spends anything."""
 CHIP_COMPONENTS = {
     f"energy_{name}_pj": Look(label, FILLS[index], HATCHES[index])
     for index, (name, label) in enumerate(CHIP_PARTS.items())
@@ -83,6 +93,12 @@ UPRIGHT_IN = 1.9
 """Height of bars that stand side by side, inches."""
 
 
+def array_looks(rows: Rows) -> dict[str, Look]:
+    """Components of arrays: those that all have, and what some of them spend energy for besides."""
+    spent = {column for row in rows if not is_chip(row) for column in ADDED if row.get(column)}
+    return COMPONENTS | {column: look for column, look in ADDED.items() if column in spent}
+
+
 def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
     """Stacked energy of every layer by component, and below it of all together.
 
@@ -107,7 +123,7 @@ def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tu
     """
     shown = working(rows)
     names = [cell(row, "name") for row in shown]
-    looks = CHIP_COMPONENTS if is_chip(shown[0]) else COMPONENTS
+    looks = CHIP_COMPONENTS if is_chip(shown[0]) else array_looks(shown)
     return _energies(names, {c: numbers(shown, c) for c in looks}, looks, "Energy", ax, style)
 
 

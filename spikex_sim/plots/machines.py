@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.bars import bar_heights, patches, stack
-from spikex_sim.plots.layers import CHIP_COMPONENTS, COMPONENTS
+from spikex_sim.plots.layers import ADDED, CHIP_COMPONENTS, COMPONENTS, array_looks
 from spikex_sim.plots.style import (
     CHIP_PARTS,
     FILLS,
@@ -49,8 +49,8 @@ def energy_rows(layers: Rows) -> list[Row]:
     sums: dict[str, dict[str, float]] = {}
     for row in layers:
         run = sums.setdefault(str(cell(row, "run")), {})
-        looks = COMPONENTS | (CHIP_COMPONENTS if is_chip(row) else {})
-        for column in looks:
+        more = CHIP_COMPONENTS if is_chip(row) else [column for column in ADDED if row.get(column)]
+        for column in (*COMPONENTS, *more):
             run[column] = run.get(column, 0.0) + number(row, column)
     return [{"run": name, **energies} for name, energies in sums.items()]
 
@@ -67,7 +67,11 @@ def energy_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tupl
     style, returns, raises
         As :func:`comparison`.
     """
-    looks = CHIP_COMPONENTS if all(map(is_chip, rows)) else COMPONENTS
+    if all(map(is_chip, rows)):
+        return _stacked(rows, CHIP_COMPONENTS, "Energy", "J", PJ_PER_J, ax, style)
+    looks = array_looks(rows)
+    nothing = {column: 0.0 for column in looks if column in ADDED}
+    rows = [{**row, **nothing} if is_chip(row) else {**nothing, **row} for row in rows]
     return _stacked(rows, looks, "Energy", "J", PJ_PER_J, ax, style)
 
 

@@ -85,6 +85,14 @@ class GraphRunner:
         result, flow.computed = self.run(flow.stages[index].node, flow, tws)
         return result
 
+    def energies_at(self, tws: int | None) -> EnergyModel:
+        """See :class:`spikex_sim.run.replay.LayerRunner`."""
+        return self.layers.energies_at(tws)
+
+    def energies_of(self, layers: Sequence[LayerResult]) -> EnergyModel:
+        """See :class:`spikex_sim.run.replay.LayerRunner`."""
+        return self.layers.energies_of(layers)
+
     def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
         """See :class:`spikex_sim.run.replay.LayerRunner`."""
         return self.layers.areas_mm2(layers)
@@ -382,7 +390,7 @@ class GraphRunner:
             ),
             operations=sum((one.layout.operations for one in costs), Operations()),
             counts=counts,
-            energy=self.layers.energies.energy(counts, cycles),
+            energy=self.layers.energies_at(tws).energy(counts, cycles),
             estimate_pj=estimate,
             steps=sum(len(one.layout.program) for one in costs),
             busy=FrozenMap({name: busy[name] for name in idle()}),

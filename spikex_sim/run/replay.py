@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.accelerators.base import Scheduler
+from spikex_sim.accelerators.base import Scheduler, energy_model
 from spikex_sim.core.counts import ADD, Counts, Operations, Stalls, alu
-from spikex_sim.core.errors import ConfigError, InternalError, SpikexError
+from spikex_sim.core.errors import ConfigError, EnergyTableError, InternalError, SpikexError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
@@ -184,9 +184,30 @@ class LayerRunner:
         """PEs of the array."""
         return self.arch.array.rows * self.arch.array.cols
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:  # noqa: ARG002
+    def energies_at(self, tws: int | None) -> EnergyModel:
+        """Prices of a layer with windows of a size, where layers differ; None of one without windows.
+
+        Raises
+        ------
+        ConfigError
+            If there are none for windows of that size.
+        """
+        if tws is None or isinstance(self.arch.get("tws", default=1), int):
+            return self.energies
+        try:
+            return energy_model(self.arch.model_copy(update={"tws": tws}))
+        except EnergyTableError as exc:
+            raise ConfigError(str(exc)) from None
+
+    def energies_of(self, layers: Sequence[LayerResult]) -> EnergyModel:
+        """Prices and areas of an array for the largest window size that some layers were given."""
+        if self.arch.get("tws", default="") != "auto":
+            return self.energies
+        return self.energies_at(max((one.tws for one in layers if one.tws is not None), default=None))
+
+    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
         """Area by component of what some layers ran on, mm²."""
-        return self.energies.area_mm2_by
+        return self.energies_of(layers).area_mm2_by
 
     def run_layer(self, index: int, flow: Flow, tws: int, known: LayerCost | None = None) -> LayerResult:
         """Run one layer for a sample, whose cost may be known; its spikes, or activations, move on."""
@@ -309,7 +330,7 @@ class LayerRunner:
         durations = durations_of(program, self.arch) if layout.waits else undisturbed(program)
         ends = ends_of(self.engine, durations, program.resumes)
         counts = layout.accesses.counts + layout.operations.alu(task.datapath)
-        energy = self.energies.energy(counts, ends.cycles)
+        energy = self.energies_at(task.tws).energy(counts, ends.cycles)
         return LayerCost(task, schedule, layout, durations, ends, counts, energy)
 
     def _integrate(self, flow: Flow, index: int, cost: LayerCost) -> LayerResult:

@@ -385,7 +385,7 @@ class Replay:
             trace=describe(self.traces, len(samples)),
             layers=layers,
             samples=samples,
-            energy_model=self.runner.energies,
+            energy_model=self.runner.energies_of(layers),
             area_mm2_by=self.runner.areas_mm2(layers),
             versions=versions(),
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),

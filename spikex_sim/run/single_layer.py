@@ -68,6 +68,8 @@ class SingleLayer:
         ConfigError
             If the buffers are too small for the window size.
         """
+        if arch.get("tws", default="") != "":
+            arch = arch.model_copy(update={"tws": "auto"})  # so that it is priced at the size it is given
         runner = LayerRunner(arch, plugin("engines", engine), energy_model(arch))
         stages = [self.stage] if self.successor is None else [self.stage, self.successor]
         found = []

@@ -56,6 +56,8 @@ EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "weight_bits": ((7,), {}),
     "direct_encoding": (("recompute",), {"activation_bits": 1}),
     "join": (("read",), {"activation_bits": 1}),
+    "clock_gating": (("none", "busy"), {"energy.table": "default"}),
+    "overheads": (("hardware",), {"energy.table": "default"}),
     "currents.tags": (("issued",), {}),
     "array.rows": ((3,), {}),
     "array.cols": ((3,), {}),

@@ -262,6 +262,17 @@ def test_energy_by_component_equals_the_rows() -> None:
     assert [text.get_text() for text in layers.get_yticklabels()] == ["conv", "fc"]
 
 
+def test_what_arrays_spend_besides_is_drawn_where_it_is() -> None:
+    clocked = [row | {"energy_clock_pj": 3e6, "energy_scanner_pj": 0.0} for row in LAYERS]
+    _, (layers, total) = plots.energy_by_component(clocked)
+    assert widths(layers)[-1] == [3, 3] and widths(total)[-1] == [6]
+    assert len(widths(layers)) == len(COMPONENTS) + 1
+    runs = plots.energy_rows([row | {"run": "x"} for row in clocked] + [row | {"run": "y"} for row in LAYERS])
+    chip = CHIPS[0] | dict.fromkeys(COMPONENTS, 1e6)
+    _, ax = plots.energy_by_machine([*runs, {**chip, "energy_clock_pj": 9.0}])
+    assert widths(ax)[-1] == [6, 0, 0]
+
+
 def test_energy_by_tensor_equals_the_rows() -> None:
     _, (layers, total) = plots.energy_by_tensor(ACCESSES)
     assert layers.get_xlabel() == "Access energy (pJ)"

@@ -28,6 +28,7 @@ from spikex_sim.schedules.ntwu.chunks import (
     cut_chunks,
 )
 from spikex_sim.schedules.ntwu.options import NtwuOptions
+from spikex_sim.schedules.ntwu.overheads import count_overheads
 from spikex_sim.schedules.ntwu.residency import (
     SPIKES,
     TAGS,
@@ -102,6 +103,7 @@ def lay_out(schedule: NtwuSchedule, arch: NtwuOptions, handover: Handover) -> La
         log.count(*alu(UPDATE, task.datapath), updates)
     log.count(*TAGS_COMPARED, operations.batches * schedule.dispatcher.compared_bits)
     log.count(*TAGS_STORED, operations.batches * schedule.dispatcher.stored_bits)
+    count_overheads(log, schedule, arch, layer.batches, operations)
     return Layout(
         program=program,
         accesses=log.freeze() + apart.freeze(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
@@ -64,6 +64,9 @@ class NtwuMemory(Memory):
 class NtwuOptions(OfGraphs, ZeroGating, Accelerator):
     """Configuration of a machine that issues NTWUs."""
 
+    skips_windows: ClassVar[bool] = True
+    """Whether silent windows are left out, so that last windows are looked up and leaks caught up."""
+
     tws: int | Literal["auto"] | tuple[int, ...] = knob(
         4, "time window size; auto searches each layer's best EDP; a list gives one per layer", "time points"
     )
@@ -78,6 +81,16 @@ class NtwuOptions(OfGraphs, ZeroGating, Accelerator):
     update_cycles: int = knob(1, "update-and-fire cycles per time point", "cycles", ge=1, le=64)
     skew: Literal["tile", "batch", "none"] = knob(
         "tile", "when the array drains: after a tile, after every batch, or behind what follows"
+    )
+    clock_gating: Literal["perfect", "busy", "none"] = knob(
+        "perfect",
+        "perfect: flip-flops are clocked where they take a value, which is charged anyway; busy: those of "
+        "PEs in use, too; none: those of all PEs, in every cycle, stalls included",
+    )
+    overheads: Literal["none", "hardware"] = knob(
+        "none",
+        "hardware: also the energy and area of deskew registers, hand-over of potentials, table of last "
+        "windows, tag scanner, LIF update logic and leak catch-ups",
     )
     currents: Currents = Currents()
     mapping: SizedMapping = SizedMapping()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from spikex_sim.schedules.ntwu.schedule import NtwuSchedule
 
 
-UPDATE_CYCLES, CATCHUPS, POTENTIAL_READS, POTENTIAL_WRITES, WORDS, WORD_TAGS = range(6)
+UPDATE_CYCLES, CATCHUPS, POTENTIAL_READS, POTENTIAL_WRITES, WORDS, WORD_TAGS, HANDOVERS = range(7)
 """What a row of :func:`batch_counts` says of every batch."""
 
 
@@ -23,10 +23,11 @@ def batch_counts(schedule: NtwuSchedule, arch: NtwuOptions) -> NDArray[np.int64]
 
     Returns
     -------
-    int64 array ``[6, batches]``
+    int64 array ``[7, batches]``
         :data:`UPDATE_CYCLES`, :data:`CATCHUPS` of leaks, words of potentials read and written
         (:data:`POTENTIAL_READS`, :data:`POTENTIAL_WRITES`) and :data:`WORDS` of currents that enter, with the
-        tags that are looked at for them (:data:`WORD_TAGS`).
+        tags that are looked at for them (:data:`WORD_TAGS`); potentials that come from a column of the same
+        batch or of the one before it (:data:`HANDOVERS`).
     """
     task = schedule.task
     words = np.zeros((task.positions, 1), np.int64) if task.words is None else task.words
@@ -54,7 +55,7 @@ def _batch_counts(
     catchup_cycles: int,
 ) -> NDArray[np.int64]:
     batches, positions = len(batch_columns) - 1, len(words)
-    counts = np.zeros((6, batches), np.int64)
+    counts = np.zeros((7, batches), np.int64)
     last_batch = np.full(positions, -1, np.int64)
     last_window = np.zeros(positions, np.int64)
     spent = np.zeros(positions, np.int64)
@@ -68,6 +69,7 @@ def _batch_counts(
             if before != b or skipped > 0:  # else the potential is still in the column beside
                 counts[POTENTIAL_WRITES, b] += 1
                 counts[POTENTIAL_READS, b] += before >= 0
+            counts[HANDOVERS, b] += before >= 0 and before >= b - 1
             entering = words[p, min(w, words.shape[1] - 1)]
             spent[p] += update_cycles + entering + catchup_cycles * owed
             counts[WORDS, b] += entering
