@@ -318,9 +318,7 @@ def _area_table(result: RunResult) -> Sheet:
     made.add_row("total", f"{result.totals.area_mm2:.4g}")
     sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
     if not of_chip:
-        told = [
-            f"{heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts
-        ]
+        told = [f"{heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts]
     else:
         each = (text.split("; ")[0].split(": ", 1)[1] for texts in sources.values() for text in texts)
         told = list(dict.fromkeys(each))

@@ -367,7 +367,9 @@ def parse(words: list[str], complete: bool) -> None:
     here: Any = command()
     names = ["spikex-sim"]
     while words and words[0] in getattr(here, "commands", {}):
-        names.append(words.pop(0))
+        both = " ".join(words[:2])
+        names.append(both if both in here.commands else words[0])
+        del words[: len(names[-1].split())]
         here = here.commands[names[-1]]
     if hasattr(here, "commands"):
         wanted = {name for option in here.params for name in option.opts} | {"--help"}
