@@ -172,7 +172,7 @@ def _load(source: str, inputs: str | None, layers: str | None, *, keep_zeros: bo
 def _pool(name: str | None, network: str) -> Pool:
     from spikex_sim.explore.mapping.pool import load_pool
 
-    unrolled = network.endswith(".npz")
+    unrolled = network.endswith((".npz", ".h5", ".nir"))
     return load_pool(name if name is not None else "table2x8" if unrolled else "table2")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
+from spikex_sim.explore.mapping.draws import first_state, next_state
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.mapping import Mapping
 
@@ -227,6 +228,13 @@ def _kind(fits: Integers, left: Integers, axons: int, neurons: int) -> int:
 
 
 @kernel(nogil=True)
+def _take(left: Integers, copies: Integers, fits: Integers, at: int, number: int) -> None:
+    """Take copies of a type, or give them back, where they are counted."""
+    if at >= 0 and copies[fits[at, 3]] >= 0:
+        left[fits[at, 3]] -= number
+
+
+@kernel(nogil=True)
 def _anneal(
     starts: Integers, sources: Integers, target_starts: Integers, targets: Integers, weight: Integers,
     given: Integers, given_kinds: Integers, costs: Integers, fits: Integers, copies: Integers, counted: bool,
@@ -251,7 +259,7 @@ def _anneal(
         area += cost[j]
         if counted:
             kind[j] = given_kinds[j]
-            left[fits[kind[j], 3]] -= copies[fits[kind[j], 3]] >= 0
+            _take(left, copies, fits, kind[j], 1)
     empty = np.empty(places, np.int64)
     empties = 0
     for j in range(places - 1, -1, -1):
@@ -264,18 +272,14 @@ def _anneal(
     history = np.zeros(POINTS + 1, np.int64)
     history[0] = best_value
     kept_at = 0
-    state = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x2545F4914F6CDD1D)
+    state = first_state(seed)
     for step in range(steps):
         temperature = temperatures[step * len(temperatures) // steps]
-        state ^= state << np.uint64(13)
-        state ^= state >> np.uint64(7)
-        state ^= state << np.uint64(17)
+        state = next_state(state)
         choice = state
         i: Any = np.int64((choice >> np.uint64(33)) % np.uint64(neurons))
         how = np.int64(choice & np.uint64(31))
-        state ^= state << np.uint64(13)
-        state ^= state >> np.uint64(7)
-        state ^= state << np.uint64(17)
+        state = next_state(state)
         drawn = np.int64(state >> np.uint64(34))
         chance = neg_log[np.int64(state & np.uint64(4095))]
         a = home[i]
@@ -302,18 +306,14 @@ def _anneal(
             axons_a, axons_to = load[a, 0] + needed_back, load[to, 0] - freed_back
             size_a, size_to = load[a, 1] + 1, load[to, 1] - 1
             freed, needed, change = freed + freed_back, needed + needed_back, change + change_back
-        if counted:
-            for j in (a, to):
-                if kind[j] >= 0 and copies[fits[kind[j], 3]] >= 0:
-                    left[fits[kind[j], 3]] += 1
+        for j in (a, to):
+            _take(left, copies, fits, kind[j], -1)
         cost_a, kind_a = 0, -1
         if size_a > 0:
             cost_a, kind_a = _cost(costs, fits, left, counted, axons_a, size_a)
-            if counted and kind_a >= 0 and copies[fits[kind_a, 3]] >= 0:
-                left[fits[kind_a, 3]] -= 1
+            _take(left, copies, fits, kind_a, 1)
         cost_to, kind_to = _cost(costs, fits, left, counted, axons_to, size_to)
-        if counted and kind_to >= 0 and copies[fits[kind_to, 3]] >= 0:
-            left[fits[kind_to, 3]] -= 1
+        _take(left, copies, fits, kind_to, 1)
         more = cost_a + cost_to - cost[a] - cost[to]
         rise = axon_weight * (needed - freed) + (change if by_routes else more)
         fine = cost_a < INFEASIBLE and cost_to < INFEASIBLE
@@ -321,13 +321,10 @@ def _anneal(
         if not fine or (rise > 0 and rise > temperature * chance):
             if swaps:
                 _move(tables, starts, sources, home, load, i, a, bits)
-            if counted:
-                for j in (kind_a, kind_to):
-                    if j >= 0 and copies[fits[j, 3]] >= 0:
-                        left[fits[j, 3]] += 1
-                for j in (a, to):
-                    if kind[j] >= 0 and copies[fits[kind[j], 3]] >= 0:
-                        left[fits[kind[j], 3]] -= 1
+            for at in (kind_a, kind_to):
+                _take(left, copies, fits, at, -1)
+            for j in (a, to):
+                _take(left, copies, fits, kind[j], 1)
         else:
             if swaps:
                 _move(tables, starts, sources, home, load, other, a, bits)
@@ -378,8 +375,3 @@ def _routes(tables: _Tables, home: Integers, weight: Integers) -> int:
             if k >= 0 and not (k < len(home) and home[k] == j):
                 total += weight[k]
     return total
-
-
-def goals(plan: Plan) -> dict[str, Any]:
-    """What results say of a plan."""
-    return {"steps": plan.steps, "first": plan.first, "last": plan.last, "axons": plan.axons}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
 from spikex_sim.explore.mapping.annealing import INFEASIBLE, NEG_LOG
+from spikex_sim.explore.mapping.draws import first_state, next_state
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.pool import CrossbarType, Pool
 from spikex_sim.explore.mapping.solver import Effort, cp_model, new_solver
@@ -118,15 +119,11 @@ def _pack(  # noqa: PLR0912, PLR0915  # one loop, without calls
         else:
             area += costs[load[j], size[j]]
     least = area
-    state = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x2545F4914F6CDD1D)
+    state = first_state(seed)
     for step in range(steps):
-        state ^= state << np.uint64(13)
-        state ^= state >> np.uint64(7)
-        state ^= state << np.uint64(17)
+        state = next_state(state)
         choice = state
-        state ^= state << np.uint64(13)
-        state ^= state >> np.uint64(7)
-        state ^= state << np.uint64(17)
+        state = next_state(state)
         i = np.int64((choice >> np.uint64(33)) % np.uint64(count))
         a = home[i]
         other = np.int64((state >> np.uint64(34)) % np.uint64(count))

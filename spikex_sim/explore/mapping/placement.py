@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.jit import kernel
 from spikex_sim.explore.mapping.annealing import ENTRIES, NEG_LOG
+from spikex_sim.explore.mapping.draws import first_state, next_state
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.mapping import EXTERNAL, Mapping
 
@@ -212,11 +213,9 @@ def _swap(
         held[tile[j]] = j
     best = tile.copy()
     change = lowest = np.int64(0)
-    state = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x2545F4914F6CDD1D)
+    state = first_state(seed)
     for step in range(steps):
-        state ^= state << np.uint64(13)
-        state ^= state >> np.uint64(7)
-        state ^= state << np.uint64(17)
+        state = next_state(state)
         a: Any = np.int64((state >> np.uint64(40)) % np.uint64(crossbars))
         to = np.int64((state >> np.uint64(12) & np.uint64(0xFFFFFFF)) % np.uint64(tiles))
         was = tile[a]

@@ -199,7 +199,7 @@ def check_pool(graph: NeuronGraph, pool: Pool) -> None:
         others = f" ({len(wide)} such neurons)" if len(wide) > 1 else ""
         raise UnsupportedError(
             f"neuron {wide[0]} has {graph.fan_in[wide[0]]} inputs, the widest crossbar of the pool takes "
-            f"{pool.most_inputs}{others}; use --split or a pool with more inputs",
+            f"{pool.most_inputs}{others}; use a pool with more inputs",
             where=graph.name,
         )
     if all(one.count is not None for one in pool.types):
