@@ -157,6 +157,8 @@ def _put(title: str, rows: Any) -> None:
     """Print rows whose texts wrap, and are harmless."""
     from spikex_sim.cli import show
 
+    for column in rows.columns:
+        column.overflow = "fold"
     show.console.print(f"[bold]{title}[/]")
     show.console.print(rows)
 

@@ -127,7 +127,7 @@ def verify(
         echo("ok")
         return
     for line in found:
-        typer.echo(f"spikex-sim: {path}: {_plain(line)}", err=True)
+        echo(f"spikex-sim: {path}: {line}", err=True)
     raise typer.Exit(2)
 
 
@@ -182,12 +182,6 @@ def _whole(steps: float) -> int:
     if not isfinite(steps) or steps != int(steps):
         raise ConfigError(f"wants a whole number, not {steps:g}", field="--steps")
     return int(steps)
-
-
-def _plain(line: str) -> str:
-    from spikex_sim.core.text import harmless
-
-    return harmless(line)
 
 
 def _show(found: Mapped) -> None:

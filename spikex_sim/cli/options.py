@@ -96,9 +96,9 @@ def default_trace(path: Path | None) -> Path:
     return path if path is not None else default_trace_path()
 
 
-def echo(text: str) -> None:
+def echo(text: str, *, err: bool = False) -> None:
     """Print lines as they are, but for what a terminal would act on."""
-    typer.echo(harmless(text))
+    typer.echo(harmless(text), err=err)
 
 
 @contextmanager

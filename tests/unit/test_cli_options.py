@@ -32,6 +32,9 @@ STUDY = "imc-study t.npz --study umem"
 RTL = "rtl export t.npz --layer last --out o/x"
 MAP = "map g.txt --objective routes --steps 3000"
 EFFECTS = {
+    ("energy area", "--arch"): ("energy area", "--arch ptb"),
+    ("energy area", "--tws"): ("energy area", "--tws 2,4"),
+    ("energy area", "--set"): ("energy area", "--set array.rows=4"),
     ("run", "--arch"): ("run t.npz", "--arch ptb"),
     ("run", "--explain"): ("run t.npz", "--explain"),
     ("run", "--tws"): ("run t.npz", "--tws 2"),

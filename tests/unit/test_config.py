@@ -114,6 +114,8 @@ OTHER: dict[str, Any] = {
     "potential_bits": 12,
     "psum_bits": 20,
     "psum_overflow": "wrap",
+    "clock_gating": "busy",
+    "overheads": "hardware",
     "weight_bits": 7,
     "array.rows": 3,
     "array.cols": 5,

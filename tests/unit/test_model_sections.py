@@ -1,6 +1,6 @@
 """Every "Section 5" in the source and on the pages is a section of docs/model.md, and says what is there.
 
-Where crossbars are written about it is one of docs/imc.md. Sections of papers have Roman numbers.
+Where crossbars are written about it is one of docs/imc.md, where networks are mapped onto them of docs/mapping.md. Sections of papers have Roman numbers.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import pytest
 from command import REPOSITORY
 
 MODEL, CROSSBARS = REPOSITORY / "docs/model.md", REPOSITORY / "docs/imc.md"
+MAPPING = REPOSITORY / "docs/mapping.md"
 ON_CROSSBARS = re.compile(r"crossbar|nonideal|imc|nice|chip|spikesim|run/arrays")
 """In the path of what is written about crossbars."""
+OF_MAPPING = re.compile(r"explore/mapping/|cli/mapping")
 ONE = re.compile(
     r"(?<!model )(?:\bSections? |§)(\d+)(?:(?:, | and | to )(\d+))*"
     r"(?:, ([A-Z][\w-]*(?: [a-z]\w*)*)(?=[).:;,]|$))?"
@@ -48,6 +50,8 @@ def citations(text: str) -> Iterator[tuple[str, str | None]]:
 
 def cited_by(path: Path) -> Path:
     """Page whose sections a text cites."""
+    if OF_MAPPING.search(str(path.relative_to(REPOSITORY))):
+        return MAPPING
     return CROSSBARS if ON_CROSSBARS.search(str(path.relative_to(REPOSITORY))) else MODEL
 
 
@@ -66,6 +70,7 @@ def test_the_model_has_its_sections() -> None:
     assert list(sections()) == [str(number) for number in range(1, 9)]
     assert sections()["5"].startswith("Memory hierarchy") and "**Residency**" in sections()["5"]
     assert list(sections(CROSSBARS)) == [str(number) for number in range(1, 6)]
+    assert list(sections(MAPPING)) == [str(number) for number in range(1, 10)]
 
 
 def test_every_section_cited_is_there() -> None:
@@ -74,12 +79,13 @@ def test_every_section_cited_is_there() -> None:
 
 
 def test_the_source_cites_most_of_them() -> None:
-    cited: dict[Path, set[str]] = {MODEL: set(), CROSSBARS: set()}
+    cited: dict[Path, set[str]] = {MODEL: set(), CROSSBARS: set(), MAPPING: set()}
     for path in texts():
         if path.is_relative_to(REPOSITORY / "spikex_sim"):
             cited[cited_by(path)] |= {number for number, _ in citations(path.read_text())}
     assert set("1234567") <= cited[MODEL]
     assert set("12345") <= cited[CROSSBARS]
+    assert set("12345678") <= cited[MAPPING]
 
 
 @pytest.mark.parametrize(
