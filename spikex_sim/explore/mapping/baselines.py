@@ -32,11 +32,9 @@ def first_fit(graph: NeuronGraph, pool: Pool, order: Integers | None = None) -> 
     Mapping or None
         None where a neuron fits no type, or copies do not suffice.
     """
-    widest = int(graph.fan_in.max())
-    fitting = [one for one in pool.types if one.inputs >= widest]
-    if not fitting:
+    reference = reference_type(graph, pool)
+    if reference is None:
         return None
-    reference = min(fitting, key=_preference)
     placed = np.arange(graph.neurons) if order is None else order
     sources = graph.sources
     home = _first_fit(sources.starts, sources.items, placed, graph.nodes, reference.inputs, reference.outputs)
@@ -63,6 +61,19 @@ def greedy(graph: NeuronGraph, pool: Pool) -> Mapping | None:
     if graph.fan_in.max() > pool.most_inputs:
         return None
     return Mapping.of(graph, pool, _greedy(source_bits(graph), costs))
+
+
+def reference_type(graph: NeuronGraph, pool: Pool) -> CrossbarType | None:
+    """Smallest square of a pool that takes the largest fan-in, or else the cheapest type that does.
+
+    Returns
+    -------
+    CrossbarType or None
+        None where no type takes it.
+    """
+    widest = int(graph.fan_in.max())
+    fitting = [one for one in pool.types if one.inputs >= widest]
+    return min(fitting, key=_preference, default=None)
 
 
 def _preference(one: CrossbarType) -> tuple[bool, int, int]:

@@ -60,14 +60,19 @@ def mcc(
         If CP-SAT is needed and OR-Tools is not installed.
     """
     both = [
-        None if start is None else _compiled(start, steps, restarts, seed, packing_time)
+        None
+        if start is None
+        else compiled(start, steps=steps, restarts=restarts, seed=seed, packing_time=packing_time)
         for start in (first_fit(graph, pool, order), single(graph, pool))
     ]
     best = min((one for one in both if one is not None), key=lambda one: one.area, default=None)
     return Compiled(best, *both)
 
 
-def _compiled(start: Mapping, steps: int, restarts: int, seed: int, packing_time: float) -> Mapping:
+def compiled(
+    start: Mapping, *, steps: int = 30_000_000, restarts: int = 3, seed: int = 1, packing_time: float = 0.5
+) -> Mapping:
+    """Compile from one start; see :func:`mcc` for the parameters and what is raised."""
     chains = []
     pool = start.pool
     equal = len(pool.types) == 1

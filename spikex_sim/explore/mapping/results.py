@@ -150,6 +150,17 @@ class SavedMapping:
         except (OSError, ValueError, RecursionError) as exc:
             told = exc.strerror if isinstance(exc, OSError) else "is no JSON text"
             raise ConfigError(f"cannot be read: {told}", where=where) from None
+        return cls.of_content(given, where)
+
+    @classmethod
+    def of_content(cls, given: Any, where: str) -> SavedMapping:
+        """Check what a file, or a store, has, as far as its form goes.
+
+        Raises
+        ------
+        ConfigError
+            If it is no mapping, naming the field.
+        """
         if not isinstance(given, dict) or given.get("format") != FORMAT or given.get("version") != 1:
             raise ConfigError(f"is no {FORMAT} of version 1", where=where, field="format")
         for key, kind in (("network", dict), ("pool", dict), ("crossbars", list), ("metrics", dict),
@@ -168,8 +179,12 @@ class SavedMapping:
     @property
     def text(self) -> str:
         """The file."""
-        whole = {"format": FORMAT, "version": 1, **asdict(self)}
-        return json.dumps(whole, indent=1, sort_keys=False) + "\n"
+        return json.dumps(self.content, indent=1, sort_keys=False) + "\n"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the file has."""
+        return {"format": FORMAT, "version": 1, **asdict(self)}
 
     def save(self, folder: str | Path, network: str | None = None) -> list[Path]:
         """Write ``mapping.json`` and ``crossbars.csv``; and the network's text, if given.
