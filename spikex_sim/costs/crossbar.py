@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
 from spikex_sim.core.counts import READ, WRITE, Counter, Counts
 from spikex_sim.costs.crossbar_table import CrossbarTable
 from spikex_sim.costs.energy import Component
-from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.options import Cells, CrossbarOptions
 from spikex_sim.schedules.crossbar.widths import adc_bits
 
 CROSSBAR_COMPONENTS = ("crossbar", "adc", "digital", "buffers", "htree", "noc", "lif")
@@ -27,7 +27,7 @@ LEVELS_OF: dict[tuple[str, str], str] = {
                                 ("umem_read", "umem_write", "current_read", "current_write")},
     **{("buffers", action): "lbuf" for action in ("pib_read", "pib_write", "tb", "tib_read", "tib_write")},
     ("buffers", "pb"): "rf", ("buffers", "gb_read"): "glb", ("buffers", "gb_write"): "glb",
-    ("noc", "flit_hop"): "glb", ("htree", "up"): "lbuf", ("htree", "down"): "lbuf",
+    ("noc", "flit_hop"): "glb", ("noc", "inject"): "glb", ("htree", "up"): "lbuf", ("htree", "down"): "lbuf",
 }  # fmt: skip
 """Where other machines have what components do, for tables that put machines side by side; the rest is
 ``alu`` (Section 5)."""
@@ -63,10 +63,17 @@ def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
     ConfigError
         If ``imc.adc.bits`` is ``auto`` and no converter is that fine.
     """
-    table = CrossbarTable.load(arch.energy.table)
-    prices: dict[str, dict[Counter, float]] = {name: {} for name in CROSSBAR_COMPONENTS}
-    provenance: dict[str, dict[str, str]] = {name: {} for name in CROSSBAR_COMPONENTS}
-    for counter, (part, action), factor in _charges(arch):
+    return priced(arch.energy.table, CROSSBAR_COMPONENTS, _charges(arch))
+
+
+def priced(
+    table_name: str, names: Sequence[str], charges: Iterable[tuple[Counter, Row, float]]
+) -> tuple[Component, ...]:
+    """Components by name, with what each of their counters costs: so many energies of a row of the table."""
+    table = CrossbarTable.load(table_name)
+    prices: dict[str, dict[Counter, float]] = {name: {} for name in names}
+    provenance: dict[str, dict[str, str]] = {name: {} for name in names}
+    for counter, (part, action), factor in charges:
         row, component = table.row(part, action), counter[0]
         prices[component][counter] = factor * table.energy_pj(part, action)
         provenance[component][row.label] = f"{row.label}: {row.source}; {row.derivation}"
@@ -76,7 +83,7 @@ def crossbar_components(arch: CrossbarOptions) -> tuple[Component, ...]:
             name, prices[name], provenance=provenance[name],
             levels={counter[1]: LEVELS_OF.get(counter[:2], "alu") for counter in prices[name]},
         )
-        for name in CROSSBAR_COMPONENTS
+        for name in names
     )  # fmt: skip
 
 
@@ -114,15 +121,15 @@ def buffer_rows(counts: Counts, components: Iterable[Component]) -> Iterator[Buf
         yield BufferRow(level, tensor, *bits, *spent)
 
 
+def cell_factor(cells: Cells) -> float:
+    """Energies of the table's cell that a cell costs (Section 2, Energy = counts x table)."""
+    return REFERENCE_R_ON_KOHM / cells.r_on_kohm * (cells.v_read / REFERENCE_V_READ) ** 2
+
+
 def _charges(arch: CrossbarOptions) -> Iterator[tuple[Counter, Row, float]]:
     """Every counter, the row that it is charged with, and how many of its energies."""
     imc = arch.imc
-    voltage = imc.device.v_read / REFERENCE_V_READ
-    yield (
-        ("crossbar", "cell_read", "filter"),
-        ("cell", "read"),
-        REFERENCE_R_ON_KOHM / imc.device.r_on_kohm * voltage**2,
-    )
+    yield ("crossbar", "cell_read", "filter"), ("cell", "read"), cell_factor(imc.device)
     has_tib = 1.0 if imc.buffers.tib else 0.0
     yield ("buffers", "tib_read", "ifmap"), ("tib", "read"), has_tib
     yield ("buffers", "tib_write", "ifmap"), ("tib", "write"), has_tib

@@ -26,6 +26,7 @@ from spikex_sim.run.crossbar import CrossbarRunner
 from spikex_sim.run.flow import GraphFlow, GraphStage
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.graph_ann import AnnRunner
+from spikex_sim.run.mapped import MappedRunner
 from spikex_sim.run.merging import LayerSum, SampleRun, class_sums, sample_results
 from spikex_sim.run.psums import check_psums
 from spikex_sim.run.released import ReleasedRunner
@@ -33,6 +34,7 @@ from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
 from spikex_sim.run.stages import flow_of, stages_of
 from spikex_sim.run.warmup import ensure_compiled, small_spikes
+from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
@@ -213,6 +215,8 @@ class Replay:
             runner = ReleasedRunner.of(runner, first)
         elif isinstance(arch, CrossbarOptions):
             runner = CrossbarRunner.of(runner, stages[0], traces, arrays)
+        elif isinstance(arch, MappedOptions):
+            runner = MappedRunner.of(runner, stages[0], known)
         elif isinstance(known[0], GraphTrace):
             runner = AnnRunner(runner) if runner.is_ann else GraphRunner(runner)
         return cls(traces, runner, engine, window_sizes, stages[0])
@@ -327,7 +331,7 @@ class Replay:
 
     def _together(self, flows: Sequence[Any], progress: Progress) -> Iterator[SampleRun]:
         """Replay samples layer by layer."""
-        if isinstance(self.runner, CrossbarRunner | ReleasedRunner):
+        if isinstance(self.runner, CrossbarRunner | MappedRunner | ReleasedRunner):
             yield from self._at_once(self.runner, flows, progress)
             return
         layers: list[list[LayerResult]] = [[] for _ in flows]
@@ -348,7 +352,7 @@ class Replay:
 
     @staticmethod
     def _at_once(
-        runner: CrossbarRunner | ReleasedRunner, flows: Sequence[Any], progress: Progress
+        runner: CrossbarRunner | MappedRunner | ReleasedRunner, flows: Sequence[Any], progress: Progress
     ) -> Iterator[SampleRun]:
         """Replay samples whose layers work at the same time."""
         for flow in flows:
@@ -441,6 +445,7 @@ def _run_small() -> None:
             _simulate(trace, arch, tws, "fast", None, silent)
         once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
         _simulate(once, "spinalflow", None, "fast", None, silent)
+        _simulate(trace, "crossbar", None, "fast", None, silent)
         for keys in ({}, _NONIDEAL):
             _simulate(trace, "spikesim", None, "fast", keys, silent)
 

@@ -27,7 +27,7 @@ def integrated(schedule: CrossbarSchedule, synapses: Synapses) -> tuple[NDArray[
     return sums, int(additions)
 
 
-def fired(schedule: CrossbarSchedule, sums: NDArray[Any], synapses: Synapses) -> NDArray[np.uint8]:
+def fire(timesteps: int, positions: int, sums: NDArray[Any], synapses: Synapses) -> NDArray[np.uint8]:
     """Update neurons with sums ``[points, P M]``; where there are no more, the last ones serve again.
 
     Returns
@@ -35,11 +35,10 @@ def fired(schedule: CrossbarSchedule, sums: NDArray[Any], synapses: Synapses) ->
     uint8 array ``[M, P, ceil(T/8)]``
         Packed spikes.
     """
-    timesteps, neurons = schedule.spikes.timesteps, sums.shape[1]
-    out = np.zeros(((timesteps + 7) // 8) * neurons, np.uint8)
-    states = synapses.states(schedule.task.positions)
+    out = np.zeros(((timesteps + 7) // 8) * sums.shape[1], np.uint8)
+    states = synapses.states(positions)
     _fire(timesteps, states, sums, synapses.biases, synapses.numbers, synapses.rules, out)
-    found: NDArray[np.uint8] = by_channel(out.reshape(-1, neurons), synapses.out_channels)
+    found: NDArray[np.uint8] = by_channel(out.reshape(-1, sums.shape[1]), synapses.out_channels)
     return found
 
 

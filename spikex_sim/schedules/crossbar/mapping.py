@@ -65,7 +65,7 @@ class LayerMapping:
         """
         imc = arch.imc
         size = imc.crossbar
-        columns = arch.slices * imc.polarities
+        columns = arch.columns_per_weight
         if columns > size:
             raise ConfigError(
                 f"a weight of layer {name} takes {columns} columns, a crossbar has {size}; the smallest that "

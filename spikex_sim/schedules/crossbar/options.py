@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -14,17 +14,16 @@ ADC_BITS = {"flash": (1, 14), "sar": (4, 10)}
 """Fewest and most bits of a converter whose energy and area are known, by kind."""
 
 
-class Device(Spec):
+class Cells(Spec):
     """Cells: one transistor, one resistive device."""
 
     bits: int = knob(4, "bits that one cell stores", "bits", ge=1, le=8)
     r_on_kohm: float = knob(20.0, "lowest resistance, of the largest code", "kΩ", gt=0.0, le=1e6)
     r_off_kohm: float = knob(200.0, "highest resistance, of code 0", "kΩ", gt=0.0, le=1e9)
     v_read: float = knob(0.1, "voltage on the row of a spike", "V", gt=0.0, le=10.0)
-    kind: Literal["rram", "sram"] = knob("rram", "cell of model: released alone")
 
     @model_validator(mode="after")
-    def _states_differ(self) -> Device:
+    def _states_differ(self) -> Self:
         if self.r_off_kohm <= self.r_on_kohm:
             raise ValueError(
                 f"r_off_kohm is {self.r_off_kohm:g} and must be above r_on_kohm, {self.r_on_kohm:g}"
@@ -32,19 +31,38 @@ class Device(Spec):
         return self
 
 
-class Adc(Spec):
+class Device(Cells):
+    """Cells, and what the released model takes them for."""
+
+    kind: Literal["rram", "sram"] = knob("rram", "cell of model: released alone")
+
+
+class Converters(Spec):
     """Converters at the columns."""
+
+    bits: int | Literal["auto"] = knob(5, "resolution", "bits")
+    kind: Literal["flash", "sar"] = knob(
+        "flash", "flash (1 to 14 bits) or successive approximation (4 to 10)"
+    )
+    mux: int = knob(8, "columns that share a converter", "columns", ge=1, le=4096)
+
+    @model_validator(mode="after")
+    def _bits_are_known(self) -> Self:
+        low, high = ADC_BITS[self.kind]
+        if isinstance(self.bits, int) and not low <= self.bits <= high:
+            raise ValueError(f"bits is {self.bits}; a {self.kind} converter has {low} to {high}, or auto")
+        return self
+
+
+class Adc(Converters):
+    """Converters, whose they are, and what they clip."""
 
     bits: int | Literal["auto"] = knob(
         5, "resolution; auto: as many as the largest sum of codes needs, which nothing clips", "bits"
     )
-    kind: Literal["flash", "sar"] = knob(
-        "flash", "flash (1 to 14 bits) or successive approximation (4 to 10)"
-    )
     sharing: Literal["pe", "crossbar"] = knob(
         "pe", "a bank of converters for all crossbars of a PE, whose column currents add, or one in each"
     )
-    mux: int = knob(8, "columns that share a converter", "columns", ge=1, le=4096)
     range: int | Literal["auto"] = knob(
         "auto", "right shift s of the code; auto: the smallest that clips at most imc.adc.clip of the sums"
     )
@@ -56,13 +74,6 @@ class Adc(Spec):
         if isinstance(value, int) and not 0 <= value <= 32:
             raise ValueError("must be 0 to 32, or auto")
         return value
-
-    @model_validator(mode="after")
-    def _bits_are_known(self) -> Adc:
-        low, high = ADC_BITS[self.kind]
-        if isinstance(self.bits, int) and not low <= self.bits <= high:
-            raise ValueError(f"bits is {self.bits}; a {self.kind} converter has {low} to {high}, or auto")
-        return self
 
 
 class Drift(Spec):
@@ -170,12 +181,6 @@ class Imc(Spec):
             raise ValueError("must be true, false or auto")
         return value
 
-    @property
-    def polarities(self) -> int:
-        """Columns ``D`` of a slice: two of opposite sign, or one."""
-        return 2 if self.encoding == "differential" else 1
-
-
 class CrossbarEnergy(EnergyChoice):
     """Which energies the counts are multiplied with."""
 
@@ -193,7 +198,41 @@ RELEASED = ("released_dims", "precision_factor", "device.kind")
 """Keys of the released model alone."""
 
 
-class CrossbarOptions(Accelerator):
+class ImcMachine(Accelerator):
+    """Configuration of a machine whose weights are codes of cells."""
+
+    potential_bits: int = knob(22, "width at which int potentials saturate", "bits", ge=2, le=32)
+    psum_bits: int | Literal["auto"] = knob(  # type: ignore[assignment]
+        "auto", "width of a digital sum; auto: as many bits as it can need", "bits"
+    )
+
+    @field_validator("psum_bits")
+    @classmethod
+    def _psum_is_bounded(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 2 <= value <= 64:
+            raise ValueError("must be 2 to 64, or auto")
+        return value
+
+    @property
+    def coding(self) -> tuple[str, int]:
+        """How weights become codes, and bits of a cell."""
+        imc: Any = self.imc  # type: ignore[attr-defined]  # of what derives from it
+        return imc.encoding, imc.device.bits
+
+    @property
+    def slices(self) -> int:
+        """Cells ``S`` that hold one code of a weight."""
+        encoding, bits = self.coding
+        unsigned = encoding in ("sign_offset", "differential")
+        return max(1, -(-(self.weight_bits - unsigned) // bits))
+
+    @property
+    def columns_per_weight(self) -> int:
+        """Columns ``S D`` of a weight: slices, of both polarities where these are apart."""
+        return self.slices * (2 if self.coding[0] == "differential" else 1)
+
+
+class CrossbarOptions(ImcMachine):
     """Configuration of a crossbar machine."""
 
     unread: ClassVar[tuple[str, ...]] = ("psum_overflow", "array", "mapping", "memory", "energy.device")
@@ -207,10 +246,6 @@ class CrossbarOptions(Accelerator):
 
     scheduler: str = knob("spikesim", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
-    potential_bits: int = knob(22, "width at which int potentials saturate", "bits", ge=2, le=32)
-    psum_bits: int | Literal["auto"] = knob(  # type: ignore[assignment]
-        "auto", "width of a digital sum; auto: as many bits as it can need", "bits"
-    )
     dataflow: Literal["layer", "tick_batch"] = knob(
         "layer", "order of a layer's work: time point by time point, or all time points of an output row"
     )
@@ -223,19 +258,6 @@ class CrossbarOptions(Accelerator):
     )
     energy: CrossbarEnergy = CrossbarEnergy()
     imc: Imc = Imc()
-
-    @field_validator("psum_bits")
-    @classmethod
-    def _psum_is_bounded(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and not 2 <= value <= 64:
-            raise ValueError("must be 2 to 64, or auto")
-        return value
-
-    @property
-    def slices(self) -> int:
-        """Cells ``S`` that hold one code of a weight."""
-        unsigned = self.imc.encoding in ("sign_offset", "differential")
-        return max(1, -(-(self.weight_bits - unsigned) // self.imc.device.bits))
 
     @property
     def calibrated(self) -> tuple[str, ...]:

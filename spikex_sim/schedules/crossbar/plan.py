@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.schedules.crossbar.counting import Packets, Parts, packets_to, parts_of
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
-from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.options import Cells, CrossbarOptions
 from spikex_sim.schedules.crossbar.widths import adc_bits, psum_bits
 
 Ints = NDArray[np.int64]
@@ -105,12 +105,11 @@ def pe_cycle(mapping: LayerMapping, arch: CrossbarOptions) -> int:
     imc = arch.imc
     converters = -(-imc.crossbar // imc.adc.mux)
     phases = -(-int(mapping.group_sizes.max()) * mapping.columns_per_weight // converters)
-    return imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(arch))
+    return imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(imc.device))
 
 
-def settle_cycles(arch: CrossbarOptions) -> int:
+def settle_cycles(cells: Cells) -> int:
     """Cycles until a column has settled: more for higher resistances and lower read voltages."""
-    device = arch.imc.device
-    mean = 1 / Fraction(str(device.r_on_kohm)) + 1 / Fraction(str(device.r_off_kohm))
+    mean = 1 / Fraction(str(cells.r_on_kohm)) + 1 / Fraction(str(cells.r_off_kohm))
     reference = Fraction(1, 20) + Fraction(1, 200)
-    return ceil(reference * Fraction(1, 10) / (mean * Fraction(str(device.v_read))))
+    return ceil(reference * Fraction(1, 10) / (mean * Fraction(str(cells.v_read))))

@@ -14,7 +14,7 @@ from spikex_sim.core.events import Events, events_of
 from spikex_sim.core.geometry import Geometry, Receivers, receivers_of
 from spikex_sim.core.tags import WindowedSpikes
 from spikex_sim.schedules.base import refuse
-from spikex_sim.schedules.crossbar.execute import fired, integrated
+from spikex_sim.schedules.crossbar.execute import fire, integrated
 from spikex_sim.schedules.crossbar.laying import CrossbarLayout, lay_out
 from spikex_sim.schedules.crossbar.mapping import LayerMapping
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
@@ -126,7 +126,7 @@ class CrossbarSchedule:
 
     def fire(self, sums: NDArray[Any], synapses: Synapses) -> NDArray[np.uint8]:
         """Packed spikes ``[M, P, ceil(T/8)]`` of neurons that take sums ``[points, P M]``."""
-        return fired(self, sums, synapses)
+        return fire(self.spikes.timesteps, self.task.positions, sums, synapses)
 
 
 def is_constant(spikes: WindowedSpikes) -> bool:
