@@ -18,6 +18,7 @@ from spikex_sim.cli import (
     imc_study,
     listing,
     mapping,
+    mapping_compare,
     plot,
     record,
     reproduce,
@@ -97,6 +98,7 @@ app.command()(train.train)
 app.command("map")(mapping.map_network)
 app.command("map verify")(mapping.verify)
 app.command("map show")(mapping.show_mapping)
+app.command("map compare")(mapping_compare.map_compare)
 app.command("list")(listing.list_names)
 
 
@@ -135,6 +137,10 @@ def run(
     arch: Arch = "spikex",
     tws: Tws = None,
     settings: Settings = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--mapping", help="With --arch crossbar: a mapping of `map`.", metavar="FILE|DIR"),
+    ] = None,
     engine: Engine = "fast",
     jobs: Jobs = 1,
     out: Out = None,
@@ -176,7 +182,10 @@ def run(
 
     Example: spikex-sim run traces/nmnist_digit.npz --arch spikex --tws 4 --out results/run
     """
-    accelerator = load_accelerator(arch, parse_settings(settings, tws))
+    overrides = parse_settings(settings, tws)
+    if mapping is not None:
+        overrides["crossbar_mapping"] = str(mapping)
+    accelerator = load_accelerator(arch, overrides)
     if show_config:
         _show_config(accelerator)
         return

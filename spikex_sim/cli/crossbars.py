@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from spikex_sim.cli import show
+from spikex_sim.cli import mapped, show
 from spikex_sim.cli.sheet import Sheet, short
 from spikex_sim.core.text import counted
 from spikex_sim.run.results import LayerResult, RunResult, Totals
+from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 
 MESH_FLITS_PER_CYCLE = 4
@@ -17,6 +18,8 @@ MESH_FLITS_PER_CYCLE = 4
 def headline(result: RunResult) -> str:
     """What the chip is, in a few words."""
     arch = result.arch
+    if isinstance(arch, MappedOptions):
+        return mapped.headline(result)
     assert isinstance(arch, CrossbarOptions)
     if arch.imc.model == "released":
         return "the released script's figures, convolutions alone"
@@ -29,12 +32,16 @@ def tables(result: RunResult) -> list[Sheet]:
     """Tables in the place of those of machines with an array of PEs."""
     if result.totals.imc is not None and result.totals.imc["counts"] is None:
         return [_released_table(result)]
+    if isinstance(result.arch, MappedOptions):
+        return mapped.tables(result)
     return [_time_table(result), _work_table(result), _mapping_table(result)]
 
 
 def notes(result: RunResult) -> list[str]:
     """What a reader should know beside the numbers."""
     arch, totals = result.arch, result.totals
+    if isinstance(arch, MappedOptions):
+        return mapped.notes(result)
     assert isinstance(arch, CrossbarOptions) and totals.imc is not None
     layers = [layer for layer in result.layers if layer.imc is not None]
     if totals.imc["counts"] is None:

@@ -112,6 +112,9 @@ def mapping_rows(layers: Sequence[Mapping[str, Any]], config: Mapping[str, Any])
     imc = config.get("imc")
     if not isinstance(imc, Mapping):
         raise FigureError("no such key: not a crossbar machine", field="config.imc")
+    if "crossbar_mapping" in config:
+        raise FigureError("is a machine of single crossbars; the folder of its mapping has the figure of them",
+                          field="config.scheduler")  # fmt: skip
     rows: list[Row] = []
     for index, layer in enumerate(layers):
         if "imc" not in layer:

@@ -93,6 +93,11 @@ UPRIGHT_IN = 1.9
 """Height of bars that stand side by side, inches."""
 
 
+def known(looks: Mapping[str, Look], rows: Rows) -> dict[str, Look]:
+    """Looks of the parts that some of the crossbar machines have."""
+    return {column: look for column, look in looks.items() if any(row.get(column) is not None for row in rows)}
+
+
 def array_looks(rows: Rows) -> dict[str, Look]:
     """Components of arrays: those that all have, and what some of them spend energy for besides."""
     spent = {column for row in rows if not is_chip(row) for column in ADDED if row.get(column)}
@@ -123,7 +128,7 @@ def energy_by_component(rows: Rows, ax: Given = None, style: Style = None) -> tu
     """
     shown = working(rows)
     names = [cell(row, "name") for row in shown]
-    looks = CHIP_COMPONENTS if is_chip(shown[0]) else array_looks(shown)
+    looks = known(CHIP_COMPONENTS, shown) if is_chip(shown[0]) else array_looks(shown)
     return _energies(names, {c: numbers(shown, c) for c in looks}, looks, "Energy", ax, style)
 
 

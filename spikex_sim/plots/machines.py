@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.bars import bar_heights, patches, stack
-from spikex_sim.plots.layers import ADDED, CHIP_COMPONENTS, COMPONENTS, array_looks
+from spikex_sim.plots.layers import ADDED, CHIP_COMPONENTS, COMPONENTS, array_looks, known
 from spikex_sim.plots.style import (
     CHIP_PARTS,
     FILLS,
@@ -50,7 +50,7 @@ def energy_rows(layers: Rows) -> list[Row]:
     for row in layers:
         run = sums.setdefault(str(cell(row, "run")), {})
         more = CHIP_COMPONENTS if is_chip(row) else [column for column in ADDED if row.get(column)]
-        for column in (*COMPONENTS, *more):
+        for column in (*COMPONENTS, *(one for one in more if row.get(one) is not None)):
             run[column] = run.get(column, 0.0) + number(row, column)
     return [{"run": name, **energies} for name, energies in sums.items()]
 
@@ -68,7 +68,7 @@ def energy_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tupl
         As :func:`comparison`.
     """
     if all(map(is_chip, rows)):
-        return _stacked(rows, CHIP_COMPONENTS, "Energy", "J", PJ_PER_J, ax, style)
+        return _stacked(*_parts(CHIP_COMPONENTS, rows), "Energy", "J", PJ_PER_J, ax, style)
     looks = array_looks(rows)
     nothing = {column: 0.0 for column in looks if column in ADDED}
     rows = [{**row, **nothing} if is_chip(row) else {**nothing, **row} for row in rows]
@@ -85,7 +85,14 @@ def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[
     ax, style, returns, raises
         As :func:`energy_by_machine`.
     """
-    return _stacked(rows, CHIP_AREAS, "Area", "mm²", 1.0, ax, style)
+    return _stacked(*_parts(CHIP_AREAS, rows), "Area", "mm²", 1.0, ax, style)
+
+
+def _parts(looks: Mapping[str, Look], rows: Rows) -> tuple[Rows, dict[str, Look]]:
+    """Rows of crossbar machines, and the parts that some have; 0 of those that a machine has not."""
+    found = known(looks, rows)
+    nothing = dict.fromkeys(found, 0.0)
+    return [nothing | {key: value for key, value in row.items() if value is not None} for row in rows], found
 
 
 def _stacked(

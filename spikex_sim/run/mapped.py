@@ -278,7 +278,9 @@ class MappedRunner(LayerRunner):
             held=(),
             mapping=layer.sizes,
             span_cycles=done.cycles,
-            chip=ChipFigures(found, {"noc": moved, "lif": updating}, 0, done.cycles, reading),
+            chip=ChipFigures(
+                found, {"noc_in": moved, "noc_out": 0, "lif": updating}, 0, done.cycles, reading
+            ),
             changed_spikes=one.changed,
             **{**one.common, "pes": len(own)},
         )  # fmt: skip
@@ -335,7 +337,9 @@ def _layers(
         own = np.flatnonzero((lowest >= part.first) & (lowest < part.nodes.stop))
         columns = len(cells.neuron)
         sizes = {
-            "crossbars": len(own),
+            "pes": len(own),
+            "tiles": len(own),
+            "cell_utilization": len(cells.column) / max(1, int((homes.inputs * homes.outputs)[own].sum())),
             "neurons": len(part.nodes),
             "columns": columns,
             "synapses": len(cells.column),
