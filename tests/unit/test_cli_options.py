@@ -210,7 +210,7 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
-    ("map", "--layers"),  # tests/unit/test_mapping_sources.py
+    ("map", "--layers"),  # tests/unit/test_mapping_layers.py
     *(("map verify", option) for option in ("--inputs", "--keep-zeros", "--layers")),
     *(
         ("trace record", option)

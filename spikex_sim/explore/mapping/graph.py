@@ -48,6 +48,10 @@ class NeuronGraph:
         Spikes of each node in a profile; 1 each where there is none.
     profiled : bool
         Whether the spikes are of a profile.
+    adds_to : int64 array ``[n]`` or None
+        Of a network with neurons that are split, the neuron whose potential each column adds to, which for
+        most is itself. Others are parts that send sums: nobody takes input from them, and their spikes are
+        the time points at which they send one (Section 7, split).
     """
 
     name: str
@@ -57,6 +61,7 @@ class NeuronGraph:
     target: Integers
     spikes: Integers
     profiled: bool = False
+    adds_to: Integers | None = None
 
     @classmethod
     def of(

@@ -83,11 +83,21 @@ class Mapping:
         return self.axons.items, crossbar
 
     @cached_property
+    def sums(self) -> tuple[Integers, Integers, Integers]:
+        """Sums that parts of split neurons send to other crossbars: from where, to where, how many each."""
+        adds_to = self.graph.adds_to
+        if adds_to is None:
+            return (np.zeros(0, np.int64),) * 3
+        part = np.flatnonzero(self.home != self.home[adds_to])
+        return self.home[part], self.home[adds_to[part]], self.graph.spikes[part]
+
+    @cached_property
     def metrics(self) -> dict[str, Any]:
         """Area, routes, packets and occupancy (Section 7).
 
         ``routes_total`` = ``global`` + ``local``; ``global`` includes the routes of external axons, and a
-        neuron that takes its own output has a local one.
+        neuron that takes its own output has a local one. Of a network with split neurons, ``psum_routes`` and
+        ``psum_packets`` are of the sums of their parts, which the others do not count.
         """
         graph, (node, crossbar) = self.graph, self.flows
         homes = np.concatenate([self.home, np.full(graph.external, EXTERNAL)])
@@ -114,7 +124,15 @@ class Mapping:
             "occupancy_cells": graph.edges / cells,
             "occupancy_inputs": len(node) / inputs,
             "occupancy_outputs": graph.neurons / outputs,
+            **self._of_sums,
         }
+
+    @property
+    def _of_sums(self) -> dict[str, int]:
+        if self.graph.adds_to is None:
+            return {}
+        packets = self.sums[2]
+        return {"psum_routes": len(packets), "psum_packets": int(packets.sum())}
 
     def value(self, objective: str) -> int:
         """What an objective makes small: ``area``, ``routes`` (eqs. 10, 11) or ``packets`` (eq. 12)."""

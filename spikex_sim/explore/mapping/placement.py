@@ -89,7 +89,9 @@ class Placement:
         homes = np.concatenate([self.mapping.home, np.full(graph.external, self.mapping.crossbars)])
         x, y = np.append(self.x, 0), np.append(self.y, 0)
         order = np.argsort(node, kind="stable")
-        total, links, before = 0, set[tuple[int, int, int]](), -1
+        start, end, packets = self.mapping.sums
+        total = int((packets * (np.abs(x[start] - x[end]) + np.abs(y[start] - y[end]))).sum())
+        links, before = set[tuple[int, int, int]](), -1
         for at in order.tolist():
             k, j = int(node[at]), int(crossbar[at])
             if k != before:
@@ -115,14 +117,21 @@ class Placement:
 
 
 def flows(mapping: Mapping) -> tuple[Integers, Integers, Integers]:
-    """Packets between crossbars: source, target and number; external axons come from ``crossbars``."""
+    """Packets between crossbars: source, target and number; external axons come from ``crossbars``.
+
+    Sums of parts of split neurons are packets, too.
+    """
     graph, (node, crossbar) = mapping.graph, mapping.flows
     homes = np.concatenate([mapping.home, np.full(graph.external, EXTERNAL)])
     source = np.where(homes[node] == EXTERNAL, mapping.crossbars, homes[node])
     away = source != crossbar
-    pair, place = np.unique(source[away] * (mapping.crossbars + 1) + crossbar[away], return_inverse=True)
+    start, end, sums = mapping.sums
+    key = np.concatenate([source[away], start]) * (mapping.crossbars + 1) + np.concatenate(
+        [crossbar[away], end]
+    )
+    pair, place = np.unique(key, return_inverse=True)
     packets = np.zeros(len(pair), np.int64)
-    np.add.at(packets, place.reshape(-1), graph.spikes[node[away]])
+    np.add.at(packets, place.reshape(-1), np.concatenate([graph.spikes[node[away]], sums]))
     return pair // (mapping.crossbars + 1), pair % (mapping.crossbars + 1), packets
 
 

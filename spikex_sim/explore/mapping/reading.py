@@ -78,7 +78,7 @@ def read_network(
         # What layers are made of are neurons, whatever their weights: only what enters them is chosen here.
         graph = found.graph if inputs == "external" else with_inputs(found.graph, inputs)
         parts = [replace(part, external=False) if inputs == "mapped" else part for part in found.parts]
-        return Unrolled(graph, tuple(parts))
+        return replace(found, graph=graph, parts=tuple(parts))
     if layers is not None:
         raise ConfigError("chooses layers of a trace or a NIR graph, and this is neither",
                           where=shown(source, 400), field="--layers")  # fmt: skip

@@ -26,19 +26,27 @@ class Sets:
         Node behind element 0, where every element is a node of its own; those of the others follow.
     starts, items : int64 array or None
         Otherwise the nodes of element ``a``: ``items[starts[a]:starts[a + 1]]``.
+    adds : bool
+        Whether an element is the sum of what its nodes give, and not their union.
     """
 
     shape: Shape
     first: int = 0
     starts: Integers | None = None
     items: Integers | None = None
+    adds: bool = True
 
     @classmethod
-    def of(cls, shape: Shape, element: Integers, node: Integers, nodes: int) -> Sets:
+    def of(cls, shape: Shape, element: Integers, node: Integers, nodes: int, *, adds: bool) -> Sets:
         """Collect pairs of an element and a node, of ``nodes``; equal ones count once."""
         key = distinct(element * nodes + node)
         counts = np.bincount(key // nodes, minlength=int(np.prod(shape)))
-        return cls(shape, 0, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), key % nodes)
+        return cls(shape, 0, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), key % nodes, adds)
+
+    @property
+    def depth(self) -> int:
+        """Most nodes behind an element."""
+        return 1 if self.starts is None else int(np.diff(self.starts).max(initial=0))
 
     def behind(self, elements: Integers) -> tuple[Integers | None, Integers]:
         """Nodes behind elements one after the other, and of each whose it is; None: one of each, in order."""

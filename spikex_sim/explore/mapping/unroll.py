@@ -6,8 +6,8 @@ that others take. Sums that nobody takes are read out, and occupy columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -18,6 +18,7 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.explore.mapping.counting import MOST_HELD, Counter, weights_there
 from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
 from spikex_sim.explore.mapping.sets import Sets, Window, distinct
+from spikex_sim.explore.mapping.windows import Taking
 from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population, Shape
 from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace
@@ -59,10 +60,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Unrolled:
-    """A network of layers as a graph of neurons, and which of them are which layer's."""
+    """A network of layers as a graph of neurons, and which of them are which layer's.
+
+    Attributes
+    ----------
+    graph : NeuronGraph
+        Of neurons.
+    parts : tuple of Part
+        In the order of the nodes; none of a network that has no layers.
+    takings : mapping
+        By part whose neurons take input, what each of its synapses takes.
+    """
 
     graph: NeuronGraph
     parts: tuple[Part, ...]
+    takings: Mapping[str, tuple[Taking, ...]] = field(default_factory=dict)
 
 
 def unrolled(trace: AnyTrace, *, keep_zeros: bool = False, layers: Sequence[str] | None = None) -> Unrolled:
@@ -107,6 +119,7 @@ class _Unroller:
         self._check_count()
         keys: list[Integers] = []
         sets: dict[str, Sets] = {}
+        takings: dict[str, tuple[Taking, ...]] = {}
         for node in self.needed:
             name, shape = node.name, self.trace.shape(node.name)
             if name not in self.first:
@@ -115,6 +128,7 @@ class _Unroller:
             sets[name] = Sets(shape, self.first[name])
             if name in self.mapped:
                 assert isinstance(node, Population)
+                takings[name] = tuple(self._takings(node, sets))
                 element, source = _joined(self._taken(node, sets))
                 source *= self.nodes
                 source += element
@@ -126,7 +140,7 @@ class _Unroller:
             raise self._too_many(f"{len(key):,}")
         graph = NeuronGraph(shown(self.trace.name), neurons, self.nodes - neurons, key // self.nodes,
                             key % self.nodes, np.ones(self.nodes, np.int64))  # fmt: skip
-        return Unrolled(graph, self.parts)
+        return Unrolled(graph, self.parts, takings)
 
     def _needed(self) -> list[Node]:
         """Nodes on the way from what is external to what is mapped, in order."""
@@ -181,17 +195,30 @@ class _Unroller:
 
     def _passed_on(self, node: Node, sets: dict[str, Sets]) -> Sets:
         """Nodes behind each element of what is no neuron."""
-        shape = self.trace.shape(node.name)
+        shape, adds = self.trace.shape(node.name), False
         if isinstance(node, Population):
             found = self._taken(node, sets)
+            adds = all(one.cuts and one.sets.adds for one in self._takings(node, sets))
         elif isinstance(node, JoinNode):
-            found = _of_join(node, shape, [sets[one] for one in node.operands])
+            operands = [sets[one] for one in node.operands]
+            found = _of_join(node, shape, operands)
+            adds = node.how in ("concat", "slice") and all(one.adds for one in operands)
         else:
             assert isinstance(node, PoolNode)
             if node.kind == "avgpool":  # folded into what takes it
                 return sets[node.source]
             found = _by_window(Window.over(node, self.trace.shape(node.source)), sets[node.source], None)
-        return Sets.of(shape, *_joined(found), self.nodes)
+        return Sets.of(shape, *_joined(found), self.nodes, adds=adds)
+
+    def _takings(self, node: Population, sets: dict[str, Sets]) -> Iterator[Taking]:
+        """What each synapse of a population takes, whatever its weights."""
+        for k, given in enumerate(node.synapses):
+            synapse, _ = folded(self.trace, node.name, k)
+            taken = sets[synapse.source]
+            whole = given.kind == "linear"
+            groups = taken.shape[0] if synapse.own else synapse.groups
+            window = None if whole else Window.over(synapse, taken.shape)
+            yield Taking(taken, window, groups, cuts=synapse.kind != "maxpool")
 
     def _taken(self, node: Population, sets: dict[str, Sets]) -> Iterator[tuple[Integers, Integers]]:
         """Elements of a population, and a node that each takes."""
