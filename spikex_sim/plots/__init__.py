@@ -27,6 +27,13 @@ from spikex_sim.plots.layers import (
     utilization,
 )
 from spikex_sim.plots.machines import area_by_machine, comparison, energy_by_machine, energy_rows
+from spikex_sim.plots.mapper_charts import comparison as mapping_comparison
+from spikex_sim.plots.mapper_charts import front as mapping_front
+from spikex_sim.plots.mapper_charts import held_out as mapping_held_out
+from spikex_sim.plots.mapper_charts import steps as mapping_steps
+from spikex_sim.plots.mapper_charts import types as mapping_types
+from spikex_sim.plots.mapper_drawings import boxes as mapping_crossbars
+from spikex_sim.plots.mapper_drawings import mesh as mapping_mesh
 from spikex_sim.plots.paper import (
     PAPER_FIGURES,
     paper_densities,
@@ -72,7 +79,14 @@ __all__ = [
     "graph_rows",
     "hardware_model",
     "mapping",
+    "mapping_comparison",
+    "mapping_crossbars",
+    "mapping_front",
+    "mapping_held_out",
+    "mapping_mesh",
     "mapping_rows",
+    "mapping_steps",
+    "mapping_types",
     "paper_densities",
     "paper_fig5",
     "paper_fig7",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,23 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.plots import crossbars, dispatch, graphs, knobs, layers, machines, spikes, studies, sweeps
+from spikex_sim.explore.mapping.homes import Homes
+from spikex_sim.explore.mapping.reading import load_graph
+from spikex_sim.explore.mapping.results import SavedMapping
+from spikex_sim.plots import (
+    crossbars,
+    dispatch,
+    graphs,
+    knobs,
+    layers,
+    machines,
+    mapper_charts,
+    mapper_drawings,
+    mapper_rows,
+    spikes,
+    studies,
+    sweeps,
+)
 from spikex_sim.plots.files import read_evaluation, read_rows
 from spikex_sim.plots.imc import IMC_FIGURES
 from spikex_sim.plots.paper import PAPER_FIGURES
@@ -31,18 +47,25 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
     "dynamic": ("dynamic.csv", studies.dynamic),
     "search-tws": ("search.csv", studies.window_search),
     "dispatch": ("dispatch.csv", dispatch.dispatch_policies),
+    "map-compare": ("compare.csv", mapper_charts.comparison),
+    "map-front": ("pareto.csv", mapper_charts.front),
+    "map-held-out": ("heldout.csv", mapper_charts.held_out),
     **{name: (f"{name}.csv", draw) for name, draw in (IMC_FIGURES | PAPER_FIGURES).items()},
 }
 """File of every command's and paper's study, and what draws it."""
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "critical-path", "mapping",
     "area", "comparison", "energy-machines", "tws", "firing-rate", "array-size", *knobs.KNOBS, "pareto",
-    "raster", "graph", *STUDIES,
+    "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
 AT_ONCE = "the layers of a crossbar machine work at once: critical-path shows what takes time"
 NO_DRAM = "a crossbar machine keeps its weights and has no DRAM"
 RELEASED = "imc.model is released, which knows neither a critical path nor places of tiles"
+NO_NETWORK = "network.json, which map --out writes, is not beside mapping.json"
+NOT_PLACED = "the crossbars are not placed: map --mesh auto"
+NO_HISTORY = "no stage was annealed"
+MAPPING_JSON = "mapping.json"
 BUFFERS_ALONE = "of machines without crossbars the area of the buffers alone is known"
 """Why a folder of crossbar machines does not permit a figure."""
 
@@ -99,6 +122,8 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         If results are.
     TraceError
         If a trace file cannot be read.
+    ConfigError
+        If a mapping is malformed, or does not hold.
     """
     if path.suffix.lower() in SUFFIXES:
         return list(_of_trace(load_trace(path), tws, str(path)))
@@ -109,14 +134,16 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         found += _of_run(path)
     if (path / SWEEP_CSV).is_file():
         found += _of_sweep(path / SWEEP_CSV)
+    if (path / MAPPING_JSON).is_file():
+        found += _of_mapping(path / MAPPING_JSON)
     found += _of_studies(path)
     children = [child for child in path.iterdir() if (child / FILE).is_file()]
     if children and not found:
         found += _of_runs(path, sorted(children, key=_natural))
     if not found:
         raise FigureError(
-            f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor search.csv, "
-            "fig9.csv or the like; commands write them with --out",
+            f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor {MAPPING_JSON}, "
+            "search.csv, fig9.csv or the like; commands write them with --out",
             where=str(path),
         )
     return found
@@ -197,6 +224,31 @@ def _of_studies(path: Path) -> Iterator[Drawing]:
         if file.is_file():
             read = read_rows if file.suffix == ".csv" else read_evaluation
             yield Drawing(name, partial(read, file), draw, str(file))
+
+
+def _of_mapping(file: Path) -> Iterator[Drawing]:
+    """Figures of one mapping; those of its crossbars need the network, beside it or one folder up."""
+    saved = SavedMapping.load(file)
+    place = str(file)
+    steps = mapper_rows.step_rows(saved)
+    yield Drawing("map-steps", lambda: steps, mapper_charts.steps, place, "" if steps else NO_HISTORY)
+    yield Drawing("map-types", lambda: mapper_rows.type_rows(saved), mapper_charts.types, place)
+    beside = (file.with_name("network.json"), file.parent.parent / "network.json")
+    network = next((one for one in beside if one.is_file()), None)
+    homes = cache(lambda: Homes.of(saved, load_graph(network or ""), place))
+    lacks = NO_NETWORK if network is None else ""
+    yield Drawing(
+        "map-crossbars",
+        lambda: mapper_rows.crossbar_rows(homes(), saved),
+        mapper_drawings.boxes,
+        place,
+        lacks,
+    )
+    unplaced = "" if "hops" in saved.metrics else NOT_PLACED
+    yield Drawing(
+        "map-mesh", lambda: mapper_rows.mesh_rows(homes(), saved), mapper_drawings.mesh, place,
+        lacks or unplaced,
+    )  # fmt: skip
 
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import cos, pi, sin
 
 import numpy as np
@@ -56,6 +57,13 @@ def name_points(
         line = {"arrowstyle": "-", "lw": 0.3, "shrinkA": 0, "shrinkB": 1} if far else None
         axis.annotate(name, point, chosen, textcoords="offset points", ha="center", va="center_baseline",
                       size=SIZE, arrowprops=line)  # fmt: skip
+
+
+def along_steps(front: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Points on the steps between those of a front, which names should not cover."""
+    for (x, y), (next_x, next_y) in pairwise(front):
+        yield from ((float(at), y) for at in np.linspace(x, next_x, 20))
+        yield from ((next_x, float(at)) for at in np.linspace(y, next_y, 20))
 
 
 def _offsets(width: float) -> Iterator[tuple[float, float]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.explore.sweeps.table import pareto_front
-from spikex_sim.plots.naming import name_points
+from spikex_sim.plots.naming import along_steps, name_points
 from spikex_sim.plots.style import (
     MAX_SERIES,
     Given,
@@ -256,16 +255,9 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         legend(figure, axes, ax is None, handles, labels)
         if named:
             points = list(zip(*_places(named, seconds, pj), strict=True))
-            others = [*zip(*_places(shown, seconds, pj), strict=True), *_along(points)]
+            others = [*zip(*_places(shown, seconds, pj), strict=True), *along_steps(points)]
             name_points(figure, axis, LETTERS[: len(named)], points, others)
     return figure, axis
-
-
-def _along(front: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Points on the steps between those of a front."""
-    for (x, y), (next_x, next_y) in pairwise(front):
-        yield from ((float(at), y) for at in np.linspace(x, next_x, 20))
-        yield from ((next_x, float(at)) for at in np.linspace(y, next_y, 20))
 
 
 def _kinds_of_points(rows: Rows, swept: Iterable[str]) -> dict[str, list[Row]]:
