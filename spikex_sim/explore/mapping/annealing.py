@@ -13,20 +13,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.draws import first_state, next_state
+from spikex_sim.explore.mapping.annealing_kernel import INFEASIBLE, POINTS, fill, run
+from spikex_sim.explore.mapping.deadline import NEVER, Deadline
+from spikex_sim.explore.mapping.draws import first_state
 from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.mapping import EXTERNAL, Mapping
+from spikex_sim.explore.mapping.pool import Pool
 
 ENTRIES = 4096
 """Of the tables of logarithms and temperatures."""
-POINTS = 256
-"""Of the history of a run."""
 NEG_LOG = np.array([round(-log((at + 0.5) / ENTRIES), 12) for at in range(ENTRIES)])
 NO_BUDGET = -1
 AREA, ROUTES = 0, 1
 """What a run makes small: the area, or global routes weighted by spikes or by 1."""
-INFEASIBLE = 1 << 40
+UNCOUNTED = 1 << 40
+"""Copies of a type that has no number of them."""
+MOST_DENSE = 1 << 20
+"""Most pairs of a crossbar and an axon whose uses are kept in full."""
+CHUNK = 1 << 18
+"""Steps between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +72,63 @@ class Annealed(NamedTuple):
         Crossbar of each neuron.
     value : int
         Of the goal.
-    history : int64 array ``[POINTS + 1]``
-        Value of the goal along the run, evenly in steps.
+    history : int64 array ``[1 + points]``
+        Value of the goal along the run, evenly in steps; :data:`POINTS` unless it was cut.
+    steps : int
+        Moves tried: all of the plan, unless a time limit cut the run.
     """
 
     home: Integers
     value: int
     history: Integers
+    steps: int
 
 
-class _Tables(NamedTuple):
-    """Axons of each crossbar and how many of its neurons use them, as open hash tables."""
+class _Network(NamedTuple):
+    """Sources and targets, and what a route of each node counts."""
 
-    keys: NDArray[np.int32]
-    uses: NDArray[np.int32]
+    starts: Integers
+    sources: Integers
+    target_starts: Integers
+    targets: Integers
+    weight: Integers
 
 
-def anneal(start: Mapping, plan: Plan, weight: Integers, budget: int, seed: int) -> Annealed:
+class _Prices(NamedTuple):
+    """Cost by axons and neurons, a neuron's too many included; and types by cost: inputs, outputs, cost."""
+
+    costs: Integers
+    fits: Integers
+
+
+class _State(NamedTuple):
+    """A run that is under way.
+
+    Of crossbar ``j``: how many neurons use each axon, in full in ``dense[j]``, or, where that is much, in an
+    open hash table ``hashed[j]`` of axons and uses; ``load[j]``: axons and neurons. Where copies are counted,
+    ``kind[j]`` is its type and ``left`` has the copies left of each, and a last one of those that have none.
+    ``home`` is that of each node, -1 of external axons. ``marks`` tell the sources of a neuron that is
+    exchanged. ``numbers``: empty crossbars, area, routes, best value, step at which it was kept.
+    """
+
+    dense: NDArray[np.int16]
+    hashed: NDArray[np.int32]
+    home: Integers
+    load: Integers
+    cost: Integers
+    kind: Integers
+    left: Integers
+    empty: Integers
+    marks: Integers
+    best: Integers
+    history: Integers
+    numbers: Integers
+    draws: NDArray[np.uint64]
+
+
+def anneal(
+    start: Mapping, plan: Plan, weight: Integers, budget: int, seed: int, deadline: Deadline = NEVER
+) -> Annealed:
     """Run once.
 
     Parameters
@@ -98,280 +143,79 @@ def anneal(start: Mapping, plan: Plan, weight: Integers, budget: int, seed: int)
         Largest area, or :data:`NO_BUDGET`.
     seed : int
         Of the run.
+    deadline : Deadline, optional
+        When it is cut. A run that comes to its end is the same with any.
     """
-    graph, pool = start.graph, start.pool
-    sources = graph.sources
-    widest = int(graph.fan_in.max(initial=0))
-    bits = max(3, int(2 * (pool.most_inputs + widest + 1) - 1).bit_length())
-    costs = np.where(pool.cheapest < 0, INFEASIBLE, pool.costs[pool.cheapest])
-    left = np.array([-1 if one.count is None else one.count for one in pool.types], np.int64)
-    fits = np.array(
-        [(pool.types[t].inputs, pool.types[t].outputs, pool.types[t].cost, t) for t in pool.order], np.int64
+    graph, counted = start.graph, start.pool.counted
+    small = (graph.neurons + 1) * graph.nodes <= MOST_DENSE
+    most = start.pool.most_inputs + int(graph.fan_in.max(initial=0)) + 1
+    bits = 0 if small else max(3, int(2 * most - 1).bit_length())
+    network = _Network(
+        graph.sources.starts, graph.sources.items, graph.targets.starts, graph.targets.items, weight
     )
-    place = np.empty(len(pool.order), np.int64)
-    place[pool.order] = np.arange(len(pool.order))
-    found = _anneal(
-        sources.starts, sources.items, graph.targets.starts, graph.targets.items, weight, start.home,
-        place[start.kinds],
-        costs, fits, left, pool.counted, bits, plan.goal, plan.steps, plan.axons,
-        plan.temperatures, NEG_LOG, budget, seed,
+    prices = _prices(start.pool, most)
+    by_routes = plan.goal == ROUTES
+    state = _begin(network, prices, start, bits, by_routes, seed)
+    given: tuple[Any, ...] = (
+        *network, *prices, *state, counted, bits, by_routes, plan.axons, plan.temperatures, NEG_LOG, budget,
+        plan.steps,
     )  # fmt: skip
-    return Annealed(*found)
-
-
-@kernel(nogil=True)
-def _place(key: int, bits: int) -> int:
-    place: int = ((key * 2654435769) & 0xFFFFFFFF) >> (32 - bits)
-    return place
-
-
-@kernel(nogil=True)
-def _find(keys: NDArray[np.int32], key: int, bits: int) -> int:
-    """Where a key is, or -1."""
-    mask = (1 << bits) - 1
-    at = _place(key, bits)
-    while keys[at] >= 0:
-        if keys[at] == key:
-            return at
-        at = (at + 1) & mask
-    return -1
-
-
-@kernel(nogil=True)
-def _add(keys: NDArray[np.int32], uses: NDArray[np.int32], key: int, bits: int) -> int:
-    """Count one use more; 1 if it is the first."""
-    mask = (1 << bits) - 1
-    at = _place(key, bits)
-    while keys[at] >= 0:
-        if keys[at] == key:
-            uses[at] += 1
-            return 0
-        at = (at + 1) & mask
-    keys[at], uses[at] = key, 1
-    return 1
-
-
-@kernel(nogil=True)
-def _drop(keys: NDArray[np.int32], uses: NDArray[np.int32], key: int, bits: int) -> int:
-    """Count one use less; 1 if it was the last. What was pushed aside moves back."""
-    mask = (1 << bits) - 1
-    at = _find(keys, key, bits)
-    uses[at] -= 1
-    if uses[at] > 0:
-        return 0
-    hole = at
-    while True:
-        at = (at + 1) & mask
-        if keys[at] < 0:
-            break
-        wanted = _place(keys[at], bits)
-        if ((at - wanted) & mask) >= ((at - hole) & mask):
-            keys[hole], uses[hole] = keys[at], uses[at]
-            hole = at
-    keys[hole] = -1
-    return 1
-
-
-@kernel(nogil=True)
-def _move(
-    tables: _Tables, starts: Integers, sources: Integers, home: Integers, load: Integers, i: int, to: int,
-    bits: int,
-) -> None:  # fmt: skip
-    """Move a neuron; ``load[j]``: axons and neurons of a crossbar."""
-    a = home[i]
-    for at in range(starts[i], starts[i + 1]):
-        load[a, 0] -= _drop(tables.keys[a], tables.uses[a], sources[at], bits)
-        load[to, 0] += _add(tables.keys[to], tables.uses[to], sources[at], bits)
-    load[a, 1] -= 1
-    load[to, 1] += 1
-    home[i] = to
-
-
-@kernel(nogil=True)
-def _change(
-    tables: _Tables, starts: Integers, sources: Integers, home: Integers, weight: Integers, i: int, to: int,
-    bits: int, routes: bool,
-) -> tuple[int, int, int]:  # fmt: skip
-    """Axons that a move frees and needs, and by how much it changes the global routes."""
-    a, neurons = home[i], len(home)
-    freed = needed = change = 0
-    own = False
-    for at in range(starts[i], starts[i + 1]):
-        k = sources[at]
-        frees = tables.uses[a, _find(tables.keys[a], k, bits)] == 1
-        needs = _find(tables.keys[to], k, bits) < 0
-        freed += frees
-        needed += needs
-        if k == i:
-            own = True
-            if routes:
-                change += weight[i] * (int(needs) - int(frees))
-        elif routes:
-            if frees and not (k < neurons and home[k] == a):
-                change -= weight[k]
-            if needs and not (k < neurons and home[k] == to):
-                change += weight[k]
-    if routes:
-        was_local = _find(tables.keys[a], i, bits) >= 0
-        is_local = own or _find(tables.keys[to], i, bits) >= 0
-        change += weight[i] * (int(was_local) - int(is_local))
-    return freed, needed, change
-
-
-@kernel(nogil=True)
-def _kind(fits: Integers, left: Integers, axons: int, neurons: int) -> int:
-    """First type, by cost, that is large enough and has copies left; -1: none."""
-    for at in range(len(fits)):
-        if axons <= fits[at, 0] and neurons <= fits[at, 1] and left[fits[at, 3]] != 0:
-            return at
-    return -1
-
-
-@kernel(nogil=True)
-def _take(left: Integers, copies: Integers, fits: Integers, at: int, number: int) -> None:
-    """Take copies of a type, or give them back, where they are counted."""
-    if at >= 0 and copies[fits[at, 3]] >= 0:
-        left[fits[at, 3]] -= number
-
-
-@kernel(nogil=True)
-def _anneal(
-    starts: Integers, sources: Integers, target_starts: Integers, targets: Integers, weight: Integers,
-    given: Integers, given_kinds: Integers, costs: Integers, fits: Integers, copies: Integers, counted: bool,
-    bits: int, goal: int, steps: int, axon_weight: float, temperatures: NDArray[np.float64],
-    neg_log: NDArray[np.float64], budget: int, seed: int,
-) -> tuple[Integers, int, Integers]:  # fmt: skip
-    neurons, places = len(given), len(given) + 1
-    home = given.copy()
-    tables = _Tables(np.full((places, 1 << bits), -1, np.int32), np.zeros((places, 1 << bits), np.int32))
-    load = np.zeros((places, 2), np.int64)
-    for neuron in range(neurons):
-        j = home[neuron]
-        load[j, 1] += 1
-        for at in range(starts[neuron], starts[neuron + 1]):
-            load[j, 0] += _add(tables.keys[j], tables.uses[j], sources[at], bits)
-    cost = np.zeros(places, np.int64)
-    kind = np.full(places, -1, np.int64)  # where copies are counted
-    left = copies.copy()
-    area = 0
-    for j in range(len(given_kinds)):
-        cost[j] = fits[given_kinds[j], 2]
-        area += cost[j]
-        if counted:
-            kind[j] = given_kinds[j]
-            _take(left, copies, fits, kind[j], 1)
-    empty = np.empty(places, np.int64)
-    empties = 0
-    for j in range(places - 1, -1, -1):
-        if load[j, 1] == 0:
-            empty[empties] = j
-            empties += 1
-    routes = _routes(tables, home, weight)
-    by_routes = goal == ROUTES
-    best, best_value = home.copy(), routes if by_routes else area
-    history = np.zeros(POINTS + 1, np.int64)
-    history[0] = best_value
-    kept_at = 0
-    state = first_state(seed)
-    for step in range(steps):
-        temperature = temperatures[step * len(temperatures) // steps]
-        state = next_state(state)
-        choice = state
-        i: Any = np.int64((choice >> np.uint64(33)) % np.uint64(neurons))
-        how = np.int64(choice & np.uint64(31))
-        state = next_state(state)
-        drawn = np.int64(state >> np.uint64(34))
-        chance = neg_log[np.int64(state & np.uint64(4095))]
-        a = home[i]
-        other: Any = -1
-        if how < 16 and starts[i + 1] > starts[i]:  # one that shares an axon
-            k = sources[starts[i] + drawn % (starts[i + 1] - starts[i])]
-            first, number = target_starts[k], target_starts[k + 1] - target_starts[k]
-            other = targets[first + (drawn >> 8) % number]
-        elif how < 30:
-            other = drawn % neurons
-        to = empty[empties - 1] if other < 0 else home[other]
-        if to == a or (other < 0 and load[a, 1] == 1):
-            continue
-        swaps = other >= 0 and np.int64(choice & np.uint64(32)) != 0
-        freed, needed, change = _change(tables, starts, sources, home, weight, i, to, bits, by_routes)
-        if not swaps:
-            axons_a, axons_to = load[a, 0] - freed, load[to, 0] + needed
-            size_a, size_to = load[a, 1] - 1, load[to, 1] + 1
-        else:
-            _move(tables, starts, sources, home, load, i, to, bits)
-            freed_back, needed_back, change_back = _change(
-                tables, starts, sources, home, weight, other, a, bits, by_routes
-            )
-            axons_a, axons_to = load[a, 0] + needed_back, load[to, 0] - freed_back
-            size_a, size_to = load[a, 1] + 1, load[to, 1] - 1
-            freed, needed, change = freed + freed_back, needed + needed_back, change + change_back
-        for j in (a, to):
-            _take(left, copies, fits, kind[j], -1)
-        cost_a, kind_a = 0, -1
-        if size_a > 0:
-            cost_a, kind_a = _cost(costs, fits, left, counted, axons_a, size_a)
-            _take(left, copies, fits, kind_a, 1)
-        cost_to, kind_to = _cost(costs, fits, left, counted, axons_to, size_to)
-        _take(left, copies, fits, kind_to, 1)
-        more = cost_a + cost_to - cost[a] - cost[to]
-        rise = axon_weight * (needed - freed) + (change if by_routes else more)
-        fine = cost_a < INFEASIBLE and cost_to < INFEASIBLE
-        fine = fine and (budget < 0 or area + more <= budget or more < 0)
-        if not fine or (rise > 0 and rise > temperature * chance):
-            if swaps:
-                _move(tables, starts, sources, home, load, i, a, bits)
-            for at in (kind_a, kind_to):
-                _take(left, copies, fits, at, -1)
-            for j in (a, to):
-                _take(left, copies, fits, kind[j], 1)
-        else:
-            if swaps:
-                _move(tables, starts, sources, home, load, other, a, bits)
-            else:
-                if other < 0:
-                    empties -= 1
-                _move(tables, starts, sources, home, load, i, to, bits)
-                if load[a, 1] == 0:
-                    empty[empties] = a
-                    empties += 1
-            cost[a], cost[to] = cost_a, cost_to
-            kind[a], kind[to] = kind_a, kind_to
-            area += more
-            routes += change
-            value = routes if by_routes else area
-            within = budget < 0 or area <= budget
-            if value < best_value and within and step - kept_at >= neurons >> 3:
-                best_value, kept_at = value, step
-                best[:] = home
-        if (step + 1) * POINTS % steps < POINTS:
-            history[(step + 1) * POINTS // steps] = routes if by_routes else area
+    done = 0
+    while done < plan.steps and not deadline.passed:
+        last = plan.steps if deadline is NEVER else min(plan.steps, done + CHUNK)
+        run(*(*given, done, last))
+        done = last
+    _, area, routes, best_value, _ = state.numbers.tolist()
     value = routes if by_routes else area
-    if value < best_value and (budget < 0 or area <= budget):
-        best_value = value
-        best[:] = home
-    return best, best_value, history
+    improved = value < best_value and (budget < 0 or area <= budget)
+    return Annealed(
+        state.home[: graph.neurons] if improved else state.best, value if improved else best_value,
+        state.history[: 1 + done * POINTS // plan.steps], done,
+    )  # fmt: skip
 
 
-@kernel(nogil=True)
-def _cost(
-    costs: Integers, fits: Integers, left: Integers, counted: bool, axons: int, neurons: int
-) -> tuple[int, int]:
-    """Cost of a crossbar and, where copies are counted, its type; infeasible where none takes it."""
-    if axons >= costs.shape[0] or neurons >= costs.shape[1]:
-        return INFEASIBLE, -1
-    if not counted:
-        return costs[axons, neurons], -1
-    at = _kind(fits, left, axons, neurons)
-    return (INFEASIBLE, -1) if at < 0 else (fits[at, 2], at)
+def _prices(pool: Pool, most: int) -> _Prices:
+    """Prices of a pool; crossbars of up to so many axons and one neuron too many are infeasible."""
+    costs = np.full((most + 1, pool.most_outputs + 2), INFEASIBLE, np.int64)
+    costs[: pool.most_inputs + 1, :-1] = np.where(pool.cheapest < 0, INFEASIBLE, pool.costs[pool.cheapest])
+    costs[:, 0] = 0
+    types = [pool.types[t] for t in pool.order]
+    return _Prices(costs, np.array([(one.inputs, one.outputs, one.cost) for one in types], np.int64))
 
 
-@kernel(nogil=True)
-def _routes(tables: _Tables, home: Integers, weight: Integers) -> int:
-    """Global routes, weighted."""
-    total = 0
-    for j in range(len(tables.keys)):
-        for k in tables.keys[j]:
-            if k >= 0 and not (k < len(home) and home[k] == j):
-                total += weight[k]
-    return total
+def _begin(
+    network: _Network, prices: _Prices, start: Mapping, bits: int, by_routes: bool, seed: int
+) -> _State:
+    """State before the first step."""
+    pool = start.pool
+    neurons, nodes, crossbars = len(start.home), len(network.weight), start.crossbars
+    places = neurons + 1
+    home = np.full(nodes, EXTERNAL, np.int64)
+    home[:neurons] = start.home
+    dense = np.zeros((places, 0 if bits else nodes), np.int16)
+    hashed = np.zeros((places, 1 << bits if bits else 0, 2), np.int32)
+    hashed[:, :, 0] = -1
+    load = np.zeros((places, 2), np.int64)
+    fill(network.starts, network.sources, home, dense, hashed, load, bits)
+    place = np.argsort(pool.order)[start.kinds]
+    cost, kind = np.zeros(places, np.int64), np.full(places, len(pool.types))
+    cost[:crossbars] = prices.fits[place, 2]
+    left = np.array(
+        [UNCOUNTED if pool.types[t].count is None else pool.types[t].count for t in pool.order] + [0]
+    )
+    if pool.counted:
+        kind[:crossbars] = place
+        left -= np.bincount(place, minlength=len(left))
+    empty = np.zeros(places, np.int64)
+    empties = places - crossbars
+    empty[:empties] = np.arange(places - 1, crossbars - 1, -1)
+    node, crossbar = start.flows
+    routes = int(network.weight[node[home[node] != crossbar]].sum())
+    value = routes if by_routes else start.area
+    history = np.zeros(POINTS + 1, np.int64)
+    history[0] = value
+    numbers = np.array([empties, start.area, routes, value, 0])
+    marks, draws = np.full(nodes, -1), np.full(1, first_state(seed), np.uint64)
+    return _State(
+        dense, hashed, home, load, cost, kind, left, empty, marks, start.home.copy(), history, numbers, draws
+    )

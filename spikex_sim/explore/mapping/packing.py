@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.annealing import INFEASIBLE, NEG_LOG
+from spikex_sim.explore.mapping.annealing import NEG_LOG
+from spikex_sim.explore.mapping.annealing_kernel import INFEASIBLE
 from spikex_sim.explore.mapping.draws import first_state, next_state
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.pool import CrossbarType, Pool
