@@ -11,9 +11,10 @@ import typer
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.mapping.graph import NeuronGraph
+    from spikex_sim.explore.mapping.heldout import HeldOut
     from spikex_sim.explore.mapping.pool import Pool
     from spikex_sim.explore.mapping.search import Mapped
+    from spikex_sim.explore.mapping.unroll import Unrolled
 
 MOST_ROWS = 50
 """Crossbars that ``map show`` prints without ``--all``."""
@@ -65,6 +66,22 @@ def map_network(
     mesh: Annotated[
         str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
     ] = None,
+    split: Annotated[
+        bool | None,
+        typer.Option(
+            "--split/--no-split",
+            help="Neurons of too many inputs become parts; default: those of traces and NIR files.",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Samples that spikes are counted on.", metavar="TRACE|FOLDER"),
+    ] = None,
+    profile_share: Annotated[
+        float | None,
+        typer.Option("--profile-share", help="Share of them that is counted; default: 0.01.", metavar="F"),
+    ] = None,
     inputs: Inputs = None,
     keep_zeros: KeepZeros = False,
     layers: Layers = None,
@@ -72,7 +89,7 @@ def map_network(
 ) -> None:  # fmt: skip
     """Map a network onto crossbars: the least area, then few routes or packets within it.
 
-    With --out also writes mapping.json, crossbars.csv and network.json.
+    With --out also writes mapping.json, crossbars.csv, network.json and, of a profile, heldout.csv.
 
     Example: spikex-sim map gen:E --pool table2 --objective routes --steps 1e6
     """
@@ -80,18 +97,26 @@ def map_network(
 
     show.log_to_terminal()
     from spikex_sim.core.files import check_writable
+    from spikex_sim.explore.mapping.prepare import prepared
     from spikex_sim.explore.mapping.search import Effort, map_graph
 
     effort = Effort(engine, _whole(steps), restarts, seed, jobs)
     if out is not None:
         check_writable(out)
-    graph = _load(network, inputs, layers, keep_zeros=keep_zeros)
-    crossbars = _pool(pool, network)
-    with show.progress_bar("mapping") as progress:
-        found = map_graph(
-            graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+    read = _read(network, inputs, layers, keep_zeros=keep_zeros)
+    crossbars = _pool(pool, read)
+    with show.progress_bar("profile") as progress:
+        ready = prepared(
+            read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
             progress=progress,
         )  # fmt: skip
+    with show.progress_bar("mapping") as progress:
+        found = map_graph(
+            ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+            order=ready.order, progress=progress,
+        )  # fmt: skip
+    with show.progress_bar("packets") as progress:
+        found = ready.finished(found, progress=progress)
     _show(found)
     if out is not None:
         wrote(found.save(out))
@@ -117,12 +142,16 @@ def verify(
     show.log_to_terminal()
     from spikex_sim.cli.options import echo
     from spikex_sim.explore.mapping.results import SavedMapping
-    from spikex_sim.explore.mapping.verify import violations
+    from spikex_sim.explore.mapping.verify import violations, with_spikes
 
     path = mapping / "mapping.json" if mapping.is_dir() else mapping
     saved = SavedMapping.load(path)
-    source = network if network is not None else str(path.parent / "network.json")
-    found = violations(saved, _load(source, inputs, layers, keep_zeros=keep_zeros))
+    beside = path.parent / "network.json"
+    source = network if network is not None else str(beside)
+    graph = _read(source, inputs, layers, keep_zeros=keep_zeros).graph
+    if network is not None and "profile" in saved.metrics and beside.exists():
+        graph = with_spikes(graph, _read(str(beside), None, None, keep_zeros=False).graph)
+    found = violations(saved, graph)
     if not found:
         echo("ok")
         return
@@ -145,7 +174,7 @@ def show_mapping(
     from spikex_sim.cli.sheet import short
     from spikex_sim.explore.mapping.results import SavedMapping
 
-    saved = SavedMapping.load(mapping / "mapping.json" if mapping.is_dir() else mapping)
+    saved = SavedMapping.load(mapping)
     sheet = show.table(short(str(saved.network.get("name", ""))), "crossbar", "type", "neurons", "which")
     rows = saved.crossbars if every else saved.crossbars[:MOST_ROWS]
     for number, one in enumerate(rows):
@@ -155,25 +184,24 @@ def show_mapping(
         show.say(f"... {len(saved.crossbars) - len(rows):,} more; --all shows them")
 
 
-def _load(source: str, inputs: str | None, layers: str | None, *, keep_zeros: bool) -> NeuronGraph:
+def _read(source: str, inputs: str | None, layers: str | None, *, keep_zeros: bool) -> Unrolled:
     from spikex_sim.cli.options import split_names
     from spikex_sim.core.errors import ConfigError
     from spikex_sim.core.hints import one_of
-    from spikex_sim.explore.mapping.reading import load_graph
+    from spikex_sim.explore.mapping.reading import read_network
 
     choices: tuple[Literal["mapped", "external"], ...] = ("mapped", "external")
     chosen = next((one for one in choices if one == inputs), None)
     if inputs is not None and chosen is None:
         raise ConfigError(one_of(inputs, choices), field="--inputs")
     names = None if layers is None else split_names(layers, "--layers")
-    return load_graph(source, inputs=chosen, keep_zeros=keep_zeros, layers=names)
+    return read_network(source, inputs=chosen, keep_zeros=keep_zeros, layers=names)
 
 
-def _pool(name: str | None, network: str) -> Pool:
+def _pool(name: str | None, network: Unrolled) -> Pool:
     from spikex_sim.explore.mapping.pool import load_pool
 
-    unrolled = network.endswith((".npz", ".h5", ".nir"))
-    return load_pool(name if name is not None else "table2x8" if unrolled else "table2")
+    return load_pool(name if name is not None else "table2x8" if network.parts else "table2")
 
 
 def _whole(steps: float) -> int:
@@ -190,7 +218,7 @@ def _show(found: Mapped) -> None:
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
 
-    graph, metrics = found.mapping.graph, found.metrics
+    graph, metrics = found.network, found.metrics
     show.say(
         f"[bold]{escape(graph.name)}[/]: {graph.neurons:,} neurons, {graph.external:,} external axons, "
         f"{graph.edges:,} synapses; pool {escape(found.mapping.pool.name)}\n"
@@ -222,8 +250,28 @@ def _show(found: Mapped) -> None:
             f"mesh {rows}x{cols}: {metrics['hops']:,} hops, {metrics['hops_multicast']:,} with multicast, "
             f"{metrics['packets_busiest_link']:,} packets over the busiest link"
         )
+    if "psum_routes" in metrics:
+        show.say(
+            f"split: {found.mapping.graph.neurons - graph.neurons:,} further parts of neurons; "
+            f"{metrics['psum_routes']:,} send sums to other crossbars, {metrics['psum_packets']:,} packets"
+        )
+    if found.heldout is not None:
+        show.say(_packets(found.heldout))
     if not graph.profiled:
         show.note("packets: a spike each, as the network comes without a profile of spikes")
+
+
+def _packets(found: HeldOut) -> str:
+    """Packets on the profile and on samples that it leaves out."""
+    number, total = len(found.profile), sum(packets for _, packets in found.profile)
+    samples = "1 sample" if number == 1 else f"{number:,} samples"
+    profile = f"packets on the profile, {samples}: {total:,}"
+    if found.mean is None or found.deviation is None:
+        return f"{profile}; profile: same, no sample is left to hold it against"
+    return (
+        f"{profile}; on each of {len(found.rest):,} held out: {found.mean:,.1f}, "
+        f"standard deviation {found.deviation:,.1f}"
+    )
 
 
 def _ranges(numbers: list[int]) -> str:

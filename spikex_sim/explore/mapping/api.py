@@ -11,10 +11,13 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping import placement
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.pool import Pool, load_pool
-from spikex_sim.explore.mapping.reading import load_graph
+from spikex_sim.explore.mapping.prepare import prepared
+from spikex_sim.explore.mapping.profile import Traces
+from spikex_sim.explore.mapping.reading import load_graph, read_network
 from spikex_sim.explore.mapping.results import SavedMapping
 from spikex_sim.explore.mapping.search import RESTARTS, STEPS, Effort, Mapped, map_graph
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.explore.mapping.unroll import Unrolled
+from spikex_sim.explore.mapping.verify import violations, with_spikes
 
 
 def load_network(
@@ -35,7 +38,7 @@ def load_network(
 
 
 def map_network(
-    network: NeuronGraph,
+    network: NeuronGraph | Unrolled | str | Path,
     pool: Pool | str = "table2",
     *,
     objective: str = "area",
@@ -47,33 +50,52 @@ def map_network(
     freeze: str = "area",
     area_budget: str | None = None,
     mesh: str | None = None,
+    split: bool | None = None,
+    profile: Traces | None = None,
+    profile_share: float | None = None,
     progress: Progress = silent,
 ) -> Mapped:
     """Map a network onto a pool of crossbars, or one of the name; the same call gives the same mapping.
 
     Parameters
     ----------
+    network : NeuronGraph, Unrolled, str or Path
+        A graph, layers as :func:`spikex_sim.explore.mapping.reading.read_network` reads them, or what can be
+        read. Layers are not in the graph of :func:`load_network`: profiles and windows need what is read.
     engine, steps, restarts, seed, jobs
         See :class:`spikex_sim.explore.mapping.search.Effort`.
-    network, pool, objective, freeze, area_budget, mesh, progress
+    split, profile, profile_share
+        See :func:`spikex_sim.explore.mapping.prepare.prepared`.
+    pool, objective, freeze, area_budget, mesh, progress
         See :func:`spikex_sim.explore.mapping.search.map_graph`.
 
     Raises
     ------
-    ConfigError, UnsupportedError
-        If the pool cannot take the network, or a choice is none.
+    ConfigError, TraceError, UnsupportedError
+        If the pool cannot take the network, a choice is none, or a file cannot be read.
     """
     crossbars = load_pool(pool) if isinstance(pool, str) else pool
     effort = Effort(engine, steps, restarts, seed, jobs)
-    return map_graph(
-        network, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+    read = network if isinstance(network, NeuronGraph | Unrolled) else read_network(network)
+    ready = prepared(
+        read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
         progress=progress,
     )  # fmt: skip
+    found = map_graph(
+        ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
+        order=ready.order, progress=progress,
+    )  # fmt: skip
+    return ready.finished(found, progress=progress)
 
 
 def verify_mapping(mapping: Mapped | SavedMapping, network: NeuronGraph) -> list[str]:
-    """What is wrong with a mapping, a line each; see :mod:`spikex_sim.explore.mapping.verify`."""
-    return violations(mapping.saved if isinstance(mapping, Mapped) else mapping, network)
+    """What is wrong with a mapping, a line each; see :mod:`spikex_sim.explore.mapping.verify`.
+
+    The spikes of a profile that the mapping was made with are taken from it.
+    """
+    if isinstance(mapping, Mapped):
+        return violations(mapping.saved, with_spikes(network, mapping.network))
+    return violations(mapping, network)
 
 
 def place(mapping: Mapped, mesh: tuple[int, int] | None = None, *, seed: int = 1) -> Mapped:

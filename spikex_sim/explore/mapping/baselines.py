@@ -41,6 +41,35 @@ def first_fit(graph: NeuronGraph, pool: Pool, order: Integers | None = None) -> 
     return Mapping.of(graph, pool, home)
 
 
+def next_fit(graph: NeuronGraph, pool: Pool, order: Integers) -> Mapping | None:
+    """Put each neuron into the crossbar of the one before, or into a new one where it has no room.
+
+    Of the types that take the largest fan-in, tried one after the other, the one of the least area.
+
+    Parameters
+    ----------
+    graph, pool : NeuronGraph, Pool
+        What is mapped, where to.
+    order : int64 array ``[n]``
+        Neurons as they are placed.
+
+    Returns
+    -------
+    Mapping or None
+        None where a neuron fits no type, or copies do not suffice.
+    """
+    widest, sources = int(graph.fan_in.max()), graph.sources
+    found = [
+        Mapping.of(
+            graph, pool,
+            _next_fit(sources.starts, sources.items, order, graph.nodes, one.inputs, one.outputs),
+        )
+        for one in pool.types
+        if one.inputs >= widest
+    ]  # fmt: skip
+    return min((one for one in found if one is not None), key=lambda one: one.area, default=None)
+
+
 def single(graph: NeuronGraph, pool: Pool) -> Mapping | None:
     """Each neuron in a crossbar of its own; None where one fits no type, or copies do not suffice."""
     return Mapping.of(graph, pool, np.arange(graph.neurons))
@@ -129,6 +158,29 @@ def _first_fit(
             opened -= 1
             for place in range(at, opened):
                 open_[place] = open_[place + 1]
+    return home
+
+
+@kernel(nogil=True)
+def _next_fit(
+    starts: Integers, sources: Integers, order: Integers, nodes: int, inputs: int, outputs: int
+) -> Integers:
+    home = np.zeros(len(order), np.int64)
+    holder = np.full(nodes, -1)  # the last crossbar that has an axon
+    crossbar = axons = neurons = 0
+    for i in order:
+        added = 0
+        for e in range(starts[i], starts[i + 1]):
+            added += holder[sources[e]] != crossbar
+        if neurons > 0 and (neurons == outputs or axons + added > inputs):
+            crossbar += 1
+            axons = neurons = 0
+            added = starts[i + 1] - starts[i]
+        for e in range(starts[i], starts[i + 1]):
+            holder[sources[e]] = crossbar
+        home[i] = crossbar
+        axons += added
+        neurons += 1
     return home
 
 

@@ -15,8 +15,9 @@ from spikex_sim.accelerators.base import energy_model
 from spikex_sim.core.errors import ConfigError, TraceError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
+from spikex_sim.core.spikes import packed_length
 from spikex_sim.explore.mapping.documents import MOST_SPIKES
-from spikex_sim.explore.mapping.graph import Integers
+from spikex_sim.explore.mapping.graph import Integers, Lists
 from spikex_sim.explore.mapping.unroll import Part, Unrolled
 from spikex_sim.run.flow import GraphFlow, graph_stages
 from spikex_sim.run.graph import GraphRunner
@@ -27,8 +28,11 @@ from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace, as_traces
 
+Traces = AnyTrace | Sequence[AnyTrace | str | Path] | str | Path
 SHARE = 0.01
 """Of the samples; the paper's."""
+_AT_A_TIME = 1 << 26
+"""Bytes of spikes that are joined together."""
 _MACHINE = "spikex"
 _WIDE = {"tws": 1, "psum_bits": 32, "memory.glb.bytes": 1 << 30}
 """What samples are replayed on: spikes are the same on every machine, and this one holds every layer."""
@@ -68,15 +72,30 @@ def choose_samples(samples: int, share: float = SHARE, seed: int = 0) -> Chosen:
     return Chosen(tuple(order[:count]), tuple(order[count:] or order))
 
 
+class Profile(NamedTuple):
+    """Spikes over the samples of a profile and all time points.
+
+    Attributes
+    ----------
+    spikes : int64 array ``[n + e]``
+        Of every node.
+    sums : int64 array ``[P]``
+        Of every part of a split neuron the time points at which one of its sources spikes.
+    """
+
+    spikes: Integers
+    sums: Integers
+
+
 def profile_of(
     network: Unrolled,
-    traces: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
+    traces: Traces,
+    samples: Sequence[int],
+    parts: Lists | None = None,
     *,
-    share: float = SHARE,
-    seed: int = 0,
     progress: Progress = silent,
-) -> Integers:
-    """Spikes of every node over the samples of a profile and all time points.
+) -> Profile:
+    """Add up spikes over samples.
 
     Parameters
     ----------
@@ -84,50 +103,48 @@ def profile_of(
         Network of layers, as :func:`spikex_sim.explore.mapping.reading.read_network` reads it.
     traces : trace, path or sequence of them
         Samples of that network; a folder, too.
-    share, seed
-        See :func:`choose_samples`.
+    samples : sequence of int
+        Which; see :func:`choose_samples`.
+    parts : Lists, optional
+        Sources of the parts of split neurons.
     progress : callable, optional
         Told about the samples as they are done.
 
-    Returns
-    -------
-    int64 array ``[n + e]``
-
     Raises
     ------
-    TraceError
-        If the samples are of another network, or some spikes are neither recorded nor computable.
+    ConfigError, TraceError
+        If the network has no layers, the samples are of another one, or some spikes are neither recorded nor
+        computable.
     """
     loaded = as_traces(traces)
-    chosen = choose_samples(_count(loaded), share, seed).profile
-    total = np.zeros(network.graph.nodes, np.int64)
-    for one in spikes_of(network, loaded, chosen, progress=progress):
-        total += one
-    if total.max(initial=0) > MOST_SPIKES:
+    sources = Lists(np.zeros(1, np.int64), np.zeros(0, np.int64)) if parts is None else parts
+    spikes = np.zeros(network.graph.nodes, np.int64)
+    sums = np.zeros(len(sources.starts) - 1, np.int64)
+    for trains in trains_of(network, loaded, samples, progress=progress):
+        spikes += _times(trains)
+        sums += _times_of_any(trains, sources)
+    if spikes.max(initial=0) > MOST_SPIKES:
         raise TraceError(f"a node spikes more than {MOST_SPIKES:,} times", where=loaded[0].where)
-    return total
+    return Profile(spikes, sums)
 
 
 def spikes_of(
-    network: Unrolled,
-    traces: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
-    samples: Sequence[int] | None = None,
-    *,
-    progress: Progress = silent,
+    network: Unrolled, traces: Traces, samples: Sequence[int] | None = None, *, progress: Progress = silent
 ) -> Iterator[Integers]:
     """Spikes of every node over all time points, sample by sample, ``[n + e]`` each.
 
-    Parameters
-    ----------
-    network, traces, progress
-        See :func:`profile_of`.
-    samples : sequence of int, optional
-        Which, numbered through all traces; all by default.
+    See :func:`profile_of`; of all samples by default.
+    """
+    for trains in trains_of(network, traces, samples, progress=progress):
+        yield _times(trains)
 
-    Raises
-    ------
-    TraceError
-        See :func:`profile_of`.
+
+def trains_of(
+    network: Unrolled, traces: Traces, samples: Sequence[int] | None = None, *, progress: Progress = silent
+) -> Iterator[NDArray[np.uint8]]:
+    """Spikes of every node over time, eight time points a byte, sample by sample.
+
+    See :func:`profile_of`; of all samples by default.
     """
     if not network.parts:
         raise ConfigError("the network has no layers that samples could be of: it is no trace and no NIR "
@@ -148,10 +165,6 @@ def spikes_of(
     progress("profile", len(wanted), len(wanted))
 
 
-def _count(traces: Sequence[AnyTrace]) -> int:
-    return sum(one.samples for one in traces)
-
-
 def _check_like(network: Unrolled, trace: GraphTrace) -> None:
     for part in network.parts:
         if part.name not in trace.wiring.nodes or trace.shape(part.name) != part.shape:
@@ -159,24 +172,24 @@ def _check_like(network: Unrolled, trace: GraphTrace) -> None:
                              f"{'x'.join(map(str, part.shape))}", where=trace.where)  # fmt: skip
 
 
-def _one_sample(network: Unrolled, trace: GraphTrace, sample: int) -> Integers:
+def _one_sample(network: Unrolled, trace: GraphTrace, sample: int) -> NDArray[np.uint8]:
     given = _computed(trace, sample) if trace.weights else {}
-    found = np.zeros(network.graph.nodes, np.int64)
+    found = np.zeros((network.graph.nodes, packed_length(trace.timesteps)), np.uint8)
     for part in network.parts:
         nodes = slice(part.nodes.start, part.nodes.stop)
         spikes = given.get(part.name)
         if spikes is None:
             spikes = _recorded(trace, part, sample)
         if spikes is not None:
-            found[nodes] = spikes.ravel()
+            found[nodes] = spikes.reshape(len(part.nodes), -1)
         elif np.isin(network.graph.source, np.arange(nodes.start, nodes.stop)).any():
             message = "has no weights, and what it gives is not recorded, so that its spikes are unknown"
             raise TraceError(message, where=trace.where, field=part.name)
     return found
 
 
-def _computed(trace: GraphTrace, sample: int) -> dict[str, Integers]:
-    """Spikes of each neuron by node, of those that can be computed."""
+def _computed(trace: GraphTrace, sample: int) -> dict[str, NDArray[np.uint8]]:
+    """Spikes of each neuron by node, packed, of those that can be computed."""
     # Energies, which nobody looks at, are those of the machine as it is: there are none of such a memory.
     prices = energy_model(load_accelerator(_MACHINE))
     runner = GraphRunner(
@@ -187,21 +200,40 @@ def _computed(trace: GraphTrace, sample: int) -> dict[str, Integers]:
     for index, stage in enumerate(flow.stages):
         runner.run_layer(index, flow, 1)
         if flow.computed is not None and trace.carries(stage.name) == "spikes":
-            found[stage.name] = _times(flow.computed)
+            found[stage.name] = flow.computed
     return found
 
 
-def _recorded(trace: GraphTrace, part: Part, sample: int) -> Integers | None:
+def _recorded(trace: GraphTrace, part: Part, sample: int) -> NDArray[np.uint8] | None:
     """Spikes that were recorded; of analog values the time points at which they are not 0."""
     if part.name in trace.spikes:
-        return _times(trace.spikes[part.name][sample])
+        packed: NDArray[np.uint8] = trace.spikes[part.name][sample]
+        return packed
     if part.name in trace.values and trace.carries(part.name) == "analog":
         there = trace.values[part.name][sample] != 0
-        times: Integers = there * trace.timesteps if trace.constant(part.name) else there.sum(axis=-1)
-        return times
+        if trace.constant(part.name):
+            there = np.broadcast_to(there[..., None], (*there.shape, trace.timesteps))
+        return np.packbits(there, axis=-1)
     return None
 
 
-def _times(packed: NDArray[np.uint8]) -> Integers:
-    times: Integers = np.bitwise_count(packed).sum(axis=-1, dtype=np.int64)
+def _times(trains: NDArray[np.uint8]) -> Integers:
+    times: Integers = np.bitwise_count(trains).sum(axis=-1, dtype=np.int64)
     return times
+
+
+def _times_of_any(trains: NDArray[np.uint8], sources: Lists) -> Integers:
+    """Time points at which one of each list of nodes spikes; none of the lists is empty."""
+    parts = len(sources.starts) - 1
+    found = np.zeros(parts, np.int64)
+    width = max(1, _AT_A_TIME // max(1, trains.shape[1]))
+    first = 0
+    while first < parts:
+        most = int(np.searchsorted(sources.starts, sources.starts[first] + width, side="right")) - 1
+        last = max(first + 1, min(most, parts))
+        begin = sources.starts[first]
+        seen = trains[sources.items[begin : sources.starts[last]]]
+        joined = np.bitwise_or.reduceat(seen, sources.starts[first:last] - begin, axis=0)
+        found[first:last] = _times(joined)
+        first = last
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.placement import Placement
+from spikex_sim.explore.mapping.split import Split, unsplit
+from spikex_sim.explore.mapping.unroll import Unrolled
+
+if TYPE_CHECKING:
+    from spikex_sim.explore.mapping.heldout import HeldOut
 
 FORMAT = "spikex-mapping"
 MOST_BYTES = 1 << 30
@@ -97,7 +102,8 @@ class SavedMapping:
     stages : list of dict
         See :class:`Stage`.
     splits : list of dict
-        Neurons that were split, and their parts.
+        Parts of split neurons, but for the first of each: ``neuron``, ``part`` from 1, its ``column``, its
+        ``sources``, and the ``packets`` it sends from another crossbar.
     versions : dict
         Of what made it.
     """
@@ -112,10 +118,16 @@ class SavedMapping:
 
     @classmethod
     def of(
-        cls, mapping: Mapping, stages: Sequence[Stage], placement: Placement | None = None
+        cls,
+        mapping: Mapping,
+        stages: Sequence[Stage],
+        placement: Placement | None = None,
+        split: Split | None = None,
+        heldout: HeldOut | None = None,
     ) -> SavedMapping:
-        """Describe a mapping, and where its crossbars are."""
-        graph, pool = mapping.graph, mapping.pool
+        """Describe a mapping, where its crossbars are, whose parts its columns are, and its packets."""
+        parts = unsplit(Unrolled(mapping.graph, ())) if split is None else split
+        graph, pool = parts.original, mapping.pool
         places: list[dict[str, int]] = [{} for _ in range(mapping.crossbars)]
         if placement is not None:
             tiles = zip(placement.x.tolist(), placement.y.tolist(), strict=True)
@@ -125,28 +137,33 @@ class SavedMapping:
                      "external": graph.external, "edges": graph.edges},
             pool=pool.described,
             crossbars=[
-                {"type": pool.types[kind].name, "neurons": mapping.neurons.of(j).tolist(), **places[j]}
+                {"type": pool.types[kind].name, "neurons": parts.numbered(mapping.neurons.of(j)).tolist(),
+                 **places[j]}
                 for j, kind in enumerate(mapping.kinds.tolist())
             ],
-            metrics=mapping.metrics | ({} if placement is None else placement.metrics),
+            metrics=mapping.metrics | ({} if placement is None else placement.metrics)
+            | ({} if heldout is None else heldout.metrics),
             stages=[one.described for one in stages],
+            splits=parts.described,
             versions=_versions(),
         )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | Path) -> SavedMapping:
-        """Read a file, as far as its form goes; what it says is for ``verify``.
+        """Read a file, or that of a folder, as far as its form goes; what it says is for ``verify``.
 
         Raises
         ------
         ConfigError
             If it is none, naming the field.
         """
-        where = str(path)
+        file = Path(path)
+        file = file / "mapping.json" if file.is_dir() else file
+        where = str(file)
         try:
-            if Path(path).stat().st_size > MOST_BYTES:
+            if file.stat().st_size > MOST_BYTES:
                 raise ConfigError(f"has more than {MOST_BYTES:,} B", where=where)
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
+            given = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as exc:
             told = exc.strerror if isinstance(exc, OSError) else "is no JSON text"
             raise ConfigError(f"cannot be read: {told}", where=where) from None
@@ -171,6 +188,7 @@ class SavedMapping:
         _check_types(given["pool"], where)
         if not all(isinstance(one, dict) for one in given["stages"]):
             raise ConfigError("has something that is no stage", where=where, field="stages")
+        _check_splits(given.get("splits", []), where)
         return cls(
             given["network"], given["pool"], given["crossbars"], given["metrics"], given["stages"],
             given.get("splits", []), given.get("versions", {}),
@@ -186,8 +204,8 @@ class SavedMapping:
         """What the file has."""
         return {"format": FORMAT, "version": 1, **asdict(self)}
 
-    def save(self, folder: str | Path, network: str | None = None) -> list[Path]:
-        """Write ``mapping.json`` and ``crossbars.csv``; and the network's text, if given.
+    def save(self, folder: str | Path, more: Mapped[str, str] | None = None) -> list[Path]:
+        """Write ``mapping.json`` and ``crossbars.csv``, and texts of other names beside them.
 
         Raises
         ------
@@ -199,10 +217,8 @@ class SavedMapping:
              "x": one.get("x", ""), "y": one.get("y", "")}
             for j, one in enumerate(self.crossbars)
         ]  # fmt: skip
-        files: dict[str, str] = {"mapping.json": self.text, "crossbars.csv": csv_text(rows)}
-        if network is not None:
-            files["network.json"] = network
-        return write_files(folder, files)
+        own = {"mapping.json": self.text, "crossbars.csv": csv_text(rows)}
+        return write_files(folder, {**own, **(more or {})})
 
 
 def _check_crossbars(crossbars: Sequence[Any], where: str) -> None:
@@ -210,8 +226,25 @@ def _check_crossbars(crossbars: Sequence[Any], where: str) -> None:
         fine = isinstance(one, Mapped) and isinstance(one.get("type"), str)
         if not fine or not isinstance(one.get("neurons"), list):
             raise ConfigError("wants a type and a list of neurons", where=where, field=f"crossbars[{j}]")
-        if not all(isinstance(i, int) and not isinstance(i, bool) for i in one["neurons"]):
+        if not _are_whole(one["neurons"]):
             raise ConfigError("has a neuron that is no number", where=where, field=f"crossbars[{j}].neurons")
+
+
+def _check_splits(splits: Any, where: str) -> None:
+    if not isinstance(splits, list):
+        raise ConfigError("is no list", where=where, field="splits")
+    for at, one in enumerate(splits):
+        if not isinstance(one, Mapped) or not all(
+            _are_whole([one.get(key)]) for key in ("neuron", "part", "column", "packets")
+        ):
+            raise ConfigError("wants the numbers neuron, part, column and packets",
+                              where=where, field=f"splits[{at}]")  # fmt: skip
+        if not isinstance(one.get("sources"), list) or not _are_whole(one["sources"]):
+            raise ConfigError("wants a list of numbers", where=where, field=f"splits[{at}].sources")
+
+
+def _are_whole(numbers: Sequence[Any]) -> bool:
+    return all(isinstance(one, int) and not isinstance(one, bool) for one in numbers)
 
 
 def _check_types(pool: Mapped[str, Any], where: str) -> None:

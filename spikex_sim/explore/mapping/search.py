@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.core.files import csv_text
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Annealed, Plan, anneal
 from spikex_sim.explore.mapping.bounds import POOL_SCOPE, best_bound
 from spikex_sim.explore.mapping.cpsat import frozen, solve
-from spikex_sim.explore.mapping.graph import NeuronGraph
+from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
+from spikex_sim.explore.mapping.heldout import HeldOut
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.placement import Placement, mesh_of, place
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import SavedMapping, Stage, history_of
 from spikex_sim.explore.mapping.solver import Effort as SolverEffort
+from spikex_sim.explore.mapping.split import Split
 
 OBJECTIVES = ("area", "routes", "packets")
 ENGINES = ("auto", "anneal")
@@ -92,11 +95,22 @@ class Mapped:
         How it was found.
     placement : Placement or None
         Where the crossbars are.
+    split : Split or None
+        Which columns are parts of neurons.
+    heldout : HeldOut or None
+        Packets on the samples of a profile and on others.
     """
 
     mapping: Mapping
     stages: tuple[Stage, ...]
     placement: Placement | None = None
+    split: Split | None = None
+    heldout: HeldOut | None = None
+
+    @property
+    def network(self) -> NeuronGraph:
+        """The network without parts."""
+        return self.mapping.graph if self.split is None else self.split.original
 
     @property
     def area(self) -> int:
@@ -116,13 +130,14 @@ class Mapped:
     @cached_property
     def saved(self) -> SavedMapping:
         """As its file has it."""
-        return SavedMapping.of(self.mapping, self.stages, self.placement)
+        return SavedMapping.of(self.mapping, self.stages, self.placement, self.split, self.heldout)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write ``mapping.json``, ``crossbars.csv`` and ``network.json``."""
+        """Write ``mapping.json``, ``crossbars.csv``, ``network.json`` and, of a profile, ``heldout.csv``."""
         from spikex_sim.explore.mapping.documents import graph_text
 
-        return self.saved.save(folder, graph_text(self.mapping.graph))
+        more = {} if self.heldout is None else {"heldout.csv": csv_text(self.heldout.rows)}
+        return self.saved.save(folder, {"network.json": graph_text(self.network), **more})
 
 
 def map_graph(
@@ -134,6 +149,7 @@ def map_graph(
     freeze: str = "area",
     area_budget: str | None = None,
     mesh: str | None = None,
+    order: Integers | None = None,
     progress: Progress = silent,
 ) -> Mapped:
     """Map a network.
@@ -152,6 +168,8 @@ def map_graph(
         Largest area of later stages: a number of cells, ``+P%`` over the least one found, or ``none``.
     mesh : str, optional
         ``auto`` or ROWSxCOLS: where to place the crossbars.
+    order : int64 array ``[n]``, optional
+        Neurons such that neighbours share axons: the search may start from what next-fit makes of them.
     progress : callable, optional
         Told about the stages.
 
@@ -170,7 +188,7 @@ def map_graph(
     check_pool(graph, pool)
     last = objective != "area"
     progress("area", 0, 1 + last)
-    mapping, stage = _area(graph, pool, effort)
+    mapping, stage = _area(graph, pool, effort, order)
     stages = [stage]
     if last:
         progress(objective, 1, 2)
@@ -199,7 +217,7 @@ def check_pool(graph: NeuronGraph, pool: Pool) -> None:
         others = f" ({len(wide)} such neurons)" if len(wide) > 1 else ""
         raise UnsupportedError(
             f"neuron {wide[0]} has {graph.fan_in[wide[0]]} inputs, the widest crossbar of the pool takes "
-            f"{pool.most_inputs}{others}; use a pool with more inputs",
+            f"{pool.most_inputs}{others}; use --split or a pool with more inputs",
             where=graph.name,
         )
     if all(one.count is not None for one in pool.types):
@@ -230,9 +248,11 @@ def _budget(given: str | None, least: int) -> int:
     return value
 
 
-def _area(graph: NeuronGraph, pool: Pool, effort: Effort) -> tuple[Mapping, Stage]:
+def _area(
+    graph: NeuronGraph, pool: Pool, effort: Effort, order: Integers | None = None
+) -> tuple[Mapping, Stage]:
     began = time.perf_counter()
-    start = _start(graph, pool)
+    start = _start(graph, pool, order)
     plan = Plan(AREA, effort.steps, *SCHEDULES["area"], AXON_WEIGHT[len(pool.types) == 1])
     ones = np.ones(graph.nodes, np.int64)
 
@@ -293,14 +313,16 @@ def _proved(mapping: Mapping, stage: Stage, effort: Effort) -> tuple[Mapping, St
     )  # fmt: skip
 
 
-def _start(graph: NeuronGraph, pool: Pool) -> Mapping:
-    """Where to begin: a crossbar for each neuron, or, where copies do not suffice, as first fit has it."""
-    alone = Mapping.of(graph, pool, np.arange(graph.neurons))
-    if alone is not None:
-        return alone
-    from spikex_sim.explore.mapping.baselines import first_fit
+def _start(graph: NeuronGraph, pool: Pool, order: Integers | None = None) -> Mapping:
+    """Where to begin: a crossbar for each neuron, or, where that is less, as next-fit has it in an order.
 
-    found = first_fit(graph, pool)
+    Where copies suffice for neither: as first fit has it.
+    """
+    from spikex_sim.explore.mapping.baselines import first_fit, next_fit, single
+
+    starts = [single(graph, pool), None if order is None else next_fit(graph, pool, order)]
+    found = min((one for one in starts if one is not None), key=lambda one: one.area, default=None)
+    found = found or first_fit(graph, pool, order)
     if found is None:
         message = "none found: first fit needs more crossbars than the pool has"
         raise UnsupportedError(message, where=graph.name)

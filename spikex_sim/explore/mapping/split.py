@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,18 @@ class Split:
         keys[3, neurons:] = self.part
         order: Integers = np.lexsort(keys[::-1]).astype(np.int64)
         return order
+
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """Further parts, as results have them."""
+        columns = np.arange(self.original.neurons, self.graph.neurons)
+        packets = self.graph.spikes[columns].tolist()
+        numbers = zip(self.neuron.tolist(), self.part.tolist(), self.numbered(columns).tolist(), strict=True)
+        return [
+            {"neuron": neuron, "part": part, "column": column, "sources": self.sources.of(at).tolist(),
+             "packets": packets[at]}
+            for at, (neuron, part, column) in enumerate(numbers)
+        ]  # fmt: skip
 
     def numbered(self, columns: Integers) -> Integers:
         """Columns of the graph as files number them."""

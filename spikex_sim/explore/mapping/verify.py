@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from spikex_sim.explore.mapping.graph import NeuronGraph
@@ -12,41 +13,100 @@ from spikex_sim.explore.mapping.results import SavedMapping
 def violations(saved: SavedMapping, graph: NeuronGraph) -> list[str]:
     """What is wrong with a mapping, a line each; none if all is well.
 
-    The network's identity; every neuron in exactly one crossbar; columns and inputs; types and copies; no
-    empty crossbar; budgets of area; every metric, counted anew; no value below its bound (Section 7).
+    The network's identity; split neurons, whose parts have each of their sources once; every column in
+    exactly one crossbar; columns and inputs; types and copies; no empty crossbar; budgets of area; every
+    metric, counted anew; no value below its bound (Section 7).
     """
     network = saved.network
     if network.get("sha256") != graph.sha256:
         return [f"network: the mapping is of another one ({str(network.get('sha256'))[:12]}, not "
                 f"{graph.sha256[:12]})"]  # fmt: skip
     types = {one["name"]: one for one in saved.pool["types"]}
-    found = [*_homes(saved.crossbars, graph)]
+    columns: dict[int, set[int]] = {i: set() for i in range(graph.neurons)}
+    for k, i in zip(graph.source.tolist(), graph.target.tolist(), strict=True):
+        columns[i].add(k)
+    found = [*_splits(saved, columns, graph)]
+    found = found or [*_homes(saved.crossbars, columns, graph)]
     if found:
         return found
-    sources: dict[int, set[int]] = {i: set() for i in range(graph.neurons)}
-    for k, i in zip(graph.source.tolist(), graph.target.tolist(), strict=True):
-        sources[i].add(k)
-    found += _crossbars(saved.crossbars, types, sources)
+    found += _crossbars(saved.crossbars, types, columns)
     if not found:
-        found += _metrics(saved, types, sources, graph)
+        found += _metrics(saved, types, columns, graph)
     found += _stages(saved)
     return found
 
 
-def _homes(crossbars: Sequence[Mapping[str, Any]], graph: NeuronGraph) -> Iterator[str]:
+def with_spikes(network: NeuronGraph, profiled: NeuronGraph) -> NeuronGraph:
+    """Give a network the spikes of a profile, if they are of the same, and it has none of its own."""
+    if network.profiled or not profiled.profiled or network.sha256 != profiled.sha256:
+        return network
+    return replace(network, spikes=profiled.spikes, profiled=True)
+
+
+def _splits(saved: SavedMapping, columns: dict[int, set[int]], graph: NeuronGraph) -> Iterator[str]:
+    """Take sources from neurons for their further parts, which become columns; they are numbered in order."""
+    before = (-1, 0)
+    spikes = graph.spikes.tolist()
+    whole = {one["neuron"]: len(columns.get(one["neuron"], ())) for one in saved.splits}
+    for at, one in enumerate(saved.splits):
+        i, part, column, sources = one["neuron"], one["part"], one["column"], one["sources"]
+        name = f"split {at} (neuron {i}, part {part})"
+        if not 0 <= i < graph.neurons:
+            yield f"{name}: there are {graph.neurons} neurons"
+            return
+        if i < before[0] or part != (before[1] + 1 if i == before[0] else 1):
+            yield f"{name}: comes after neuron {before[0]}, part {before[1]}"
+        if column != graph.nodes + at:
+            yield f"{name}: column {column}, not {graph.nodes + at}"
+        if not sources:
+            yield f"{name}: no source"
+        own = set(sources)
+        if len(own) < len(sources):
+            yield f"{name}: a source twice"
+        for k in sorted(own - columns[i]):
+            yield f"{name}: source {k} is none of the neuron, or another part's"
+        columns[i] -= own
+        columns[graph.nodes + at] = own
+        before = (i, part)
+        yield from _sums(one, name, own, spikes, saved)
+    for i, number in whole.items():
+        if not columns[i]:
+            yield f"neuron {i}: all {number} sources are those of further parts"
+
+
+def _sums(
+    one: Mapping[str, Any], name: str, own: set[int], spikes: Sequence[int], saved: SavedMapping
+) -> Iterator[str]:
+    """Sums that a part sends: one; in a profile as often as one of its sources spikes, or more of them."""
+    least, most = 1, 1
+    if "profile" in saved.metrics:
+        each = [spikes[k] for k in own if 0 <= k < len(spikes)]
+        least, most = max(each, default=0), sum(each)
+    if not least <= one["packets"] <= most:
+        yield f"{name}: {one['packets']} packets, by its sources {least} to {most}"
+
+
+def _homes(
+    crossbars: Sequence[Mapping[str, Any]], columns: Mapping[int, set[int]], graph: NeuronGraph
+) -> Iterator[str]:
+    def named(column: int) -> str:
+        return f"neuron {column}" if column < graph.neurons else f"column {column}"
+
     seen: dict[int, int] = {}
     for j, one in enumerate(crossbars):
         if not one["neurons"]:
             yield f"crossbar {j} ({one['type']}): no neuron"
-        for i in one["neurons"]:
-            if not 0 <= i < graph.neurons:
-                yield f"crossbar {j} ({one['type']}): neuron {i}, of {graph.neurons}"
-            elif i in seen:
-                yield f"neuron {i}: in crossbars {seen[i]} and {j}"
-            seen[i] = j
-    for i in range(graph.neurons):
-        if i not in seen:
-            yield f"neuron {i}: in no crossbar"
+        for column in one["neurons"]:
+            if column not in columns:
+                further = len(columns) - graph.neurons
+                parts = f" and {further} further parts" if further else ""
+                yield f"crossbar {j} ({one['type']}): neuron {column}, of {graph.neurons}{parts}"
+            elif column in seen:
+                yield f"{named(column)}: in crossbars {seen[column]} and {j}"
+            seen[column] = j
+    for column in columns:
+        if column not in seen:
+            yield f"{named(column)}: in no crossbar"
 
 
 def _crossbars(
@@ -98,14 +158,26 @@ def _metrics(
     wanted: dict[str, Any] = {
         "area": area, "crossbars": len(saved.crossbars), "by_type": by_type, **count,
         "occupancy_cells": graph.edges / cells, "occupancy_inputs": count["routes_total"] / inputs,
-        "occupancy_outputs": graph.neurons / outputs,
+        "occupancy_outputs": len(sources) / outputs,
     }  # fmt: skip
+    if saved.splits or "psum_routes" in saved.metrics:
+        apart = [one["packets"] for _, _, one in _apart(saved)]
+        wanted |= {"psum_routes": len(apart), "psum_packets": sum(apart)}
     for key, value in wanted.items():
         given = saved.metrics.get(key)
         if given != value:
             yield f"metric {key}: {given} is said, {value} counted"
     if "hops" in saved.metrics:
         yield from _hops(saved, sources, spikes, graph.neurons)
+
+
+def _apart(saved: SavedMapping) -> Iterator[tuple[int, int, Mapping[str, Any]]]:
+    """Crossbars of parts and of their neurons, where these are two."""
+    home = {column: j for j, one in enumerate(saved.crossbars) for column in one["neurons"]}
+    for one in saved.splits:
+        a, b = home[one["column"]], home[one["neuron"]]
+        if a != b:
+            yield a, b, one
 
 
 def _hops(
@@ -132,6 +204,8 @@ def _hops(
         for k in set().union(*(sources[i] for i in one["neurons"])):
             from_x, from_y = places[home[k]] if k < neurons else (0, 0)
             hops += spikes[k] * (abs(from_x - x) + abs(from_y - y))
+    for a, b, part in _apart(saved):
+        hops += part["packets"] * (abs(places[a][0] - places[b][0]) + abs(places[a][1] - places[b][1]))
     if saved.metrics["hops"] != hops:
         yield f"metric hops: {saved.metrics['hops']} is said, {hops} counted"
 
