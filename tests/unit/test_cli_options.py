@@ -31,6 +31,7 @@ TINY = "--set mapping.positions=1 --set mapping.windows=1"
 STUDY = "imc-study t.npz --study umem"
 RTL = "rtl export t.npz --layer last --out o/x"
 MAP = "map g.txt --objective routes --steps 3000"
+LAYERS = "map two.npz --objective packets --engine anneal --steps 3000"
 EFFECTS = {
     ("energy area", "--arch"): ("energy area", "--arch ptb"),
     ("energy area", "--tws"): ("energy area", "--tws 2,4"),
@@ -191,6 +192,8 @@ EFFECTS = {
     ("map", "--freeze"): (MAP, "--freeze types"),
     ("map", "--area-budget"): (MAP, "--area-budget none"),
     ("map", "--mesh"): (MAP, "--mesh auto"),
+    ("map", "--profile"): (LAYERS, "--profile two.npz"),
+    ("map", "--profile-share"): (f"{LAYERS} --profile two.npz", "--profile-share 1"),
     ("map", "--inputs"): (MAP, "--inputs external"),
     ("map", "--keep-zeros"): (MAP, "--keep-zeros"),
     ("map", "--out"): (MAP, "--out o"),
@@ -211,6 +214,7 @@ ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
     ("map", "--layers"),  # tests/unit/test_mapping_layers.py
+    ("map", "--split"),  # tests/unit/test_mapping_split.py
     *(("map verify", option) for option in ("--inputs", "--keep-zeros", "--layers")),
     *(
         ("trace record", option)
