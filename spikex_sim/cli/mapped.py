@@ -16,7 +16,9 @@ def headline(result: RunResult) -> str:
     assert isinstance(arch, MappedOptions)
     layers = _layers(result)
     crossbars = sum(layer.mapping["pes"] for layer in layers)
-    return f"{crossbars:,} crossbars of {arch.imc.device.bits}-bit cells on a {layers[0].mapping['mesh']} mesh"
+    return (
+        f"{crossbars:,} crossbars of {arch.imc.device.bits}-bit cells on a {layers[0].mapping['mesh']} mesh"
+    )
 
 
 def tables(result: RunResult) -> list[Sheet]:
@@ -85,8 +87,10 @@ def _work_table(result: RunResult) -> Sheet:
 
 def _size_table(result: RunResult) -> Sheet:
     names = ("neurons", "columns", "synapses", "pes", "read_cycles", "psum_bits")
-    made = show.table("Neurons, and crossbars whose lowest neuron is one of the layer",
-                      "layer", "neurons", "columns", "synapses", "crossbars", "read cycles", "sum bits")  # fmt: skip
+    made = show.table(
+        "Neurons, and crossbars whose lowest neuron is one of the layer",
+        *("layer", "neurons", "columns", "synapses", "crossbars", "read cycles", "sum bits"),
+    )
     for layer in _layers(result):
         made.add_row(short(layer.name), *(f"{layer.mapping[name]:,}" for name in names))
     return made

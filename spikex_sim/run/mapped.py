@@ -182,9 +182,7 @@ class MappedRunner(LayerRunner):
         self._note_fired(flow, outputs, spikes)
         done = self.plan.run(spikes, self.options)
         progress("done", len(flow.stages), len(flow.stages))
-        each = [
-            self._result(one, done, timesteps) if isinstance(one, Replayed) else one for one in results
-        ]
+        each = [self._result(one, done, timesteps) if isinstance(one, Replayed) else one for one in results]
         return Ran(each, outputs, outputs[-1])
 
     def _run_layer(self, index: int, number: int, passage: ChainPassage | GraphPassage) -> Replayed:
@@ -219,9 +217,9 @@ class MappedRunner(LayerRunner):
         if taking is not None and taking.starts is None:
             _note(spikes, taking.first, entered)
         elif stage.is_pool and (index == 0 or not flow.stages[index - 1].layer.is_pool):
-            source = before[-1].part if before else next(one for one in self.network.parts if one.name not in
-                                                         {each.part.name for each in self.mapped})  # fmt: skip
-            _note(spikes, source.first, entered)
+            layers = {each.part.name for each in self.mapped}
+            inputs = (each for each in self.network.parts if each.name not in layers)
+            _note(spikes, (before[-1].part if before else next(inputs)).first, entered)
 
     def _note_fired(
         self, flow: Flow | GraphFlow, outputs: Sequence[Signal | None], spikes: NDArray[np.uint8]
@@ -296,7 +294,7 @@ def _mapped(trace: AnyTrace, arch: MappedOptions) -> tuple[Unrolled, Homes, bool
         found = first_fit(made.graph, pool, made.order)
         if found is None:
             raise ConfigError("its copies do not hold the network", where=arch.name, field="crossbar_pool")
-        saved = SavedMapping.of(found, ())
+        saved = SavedMapping.of(found, (), split=made)
         return network, Homes.of(saved, network.graph), False
     saved = SavedMapping.load(where)
     for zeros in (False, True):
@@ -326,9 +324,7 @@ def _layers(
     np.minimum.at(lowest, homes.home, homes.neuron)
     for one in wired:
         part = _part(network, one.name)
-        weight = (
-            folded(trace, one.name, 0)[1] if isinstance(trace, GraphTrace) else stages[one.stage].weight
-        )
+        weight = folded(trace, one.name, 0)[1] if isinstance(trace, GraphTrace) else stages[one.stage].weight
         there = None if weight is None or keep_zeros else weight != 0
         if there is not None and there.ndim == 2:
             there = there[:, :, None, None]

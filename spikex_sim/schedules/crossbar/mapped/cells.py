@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.events import Events
 from spikex_sim.core.geometry import Geometry, places_of
-from spikex_sim.core.jit import kernel
 from spikex_sim.core.memory import check_memory
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.homes import Homes
 from spikex_sim.explore.mapping.sets import Sets
+from spikex_sim.schedules.crossbar.mapped.kernels import Indices, integrate
 
 BYTES_A_CELL = 60
 """Memory while cells are collected and sorted."""
-Indices = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +131,7 @@ class LayerCells:
     ) -> tuple[NDArray[np.int32], int]:
         """Sums ``[T, P M]`` of the neurons, the parts of split ones together, and weights added."""
         found = np.zeros((timesteps, len(self.neuron)), np.int32)
-        additions = _integrate(events, geometry.pixels, timesteps, self.first, self.column, self.weight,
+        additions = integrate(events, geometry.pixels, timesteps, self.first, self.column, self.weight,
                                weight, found)  # fmt: skip
         own = channels * geometry.positions
         sums = found[:, :own].copy()
@@ -149,27 +148,3 @@ def _first_nodes(behind: Sets, inputs: int) -> Integers:
     found = np.full(inputs, -1, np.int64)
     found[some] = behind.items[behind.starts[:-1][some]]
     return found
-
-
-@kernel
-def _integrate(
-    events: Events,
-    pixels: int,
-    timesteps: int,
-    first: Integers,
-    column: Indices,
-    place: Indices,
-    weight: NDArray[Any],
-    sums: NDArray[np.int32],
-) -> int:
-    """Add the weight of every cell in the row of a spike to its column."""
-    additions = 0
-    for pixel in range(pixels):
-        for t in range(timesteps):
-            word = pixel * timesteps + t
-            for event in range(events.first[word], events.first[word + 1]):
-                row = events.channel[event] * pixels + pixel
-                for cell in range(first[row], first[row + 1]):
-                    sums[t, column[cell]] += weight[place[cell]]
-                additions += first[row + 1] - first[row]
-    return additions

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import READ, WRITE, Counter
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.core.jit import kernel
 from spikex_sim.explore.mapping.graph import Integers
 from spikex_sim.explore.mapping.homes import Homes
+from spikex_sim.schedules.crossbar.mapped.kernels import Moved, Routes, active_of, any_of, move
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
-from spikex_sim.schedules.crossbar.mapped.traffic import Moved, Routes, move, routes_of
+from spikex_sim.schedules.crossbar.mapped.traffic import routes_of
 from spikex_sim.schedules.crossbar.plan import settle_cycles
-
 
 
 class Done(NamedTuple):
@@ -89,9 +88,9 @@ class CrossbarPlan:
         units = np.minimum(imc.lif_units, homes.outputs)
         most = int(np.bincount(homes.neuron).max())
         width = imc.adc.bits + arch.slices * imc.device.bits + (most - 1).bit_length() + 1
+        read = imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(imc.device))
         return cls(
-            homes, routes_of(homes, multicast=arch.multicast), neurons, converters,
-            imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(imc.device)), -(-neurons // units),
+            homes, routes_of(homes, multicast=arch.multicast), neurons, converters, read, -(-neurons // units),
             imc.adc.bits, width if arch.psum_bits == "auto" else arch.psum_bits,
         )  # fmt: skip
 
@@ -111,8 +110,8 @@ class CrossbarPlan:
             The machine.
         """
         homes = self.homes
-        partial = _any_of(homes.sources_of_parts.starts, homes.sources_of_parts.items, spikes)
-        active = _active(homes.axons.starts, homes.axons.items, spikes)
+        partial = any_of(homes.sources_of_parts.starts, homes.sources_of_parts.items, spikes)
+        active = active_of(homes.axons.starts, homes.axons.items, spikes)
         read = active > 0 if arch.imc.event_driven else np.ones_like(active, np.bool_)
         reading, updating = np.zeros((2, homes.crossbars), np.int64)
         taken = read * self.read_cycles[:, None]
@@ -190,25 +189,3 @@ def charged(found: FrozenMap[str, int], last: int, arch: MappedOptions) -> Itera
     yield ("glb", WRITE, "psum"), words
     yield ("lbuf", READ, "ifmap"), found["pib_read_bits"]
     yield ("lbuf", WRITE, "ifmap"), found["pib_write_bits"]
-
-
-@kernel
-def _active(starts: Integers, items: Integers, spikes: NDArray[np.uint8]) -> Integers:
-    """Axons of each crossbar that spike ``[crossbars, T]``."""
-    found = np.zeros((len(starts) - 1, spikes.shape[1]), np.int64)
-    for j in range(len(starts) - 1):
-        for at in range(starts[j], starts[j + 1]):
-            for t in range(spikes.shape[1]):
-                found[j, t] += spikes[items[at], t]
-    return found
-
-
-@kernel
-def _any_of(starts: Integers, items: Integers, spikes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Whether some of a list spikes ``[lists, T]``."""
-    found = np.zeros((len(starts) - 1, spikes.shape[1]), np.uint8)
-    for j in range(len(starts) - 1):
-        for at in range(starts[j], starts[j + 1]):
-            for t in range(spikes.shape[1]):
-                found[j, t] |= spikes[items[at], t]
-    return found

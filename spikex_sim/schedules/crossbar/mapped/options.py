@@ -40,8 +40,9 @@ class MappedOptions(ImcMachine):
     scheduler: str = knob("crossbar", "plug-in that decides what is issued when: the machine")
     clock_mhz: float = knob(250.0, "clock frequency", "MHz", ge=1e-3, le=1e6)
     crossbar_mapping: str | None = knob(
-        None, "mapping.json, or its folder, of `map`; none: neurons as they come, into the first crossbar "
-        "with room"
+        None,
+        "mapping.json, or its folder, of `map`; none: neurons as they come, into the first crossbar "
+        "with room",
     )
     crossbar_pool: str = knob("table2x8", "without a mapping: pool of crossbars, name or file")
     multicast: bool = knob(False, "a packet to several crossbars passes each link of its paths once")
