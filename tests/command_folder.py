@@ -57,6 +57,7 @@ def fill_working_folder() -> None:
     Path("net2.yaml").write_text(f"name: net2\ntimesteps: 12\nlayers:\n  - {one}\n")
     Path("arch.yaml").write_text("base: spikex\nname: mine\narray: {rows: 4}\n")
     Path("study.yaml").write_text("product: {tws: [2, 5]}\nzip: [{array.rows: [4], array.cols: [2]}]\n")
+    Path("script.yaml").write_text("base: spikesim-released\nname: mine\nimc: {crossbar: 32}\n")
     Path("mine-ann.yaml").write_text("base: ann\nname: mine\narray: {rows: 4}\n")
     like = sx.Trace.from_arrays(TRACE.layers[:1], np.zeros((2, 6, 6, 2), bool), weights=[TRACE.weights[0]])
     sx.save_trace(like, "like.npz")

@@ -19,6 +19,7 @@ from spikex_sim.cli import (
     listing,
     mapping,
     mapping_compare,
+    nas,
     plot,
     record,
     reproduce,
@@ -79,6 +80,7 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 app.add_typer(rtl.app, name="rtl")
+app.add_typer(nas.app, name="nas")
 
 trace.app.command()(record.record)
 trace.app.command()(record.nir)

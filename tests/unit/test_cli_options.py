@@ -30,8 +30,11 @@ SEARCH = "search-tws ht.npz --data lab.npz --tws 1,2,4"
 TINY = "--set mapping.positions=1 --set mapping.windows=1"
 STUDY = "imc-study t.npz --study umem"
 RTL = "rtl export t.npz --layer last --out o/x"
+COST = "nas cost 111111 110021"
+PAIRS = "nas table --same --out o/p.csv"
 MAP = "map g.txt --objective routes --steps 3000"
 LAYERS = "map two.npz --objective packets --engine anneal --steps 3000"
+LIMITS = ("--max-params", "--max-area-mm2", "--max-latency-ms", "--max-energy-uj", "--max-edp-js")
 EFFECTS = {
     ("energy area", "--arch"): ("energy area", "--arch ptb"),
     ("energy area", "--tws"): ("energy area", "--tws 2,4"),
@@ -198,6 +201,21 @@ EFFECTS = {
     ("map", "--keep-zeros"): (MAP, "--keep-zeros"),
     ("map", "--out"): (MAP, "--out o"),
     ("map show", "--all"): ("map show mapped", "--all"),
+    ("nas cost", "--space"): (COST, "--space snasnet"),
+    ("nas cost", "--arch"): (COST, "--arch script.yaml"),
+    ("nas cost", "--bits"): (COST, "--bits 4"),
+    ("nas cost", "--dataset"): (COST, "--dataset cifar100"),
+    ("nas cost", "--channels"): (COST, "--channels 64"),
+    ("nas cost", "--timesteps"): (COST, "--timesteps 4"),
+    ("nas cost", "--json"): (COST, "--json"),
+    **{("nas cost", option): (COST, f"{option} 1") for option in LIMITS},
+    ("nas table", "--out"): (PAIRS, "--out o/q.csv"),
+    ("nas table", "--space"): (PAIRS, "--space snasnet"),
+    ("nas table", "--arch"): (PAIRS, "--arch script.yaml"),
+    ("nas table", "--bits"): (PAIRS, "--bits 4"),
+    ("nas table", "--channels"): (PAIRS, "--channels 64"),
+    ("nas table", "--timesteps"): (PAIRS, "--timesteps 4"),
+    **{("nas table", option): (PAIRS, f"{option} 1") for option in LIMITS},
     ("energy show", "--table"): ("energy show", "--table table"),
     ("energy show", "--device"): ("energy show", "--device lop"),
     ("energy show", "--width"): ("energy show", "--width 512"),
@@ -214,6 +232,7 @@ ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
     ("map", "--layers"),  # tests/unit/test_mapping_layers.py
+    ("nas table", "--same"),  # tests/unit/test_nas_costs.py
     ("map", "--split"),  # tests/unit/test_mapping_split.py
     *(("map verify", option) for option in ("--inputs", "--keep-zeros", "--layers")),
     *(
@@ -297,6 +316,8 @@ def _result_of(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Outcome, 
     outcome = succeed(capsys, *shlex.split(line))
     if line.startswith("map "):  # stages say how long they took
         outcome = replace(outcome, out=re.sub(r"(?m) +\d+\.\d+ *$", "", outcome.out))
+    if line.startswith("nas table"):
+        outcome = replace(outcome, out=re.sub(r"in \d+\.\d+ s", "", outcome.out))
     files = {}
     for path in out.rglob("*.*"):
         if path.suffix not in (".sqlite", ".json"):

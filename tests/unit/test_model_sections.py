@@ -1,6 +1,7 @@
 """Every "Section 5" in the source and on the pages is a section of docs/model.md, and says what is there.
 
-Where crossbars are written about it is one of docs/imc.md, where networks are mapped onto them of docs/mapping.md. Sections of papers have Roman numbers.
+Where crossbars are written about it is one of docs/imc.md, where networks are mapped onto them of
+docs/mapping.md, where networks are searched of docs/nas.md. Sections of papers have Roman numbers.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import pytest
 from command import REPOSITORY
 
 MODEL, CROSSBARS = REPOSITORY / "docs/model.md", REPOSITORY / "docs/imc.md"
-MAPPING = REPOSITORY / "docs/mapping.md"
+MAPPING, SEARCH = REPOSITORY / "docs/mapping.md", REPOSITORY / "docs/nas.md"
 ON_CROSSBARS = re.compile(r"crossbar|nonideal|imc|nice|chip|spikesim|run/arrays")
 """In the path of what is written about crossbars."""
 OF_MAPPING = re.compile(r"explore/mapping/|cli/mapping")
+OF_SEARCH = re.compile(r"(^|[/_])nas[/_.]")
 ONE = re.compile(
     r"(?<!model )(?:\bSections? |§)(\d+)(?:(?:, | and | to )(\d+))*"
     r"(?:, ([A-Z][\w-]*(?: [a-z]\w*)*)(?=[).:;,]|$))?"
@@ -52,6 +54,8 @@ def cited_by(path: Path) -> Path:
     """Page whose sections a text cites."""
     if OF_MAPPING.search(str(path.relative_to(REPOSITORY))):
         return MAPPING
+    if OF_SEARCH.search(str(path.relative_to(REPOSITORY))):
+        return SEARCH
     return CROSSBARS if ON_CROSSBARS.search(str(path.relative_to(REPOSITORY))) else MODEL
 
 
@@ -71,6 +75,7 @@ def test_the_model_has_its_sections() -> None:
     assert sections()["5"].startswith("Memory hierarchy") and "**Residency**" in sections()["5"]
     assert list(sections(CROSSBARS)) == [str(number) for number in range(1, 6)]
     assert list(sections(MAPPING)) == [str(number) for number in range(1, 10)]
+    assert list(sections(SEARCH)) == ["1", "2"]
 
 
 def test_every_section_cited_is_there() -> None:
@@ -79,13 +84,14 @@ def test_every_section_cited_is_there() -> None:
 
 
 def test_the_source_cites_most_of_them() -> None:
-    cited: dict[Path, set[str]] = {MODEL: set(), CROSSBARS: set(), MAPPING: set()}
+    cited: dict[Path, set[str]] = {MODEL: set(), CROSSBARS: set(), MAPPING: set(), SEARCH: set()}
     for path in texts():
         if path.is_relative_to(REPOSITORY / "spikex_sim"):
             cited[cited_by(path)] |= {number for number, _ in citations(path.read_text())}
     assert set("1234567") <= cited[MODEL]
     assert set("12345") <= cited[CROSSBARS]
     assert set("12345678") <= cited[MAPPING]
+    assert set("12") <= cited[SEARCH]
 
 
 @pytest.mark.parametrize(

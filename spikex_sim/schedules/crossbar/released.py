@@ -136,7 +136,7 @@ def released(layers: Sequence[ReleasedLayer], kernel: int, timesteps: int, arch:
         tiles,
         tuple(FrozenMap({name: number * pj for name, pj in cycle.items()}) for number in reads),
         tuple(PE_CYCLE * timesteps * number for number in outputs),
-        FrozenMap(_area_um2(layers, kernel, tiles, arch)),
+        FrozenMap(area_um2_by(layers, kernel, tiles, arch)),
     )
 
 
@@ -154,9 +154,10 @@ def pe_cycle_pj(kernel: int, arch: CrossbarOptions) -> dict[str, float]:
     }
 
 
-def _area_um2(
+def area_um2_by(
     layers: Sequence[ReleasedLayer], kernel: int, tiles: int, arch: CrossbarOptions
 ) -> dict[str, float]:
+    """Area of tiles, and of what the maps of layers are kept in, by component, µm²."""
     groups, pes = arch.imc.crossbar / COLUMN_SHARE, tiles * arch.imc.pes_per_tile
     return {
         "crossbar": pes * kernel**2 * XBAR_UM2[arch.imc.device.kind],

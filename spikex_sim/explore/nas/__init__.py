@@ -1,0 +1,1 @@
+"""Search for spiking architectures under constraints of hardware (docs/nas.md)."""
