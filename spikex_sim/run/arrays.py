@@ -18,7 +18,7 @@ from spikex_sim.schedules.crossbar.nonideal.adaptation import Affine, Moments
 from spikex_sim.schedules.crossbar.nonideal.codes import check_held
 from spikex_sim.schedules.crossbar.nonideal.program import Programmed, program
 from spikex_sim.schedules.crossbar.nonideal.shift import shift_of
-from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.options import CrossbarOptions, ImcMachine
 from spikex_sim.schedules.crossbar.quantize import as_integers
 from spikex_sim.schedules.crossbar.schedule import CrossbarSchedule
 from spikex_sim.schedules.synapses import Synapses
@@ -50,7 +50,7 @@ class Weights:
     scale: np.float32 | None
 
     @classmethod
-    def of(cls, name: str, synapses: Synapses, arch: CrossbarOptions) -> Weights:
+    def of(cls, name: str, synapses: Synapses, arch: ImcMachine) -> Weights:
         """Weights of a layer; those of the float datapath quantised.
 
         Raises

@@ -16,6 +16,7 @@ from spikex_sim.schedules.crossbar.chip import Chip, ChipLayer
 from spikex_sim.schedules.crossbar.mapping import LayerMapping, mesh_of
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.plan import LayerPlan
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.graph import InputNode, JoinNode, Node, PoolNode, Population, Synapse
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_fold import folded
@@ -103,7 +104,7 @@ def wired_chain(stages: Sequence[Stage]) -> list[Wired]:
     return found
 
 
-def wired_graph(trace: GraphTrace, arch: CrossbarOptions) -> list[Wired]:
+def wired_graph(trace: GraphTrace, arch: Accelerator) -> list[Wired]:
     """Populations of a graph.
 
     Raises

@@ -170,8 +170,8 @@ class MappedRunner(LayerRunner):
         spikes = np.zeros((nodes, timesteps), np.uint8)
         numbers = {one.wired.stage: number for number, one in enumerate(self.mapped)}
         results, outputs = list[LayerResult | Replayed](), list[Signal | None]()
-        for index, stage in enumerate(flow.stages):
-            progress(stage.name, index, len(flow.stages))
+        for index, name in enumerate([stage.name for stage in flow.stages]):
+            progress(name, index, len(flow.stages))
             if isinstance(passage, ChainPassage):
                 self._note_entered(flow, index, spikes)
             if index in numbers:

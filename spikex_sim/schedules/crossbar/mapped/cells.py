@@ -135,7 +135,7 @@ class LayerCells:
                                weight, found)  # fmt: skip
         own = channels * geometry.positions
         sums = found[:, :own].copy()
-        np.add.at(sums, (slice(None), self.neuron[own:]), found[:, own:])
+        np.add.at(sums.T, self.neuron[own:], found[:, own:].T)
         shape = (timesteps, channels, geometry.positions)
         return np.ascontiguousarray(sums.reshape(shape).transpose(0, 2, 1)).reshape(timesteps, -1), additions
 

@@ -90,8 +90,8 @@ class CrossbarPlan:
         width = imc.adc.bits + arch.slices * imc.device.bits + (most - 1).bit_length() + 1
         read = imc.overhead_cycles + phases * (imc.phase_cycles + settle_cycles(imc.device))
         return cls(
-            homes, routes_of(homes, multicast=arch.multicast), neurons, converters, read, -(-neurons // units),
-            imc.adc.bits, width if arch.psum_bits == "auto" else arch.psum_bits,
+            homes, routes_of(homes, multicast=arch.multicast), neurons, converters, read,
+            -(-neurons // units), imc.adc.bits, width if arch.psum_bits == "auto" else arch.psum_bits,
         )  # fmt: skip
 
     @property

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.schedules.crossbar.mapping import Ints, LayerMapping
-from spikex_sim.schedules.crossbar.options import CrossbarOptions
+from spikex_sim.schedules.crossbar.options import CrossbarOptions, ImcMachine
 
 
 class Codes(NamedTuple):
@@ -48,7 +48,7 @@ def by_tap(weight: NDArray[Any]) -> Ints:
     return np.ascontiguousarray(weight.T, np.int64)
 
 
-def check_held(name: str, weight: NDArray[Any], arch: CrossbarOptions) -> None:
+def check_held(name: str, weight: NDArray[Any], arch: ImcMachine) -> None:
     """Refuse weights that cells cannot hold, which the least or the largest of them is one of.
 
     Raises
@@ -58,13 +58,13 @@ def check_held(name: str, weight: NDArray[Any], arch: CrossbarOptions) -> None:
     """
     extremes = np.array([weight.min(), weight.max()], np.int64)
     parts, _ = _codes_of(extremes, arch)
-    bits, slices = arch.imc.device.bits, arch.slices
+    (encoding, bits), slices = arch.coding, arch.slices
     for part in parts:
         wrong = (part < 0) | (part >= 1 << bits * slices)
         if wrong.any():
             raise ConfigError(
                 f"{name} has a weight {extremes[wrong][0]}, which {slices} cells of {bits} bits cannot "
-                f"hold as {arch.imc.encoding}; offset holds every weight of {arch.weight_bits} bits",
+                f"hold as {encoding}; offset holds every weight of {arch.weight_bits} bits",
                 where=arch.name, field="imc.encoding",
             )  # fmt: skip
 
@@ -97,9 +97,9 @@ def encode(name: str, mapping: LayerMapping, weight: Ints, arch: CrossbarOptions
     return Codes(stored, scale, np.ascontiguousarray(digital, np.int32))
 
 
-def _codes_of(weight: Ints, arch: CrossbarOptions) -> tuple[list[Ints], Ints]:
+def _codes_of(weight: Ints, arch: ImcMachine) -> tuple[list[Ints], Ints]:
     """Codes of weights, one or of both polarities, and by how much they are above the weights."""
-    bits, encoding = arch.weight_bits, arch.imc.encoding
+    bits, encoding = arch.weight_bits, arch.coding[0]
     if encoding == "differential":
         return [np.maximum(weight, 0), np.maximum(-weight, 0)], np.zeros_like(weight)
     if encoding == "offset":
