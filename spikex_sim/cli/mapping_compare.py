@@ -44,6 +44,22 @@ def map_compare(
     mesh: Annotated[
         str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
     ] = None,
+    split: Annotated[
+        bool | None,
+        typer.Option(
+            "--split/--no-split",
+            help="Neurons of too many inputs become parts; default: those of traces and NIR files.",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Samples that spikes are counted on.", metavar="TRACE|FOLDER"),
+    ] = None,
+    profile_share: Annotated[
+        float | None,
+        typer.Option("--profile-share", help="Share of them that is counted; default: 0.01.", metavar="F"),
+    ] = None,
     inputs: Inputs = None,
     keep_zeros: KeepZeros = False,
     layers: Layers = None,
@@ -60,20 +76,24 @@ def map_compare(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.explore.mapping.compare import compare, position_order
+    from spikex_sim.explore.mapping.compare import compare
     from spikex_sim.explore.mapping.pool import load_pool
+    from spikex_sim.explore.mapping.prepare import prepared
     from spikex_sim.explore.mapping.search import Effort
 
     effort = Effort("anneal", _whole(steps), restarts, seed, jobs)
     with _folder(out) as kept:
         read = _read(network, inputs, layers, keep_zeros=keep_zeros)
-        graph = read.graph
-        named = pool or ("table2x8" if read.parts else "table2")
+        crossbars = load_pool(pool or ("table2x8" if read.parts else "table2"))
+        with show.progress_bar("profile") as progress:
+            ready = prepared(
+                read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
+                progress=progress,
+            )  # fmt: skip
         with show.progress_bar("mapping") as progress:
             found = compare(
-                graph, load_pool(named), objective=objective, effort=effort,
-                order=position_order(read.parts, graph.neurons), mesh=mesh, kept=kept, progress=progress,
-            )  # fmt: skip
+                ready, crossbars, objective=objective, effort=effort, mesh=mesh, kept=kept, progress=progress
+            )
         _show(found)
         if out is not None:
             wrote(_save(found, out))
@@ -135,6 +155,7 @@ def _show(found: Comparison) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
+    from spikex_sim.explore.mapping.compare import mappings
 
     graph = found.graph
     show.say(
@@ -148,6 +169,8 @@ def _show(found: Comparison) -> None:
     show.say("*: the better of MCC's starts")
     for line in found.notes:
         show.note(f"left out: {line}")
+    if any(saved.splits for _, saved in mappings(found)):
+        show.say("neurons are split: sums of their parts are among the hops, not the packets")
     if not graph.profiled:
         show.note("packets: a spike each, as the network comes without a profile of spikes")
 

@@ -48,6 +48,9 @@ BUDGETS_NAMED = 24
 FAR = 4
 """Ratio of values from which their axis is logarithmic."""
 NUMBER_SIZE = 5.5
+MANY_SAMPLES = 200
+PROFILED: dict[str, Any] = {"marker": "D", "color": "black", "ms": 4, "mec": "white", "mew": 0.4}
+"""Samples of a profile."""
 BOUND: dict[str, Any] = {"color": FILLS[5], "lw": 0.9, "ls": (0, (6, 2))}
 """Line of what no mapping is below."""
 
@@ -227,40 +230,47 @@ def front(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
 
 
 def held_out(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
-    """Packets of samples that the mapping was not made for, their mean and standard deviation.
+    """Packets of samples that the mapping was not made for, their mean and deviation, and of its profile.
 
     Parameters
     ----------
     rows : sequence of dict
-        Rows of ``heldout.csv``: ``sample``, ``packets``.
+        Rows of ``heldout.csv``: ``sample``, ``packets``, and ``profile``, 1 for samples of the profile.
     ax, style, returns, raises
         As :func:`steps`; two Axes: sample by sample, and how many samples have so many packets.
     """
     if not rows:
-        raise FigureError("no sample was held out", field="sample")
-    packets = np.array(numbers(rows, "packets"))
-    places = np.arange(1, len(rows) + 1)
+        raise FigureError("there are no samples", field="sample")
+    parts: list[list[Row]] = [[], []]
     for row in rows:
-        cell(row, "sample")
-    mean, deviation = float(packets.mean()), float(packets.std(ddof=1)) if len(rows) > 1 else 0.0
+        parts[bool(row.get("profile"))].append(row)
+    rest, profile = parts
+    if not rest:
+        raise FigureError("all samples are of the profile", field="profile")
+    packets = np.array(numbers(rest, "packets"))
+    mean, deviation = float(packets.mean()), float(packets.std(ddof=1)) if len(rest) > 1 else 0.0
+    many = len(rows) > MANY_SAMPLES
+    look: dict[str, Any] = {"ls": "", "mec": "none", "ms": 1.5 if many else 3, "rasterized": many}
     with panels(ax, style, height=1.9, count=2) as (figure, axes):
         left, right = axes
-        many = len(rows) > 200
-        left.plot(places, packets, ls="", marker="o", ms=1.5 if many else 3, color=FILLS[0], mec="none",
-                  rasterized=many)  # fmt: skip
-        left.set(xlabel="Held-out sample (in order)", ylabel="Packets (of a sample)")
+        for some, mark in ((rest, {"marker": "o", "color": FILLS[0]}), (profile, PROFILED)):
+            left.plot(numbers(some, "sample"), numbers(some, "packets"), **{**look, **mark})
+        left.set(xlabel="Sample (number)", ylabel="Packets (of a sample)")
         left.margins(0.03, 0.12)
         left.grid(axis="y")
-        bins = max(3, min(30, round(len(rows) ** 0.5) + 2))
+        bins = max(3, min(30, round(len(rest) ** 0.5) + 2))
         right.hist(packets, bins, orientation="horizontal", color=FILLS[1], edgecolor="black", lw=0.4)
-        right.set(xlabel="Samples (number)", ylabel="Packets (of a sample)")
+        right.set(xlabel="Samples held out (number)", ylabel="Packets (of a sample)")
         right.set_ylim(left.get_ylim())
         right.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         for axis in axes:
             axis.axhspan(mean - deviation, mean + deviation, color=FILLS[4], alpha=0.25, lw=0, zorder=0)
             axis.axhline(mean, color=FILLS[5], lw=0.9)
         handles = [Line2D([], [], color=FILLS[5], lw=0.9), Patch(color=FILLS[4], alpha=0.25, lw=0)]
-        labels = [f"mean {mean:,.0f}", f"± standard deviation {deviation:,.0f}"]
+        labels = [f"held out: mean {mean:,.0f}", f"± standard deviation {deviation:,.0f}"]
+        if profile:
+            handles.append(Line2D([], [], ls="", **PROFILED))
+            labels.append("profile")
         legend(figure, axes, ax is None, handles, labels)
     return figure, (left, right)
 

@@ -58,7 +58,7 @@ def mesh_rows(homes: Homes, saved: SavedMapping) -> list[Row]:
     ]
     if homes.graph.external:
         rows.append({"what": "entry", "x": 0, "y": 0})
-    along, down = _loads(homes)
+    along, down = _loads(homes, [one["packets"] for one in saved.splits])
     for (y, x), packets in np.ndenumerate(along):
         rows.append({"what": "link", "x": x, "y": y, "to_x": x + 1, "to_y": y, "packets": int(packets)})
     for (y, x), packets in np.ndenumerate(down):
@@ -66,12 +66,19 @@ def mesh_rows(homes: Homes, saved: SavedMapping) -> list[Row]:
     return rows
 
 
-def _loads(homes: Homes) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Packets over links along rows and down columns, each on its own: along its row, then its column."""
+def _loads(homes: Homes, sums: list[int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Packets over links along rows and down columns, each on its own: along its row, then its column.
+
+    ``sums`` are those that further parts of split neurons send to the first.
+    """
     axons, graph = homes.axons, homes.graph
     tiles = np.concatenate([homes.tile[homes.home[: graph.neurons]], np.zeros(graph.external, np.int64)])
-    source, target = tiles[axons.items], np.repeat(homes.tile, np.diff(axons.starts))
-    packets = graph.spikes[axons.items]
+    own = homes.tile[homes.home]
+    source = np.concatenate([tiles[axons.items], own[graph.neurons :]])
+    target = np.concatenate([
+        np.repeat(homes.tile, np.diff(axons.starts)), own[homes.neuron[graph.neurons :]]
+    ])  # fmt: skip
+    packets = np.concatenate([graph.spikes[axons.items], np.array(sums, np.int64)])
     (from_y, from_x), (to_y, to_x) = (np.divmod(one, homes.cols) for one in (source, target))
     along = np.zeros((homes.rows, homes.cols), np.int64)  # differences from link to link
     down = np.zeros((homes.rows, homes.cols), np.int64)

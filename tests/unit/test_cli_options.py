@@ -34,6 +34,7 @@ COST = "nas cost 111111 110021"
 PAIRS = "nas table --same --out o/p.csv"
 MAP = "map g.txt --objective routes --steps 3000"
 LAYERS = "map two.npz --objective packets --engine anneal --steps 3000"
+WAYS = "map compare g.txt --objective routes --steps 3000"
 LIMITS = ("--max-params", "--max-area-mm2", "--max-latency-ms", "--max-energy-uj", "--max-edp-js")
 EFFECTS = {
     ("energy area", "--arch"): ("energy area", "--arch ptb"),
@@ -200,6 +201,15 @@ EFFECTS = {
     ("map", "--inputs"): (MAP, "--inputs external"),
     ("map", "--keep-zeros"): (MAP, "--keep-zeros"),
     ("map", "--out"): (MAP, "--out o"),
+    ("map compare", "--pool"): (WAYS, "--pool table2x8"),
+    ("map compare", "--objective"): (WAYS, "--objective area"),
+    ("map compare", "--steps"): (WAYS, "--steps 10"),
+    ("map compare", "--restarts"): (WAYS.replace("3000", "300"), "--restarts 1"),
+    ("map compare", "--seed"): (WAYS.replace("3000", "300"), "--seed 9"),
+    ("map compare", "--mesh"): (WAYS, "--mesh auto"),
+    ("map compare", "--inputs"): (WAYS, "--inputs external"),
+    ("map compare", "--keep-zeros"): (WAYS, "--keep-zeros"),
+    ("map compare", "--out"): (WAYS, "--out o"),
     ("map show", "--all"): ("map show mapped", "--all"),
     ("nas cost", "--space"): (COST, "--space snasnet"),
     ("nas cost", "--arch"): (COST, "--arch script.yaml"),
@@ -231,6 +241,8 @@ EFFECTS = {
 ELSEWHERE = {
     ("trace convert", "--at-most-once"),
     ("search-tws", "--engine"),
+    # tests/unit/test_mapping_compare.py
+    *(("map compare", option) for option in ("--layers", "--split", "--profile", "--profile-share")),
     ("map", "--layers"),  # tests/unit/test_mapping_layers.py
     ("nas table", "--same"),  # tests/unit/test_nas_costs.py
     ("map", "--split"),  # tests/unit/test_mapping_split.py
@@ -250,6 +262,7 @@ ELSEWHERE = {
         )
     ),
     *((name, "--jobs") for name in ("run", "compare", "sweep", "evaluate", "search-tws", "map")),
+    ("map compare", "--jobs"),
     *(
         (name, "--safe-csv")
         for name in ("run", "compare", "sweep", "sweep export", "sweep merge", "dynamic", "ann", "dispatch")

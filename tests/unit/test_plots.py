@@ -99,6 +99,33 @@ CHIPS = [{"run": run, **{f"energy_{part}_pj": share * 1e6 for part in CROSSBAR_C
           **{f"area_{part}_mm2": share * (1 + index) for index, part in enumerate(CROSSBAR_COMPONENTS)}}
          for share, run in ((1, "x"), (2, "y"))]  # fmt: skip
 
+MAPPED_WAYS = [{"kind": kind, "pool": pool, "method": method, "start": start, "objective": objective,
+                "area": area, "routes": area // 8, "less_percent": round(100 - area / 5, 2)}
+               for kind, pool, share in (("homogeneous", "16x16", 1), ("heterogeneous", "table2", 3))
+               for method, start, objective, area in (("greedy", "", "", 400 // share),
+                                                      ("mcc", "single", "", 500 // share),
+                                                      ("anneal", "", "area", 360 // share))]  # fmt: skip
+MAPPED_STEPS = [{"stage": stage, "run": run, "steps": 1e6 * at, "value": base - 100 * at - 10 * run,
+                 "bound": bound}
+                for stage, base, bound, runs in (("area", 900, 300, 2), ("packets", 5000, None, 1))
+                for run in range(1, runs + 1) for at in range(4)]  # fmt: skip
+MAPPED_TYPES = [{"type": "4x4", "crossbars": 3, "area": 48}, {"type": "16x4", "crossbars": 1, "area": 64}]
+MAPPED_BOXES = [
+    {"type": f"{a}x{n}", "inputs": a, "outputs": n, "axons": used, "neurons": held}
+    for a, n, used, held in ((4, 4, 3, 4), (16, 4, 16, 4), (16, 8, 9, 2), (4, 4, 4, 1))
+]
+MAPPED_MESH = [
+    *({"what": "tile", "x": j % 2, "y": j // 2, "crossbar": j, "type": ("4x4", "16x4")[j % 2]}
+      for j in range(3)),
+    *({"what": "link", "x": x, "y": y, "to_x": to_x, "to_y": to_y, "packets": packets}
+      for x, y, to_x, to_y, packets in ((0, 0, 1, 0, 7), (0, 1, 1, 1, 0), (0, 0, 0, 1, 12), (1, 0, 1, 1, 3))),
+    {"what": "entry", "x": 0, "y": 0},
+]  # fmt: skip
+MAPPED_FRONT = [{"area_budget": b, "area": a, "routes": r, "packets": 9 * r, "crossbars": c}
+                for b, a, r, c in ((100, 96, 50, 9), (120, 112, 44, 8), (140, 112, 45, 7))]  # fmt: skip
+HELD_OUT = [{"sample": 3 * at, "packets": packets, "profile": int(packets == 95)}
+            for at, packets in enumerate((90, 110, 95, 100, 120))]  # fmt: skip
+
 
 def knob_rows(key: str, values: tuple[Any, ...] = (4, 8, 16), **more: Any) -> Rows:
     """A sweep of two machines over a key."""
@@ -138,6 +165,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "dynamic": (plots.dynamic, DYNAMIC),
     "search-tws": (plots.window_search, SEARCH),
     "dispatch": (plots.dispatch_policies, POLICIES),
+    "map-compare": (plots.mapping_comparison, MAPPED_WAYS),
+    "map-steps": (plots.mapping_steps, MAPPED_STEPS),
+    "map-types": (plots.mapping_types, MAPPED_TYPES),
+    "map-crossbars": (plots.mapping_crossbars, MAPPED_BOXES),
+    "map-mesh": (plots.mapping_mesh, MAPPED_MESH),
+    "map-front": (plots.mapping_front, MAPPED_FRONT),
+    "map-held-out": (plots.mapping_held_out, HELD_OUT),
 }
 
 

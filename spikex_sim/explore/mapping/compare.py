@@ -11,23 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spikex_sim.core.errors import ConfigError, SpikexError, UnsupportedError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.origin import origin
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.baselines import first_fit, greedy, reference_type, single
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
+from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.mcc import compiled
 from spikex_sim.explore.mapping.placement import mesh_of, place
 from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.explore.mapping.prepare import Prepared, prepared
 from spikex_sim.explore.mapping.results import SavedMapping, Stage
-from spikex_sim.explore.mapping.search import OBJECTIVES, Effort, check_pool, map_graph
-from spikex_sim.explore.mapping.unroll import Part
+from spikex_sim.explore.mapping.search import OBJECTIVES, Effort, Mapped, check_pool, map_graph
 from spikex_sim.explore.mapping.verify import violations
 from spikex_sim.explore.sweeps.store import SweepStore
+from spikex_sim.trace.together import identities
 
 FORMAT = "spikex-mapping-comparison"
 HOMOGENEOUS, HETEROGENEOUS = "homogeneous", "heterogeneous"
@@ -187,12 +186,11 @@ class Comparison:
 
 
 def compare(
-    graph: NeuronGraph,
+    network: Prepared | NeuronGraph,
     pool: Pool,
     *,
     objective: str = "area",
     effort: Effort | None = None,
-    order: Integers | None = None,
     mesh: str | None = None,
     kept: Path | None = None,
     progress: Progress = silent,
@@ -201,14 +199,13 @@ def compare(
 
     Parameters
     ----------
-    graph, pool : NeuronGraph, Pool
-        What, and where to. The homogeneous pool is that of :func:`homogeneous`.
+    network, pool : Prepared or NeuronGraph, Pool
+        What, and where to. The homogeneous pool is that of :func:`homogeneous`. Neurons of layers are taken
+        by layer, row, column, part and channel: neighbours of a map share inputs, whatever their channel.
     objective : {"area", "routes", "packets"}
         How far annealing goes: a row each for the area, the routes within it, and the packets within it.
     effort : Effort, optional
         Steps and restarts of annealing, and of MCC where it packs by annealing; jobs are ways at a time.
-    order : int64 array ``[n]``, optional
-        Neurons as first-fit takes them; see :func:`position_order`.
     mesh : str, optional
         ``auto`` or ROWSxCOLS: where to place the crossbars.
     kept : Path, optional
@@ -229,9 +226,9 @@ def compare(
         raise ConfigError(one_of(objective, OBJECTIVES), field="--objective")
     if mesh is not None:
         mesh_of(1, mesh)
-    check_pool(graph, pool)
-    ways = ways_of(graph, pool, objective)
-    run = _Run(graph, effort, order, mesh)
+    ready = prepared(network, pool) if isinstance(network, NeuronGraph) else network
+    ways = ways_of(ready.graph, pool, objective)
+    run = _Run(ready, effort, mesh)
     results: dict[int, Found] = {}
     with SweepStore(kept, _is_row) as store:
         for at, way in enumerate(ways):
@@ -246,7 +243,7 @@ def compare(
             for one in as_completed(waiting):
                 results[waiting[one]] = one.result()
                 progress(ways[waiting[one]].name, len(results), len(ways))
-    return Comparison(graph, effort, tuple(results[at] for at in range(len(ways))))
+    return Comparison(ready.split.original, effort, tuple(results[at] for at in range(len(ways))))
 
 
 def homogeneous(graph: NeuronGraph, pool: Pool) -> Pool:
@@ -264,30 +261,6 @@ def homogeneous(graph: NeuronGraph, pool: Pool) -> Pool:
     one = reference_type(graph, pool)
     assert one is not None
     return Pool(one.name, (replace(one, count=None),))
-
-
-def position_order(parts: Sequence[Part], neurons: int) -> Integers:
-    """Neurons of layers as first-fit takes them: by layer, row, column and channel.
-
-    Neighbours of a map share inputs, whatever their channel; channels of one place share all.
-
-    Parameters
-    ----------
-    parts : sequence of Part
-        What layers became; none of a graph, whose neurons stay in order.
-    neurons : int
-        How many there are.
-
-    Returns
-    -------
-    int64 array ``[neurons]``
-    """
-    found = [
-        np.arange(part.first, part.nodes.stop).reshape(part.shape).transpose(1, 2, 0).ravel()
-        for part in parts
-        if not part.external
-    ]
-    return np.concatenate(found) if found else np.arange(neurons)
 
 
 def ways_of(graph: NeuronGraph, pool: Pool, objective: str) -> list[Way]:
@@ -313,16 +286,20 @@ def ways_of(graph: NeuronGraph, pool: Pool, objective: str) -> list[Way]:
 class _Run:
     """What all ways have in common."""
 
-    graph: NeuronGraph
+    ready: Prepared
     effort: Effort
-    order: Integers | None
     mesh: str | None
+
+    @property
+    def graph(self) -> NeuronGraph:
+        """What is mapped."""
+        return self.ready.graph
 
     def kept(self, way: Way, store: SweepStore) -> Found | None:
         """What a store has of a way; None if it has nothing that holds."""
         key = self._key(way)
         row = store.find(key)
-        found = None if row is None else _restored(row, way, self.graph)
+        found = None if row is None else _restored(row, way, self.ready.split.original)
         if row is not None and found is None:
             store.discard(key)
         return found
@@ -336,18 +313,20 @@ class _Run:
 
     def _key(self, way: Way) -> str:
         """Hash of everything that the result depends on."""
-        effort, graph = self.effort, self.graph
-        arrays = hashlib.sha256(graph.spikes.tobytes())
-        if self.order is not None:
-            arrays.update(self.order.tobytes())
-        asked = [graph.sha256, arrays.hexdigest(), way.pool.described, way.name, effort.steps,
-                 effort.restarts, effort.seed, self.mesh, origin()["source_sha256"]]  # fmt: skip
+        effort, ready = self.effort, self.ready
+        split = ready.split
+        arrays = hashlib.sha256(ready.graph.spikes.tobytes())
+        for one in (split.neuron, split.sources.starts, split.sources.items, ready.order):
+            arrays.update(b"|" if one is None else one.tobytes())
+        samples = None if ready.samples is None else [*identities(ready.samples), ready.chosen]
+        tried = [effort.steps, effort.restarts, effort.seed, self.mesh, origin()["source_sha256"]]
+        asked = [split.original.sha256, arrays.hexdigest(), samples, way.pool.described, way.name, *tried]
         return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 
     def _found(self, way: Way) -> Found:
         if way.method == "anneal":
             try:
-                mapped = map_graph(self.graph, way.pool, way.objective, self.effort)
+                mapped = map_graph(self.graph, way.pool, way.objective, self.effort, order=self.ready.order)
             except UnsupportedError as exc:
                 return Found(way, None, str(exc))
             return self._placed(way, mapped.mapping, mapped.stages)
@@ -371,7 +350,7 @@ class _Run:
         if way.start == "single":
             start = single(self.graph, way.pool)
         else:
-            start = first_fit(self.graph, way.pool, self.order)
+            start = first_fit(self.graph, way.pool, self.ready.order)
         if start is None or way.method == "first-fit":
             return start
         effort = self.effort
@@ -386,14 +365,15 @@ class _Run:
                 note = str(exc)
             else:
                 placement = place(mapping, rows, cols, seed=self.effort.seed)
-        return Found(way, SavedMapping.of(mapping, stages, placement), note)
+        mapped = self.ready.finished(Mapped(mapping, tuple(stages), placement))
+        return Found(way, mapped.saved, note)
 
 
 def _compile_kernels() -> None:
     """Go all ways with a tiny network, so that no way's seconds are those of a compiler."""
     graph = NeuronGraph.of("", 3, 0, [[0, 1], [0, 2], [1, 2]])
     for pool in (Pool.named("16x16"), Pool.named("table2")):
-        run = _Run(graph, Effort("anneal", 1, 1), None, None)
+        run = _Run(prepared(graph, pool), Effort("anneal", 1, 1), None)
         for way in ways_of(graph, pool, "packets"):
             run.found(replace(way, pool=pool), SweepStore(None, _is_row))
 
