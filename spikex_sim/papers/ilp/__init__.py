@@ -1,0 +1,1 @@
+"""What the paper on mapping networks onto heterogeneous crossbars by integer programs published."""
