@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,11 +13,15 @@ import typer
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
+    from spikex_sim.cli.sheet import Sheet
     from spikex_sim.explore.mapping.heldout import HeldOut
     from spikex_sim.explore.mapping.pool import Pool
     from spikex_sim.explore.mapping.search import Mapped
     from spikex_sim.explore.mapping.unroll import Unrolled
 
+ENGINES = ["auto", "anneal", "cpsat", "lns"]
+STORE = "pareto.sqlite"
+"""Where budgets of a front that are done are kept."""
 MOST_ROWS = 50
 """Crossbars that ``map show`` prints without ``--all``."""
 Source = Annotated[
@@ -47,12 +53,27 @@ def map_network(
     ] = "area",
     engine: Annotated[
         str,
-        typer.Option("--engine", help="auto: few neurons are proven by CP-SAT.", metavar="auto|anneal"),
+        typer.Option(
+            "--engine", help="auto: annealing; few neurons are proven by CP-SAT.",
+            metavar="auto|anneal|cpsat|lns", autocompletion=completing(lambda: ENGINES),
+        ),
     ] = "auto",
     steps: Annotated[
-        float, typer.Option("--steps", help="Moves of an annealing run.", metavar="N")
-    ] = 30_000_000,
-    restarts: Annotated[int, typer.Option("--restarts", help="Runs of the area stage.", metavar="N")] = 3,
+        float | None, typer.Option("--steps", help="Moves of an annealing run; default: 3e7.", metavar="N")
+    ] = None,
+    restarts: Annotated[
+        int | None, typer.Option("--restarts", help="Runs of the area stage; default: 3.", metavar="N")
+    ] = None,
+    solver_time: Annotated[
+        float | None,
+        typer.Option(
+            "--solver-time", metavar="UNITS",
+            help="Deterministic time of a stage of cpsat or lns, some seconds a unit; default: 10.",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Seconds after which the search is cut.", metavar="S")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the first run.", metavar="N")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time.", metavar="N")] = 1,
     freeze: Annotated[
@@ -62,6 +83,10 @@ def map_network(
     area_budget: Annotated[
         str | None,
         typer.Option("--area-budget", help="Largest area of later stages.", metavar="N|+P%|none"),
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option("--pareto", help="Several of these, and what each gives.", metavar="auto|N1,N2,..."),
     ] = None,
     mesh: Annotated[
         str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
@@ -89,37 +114,39 @@ def map_network(
 ) -> None:  # fmt: skip
     """Map a network onto crossbars: the least area, then few routes or packets within it.
 
-    With --out also writes mapping.json, crossbars.csv, network.json and, of a profile, heldout.csv.
+    With --out also writes mapping.json, crossbars.csv, network.json, of a profile heldout.csv, of --pareto
+    pareto.csv: budgets that are done are kept there, and after an interruption the same command goes on.
 
     Example: spikex-sim map gen:E --pool table2 --objective routes --steps 1e6
     """
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.core.files import check_writable
     from spikex_sim.explore.mapping.prepare import prepared
     from spikex_sim.explore.mapping.search import Effort, map_graph
 
-    effort = Effort(engine, _whole(steps), restarts, seed, jobs)
-    if out is not None:
-        check_writable(out)
-    read = _read(network, inputs, layers, keep_zeros=keep_zeros)
-    crossbars = _pool(pool, read)
-    with show.progress_bar("profile") as progress:
-        ready = prepared(
-            read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
-            progress=progress,
-        )  # fmt: skip
-    with show.progress_bar("mapping") as progress:
-        found = map_graph(
-            ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
-            order=ready.order, progress=progress,
-        )  # fmt: skip
-    with show.progress_bar("packets") as progress:
-        found = ready.finished(found, progress=progress)
-    _show(found)
-    if out is not None:
-        wrote(found.save(out))
+    effort = Effort.of(
+        engine, steps=_whole(steps), restarts=restarts, seed=seed, jobs=jobs, solver_time=solver_time,
+        time_limit=time_limit,
+    )  # fmt: skip
+    with _store(out, pareto) as kept:
+        read = _read(network, inputs, layers, keep_zeros=keep_zeros)
+        crossbars = _pool(pool, read)
+        with show.progress_bar("profile") as progress:
+            ready = prepared(
+                read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
+                progress=progress,
+            )  # fmt: skip
+        with show.progress_bar("mapping") as progress:
+            found = map_graph(
+                ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget,
+                pareto=pareto, kept=kept, mesh=mesh, order=ready.order, progress=progress,
+            )  # fmt: skip
+        with show.progress_bar("packets") as progress:
+            found = ready.finished(found, progress=progress)
+        _show(found)
+        if out is not None:
+            wrote(found.save(out))
 
 
 def verify(
@@ -204,9 +231,27 @@ def _pool(name: str | None, network: Unrolled) -> Pool:
     return load_pool(name if name is not None else "table2x8" if network.parts else "table2")
 
 
-def _whole(steps: float) -> int:
+@contextmanager
+def _store(out: Path | None, pareto: str | None) -> Iterator[Path | None]:
+    """Where budgets that are done are kept, if there are several and a folder for results."""
+    if out is not None and pareto is not None:
+        from spikex_sim.core.claim import claimed
+
+        with claimed(out) as folder:
+            yield folder / STORE
+        return
+    if out is not None:
+        from spikex_sim.core.files import check_writable
+
+        check_writable(out)
+    yield None
+
+
+def _whole(steps: float | None) -> int | None:
     from spikex_sim.core.errors import ConfigError
 
+    if steps is None:
+        return None
     if not isfinite(steps) or steps != int(steps):
         raise ConfigError(f"wants a whole number, not {steps:g}", field="--steps")
     return int(steps)
@@ -217,6 +262,7 @@ def _show(found: Mapped) -> None:
 
     from spikex_sim.cli import show
     from spikex_sim.cli.sheet import short
+    from spikex_sim.explore.mapping.cpsat import COPIES_SCOPE
 
     graph, metrics = found.network, found.metrics
     show.say(
@@ -227,7 +273,10 @@ def _show(found: Mapped) -> None:
     for one in found.stages:
         bound, gap = ("", "") if one.bound is None else (f"{one.bound:,}", f"{100 * (one.gap or 0):.1f}")
         budget = "" if one.area_budget is None else f"{one.area_budget:,}"
-        stages.add_row(one.objective, one.engine, f"{one.value:,}", budget, bound, gap, f"{one.seconds:.1f}")
+        star = "*" if one.bound_scope == COPIES_SCOPE else ""
+        stages.add_row(
+            one.objective, one.engine, f"{one.value:,}", budget, bound + star, gap, f"{one.seconds:.1f}"
+        )
     kinds = show.table("crossbars", "type", "number", "cells")
     for kind in found.mapping.pool.types:
         if kind.name in metrics["by_type"]:
@@ -239,7 +288,7 @@ def _show(found: Mapped) -> None:
     for what in ("routes", "packets"):
         parts = [f"{metrics[f'{what}_{kind}']:,}" for kind in ("global", "external", "local")]
         traffic.add_row(what, *parts)
-    show.put(stages, kinds, traffic)
+    show.put(stages, *_front(found), kinds, traffic)
     used = ", ".join(
         f"{name} {100 * metrics[f'occupancy_{name}']:.1f} %" for name in ("cells", "inputs", "outputs")
     )
@@ -257,8 +306,23 @@ def _show(found: Mapped) -> None:
         )
     if found.heldout is not None:
         show.say(_packets(found.heldout))
+    if any(one.bound_scope == COPIES_SCOPE for one in found.stages):
+        show.note("*: bound of mappings with no more crossbars of each type than the solver was given")
+    if any(one.cut for one in found.every_stage):
+        show.note("cut by --time-limit: what is found depends on the machine")
     if not graph.profiled:
         show.note("packets: a spike each, as the network comes without a profile of spikes")
+
+
+def _front(found: Mapped) -> Iterator[Sheet]:
+    """What each of several budgets gives."""
+    from spikex_sim.cli import show
+
+    if found.front:
+        sheet = show.table("front", "budget", "area", "routes", "packets", "crossbars", left=0)
+        for point in found.front:
+            sheet.add_row(*(f"{value:,}" for value in point.row.values()))
+        yield sheet
 
 
 def _packets(found: HeldOut) -> str:

@@ -254,7 +254,7 @@ def test_pools_are_checked(types: list[dict[str, Any]], words: str) -> None:
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"area_budget": "1"}, "below the least area"),
+        ({"area_budget": "1"}, "--area-budget 1 is below the proven bound"),
         ({"area_budget": "much"}, "wants a number of cells"),
         ({"freeze": "all"}, "--freeze"),
         ({"steps": 0}, "--steps"),

@@ -9,13 +9,14 @@ from typing import Literal
 
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping import placement
+from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.pool import Pool, load_pool
 from spikex_sim.explore.mapping.prepare import prepared
 from spikex_sim.explore.mapping.profile import Traces
 from spikex_sim.explore.mapping.reading import load_graph, read_network
 from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.search import RESTARTS, STEPS, Effort, Mapped, map_graph
+from spikex_sim.explore.mapping.search import Mapped, map_graph
 from spikex_sim.explore.mapping.unroll import Unrolled
 from spikex_sim.explore.mapping.verify import violations, with_spikes
 
@@ -43,12 +44,16 @@ def map_network(
     *,
     objective: str = "area",
     engine: str = "auto",
-    steps: int = STEPS,
-    restarts: int = RESTARTS,
+    steps: int | None = None,
+    restarts: int | None = None,
+    solver_time: float | None = None,
     seed: int = 1,
     jobs: int = 1,
+    time_limit: float | None = None,
     freeze: str = "area",
     area_budget: str | None = None,
+    pareto: str | None = None,
+    kept: str | Path | None = None,
     mesh: str | None = None,
     split: bool | None = None,
     profile: Traces | None = None,
@@ -62,11 +67,11 @@ def map_network(
     network : NeuronGraph, Unrolled, str or Path
         A graph, layers as :func:`spikex_sim.explore.mapping.reading.read_network` reads them, or what can be
         read. Layers are not in the graph of :func:`load_network`: profiles and windows need what is read.
-    engine, steps, restarts, seed, jobs
-        See :class:`spikex_sim.explore.mapping.search.Effort`.
+    engine, steps, restarts, solver_time, seed, jobs, time_limit
+        See :class:`spikex_sim.explore.mapping.effort.Effort`.
     split, profile, profile_share
         See :func:`spikex_sim.explore.mapping.prepare.prepared`.
-    pool, objective, freeze, area_budget, mesh, progress
+    pool, objective, freeze, area_budget, pareto, kept, mesh, progress
         See :func:`spikex_sim.explore.mapping.search.map_graph`.
 
     Raises
@@ -75,15 +80,18 @@ def map_network(
         If the pool cannot take the network, a choice is none, or a file cannot be read.
     """
     crossbars = load_pool(pool) if isinstance(pool, str) else pool
-    effort = Effort(engine, steps, restarts, seed, jobs)
+    effort = Effort.of(
+        engine, steps=steps, restarts=restarts, seed=seed, jobs=jobs, solver_time=solver_time,
+        time_limit=time_limit,
+    )  # fmt: skip
     read = network if isinstance(network, NeuronGraph | Unrolled) else read_network(network)
     ready = prepared(
         read, crossbars, splits=split, profile=profile, profile_share=profile_share, seed=seed,
         progress=progress,
     )  # fmt: skip
     found = map_graph(
-        ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, mesh=mesh,
-        order=ready.order, progress=progress,
+        ready.graph, crossbars, objective, effort, freeze=freeze, area_budget=area_budget, pareto=pareto,
+        kept=None if kept is None else Path(kept), mesh=mesh, order=ready.order, progress=progress,
     )  # fmt: skip
     return ready.finished(found, progress=progress)
 

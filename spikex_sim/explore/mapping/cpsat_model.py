@@ -87,6 +87,7 @@ class Model:
             targets = tuple(graph.targets.of(k).tolist())
             if targets:
                 self._groups.setdefault(targets, []).append(k)
+        self._g: list[tuple[int, tuple[int, ...], list[Any]]] = []
         self._s = {targets: self._axon(targets) for targets in self._groups}
         for row in self._x:
             self.model.add_exactly_one(row)
@@ -145,10 +146,11 @@ class Model:
                     terms += [w * s for s in row] if len(targets) > 1 else []
                     fixed += w if len(targets) == 1 else 0
                 elif targets != (k,):
-                    for s, home in zip(row, self._x[k], strict=True):
-                        g = self.model.new_bool_var("")
+                    global_ = [self.model.new_bool_var("") for _ in row]
+                    for s, home, g in zip(row, self._x[k], global_, strict=True):
                         self.model.add_bool_or([s.negated(), home, g])  # (10): g >= s - x
                         terms.append(w * g)
+                    self._g.append((k, targets, global_))
         return sum(terms) + fixed
 
     def hint(self, known: Mapping) -> None:
@@ -163,12 +165,20 @@ class Model:
             if not places:
                 return
             home[j] = places.pop()
+        homes = home[known.home].tolist()
         for i, row in enumerate(self._x):
             for j, x in enumerate(row):
-                self.model.add_hint(x, bool(home[known.home[i]] == j))
+                self.model.add_hint(x, homes[i] == j)
         used = set(home.tolist())
         for j, y in enumerate(self._y):
             self.model.add_hint(y, j in used)
+        for targets, row in self._s.items():
+            taking = {homes[i] for i in targets}
+            for j, s in enumerate(row if len(targets) > 1 else ()):
+                self.model.add_hint(s, j in taking)
+        for k, targets, row in self._g:
+            for j, g in enumerate(row):
+                self.model.add_hint(g, homes[k] != j and any(homes[i] == j for i in targets))
 
     def mapping(self, solver: Any) -> Mapping:
         """Mapping of a solution; where types have no counts, each crossbar gets its cheapest."""

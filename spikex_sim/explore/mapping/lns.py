@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikex_sim.explore.mapping.cpsat import solve
+from spikex_sim.explore.mapping.deadline import NEVER, Deadline
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.pool import Pool
@@ -15,6 +15,8 @@ from spikex_sim.explore.mapping.solver import Effort
 
 CROSSBARS = 6
 """Emptied at a time."""
+LEAST_TIME = 0.01
+"""Deterministic time that a round counts for: solvers answer some at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Improved:
         Of the objective.
     history : tuple of int
         Value at the start and after each round.
+    deterministic_time : float
+        Spent.
     cut : bool
         Whether wall time ended it.
     """
@@ -36,12 +40,14 @@ class Improved:
     mapping: Mapping
     value: int
     history: tuple[int, ...]
+    deterministic_time: float
     cut: bool
 
 
 def improve(
-    mapping: Mapping, objective: str, rounds: int, *, seed: int = 1, area_budget: int | None = None,
-    round_time: float = 0.5, seconds: float | None = None,
+    mapping: Mapping, objective: str, rounds: int | None = None, *, seed: int = 1,
+    area_budget: int | None = None, round_time: float = 0.5, deterministic_time: float | None = None,
+    deadline: Deadline = NEVER,
 ) -> Improved:  # fmt: skip
     """Improve a mapping round by round.
 
@@ -56,7 +62,7 @@ def improve(
         Where to begin, within the budget; for ``area`` best in a reduced pool.
     objective : {"area", "routes", "packets"}
         What is made small.
-    rounds : int
+    rounds : int, optional
         Neighbourhoods tried.
     seed : int
         Of what is drawn, and of the solver.
@@ -64,8 +70,10 @@ def improve(
         Largest area.
     round_time : float
         Deterministic time of a round.
-    seconds : float, optional
-        Wall time after which no round begins; the result may then differ from run to run.
+    deterministic_time : float, optional
+        Of all rounds, the last of which it may cut; a round takes :data:`LEAST_TIME` at least.
+    deadline : Deadline
+        When no round begins any more; the result may then differ from run to run.
 
     Raises
     ------
@@ -74,15 +82,22 @@ def improve(
     """
     drawn = np.random.default_rng(seed)
     history = [mapping.value(objective)]
-    began, cut = time.perf_counter(), False
-    for at in range(rounds):
-        if seconds is not None and time.perf_counter() - began > seconds:
+    spent = charged = 0.0
+    cut = False
+    while rounds is None or len(history) <= rounds:
+        left = round_time if deterministic_time is None else min(round_time, deterministic_time - charged)
+        if left <= 0:
+            break
+        if deadline.passed:
             cut = True
             break
         chosen = _neighbours(mapping, drawn)
-        mapping = _replaced(mapping, objective, chosen, area_budget, Effort(seed + at, round_time))
+        effort = Effort(seed + len(history) - 1, left, deadline.seconds)
+        mapping, time = _replaced(mapping, objective, chosen, area_budget, effort)
+        spent += time
+        charged += max(time, LEAST_TIME)
         history.append(mapping.value(objective))
-    return Improved(mapping, history[-1], tuple(history), cut)
+    return Improved(mapping, history[-1], tuple(history), round(spent, 6), cut)
 
 
 def _neighbours(mapping: Mapping, drawn: np.random.Generator) -> list[int]:
@@ -104,7 +119,8 @@ def _neighbours(mapping: Mapping, drawn: np.random.Generator) -> list[int]:
 
 def _replaced(
     mapping: Mapping, objective: str, chosen: list[int], area_budget: int | None, effort: Effort
-) -> Mapping:
+) -> tuple[Mapping, float]:
+    """The better of a mapping and what a round makes of it, and the deterministic time spent."""
     graph, pool = mapping.graph, mapping.pool
     neurons = np.flatnonzero(np.isin(mapping.home, chosen))
     part = _part(graph, neurons)
@@ -113,11 +129,11 @@ def _replaced(
     budget = None if area_budget is None else area_budget - (mapping.area - area)
     solved = solve(part, known.pool, objective, effort, known, area_budget=budget, complete=False)
     if solved.mapping is None or solved.value is None or solved.value > known.value(objective):
-        return mapping
+        return mapping, solved.deterministic_time
     home = mapping.home.copy()
     home[neurons] = mapping.crossbars + solved.mapping.home
     kinds = np.concatenate([mapping.kinds, solved.mapping.kinds])
-    return _numbered(graph, pool, home, kinds)
+    return _numbered(graph, pool, home, kinds), solved.deterministic_time
 
 
 def _part(graph: NeuronGraph, neurons: Integers) -> NeuronGraph:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 FORMAT = "spikex-mapping"
 MOST_BYTES = 1 << 30
-PACKAGES = ("spikex_sim", "numpy", "numba", "ortools", "mtkahypar")
+PACKAGES = ("spikex_sim", "numpy", "numba")
+PACKAGE_OF = {"cpsat": "ortools", "lns": "ortools", "mcc": "ortools", "partition": "mtkahypar"}
+"""What some engines need besides."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Stage:
         Whether no smaller value exists.
     steps : int or None
         Of each run of an annealer.
+    deterministic_time : float or None
+        That CP-SAT spent, in OR-Tools' units of some seconds each.
     restarts : int
         Runs.
     area_budget : int or None
@@ -67,6 +71,7 @@ class Stage:
     value: int
     status: str = "found"
     steps: int | None = None
+    deterministic_time: float | None = None
     restarts: int = 1
     area_budget: int | None = None
     bound: int | None = None
@@ -87,6 +92,18 @@ class Stage:
     def described(self) -> dict[str, Any]:
         """As results have it."""
         return {**asdict(self), "history": [list(run) for run in self.history], "gap": self.gap}
+
+    @classmethod
+    def of(cls, described: Mapped[str, Any]) -> Stage:
+        """Stage that was described.
+
+        Raises
+        ------
+        TypeError, LookupError
+            If it has other fields.
+        """
+        given = {key: value for key, value in described.items() if key not in ("gap", "history")}
+        return cls(**given, history=tuple(tuple(run) for run in described["history"]))
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,7 @@ class SavedMapping:
             | ({} if heldout is None else heldout.metrics),
             stages=[one.described for one in stages],
             splits=parts.described,
-            versions=_versions(),
+            versions=_versions(stages),
         )  # fmt: skip
 
     @classmethod
@@ -253,9 +270,11 @@ def _check_types(pool: Mapped[str, Any], where: str) -> None:
     Pool.of(str(pool.get("name", "")), pool, f"{where}: pool")
 
 
-def _versions() -> dict[str, str]:
+def _versions(stages: Sequence[Stage]) -> dict[str, str]:
+    """Versions of what had a part in it: the same mapping has the same ones, whatever else is installed."""
+    used = [package for name, package in PACKAGE_OF.items() if any(name in one.engine for one in stages)]
     found = {}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *dict.fromkeys(used)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -1,0 +1,45 @@
+"""Stages of a mapping, by the engine that is asked for (Sections 3 and 4)."""
+
+from __future__ import annotations
+
+from spikex_sim.explore.mapping.annealed import anneal_area, anneal_within
+from spikex_sim.explore.mapping.bounds import Bound
+from spikex_sim.explore.mapping.deadline import Deadline
+from spikex_sim.explore.mapping.effort import Effort
+from spikex_sim.explore.mapping.feasible import none_found
+from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
+from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.explore.mapping.results import Stage
+from spikex_sim.explore.mapping.solved import prove, solve_area, solve_within
+
+
+def least_area(
+    graph: NeuronGraph, pool: Pool, effort: Effort, bound: Bound, deadline: Deadline,
+    order: Integers | None = None,
+) -> tuple[Mapping, Stage]:  # fmt: skip
+    """Make the area small (8).
+
+    Raises
+    ------
+    UnsupportedError
+        If no mapping was found; saying so if none exists.
+    """
+    if effort.solves:
+        return solve_area(graph, pool, effort, bound, deadline, order)
+    found = anneal_area(graph, pool, effort, bound, deadline, order)
+    if found is None and not effort.proves(graph):
+        raise none_found(graph, pool)
+    if found is None:
+        return solve_area(graph, pool, effort, bound, deadline, order)
+    return prove(*found, effort, deadline) if effort.proves(graph) else found
+
+
+def least_within(
+    mapping: Mapping, objective: str, effort: Effort, budget: int | None, deadline: Deadline
+) -> tuple[Mapping, Stage]:
+    """Make routes (11) or packets (12) few within a budget of area; None: any area."""
+    if effort.solves:
+        return solve_within(mapping, objective, effort, budget, deadline)
+    found = anneal_within(mapping, objective, effort, budget, deadline)
+    return prove(*found, effort, deadline) if effort.proves(mapping.graph) else found
