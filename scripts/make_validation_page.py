@@ -32,6 +32,8 @@ from spikex_sim.papers.imc import scorecard as crossbars
 from spikex_sim.papers.imc.measures import MEASURES as CROSSBAR_ROWS
 from spikex_sim.papers.imc.studies import RECORDINGS
 from spikex_sim.papers.imc.studies import STUDIES as CROSSBAR_STUDIES
+from spikex_sim.papers.nas import scorecard as searched
+from spikex_sim.papers.nas.published import published as searched_rows
 from spikex_sim.papers.spikex.densities import DENSITIES as DENSITIES_TRIED
 from spikex_sim.papers.spikex.densities import RATIOS
 from spikex_sim.papers.spikex.measures import trends
@@ -491,10 +493,34 @@ def crossbar_tables(studies: Iterable[str]) -> dict[str, list[dict[str, object]]
     return found
 
 
+NAS = """
+## Searched networks
+
+Putra and Shafique, "NeuroNAS", Section V-B: parameters, area, latency and energy of networks of [two cells](nas.md), which follow from
+the [released script](imc-released.md) on their convolutions alone ([the formulas](nas.md#2-costs)). The paper does not say which cells its
+figures are of; `a` and `b` are the numbers of 3x3 convolutions in cells A and B, `a1` and `b1` of 1x1 ones, that have them. Figures are met
+where they are the same after cutting off digits (shares and ratios: or rounding). `script` is the simulator's own released model on the list
+of convolutions, as `spikex-sim nas cost` has it, with cells of 4 bits and in the unit of the published figure; cells of one bit, which the
+paper's Table I names, multiply energies by four and areas by more. Beside it, the preset `spikesim`, which replays spikes, with cells of
+4 bits and of one: the first network's convolutions in series, a picture and then spikes of 10 %, 5 time points, weights of at most 8
+bits. It takes a PE cycle for every position, the script one for every neuron, hence the latencies. No setting was searched for any
+of these rows.
+
+"""
+
+
+def searched_section() -> str:
+    """Rows of networks of searched cells."""
+    return NAS + searched.markdown(searched.scorecard())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Rewrite docs/validation.md.")
     parser.add_argument(
-        "row", nargs="*", choices=[[], *ROWS, *CROSSBAR_ROWS], help="run and print only these rows"
+        "row",
+        nargs="*",
+        choices=[[], *ROWS, *CROSSBAR_ROWS, *(one.id for one in searched_rows())],
+        help="run and print only these rows",
     )
     parser.add_argument("--check", action="store_true", help="fail if the page is not what would be written")
     options = parser.parse_args()
@@ -503,10 +529,12 @@ def main() -> int:
     if options.row:
         lines = crossbars.scorecard(crossbar_tables({CROSSBAR_ROWS[name][0] for name in chosen}))
         print(table(made) if made else "", crossbars.table([one for one in lines if one.row.id in chosen]))
+        if of_cells := [one for one in searched_rows() if one.id in options.row]:
+            print(searched.table(searched.scorecard(of_cells)))
         return 0
     page = HEAD + table(made) + f"\nTrends and formulas:\n\n- {growth_check()}\n- {cycles_check()}\n" + TAIL
     lines = crossbars.scorecard(crossbar_tables({*CROSSBAR_STUDIES, *RECORDINGS}))
-    page += IMC + crossbars.markdown(lines) + spikex_section()
+    page += IMC + crossbars.markdown(lines) + searched_section() + spikex_section()
     if options.check:
         return int(PAGE.read_text("utf-8") != page)
     PAGE.write_text(page, "utf-8")
