@@ -285,8 +285,7 @@ def test_profile_of_computed_spikes() -> None:
         assert result.outputs is not None
         assert spikes[18:21].tolist() == np.bitwise_count(result.outputs[0]).sum(axis=-1).tolist()
         assert spikes[21:].tolist() == trace.spikes(0)[sample].sum(axis=-1).ravel().tolist()
-    chosen = choose_samples(4, 0.5, 2).profile
-    assert profile_of(network, trace, share=0.5, seed=2).tolist() == sum(each[one] for one in chosen).tolist()
+    assert profile_of(network, trace, (3, 1)).spikes.tolist() == (each[3] + each[1]).tolist()
 
 
 def test_profile_of_recorded_spikes_alone() -> None:
@@ -294,7 +293,7 @@ def test_profile_of_recorded_spikes_alone() -> None:
     spikes = {0: rng.random((1, 5, 5, 8)) < 0.5, 1: rng.random((18, 8)) < 0.5}
     trace = sx.Trace.from_arrays(layers_of_two(), spikes)
     network = unrolled(trace)
-    found = profile_of(network, trace)
+    found = profile_of(network, trace, [0]).spikes
     assert found[:18].tolist() == spikes[1].sum(axis=-1).tolist()
     assert found[18:21].tolist() == [0, 0, 0]  # nobody takes what nobody knows
     assert found[21:].tolist() == spikes[0].sum(axis=-1).ravel().tolist()
@@ -304,6 +303,6 @@ def test_a_profile_of_another_network_is_refused() -> None:
     trace = chain(layers_of_two(), [np.ones((2, 1, 3, 3), np.int8), np.ones((3, 18), np.int8)])
     other = chain([conv(out_channels=2, in_height=6, in_width=6)], [np.ones((2, 1, 3, 3), np.int8)])
     with pytest.raises(SpikexError, match="is of another network"):
-        profile_of(unrolled(trace), other)
+        profile_of(unrolled(trace), other, [0])
     with pytest.raises(ConfigError, match="--profile: the network has no layers"):
-        profile_of(read_network("gen:A"), trace)
+        profile_of(read_network("gen:A"), trace, [0])

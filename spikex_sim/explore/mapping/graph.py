@@ -51,7 +51,7 @@ class NeuronGraph:
     adds_to : int64 array ``[n]`` or None
         Of a network with neurons that are split, the neuron whose potential each column adds to, which for
         most is itself. Others are parts that send sums: nobody takes input from them, and their spikes are
-        the time points at which they send one (Section 7, split).
+        the time points at which they send one (Section 1, split).
     """
 
     name: str

@@ -70,7 +70,7 @@ def prepared(
     network, pool : Unrolled or NeuronGraph, Pool
         What is mapped, where to.
     splits : bool, optional
-        Whether neurons are split; by default those of networks of layers are (Section 7, split).
+        Whether neurons are split; by default those of networks of layers are (Section 1, split).
     profile : trace, path or sequence of them, optional
         Samples that spikes are counted on.
     profile_share : float, optional

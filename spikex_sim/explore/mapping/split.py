@@ -1,4 +1,4 @@
-"""Neurons of more inputs than any crossbar has, split into parts whose sums are added (Section 7, split)."""
+"""Neurons of more inputs than any crossbar has, split into parts whose sums are added (Section 1, split)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places of sources in the windows of layers, at which sums may be cut (Section 7, split)."""
+"""Places of sources in the windows of layers, at which sums may be cut (Section 1, split)."""
 
 from __future__ import annotations
 
