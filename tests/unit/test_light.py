@@ -33,6 +33,7 @@ def test_torch_is_not_imported(code: str) -> None:
         ["run", "--arch", "sata", "--tws", "4"],
         ["run", "--set", "array.rwos=4"],
         ["compare", "--arch", "spikex,sata", "--tws", "4"],
+        ["nas", "cost", "111111", "100000"],
     ],
 )
 def test_numba_is_not_imported(arguments: list[str]) -> None:
