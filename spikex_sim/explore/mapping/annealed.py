@@ -17,7 +17,7 @@ from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import area_plan, quick_mapping, squeezed, start_of
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.mapping import Mapping, rank
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import Stage, history_of
 
@@ -71,7 +71,7 @@ def anneal_area(
     found = [Mapping.of(graph, pool, one.home) for one in runs]
     if cut:
         found += [start, quick_mapping(graph, pool, order)]
-    mapping = min((one for one in found if one is not None), key=_rank, default=start)
+    mapping = min((one for one in found if one is not None), key=rank, default=start)
     stage = Stage(
         "area", "anneal", effort.seed, mapping.area, steps=effort.steps, restarts=effort.restarts,
         status="optimal" if bound.value == mapping.area else "found", bound=bound.value,
@@ -132,7 +132,3 @@ def _temperatures(weight: Integers) -> tuple[float, float]:
     scale = 2.0 ** round(log2(counting.mean() / MEAN_SPIKES))
     first, last = PACKET_TEMPERATURES
     return scale * first, scale * last
-
-
-def _rank(mapping: Mapping) -> tuple[int, int, int]:
-    return mapping.area, mapping.value("routes"), mapping.crossbars

@@ -10,12 +10,15 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.graph import NeuronGraph
+from spikex_sim.explore.mapping.pool import Pool
 
 ENGINES = ("auto", "anneal", "cpsat", "lns")
 SOLVERS = ("cpsat", "lns")
 """Engines that need OR-Tools."""
 FEW_NEURONS = 40
 """Most neurons of which ``auto`` proves what was found, or finds what is less."""
+MANY_NEURONS = 20_000
+"""Neurons above which ``auto`` maps parts, where Mt-KaHyPar is installed."""
 STEPS = 30_000_000
 RESTARTS = 3
 SOLVER_TIME = 10.0
@@ -30,8 +33,8 @@ class Effort:
     Attributes
     ----------
     engine : {"auto", "anneal", "cpsat", "lns"}
-        ``auto``: annealing, and of few neurons a proof by CP-SAT where OR-Tools is installed. ``cpsat``: the
-        whole model. ``lns``: parts of a mapping, again and again.
+        ``auto``: annealing, of few neurons with a proof by CP-SAT where OR-Tools is installed, of many part
+        by part where Mt-KaHyPar is. ``cpsat``: the whole model. ``lns``: parts of a mapping, again and again.
     steps : int
         Moves of each annealing run.
     restarts : int
@@ -98,3 +101,8 @@ class Effort:
     def proves(self, graph: NeuronGraph) -> bool:
         """Whether stages end with a proof."""
         return self.engine == "auto" and graph.neurons <= FEW_NEURONS and find_spec("ortools") is not None
+
+    def divides(self, graph: NeuronGraph, pool: Pool) -> bool:
+        """Whether the area stage goes part by part (Section 9)."""
+        large = self.engine == "auto" and graph.neurons > MANY_NEURONS
+        return large and not pool.counted and find_spec("mtkahypar") is not None

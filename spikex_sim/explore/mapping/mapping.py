@@ -141,6 +141,11 @@ class Mapping:
         return found
 
 
+def rank(mapping: Mapping) -> tuple[int, int, int]:
+    """What mappings of the area stage are chosen by: area, of equal ones routes, of these crossbars."""
+    return mapping.area, mapping.value("routes"), mapping.crossbars
+
+
 def axons_of(graph: NeuronGraph, home: Integers, crossbars: int) -> Lists:
     """Axons of each crossbar, ascending."""
     key = np.unique(home[graph.target] * graph.nodes + graph.source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,6 @@ from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 NEURONS_A_PART = 1_000
 IMBALANCE = 0.03
 """Share by which a part may be larger than the mean."""
-
-
-def can_partition() -> bool:
-    """Whether Mt-KaHyPar is installed."""
-    return find_spec("mtkahypar") is not None
 
 
 def partition(graph: NeuronGraph, parts: int, seed: int) -> Integers:

@@ -16,7 +16,7 @@ from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import area_plan, none_found, quick_mapping, squeezed
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.lns import improve
-from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.mapping import Mapping, rank
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reduction import merged, narrowed, reduced
 from spikex_sim.explore.mapping.results import Stage
@@ -57,14 +57,14 @@ def solve_area(
     began = time.perf_counter()
     narrow = reduced(pool)
     known = _known(graph, pool, effort.seed, deadline, order)
-    if known is not None and narrow is not pool:
-        known = narrowed(known)
-    solved, history = _solved(graph, narrow, "area", effort, None, deadline, known)
-    if solved.mapping is None:
+    start = known if known is None or narrow is pool else narrowed(known)
+    solved, history = _solved(graph, narrow, "area", effort, None, deadline, start)
+    found = [one for one in (known, solved.mapping) if one is not None]
+    if not found:
         if solved.status == "infeasible":
             raise UnsupportedError("no mapping exists in this pool (proven)", where=graph.name)
         raise none_found(graph, pool)
-    mapping = solved.mapping if narrow is pool else merged(solved.mapping, pool)
+    mapping = min((one if one.pool is pool else merged(one, pool) for one in found), key=rank)
     stage = Stage(
         "area", _name(effort), effort.seed, mapping.area, bound=bound.value, bound_name=bound.name,
         bound_scope=bound.scope, history=history,

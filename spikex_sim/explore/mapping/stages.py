@@ -9,6 +9,7 @@ from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import none_found
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
+from spikex_sim.explore.mapping.parted import area_of_parts
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.results import Stage
 from spikex_sim.explore.mapping.solved import prove, solve_area, solve_within
@@ -27,6 +28,8 @@ def least_area(
     """
     if effort.solves:
         return solve_area(graph, pool, effort, bound, deadline, order)
+    if effort.divides(graph, pool):
+        return area_of_parts(graph, pool, effort, bound, deadline, order)
     found = anneal_area(graph, pool, effort, bound, deadline, order)
     if found is None and not effort.proves(graph):
         raise none_found(graph, pool)
