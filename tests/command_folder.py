@@ -13,6 +13,7 @@ from nir_files import conv, lif, write_graph
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reading import load_graph
 from spikex_sim.explore.mapping.search import Effort, map_graph
+from spikex_sim.explore.mapping.unroll import unrolled
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
 
 TRACE = sx.Trace.from_arrays(
@@ -90,6 +91,7 @@ def fill_working_folder() -> None:
         TRACE.layers[:1], np.random.default_rng(7).random((2, 2, 6, 6, 9)) < 0.2, weights=[TRACE.weights[0]]
     )
     sx.save_trace(two, "two.npz")
+    map_graph(unrolled(two).graph, Pool.named("table2x8"), effort=Effort(steps=1, restarts=1)).save("homes")
     Path("table").mkdir()
     for file in (REPOSITORY / "spikex_sim/costs/tables").glob("*.csv"):
         text = file.read_text().replace("LPDDR4,access,1,,8,", "LPDDR4,access,1,,9,")

@@ -44,6 +44,7 @@ EFFECTS = {
     ("run", "--explain"): ("run t.npz", "--explain"),
     ("run", "--tws"): ("run t.npz", "--tws 2"),
     ("run", "--set"): ("run t.npz", "--set array.rows=4 --set array.cols=2"),
+    ("run", "--mapping"): ("run two.npz --arch crossbar", "--mapping homes"),
     ("run", "--engine"): ("run t.npz", "--engine event"),
     ("run", "--out"): ("run t.npz", "--out o"),
     ("run", "--timeline"): ("run t.npz --out o", "--timeline"),
