@@ -72,8 +72,8 @@ class Annealed(NamedTuple):
         Crossbar of each neuron.
     value : int
         Of the goal.
-    history : int64 array ``[1 + points]``
-        Value of the goal along the run, evenly in steps; :data:`POINTS` unless it was cut.
+    history : int64 array ``[POINTS + 1]``
+        Value of the goal along the run, evenly in steps; once it is cut, the last.
     steps : int
         Moves tried: all of the plan, unless a time limit cut the run.
     """
@@ -170,8 +170,14 @@ def anneal(
     improved = value < best_value and (budget < 0 or area <= budget)
     return Annealed(
         state.home[: graph.neurons] if improved else state.best, value if improved else best_value,
-        state.history[: 1 + done * POINTS // plan.steps], done,
+        _filled(state.history), done,
     )  # fmt: skip
+
+
+def _filled(history: Integers) -> Integers:
+    """History with the value before at every point that has none: of runs of few steps, or cut."""
+    at = np.where(history < 0, 0, np.arange(len(history)))
+    return history[np.maximum.accumulate(at)]
 
 
 def _prices(pool: Pool, most: int) -> _Prices:
@@ -212,7 +218,7 @@ def _begin(
     node, crossbar = start.flows
     routes = int(network.weight[node[home[node] != crossbar]].sum())
     value = routes if by_routes else start.area
-    history = np.zeros(POINTS + 1, np.int64)
+    history = np.full(POINTS + 1, -1)
     history[0] = value
     numbers = np.array([empties, start.area, routes, value, 0])
     marks, draws = np.full(nodes, -1), np.full(1, first_state(seed), np.uint64)
