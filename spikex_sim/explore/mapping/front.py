@@ -26,7 +26,7 @@ from spikex_sim.explore.mapping.feasible import fits
 from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import Stage
+from spikex_sim.explore.mapping.results import PACKAGE_OF, Stage
 from spikex_sim.explore.mapping.stages import least_within
 from spikex_sim.explore.sweeps.store import SweepStore
 
@@ -93,7 +93,7 @@ class Kept:
             arrays.update(order.tobytes())
         self._asked = [
             graph.sha256, arrays.hexdigest(), pool.described, effort.engine, effort.steps, effort.restarts,
-            effort.seed, effort.solver_time, _solver(), origin()["source_sha256"],
+            effort.seed, effort.solver_time, *_installed(), origin()["source_sha256"],
         ]  # fmt: skip
 
     def __enter__(self) -> Kept:
@@ -222,11 +222,15 @@ def _points(budgets: Sequence[int | None], found: Sequence[Found]) -> list[Point
     return points
 
 
-def _solver() -> str:
-    try:
-        return version("ortools")
-    except PackageNotFoundError:
-        return ""
+def _installed() -> list[str]:
+    """Versions of what some engines use where it is there."""
+    found = []
+    for package in dict.fromkeys(PACKAGE_OF.values()):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _is_row(row: Any) -> bool:
