@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from spikex_sim.core.files import csv_text, write_files
-from spikex_sim.explore.mapping.search import RESTARTS, STEPS, Effort
+from spikex_sim.explore.mapping.effort import RESTARTS, STEPS, Effort
 from spikex_sim.papers.ilp.studies import SEED, way_rows
 
 ROWS = Path(__file__).resolve().parents[1] / "docs" / "mapping-study.csv"

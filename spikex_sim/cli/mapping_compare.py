@@ -77,9 +77,9 @@ def map_compare(
 
     show.log_to_terminal()
     from spikex_sim.explore.mapping.compare import compare
+    from spikex_sim.explore.mapping.effort import Effort
     from spikex_sim.explore.mapping.pool import load_pool
     from spikex_sim.explore.mapping.prepare import prepared
-    from spikex_sim.explore.mapping.search import Effort
 
     effort = Effort("anneal", _whole(steps), restarts, seed, jobs)
     with _folder(out) as kept:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PatchCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
@@ -30,7 +30,16 @@ FREE = "#F4F4F4"
 SIDE_IN = 3.0
 """Height of the mesh at most, inches."""
 
-Box = tuple[float, float, float, float]
+DARKER = 0.55
+
+
+def _darker(color: str) -> str:
+    red, green, blue = to_rgb(color)
+    return to_hex((DARKER * red, DARKER * green, DARKER * blue))
+
+
+COLORS = (*FILLS, *(_darker(color) for color in FILLS))
+"""Of types, in order; the first again where there are more."""
 
 
 def boxes(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
@@ -78,16 +87,16 @@ def boxes(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
         for row, (x, y) in zip(shown, placed, strict=True):
             frames.append(Rectangle((x, y), number(row, "outputs"), number(row, "inputs")))
             filled.append(Rectangle((x, y), number(row, "neurons"), number(row, "axons")))
-            colors.append(FILLS[kinds.index(str(row["type"])) % len(FILLS)])
+            colors.append(_color(kinds.index(str(row["type"]))))
         axis.add_collection(PatchCollection(frames, facecolor=FREE, edgecolor="none"))
         axis.add_collection(PatchCollection(filled, facecolor=colors, edgecolor="none"))
         axis.add_collection(PatchCollection(frames, facecolor="none", edgecolor="black", lw=0.35))
-        axis.set(xlim=(-0.5, width + 0.5), ylim=(height + 0.5, -0.5), aspect="equal", xticks=[], yticks=[])
+        rim = 0.004 * width
+        axis.set(xlim=(-rim, width + rim), ylim=(height + rim, -rim), aspect="equal", xticks=[], yticks=[])
         axis.set_xlabel("Crossbars, to scale (rows: inputs, columns: outputs)")
         for edge in axis.spines.values():
             edge.set_visible(False)
-        handles = [Patch(facecolor=FILLS[at % len(FILLS)], edgecolor="black", linewidth=0.4)
-                   for at in range(min(len(kinds), MAX_NAMED))]  # fmt: skip
+        handles = _patches(kinds)
         labels = [
             _used(kind, [row for row in rows if str(row["type"]) == kind]) for kind in kinds[:MAX_NAMED]
         ]
@@ -96,6 +105,16 @@ def boxes(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
         told = f"{len(rows):,} crossbars, the largest {MAX_BOXES} drawn" if len(rows) > MAX_BOXES else ""
         note(figure, axes, ax is None, told)
     return figure, axis
+
+
+def _color(at: int) -> str:
+    return COLORS[at % len(COLORS)]
+
+
+def _patches(kinds: Sequence[str]) -> list[Patch]:
+    """Name types in a legend."""
+    return [Patch(facecolor=_color(at), edgecolor="black", linewidth=0.4)
+            for at in range(min(len(kinds), MAX_NAMED))]  # fmt: skip
 
 
 def _used(kind: str, rows: Rows) -> str:
@@ -152,27 +171,28 @@ def mesh(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any
     with panels(ax, style, height=high + 0.35) as (figure, axes):
         axis = axes[0]
         _links(axis, links, packets, scaled)
-        size = 0.5 if max(cols, lines) <= NUMBERED_SIDE else 0.56
+        numbered = max(cols, lines) <= NUMBERED_SIDE
+        size = 0.5 if numbered else 0.42
         taken = [Rectangle((x - size / 2, y - size / 2), size, size) for x, y in places]
-        colors = [FILLS[kinds.index(str(row["type"])) % len(FILLS)] for row in tiles]
+        colors = [_color(kinds.index(str(row["type"]))) for row in tiles]
         axis.add_collection(PatchCollection(taken, facecolor=colors, edgecolor="black", lw=0.35, zorder=3))
-        if max(cols, lines) <= NUMBERED_SIDE:
+        if numbered:
             for row, (x, y), color in zip(tiles, places, colors, strict=True):
-                dark = color in ("#0072B2", "#009E73", "#D55E00")
+                dark = np.dot(to_rgb(color), (0.299, 0.587, 0.114)) < 0.5
                 axis.text(x, y, f"{number(row, 'crossbar'):g}", size=5, ha="center", va="center_baseline",
                           color="white" if dark else "black", zorder=4)  # fmt: skip
         if enters:
-            arrow = {"arrowstyle": "-|>", "lw": 0.7, "shrinkA": 0, "shrinkB": 0}
-            axis.annotate("", (-size / 2, -size / 2), (-0.62, -0.62), zorder=5, arrowprops=arrow)
+            axis.annotate("", (-size / 2, -size / 2), (-9, 9), textcoords="offset points", zorder=5,
+                          arrowprops={"arrowstyle": "-|>", "lw": 0.7, "color": "black"})  # fmt: skip
         axis.set(xlim=(-0.65, cols - 0.5), ylim=(lines - 0.5, -0.65), aspect="equal", xticks=[], yticks=[])
-        axis.set_xlabel(f"Mesh of {lines}×{cols} tiles (number: crossbar)")
+        told = "number: crossbar" if numbered else "tiles with a crossbar"
+        axis.set_xlabel(f"Mesh of {lines}×{cols} ({told})")
         for edge in axis.spines.values():
             edge.set_visible(False)
         beside = axis.inset_axes((1.03, 0.0, 0.035, 1.0))
         bar = figure.colorbar(ScalarMappable(scaled, "cividis_r"), cax=beside)
         bar.set_label("Packets over a link (number)")
-        handles = [Patch(facecolor=FILLS[at % len(FILLS)], edgecolor="black", linewidth=0.4)
-                   for at in range(min(len(kinds), MAX_NAMED))]  # fmt: skip
+        handles = _patches(kinds)
         legend(figure, axes, ax is None, handles, [short(kind) for kind in kinds[:MAX_NAMED]])
         told = "both directions of a link together"
         note(figure, axes, ax is None, f"arrow: external axons enter; {told}" if enters else told)

@@ -28,12 +28,12 @@ from spikex_sim.explore.mapping.compare import (
     mappings,
     ways_of,
 )
+from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.homes import Homes
 from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.prepare import prepared
 from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.search import Effort
 from spikex_sim.explore.mapping.unroll import Part, Unrolled
 from spikex_sim.explore.mapping.verify import violations
 from spikex_sim.plots.mapper_rows import mesh_rows

@@ -15,11 +15,12 @@ import numpy as np
 from spikex_sim.core.origin import origin
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.compare import compare
+from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.generate import gini
 from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.pool import CrossbarType, Pool
 from spikex_sim.explore.mapping.reading import load_graph
-from spikex_sim.explore.mapping.search import Effort, map_graph
+from spikex_sim.explore.mapping.search import map_graph
 
 Rows = list[dict[str, Any]]
 
