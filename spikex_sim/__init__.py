@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from spikex_sim.explore.evaluation import Evaluation, evaluate
     from spikex_sim.explore.explanation import Explanation, explain
     from spikex_sim.explore.mapping.api import load_network, map_network, place, verify_mapping
-    from spikex_sim.explore.mapping.graph import NeuronGraph
-    from spikex_sim.explore.mapping.pool import Pool
     from spikex_sim.explore.mapping.search import Mapped
     from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
     from spikex_sim.explore.tws_search import TwsSearch, search_tws
+    from spikex_sim.mapped.graph import NeuronGraph
+    from spikex_sim.mapped.pool import Pool
     from spikex_sim.run.results import LayerResult, RunResult, Totals
     from spikex_sim.run.saved import SavedResults, load_results
     from spikex_sim.run.simulate import simulate
@@ -66,9 +66,9 @@ _HOMES = {
     "LayerResult": "run.results",
     "Mapped": "explore.mapping.search",
     "Neuron": "spec.workload",
-    "NeuronGraph": "explore.mapping.graph",
+    "NeuronGraph": "mapped.graph",
     "OutputError": "core.errors",
-    "Pool": "explore.mapping.pool",
+    "Pool": "mapped.pool",
     "Quantization": "explore.quantization",
     "ResultsError": "core.errors",
     "RunResult": "run.results",

@@ -10,10 +10,10 @@ import numpy as np
 import spikex_sim as sx
 from command import REPOSITORY
 from nir_files import conv, lif, write_graph
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reading import load_graph
 from spikex_sim.explore.mapping.search import Effort, map_graph
-from spikex_sim.explore.mapping.unroll import unrolled
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.unroll import unrolled
 from spikex_sim.sources.trained import TrainedNetwork, save_trained
 
 TRACE = sx.Trace.from_arrays(

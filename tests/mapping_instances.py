@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import Pool
 
 SIZES = [(2, 2), (3, 2), (4, 2), (6, 1), (4, 4), (5, 3), (2, 1), (6, 6), (4, 3)]
 

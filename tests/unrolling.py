@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import spikex_sim as sx
-from spikex_sim.explore.mapping.graph import NeuronGraph
+from spikex_sim.mapped.graph import NeuronGraph
 
 LIF = {"threshold": 3, "leak_shift": 3}
 Pairs = set[tuple[int, int]]

@@ -15,9 +15,9 @@ from spikex_sim.cli.options import Out, completing, wrote
 if TYPE_CHECKING:
     from spikex_sim.cli.sheet import Sheet
     from spikex_sim.explore.mapping.heldout import HeldOut
-    from spikex_sim.explore.mapping.pool import Pool
     from spikex_sim.explore.mapping.search import Mapped
-    from spikex_sim.explore.mapping.unroll import Unrolled
+    from spikex_sim.mapped.pool import Pool
+    from spikex_sim.mapped.unroll import Unrolled
 
 ENGINES = ["auto", "anneal", "cpsat", "lns"]
 STORE = "pareto.sqlite"
@@ -168,8 +168,8 @@ def verify(
 
     show.log_to_terminal()
     from spikex_sim.cli.options import echo
-    from spikex_sim.explore.mapping.results import SavedMapping
-    from spikex_sim.explore.mapping.verify import violations, with_spikes
+    from spikex_sim.mapped.saved import SavedMapping
+    from spikex_sim.mapped.verify import violations, with_spikes
 
     path = mapping / "mapping.json" if mapping.is_dir() else mapping
     saved = SavedMapping.load(path)
@@ -199,7 +199,7 @@ def show_mapping(
 
     show.log_to_terminal()
     from spikex_sim.cli.sheet import short
-    from spikex_sim.explore.mapping.results import SavedMapping
+    from spikex_sim.mapped.saved import SavedMapping
 
     saved = SavedMapping.load(mapping)
     sheet = show.table(short(str(saved.network.get("name", ""))), "crossbar", "type", "neurons", "which")
@@ -226,7 +226,7 @@ def _read(source: str, inputs: str | None, layers: str | None, *, keep_zeros: bo
 
 
 def _pool(name: str | None, network: Unrolled) -> Pool:
-    from spikex_sim.explore.mapping.pool import load_pool
+    from spikex_sim.mapped.pool import load_pool
 
     return load_pool(name if name is not None else "table2x8" if network.parts else "table2")
 

@@ -16,7 +16,7 @@ from spikex_sim.cli.options import Out, completing, wrote
 if TYPE_CHECKING:
     from spikex_sim.cli.sheet import Sheet
     from spikex_sim.explore.mapping.compare import Comparison
-    from spikex_sim.explore.mapping.unroll import Unrolled
+    from spikex_sim.mapped.unroll import Unrolled
 
 FILE = "compare.sqlite"
 """Where finished ways are kept."""
@@ -78,8 +78,8 @@ def map_compare(
     show.log_to_terminal()
     from spikex_sim.explore.mapping.compare import compare
     from spikex_sim.explore.mapping.effort import Effort
-    from spikex_sim.explore.mapping.pool import load_pool
     from spikex_sim.explore.mapping.prepare import prepared
+    from spikex_sim.mapped.pool import load_pool
 
     effort = Effort("anneal", _whole(steps), restarts, seed, jobs)
     with _folder(out) as kept:

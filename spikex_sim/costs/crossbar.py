@@ -13,6 +13,8 @@ from spikex_sim.schedules.crossbar.options import Cells, CrossbarOptions
 from spikex_sim.schedules.crossbar.widths import adc_bits
 
 CROSSBAR_COMPONENTS = ("crossbar", "adc", "digital", "buffers", "htree", "noc", "lif")
+BANK_BITS = 65536
+"""U_mem is built of banks of so many bits, which leak whether they are full or not."""
 REFERENCE_R_ON_KOHM, REFERENCE_V_READ = 20.0, 0.1
 """Lowest resistance and read voltage of the table's cell."""
 VIEWS: dict[Counter, float] = dict.fromkeys(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spikex_sim.costs.crossbar import adc_row
+from spikex_sim.costs.crossbar import BANK_BITS, adc_row
 from spikex_sim.costs.crossbar_table import CrossbarTable
 from spikex_sim.costs.energy import PJ_PER_MW_SECOND
 from spikex_sim.schedules.crossbar.chip import Chip
@@ -10,8 +10,6 @@ from spikex_sim.schedules.crossbar.mapping import LayerMapping
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.widths import adc_bits
 
-BANK_BITS = 65536
-"""U_mem is built of banks of so many bits, which leak whether they are full or not."""
 SPIKE_STEPS = 2
 """Time points that the spike buffer holds of every map, where layers go time point by time point."""
 

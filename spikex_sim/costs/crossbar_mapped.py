@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from spikex_sim.core.counts import Counter
-from spikex_sim.costs.crossbar import Row, cell_factor, priced
-from spikex_sim.costs.crossbar_chip import BANK_BITS
+from spikex_sim.costs.crossbar import BANK_BITS, Row, cell_factor, priced
 from spikex_sim.costs.crossbar_table import CrossbarTable
 from spikex_sim.costs.energy import Component
-from spikex_sim.schedules.crossbar.mapped.counting import CrossbarPlan
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
+
+if TYPE_CHECKING:  # compiled kernels
+    from spikex_sim.schedules.crossbar.mapped.counting import CrossbarPlan
 
 MAPPED_COMPONENTS = ("crossbar", "adc", "digital", "buffers", "noc", "lif")
 

@@ -113,7 +113,7 @@ def mapping_rows(layers: Sequence[Mapping[str, Any]], config: Mapping[str, Any])
     if not isinstance(imc, Mapping):
         raise FigureError("no such key: not a crossbar machine", field="config.imc")
     if "crossbar_mapping" in config:
-        raise FigureError("is a machine of single crossbars; the folder of its mapping has the figure of them",
+        raise FigureError("has single crossbars; the folder of their mapping has a figure of them",
                           field="config.scheduler")  # fmt: skip
     rows: list[Row] = []
     for index, layer in enumerate(layers):

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
-from spikex_sim.explore.mapping.homes import Homes
 from spikex_sim.explore.mapping.reading import load_graph
-from spikex_sim.explore.mapping.results import SavedMapping
+from spikex_sim.mapped.homes import Homes
+from spikex_sim.mapped.saved import SavedMapping
 from spikex_sim.plots import (
     crossbars,
     dispatch,

@@ -95,7 +95,8 @@ UPRIGHT_IN = 1.9
 
 def known(looks: Mapping[str, Look], rows: Rows) -> dict[str, Look]:
     """Looks of the parts that some of the crossbar machines have."""
-    return {column: look for column, look in looks.items() if any(row.get(column) is not None for row in rows)}
+    there = {column for row in rows for column in looks if row.get(column) is not None}
+    return {column: look for column, look in looks.items() if column in there}
 
 
 def array_looks(rows: Rows) -> dict[str, Look]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.explore.mapping.homes import Homes
-from spikex_sim.explore.mapping.results import SavedMapping
+from spikex_sim.mapped.homes import Homes
+from spikex_sim.mapped.saved import SavedMapping
 from spikex_sim.plots.table import Row
 
 

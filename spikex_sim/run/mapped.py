@@ -18,13 +18,13 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.costs.crossbar_mapped import mapped_area_um2, mapped_leakage_mw
-from spikex_sim.explore.mapping.baselines import first_fit
-from spikex_sim.explore.mapping.homes import Homes
-from spikex_sim.explore.mapping.pool import load_pool
-from spikex_sim.explore.mapping.reading import with_inputs
-from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.split import split
-from spikex_sim.explore.mapping.unroll import Part, Unrolled, unrolled
+from spikex_sim.mapped.baselines import first_fit
+from spikex_sim.mapped.graph import with_inputs
+from spikex_sim.mapped.homes import Homes
+from spikex_sim.mapped.pool import load_pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.split import split
+from spikex_sim.mapped.unroll import Part, Unrolled, unrolled
 from spikex_sim.run.arrays import Weights
 from spikex_sim.run.chip_network import Wired, wired_chain, wired_graph
 from spikex_sim.run.crossbar import Ran

@@ -18,7 +18,6 @@ import spikex_sim as sx
 from command import is_mistake, spikex, succeed
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping import compare as module
-from spikex_sim.explore.mapping.baselines import first_fit
 from spikex_sim.explore.mapping.compare import (
     HETEROGENEOUS,
     HOMOGENEOUS,
@@ -29,13 +28,14 @@ from spikex_sim.explore.mapping.compare import (
     ways_of,
 )
 from spikex_sim.explore.mapping.effort import Effort
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.homes import Homes
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.prepare import prepared
-from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.unroll import Part, Unrolled
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.baselines import first_fit
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.homes import Homes
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.unroll import Part, Unrolled
+from spikex_sim.mapped.verify import violations
 from spikex_sim.plots.mapper_rows import mesh_rows
 
 SMALL = "gen:nodes=40,edges=110,fanin=11,gini_in=.5,gini_out=.5"

@@ -19,13 +19,13 @@ from examples import examples
 from helpers import shared_data
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, anneal
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.placement import Placement, in_order
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import SavedMapping
 from spikex_sim.explore.mapping.search import Effort, Mapped, map_graph
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.mesh import Placement, in_order
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.verify import violations
 
 
 def random_graph(seed: int, neurons: int = 30, external: int = 5, edges: int = 60) -> NeuronGraph:

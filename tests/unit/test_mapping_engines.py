@@ -21,15 +21,15 @@ from mapping_instances import instance, optima
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping import annealing
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, anneal
-from spikex_sim.explore.mapping.baselines import first_fit, greedy, single
 from spikex_sim.explore.mapping.deadline import NEVER, Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import squeezed
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reduction import reduced
 from spikex_sim.explore.mapping.search import Mapped, map_graph
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.baselines import first_fit, greedy, single
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.verify import violations
 
 TABLE2 = Pool.named("table2")
 NAMES = {"area": "area", "routes": "routes_global", "packets": "packets_global"}

@@ -18,10 +18,10 @@ import spikex_sim as sx
 from examples import examples
 from graph_strategies import graphs
 from spikex_sim.core.errors import ConfigError, SpikexError, UnsupportedError
-from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.profile import choose_samples, profile_of, spikes_of
 from spikex_sim.explore.mapping.reading import load_graph, read_network
-from spikex_sim.explore.mapping.unroll import unrolled
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.unroll import unrolled
 from spikex_sim.spec.graph import Population
 from spikex_sim.trace.graph import GraphTrace
 from unrolling import LIF, Pairs, chain, conv, edges, layers_of_two
@@ -241,8 +241,8 @@ def test_too_many_synapses_are_refused_by_their_number_before_they_are_made() ->
 
 
 def test_overlapping_windows_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spikex_sim.explore.mapping.unroll.MOST_EDGES", 6000)
-    monkeypatch.setattr("spikex_sim.explore.mapping.unroll.MOST_HELD", 40000)
+    monkeypatch.setattr("spikex_sim.mapped.unroll.MOST_EDGES", 6000)
+    monkeypatch.setattr("spikex_sim.mapped.unroll.MOST_HELD", 40000)
     pool = {"name": "max", "kind": "maxpool", "in_channels": 2, "out_channels": 2, "kernel": 3, "stride": 1,
             "padding": 1, "in_height": 9, "in_width": 9}  # fmt: skip
     layer = conv(in_channels=2, padding=1, in_height=9, in_width=9)

@@ -16,11 +16,11 @@ from spikex_sim.core.errors import ConfigError, OutputError
 from spikex_sim.explore.mapping import front
 from spikex_sim.explore.mapping.budgets import Budget
 from spikex_sim.explore.mapping.effort import Effort
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import SavedMapping
 from spikex_sim.explore.mapping.search import Mapped, map_graph
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.verify import violations
 
 TABLE2 = Pool.named("table2")
 

@@ -8,10 +8,10 @@ import pytest
 import spikex_sim as sx
 from spikex_sim.explore.mapping import effort as efforts
 from spikex_sim.explore.mapping import partition
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.verify import violations
 
 pytest.importorskip("mtkahypar", reason="Mt-KaHyPar (extra map) is not installed")
 

@@ -17,9 +17,9 @@ from command import is_mistake, spikex, succeed
 from spikex_sim import plots
 from spikex_sim.core.errors import ConfigError, FigureError
 from spikex_sim.explore.mapping.documents import save_graph
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.homes import Homes
 from spikex_sim.explore.mapping.search import Mapped
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.homes import Homes
 from spikex_sim.plots import mapper_drawings, mapper_rows
 from spikex_sim.plots.folder import drawings_of
 from spikex_sim.plots.style import FILLS

@@ -16,10 +16,10 @@ import graphs as small
 import spikex_sim as sx
 from command import is_mistake, spikex, succeed
 from spikex_sim.explore.mapping import profile as profiles
-from spikex_sim.explore.mapping.graph import Lists
 from spikex_sim.explore.mapping.profile import choose_samples, profile_of, spikes_of, trains_of
 from spikex_sim.explore.mapping.reading import read_network
-from spikex_sim.explore.mapping.unroll import unrolled
+from spikex_sim.mapped.graph import Lists
+from spikex_sim.mapped.unroll import unrolled
 from unrolling import chain, layers_of_two
 
 SAMPLES, SHARE, SEED = 6, 0.3, 5

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from examples import examples
 from mapping_instances import instance, optima
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.explore.mapping.baselines import first_fit, greedy, single
 from spikex_sim.explore.mapping.bounds import best_bound, column_bound, neighbourhood_bound
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.mcc import components, mcc
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reduction import merged, narrowed, reduced
-from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.baselines import first_fit, greedy, single
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.verify import violations
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mapping"
 data = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there")

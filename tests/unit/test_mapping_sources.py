@@ -17,8 +17,8 @@ from examples import examples
 from helpers import shared_data
 from spikex_sim.core.errors import ConfigError, SpikexError
 from spikex_sim.explore.mapping.generate import NETWORKS, Properties, draw, gini
-from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.reading import graph_text, load_graph, save_graph
+from spikex_sim.mapped.graph import NeuronGraph
 from unrolling import edges
 
 
@@ -72,7 +72,7 @@ def test_a_file_of_ours_comes_back_with_the_same_bytes(
 @examples(60)
 @given(drawn_graphs())
 def test_inputs_keep_their_edges_whether_they_have_columns_or_not(graph: NeuronGraph) -> None:
-    from spikex_sim.explore.mapping.reading import with_inputs
+    from spikex_sim.mapped.graph import with_inputs
 
     mapped = with_inputs(graph, "mapped")
     assert (mapped.neurons, mapped.external, edges(mapped)) == (graph.nodes, 0, edges(graph))

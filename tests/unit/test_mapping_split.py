@@ -22,16 +22,16 @@ from examples import examples
 from graph_strategies import graphs
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.data import default_trace_path
-from spikex_sim.explore.mapping.baselines import next_fit
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.placement import Placement, flows
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reading import read_network, save_graph
-from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.split import Split, split
-from spikex_sim.explore.mapping.unroll import unrolled
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.baselines import next_fit
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.mesh import Placement, flows
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.split import Split, split
+from spikex_sim.mapped.unroll import unrolled
+from spikex_sim.mapped.verify import violations
 from spikex_sim.trace.graph import GraphTrace
 from unrolling import LIF, chain, conv, edges
 

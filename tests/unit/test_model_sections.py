@@ -18,7 +18,10 @@ MODEL, CROSSBARS = REPOSITORY / "docs/model.md", REPOSITORY / "docs/imc.md"
 MAPPING, SEARCH = REPOSITORY / "docs/mapping.md", REPOSITORY / "docs/nas.md"
 ON_CROSSBARS = re.compile(r"crossbar|nonideal|imc|nice|chip|spikesim|run/arrays")
 """In the path of what is written about crossbars."""
-OF_MAPPING = re.compile(r"explore/mapping/|cli/mapping")
+OF_MAPPING = re.compile(
+    r"explore/mapping/|cli/mapp|spikex_sim/mapped/|crossbar/mapped/|crossbar_mapped|run/mapped|"
+    r"accelerators/crossbar"
+)
 OF_SEARCH = re.compile(r"(^|[/_])nas[/_.]")
 ONE = re.compile(
     r"(?<!model )(?:\bSections? |§)(\d+)(?:(?:, | and | to )(\d+))*"

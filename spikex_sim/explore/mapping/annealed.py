@@ -16,10 +16,10 @@ from spikex_sim.explore.mapping.bounds import Bound
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import area_plan, quick_mapping, squeezed, start_of
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping, rank
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import Stage, history_of
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping, rank
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import Stage, history_of
 
 ROUTE_TEMPERATURES = (1.0, 0.1)
 PACKET_TEMPERATURES = (60.0, 1.5)

@@ -7,7 +7,6 @@ logarithms and temperatures come from tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,14 +14,11 @@ from numpy.typing import NDArray
 
 from spikex_sim.explore.mapping.annealing_kernel import INFEASIBLE, POINTS, fill, run
 from spikex_sim.explore.mapping.deadline import NEVER, Deadline
-from spikex_sim.explore.mapping.draws import first_state
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.mapping import EXTERNAL, Mapping
-from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.mapped.draws import ENTRIES, NEG_LOG, first_state
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.mapping import EXTERNAL, Mapping
+from spikex_sim.mapped.pool import Pool
 
-ENTRIES = 4096
-"""Of the tables of logarithms and temperatures."""
-NEG_LOG = np.array([round(-log((at + 0.5) / ENTRIES), 12) for at in range(ENTRIES)])
 NO_BUDGET = -1
 AREA, ROUTES = 0, 1
 """What a run makes small: the area, or global routes weighted by spikes or by 1."""

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.draws import next_state
-from spikex_sim.explore.mapping.graph import Integers
+from spikex_sim.mapped.draws import next_state
+from spikex_sim.mapped.graph import Integers
 
 POINTS = 256
 """Of the history of a run."""

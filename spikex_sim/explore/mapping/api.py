@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.explore.mapping import placement
 from spikex_sim.explore.mapping.effort import Effort
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool, load_pool
 from spikex_sim.explore.mapping.prepare import prepared
 from spikex_sim.explore.mapping.profile import Traces
 from spikex_sim.explore.mapping.reading import load_graph, read_network
-from spikex_sim.explore.mapping.results import SavedMapping
 from spikex_sim.explore.mapping.search import Mapped, map_graph
-from spikex_sim.explore.mapping.unroll import Unrolled
-from spikex_sim.explore.mapping.verify import violations, with_spikes
+from spikex_sim.mapped import mesh as placement
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import Pool, load_pool
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.unroll import Unrolled
+from spikex_sim.mapped.verify import violations, with_spikes
 
 
 def load_network(
@@ -97,7 +97,7 @@ def map_network(
 
 
 def verify_mapping(mapping: Mapped | SavedMapping, network: NeuronGraph) -> list[str]:
-    """What is wrong with a mapping, a line each; see :mod:`spikex_sim.explore.mapping.verify`.
+    """What is wrong with a mapping, a line each; see :mod:`spikex_sim.mapped.verify`.
 
     The spikes of a profile that the mapping was made with are taken from it.
     """

@@ -15,19 +15,19 @@ from spikex_sim.core.errors import ConfigError, SpikexError, UnsupportedError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.origin import origin
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.explore.mapping.baselines import first_fit, greedy, reference_type, single
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import check_pool
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.mcc import compiled
-from spikex_sim.explore.mapping.placement import mesh_of, place
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.prepare import Prepared, prepared
-from spikex_sim.explore.mapping.results import SavedMapping, Stage
 from spikex_sim.explore.mapping.search import OBJECTIVES, Mapped, map_graph
-from spikex_sim.explore.mapping.verify import violations
 from spikex_sim.explore.sweeps.store import SweepStore
+from spikex_sim.mapped.baselines import first_fit, greedy, reference_type, single
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.mesh import mesh_of, place
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping, Stage
+from spikex_sim.mapped.verify import violations
 from spikex_sim.trace.together import identities
 
 FORMAT = "spikex-mapping-comparison"

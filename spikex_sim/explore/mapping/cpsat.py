@@ -10,10 +10,10 @@ import numpy as np
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.explore.mapping.bounds import POOL_SCOPE, best_bound
 from spikex_sim.explore.mapping.cpsat_model import Copies, Model, copies_of
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.solver import Effort, cp_model, new_solver
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
 
 COPIES_SCOPE = "copies"
 """Of a bound that holds only for mappings with no more copies of each type than the model has."""

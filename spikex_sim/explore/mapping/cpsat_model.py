@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
 
 MOST_ORDERED = 40
 """Neurons up to which copies of a type are ordered by their first neurons, not by use alone."""

@@ -13,8 +13,8 @@ import numpy as np
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import new_file
 from spikex_sim.core.hints import one_of
-from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
 from spikex_sim.explore.mapping.text_file import place_of, read_json
+from spikex_sim.mapped.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
 from spikex_sim.trace.npyheader import shown
 
 FORMAT = "spikex-network"

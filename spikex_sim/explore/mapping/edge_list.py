@@ -13,8 +13,8 @@ from typing import NamedTuple
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.memory import check_memory
 from spikex_sim.explore.mapping.documents import check_edges, pairs_of
-from spikex_sim.explore.mapping.graph import MOST_NODES, NeuronGraph
 from spikex_sim.explore.mapping.text_file import MAX_FILE_BYTES, lines_of, number_of, place_of
+from spikex_sim.mapped.graph import MOST_NODES, NeuronGraph
 from spikex_sim.trace.npyheader import shown
 from spikex_sim.trace.npyzip import open_regular
 

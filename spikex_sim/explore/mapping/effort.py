@@ -9,8 +9,8 @@ from math import isfinite
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 from spikex_sim.explore.mapping.deadline import Deadline
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import Pool
 
 ENGINES = ("auto", "anneal", "cpsat", "lns")
 SOLVERS = ("cpsat", "lns")

@@ -8,11 +8,11 @@ import numpy as np
 
 from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, Plan, anneal
-from spikex_sim.explore.mapping.baselines import first_fit, greedy, next_fit, single
 from spikex_sim.explore.mapping.deadline import NEVER, Deadline
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import CrossbarType, Pool
+from spikex_sim.mapped.baselines import first_fit, greedy, next_fit, single
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import CrossbarType, Pool
 
 TEMPERATURES = (16.0, 0.7)
 """First and last of the area stage, found on networks A, C and E."""

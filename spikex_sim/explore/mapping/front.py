@@ -23,12 +23,12 @@ from spikex_sim.explore.mapping.budgets import Budget
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import fits
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import PACKAGE_OF, Stage
 from spikex_sim.explore.mapping.stages import least_within
 from spikex_sim.explore.sweeps.store import SweepStore
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import PACKAGE_OF, Stage
 
 AUTO = "auto"
 LADDER = (2, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 600, 800)

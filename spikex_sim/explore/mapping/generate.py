@@ -11,8 +11,8 @@ import numpy as np
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.memory import check_memory
-from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
 from spikex_sim.explore.mapping.wire import wired_at_random
+from spikex_sim.mapped.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
 
 PREFIX = "gen:"
 WHERE = "gen"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.mapping import EXTERNAL, Mapping
 from spikex_sim.explore.mapping.profile import Chosen, Traces, spikes_of
-from spikex_sim.explore.mapping.split import Split
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.mapping import EXTERNAL, Mapping
+from spikex_sim.mapped.split import Split
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 
 from spikex_sim.explore.mapping.cpsat import solve
 from spikex_sim.explore.mapping.deadline import NEVER, Deadline
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.solver import Effort
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
 
 CROSSBARS = 6
 """Emptied at a time."""

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.baselines import first_fit, single
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.packing import Items, pack_annealed, pack_equal
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.solver import Effort
+from spikex_sim.mapped.baselines import first_fit, single
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
 
 MOST_ROUNDS = 50
 EQUAL_CHAINS = 8

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.annealing import NEG_LOG
 from spikex_sim.explore.mapping.annealing_kernel import INFEASIBLE
-from spikex_sim.explore.mapping.draws import first_state, next_state
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.pool import CrossbarType, Pool
 from spikex_sim.explore.mapping.solver import Effort, cp_model, new_solver
+from spikex_sim.mapped.draws import ENTRIES, NEG_LOG, first_state, next_state
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.pool import CrossbarType, Pool
 
-FIRST, LAST, ENTRIES = 16.0, 0.7, 4096
+FIRST, LAST = 16.0, 0.7
 """Temperatures, as of the annealing of neurons."""
 MOST_BINS = 200_000
 """Most pairs of a kind of items and a crossbar that CP-SAT is given."""

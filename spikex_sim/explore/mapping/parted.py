@@ -13,11 +13,11 @@ from spikex_sim.explore.mapping.bounds import Bound
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import area_plan, start_of
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.partition import NEURONS_A_PART, partition, pieces
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import Stage, history_of
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import Stage, history_of
 
 
 def area_of_parts(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
+from spikex_sim.mapped.graph import Integers, NeuronGraph
 
 NEURONS_A_PART = 1_000
 IMBALANCE = 0.03

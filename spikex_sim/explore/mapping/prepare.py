@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.heldout import held_out
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.profile import SHARE, Chosen, Traces, choose_samples, profile_of
 from spikex_sim.explore.mapping.search import Mapped
-from spikex_sim.explore.mapping.split import Split, split, unsplit
-from spikex_sim.explore.mapping.unroll import Unrolled
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.split import Split, split, unsplit
+from spikex_sim.mapped.unroll import Unrolled
 from spikex_sim.trace.together import AnyTrace, as_traces
 
 

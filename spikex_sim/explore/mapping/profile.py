@@ -17,8 +17,8 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.core.spikes import packed_length
 from spikex_sim.explore.mapping.documents import MOST_SPIKES
-from spikex_sim.explore.mapping.graph import Integers, Lists
-from spikex_sim.explore.mapping.unroll import Part, Unrolled
+from spikex_sim.mapped.graph import Integers, Lists
+from spikex_sim.mapped.unroll import Part, Unrolled
 from spikex_sim.run.flow import GraphFlow, graph_stages
 from spikex_sim.run.graph import GraphRunner
 from spikex_sim.run.replay import LayerRunner

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -13,10 +12,10 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.explore.mapping.documents import graph_text, load_document, save_graph
 from spikex_sim.explore.mapping.edge_list import load_edge_list
 from spikex_sim.explore.mapping.generate import PREFIX, generated
-from spikex_sim.explore.mapping.graph import NeuronGraph
 from spikex_sim.explore.mapping.graphml import load_graphml
 from spikex_sim.explore.mapping.text_file import place_of
-from spikex_sim.explore.mapping.unroll import Unrolled, unrolled
+from spikex_sim.mapped.graph import Inputs, NeuronGraph, with_inputs
+from spikex_sim.mapped.unroll import Unrolled, unrolled
 from spikex_sim.sources.frameworks.nir import load_nir
 from spikex_sim.trace.hdf5 import open_hdf5
 from spikex_sim.trace.npyheader import shown
@@ -26,7 +25,6 @@ from spikex_sim.trace.together import AnyTrace
 
 __all__ = ["graph_text", "load_graph", "read_network", "save_graph"]
 
-Inputs = Literal["mapped", "external"]
 _START_BYTES = 1 << 12
 
 
@@ -83,34 +81,6 @@ def read_network(
         raise ConfigError("chooses layers of a trace or a NIR graph, and this is neither",
                           where=shown(source, 400), field="--layers")  # fmt: skip
     return Unrolled(with_inputs(found, inputs), ())
-
-
-def with_inputs(graph: NeuronGraph, inputs: Inputs | None) -> NeuronGraph:
-    """Give nodes without sources columns, or none; nodes without columns come last, else the order stays.
-
-    Raises
-    ------
-    ConfigError
-        If no node would have a column.
-    """
-    if inputs is None or (inputs == "mapped" and not graph.external):
-        return graph
-    nodes = graph.nodes
-    if inputs == "mapped":
-        return NeuronGraph(graph.name, nodes, 0, graph.source, graph.target, graph.spikes, graph.profiled)
-    outside = np.ones(nodes, np.bool_)
-    outside[graph.target] = False
-    neurons = nodes - int(outside.sum())
-    if not neurons:
-        raise ConfigError("no node takes input from another, so that none would occupy a column",
-                          where=graph.name, field="--inputs")  # fmt: skip
-    order = np.argsort(outside, kind="stable")
-    place = np.empty(nodes, np.int64)
-    place[order] = np.arange(nodes)
-    pairs = np.stack([place[graph.source], place[graph.target]], axis=1)
-    source, target = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].T
-    return NeuronGraph(graph.name, neurons, nodes - neurons, np.ascontiguousarray(source),
-                       np.ascontiguousarray(target), graph.spikes[order], graph.profiled)  # fmt: skip
 
 
 def _network_of(source: str | Path, keep_zeros: bool, layers: Sequence[str] | None) -> NeuronGraph | Unrolled:

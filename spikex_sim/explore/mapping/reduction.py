@@ -8,9 +8,9 @@ from itertools import combinations, count
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import CrossbarType, Pool
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import CrossbarType, Pool
 
 
 def reduced(pool: Pool) -> Pool:

@@ -18,15 +18,15 @@ from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import RESTARTS, STEPS, Effort
 from spikex_sim.explore.mapping.feasible import check_pool
 from spikex_sim.explore.mapping.front import Kept, Point, budgets_of, front
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.heldout import HeldOut
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.placement import Placement, mesh_of, place
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import SavedMapping, Stage
 from spikex_sim.explore.mapping.solver import cp_model
-from spikex_sim.explore.mapping.split import Split
 from spikex_sim.explore.mapping.stages import least_area, least_within
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.mesh import Placement, mesh_of, place
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import SavedMapping, Stage
+from spikex_sim.mapped.split import Split
 
 __all__ = ["OBJECTIVES", "RESTARTS", "STEPS", "Effort", "Mapped", "check_pool", "map_graph"]
 
@@ -89,7 +89,8 @@ class Mapped:
     @cached_property
     def saved(self) -> SavedMapping:
         """As its file has it."""
-        return SavedMapping.of(self.mapping, self.stages, self.placement, self.split, self.heldout)
+        counted = None if self.heldout is None else self.heldout.metrics
+        return SavedMapping.of(self.mapping, self.stages, self.placement, self.split, counted)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write ``mapping.json``, ``crossbars.csv`` and ``network.json``.

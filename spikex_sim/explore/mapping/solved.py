@@ -14,13 +14,13 @@ from spikex_sim.explore.mapping.cpsat import Solved, solve
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import area_plan, none_found, quick_mapping, squeezed
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
 from spikex_sim.explore.mapping.lns import improve
-from spikex_sim.explore.mapping.mapping import Mapping, rank
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.reduction import merged, narrowed, reduced
-from spikex_sim.explore.mapping.results import Stage
 from spikex_sim.explore.mapping.solver import Effort as SolverEffort
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping, rank
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import Stage
 
 PROOF_TIME = 5.0
 """Deterministic time of a proof, in units of some seconds each."""

@@ -7,12 +7,12 @@ from spikex_sim.explore.mapping.bounds import Bound
 from spikex_sim.explore.mapping.deadline import Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import none_found
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
 from spikex_sim.explore.mapping.parted import area_of_parts
-from spikex_sim.explore.mapping.pool import Pool
-from spikex_sim.explore.mapping.results import Stage
 from spikex_sim.explore.mapping.solved import prove, solve_area, solve_within
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import Pool
+from spikex_sim.mapped.saved import Stage
 
 
 def least_area(

@@ -6,7 +6,7 @@ import heapq
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers
+from spikex_sim.mapped.graph import Integers
 
 MOST_TRIES = 200
 """Exchanges that are tried for an edge that cannot stay, before edges are laid one node after the other."""

@@ -12,9 +12,9 @@ from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.events import Events
 from spikex_sim.core.geometry import Geometry, places_of
 from spikex_sim.core.memory import check_memory
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.homes import Homes
-from spikex_sim.explore.mapping.sets import Sets
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.homes import Homes
+from spikex_sim.mapped.sets import Sets
 from spikex_sim.schedules.crossbar.mapped.kernels import Indices, integrate
 
 BYTES_A_CELL = 60

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.counts import READ, WRITE, Counter
 from spikex_sim.core.frozen import FrozenMap
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.homes import Homes
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.homes import Homes
 from spikex_sim.schedules.crossbar.mapped.kernels import Moved, Routes, active_of, any_of, move
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.mapped.traffic import routes_of

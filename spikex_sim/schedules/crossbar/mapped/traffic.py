@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.homes import Homes
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.homes import Homes
 from spikex_sim.schedules.crossbar.mapped.kernels import Routes, ways
 
 

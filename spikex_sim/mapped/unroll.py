@@ -15,10 +15,10 @@ import numpy as np
 from spikex_sim.core.errors import ConfigError, TraceError, UnsupportedError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.memory import check_memory
-from spikex_sim.explore.mapping.counting import MOST_HELD, Counter, weights_there
-from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
-from spikex_sim.explore.mapping.sets import Sets, Window, distinct
-from spikex_sim.explore.mapping.windows import Taking
+from spikex_sim.mapped.counting import MOST_HELD, Counter, weights_there
+from spikex_sim.mapped.graph import MOST_EDGES, MOST_NODES, Integers, NeuronGraph
+from spikex_sim.mapped.sets import Sets, Window, distinct
+from spikex_sim.mapped.windows import Taking
 from spikex_sim.spec.graph import InputNode, JoinNode, MatmulNode, Node, PoolNode, Population, Shape
 from spikex_sim.trace.chain import as_graph
 from spikex_sim.trace.graph import GraphTrace

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.annealing import ENTRIES, NEG_LOG
-from spikex_sim.explore.mapping.draws import first_state, next_state
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.mapping import EXTERNAL, Mapping
+from spikex_sim.mapped.draws import ENTRIES, NEG_LOG, first_state, next_state
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.mapping import EXTERNAL, Mapping
 
 STEPS_PER_CROSSBAR = 10_000
 MOST_ORDERS = 362_880

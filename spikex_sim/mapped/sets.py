@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.explore.mapping.graph import Integers
+from spikex_sim.mapped.graph import Integers
 from spikex_sim.spec.graph import Shape
 from spikex_sim.spec.graph_parts import Windowed
 

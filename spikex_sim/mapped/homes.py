@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.explore.mapping.graph import Integers, Lists, NeuronGraph
-from spikex_sim.explore.mapping.placement import mesh_of
-from spikex_sim.explore.mapping.results import SavedMapping
-from spikex_sim.explore.mapping.verify import violations
+from spikex_sim.mapped.graph import Integers, Lists, NeuronGraph
+from spikex_sim.mapped.mesh import mesh_of
+from spikex_sim.mapped.saved import SavedMapping
+from spikex_sim.mapped.verify import violations
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.explore.mapping.graph import MOST_EDGES, MOST_NODES, Integers
-from spikex_sim.explore.mapping.sets import Window, are_single, sizes_of
+from spikex_sim.mapped.graph import MOST_EDGES, MOST_NODES, Integers
+from spikex_sim.mapped.sets import Window, are_single, sizes_of
 from spikex_sim.spec.graph import JoinNode, Node, PoolNode, Population, Shape, Synapse
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.graph_fold import folded

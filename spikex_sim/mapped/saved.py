@@ -8,19 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.placement import Placement
-from spikex_sim.explore.mapping.split import Split, unsplit
-from spikex_sim.explore.mapping.unroll import Unrolled
-
-if TYPE_CHECKING:
-    from spikex_sim.explore.mapping.heldout import HeldOut
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.mesh import Placement
+from spikex_sim.mapped.split import Split, unsplit
+from spikex_sim.mapped.unroll import Unrolled
 
 FORMAT = "spikex-mapping"
 MOST_BYTES = 1 << 30
@@ -140,7 +137,7 @@ class SavedMapping:
         stages: Sequence[Stage],
         placement: Placement | None = None,
         split: Split | None = None,
-        heldout: HeldOut | None = None,
+        heldout: Mapped[str, Any] | None = None,
     ) -> SavedMapping:
         """Describe a mapping, where its crossbars are, whose parts its columns are, and its packets."""
         parts = unsplit(Unrolled(mapping.graph, ())) if split is None else split
@@ -159,7 +156,7 @@ class SavedMapping:
                 for j, kind in enumerate(mapping.kinds.tolist())
             ],
             metrics=mapping.metrics | ({} if placement is None else placement.metrics)
-            | ({} if heldout is None else heldout.metrics),
+            | dict(heldout or {}),
             stages=[one.described for one in stages],
             splits=parts.described,
             versions=_versions(stages),
@@ -265,7 +262,7 @@ def _are_whole(numbers: Sequence[Any]) -> bool:
 
 
 def _check_types(pool: Mapped[str, Any], where: str) -> None:
-    from spikex_sim.explore.mapping.pool import Pool
+    from spikex_sim.mapped.pool import Pool
 
     Pool.of(str(pool.get("name", "")), pool, f"{where}: pool")
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import UnsupportedError
-from spikex_sim.explore.mapping.graph import Integers, Lists, NeuronGraph
-from spikex_sim.explore.mapping.unroll import Part, Unrolled
-from spikex_sim.explore.mapping.windows import places_of
+from spikex_sim.mapped.graph import Integers, Lists, NeuronGraph
+from spikex_sim.mapped.unroll import Part, Unrolled
+from spikex_sim.mapped.windows import places_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.results import SavedMapping
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.saved import SavedMapping
 
 
 def violations(saved: SavedMapping, graph: NeuronGraph) -> list[str]:

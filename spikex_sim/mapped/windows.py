@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from spikex_sim.explore.mapping.graph import Integers
-from spikex_sim.explore.mapping.sets import Sets, Window
+from spikex_sim.mapped.graph import Integers
+from spikex_sim.mapped.sets import Sets, Window
 from spikex_sim.spec.graph import Shape
 
 _NOWHERE = np.iinfo(np.int64).max

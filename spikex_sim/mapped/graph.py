@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ MOST_EDGES = 20_000_000
 MOST_NODES = 1 << 24
 
 Integers = NDArray[np.int64]
+Inputs = Literal["mapped", "external"]
+"""Whether nodes without sources have columns."""
 
 
 class Lists(NamedTuple):
@@ -145,6 +147,34 @@ class NeuronGraph:
             )
             digest.update("".join(f"{k} {i}\n" for k, i in pairs).encode())
         return digest.hexdigest()
+
+
+def with_inputs(graph: NeuronGraph, inputs: Inputs | None) -> NeuronGraph:
+    """Give nodes without sources columns, or none; nodes without columns come last, else the order stays.
+
+    Raises
+    ------
+    ConfigError
+        If no node would have a column.
+    """
+    if inputs is None or (inputs == "mapped" and not graph.external):
+        return graph
+    nodes = graph.nodes
+    if inputs == "mapped":
+        return NeuronGraph(graph.name, nodes, 0, graph.source, graph.target, graph.spikes, graph.profiled)
+    outside = np.ones(nodes, np.bool_)
+    outside[graph.target] = False
+    neurons = nodes - int(outside.sum())
+    if not neurons:
+        raise ConfigError("no node takes input from another, so that none would occupy a column",
+                          where=graph.name, field="--inputs")  # fmt: skip
+    order = np.argsort(outside, kind="stable")
+    place = np.empty(nodes, np.int64)
+    place[order] = np.arange(nodes)
+    pairs = np.stack([place[graph.source], place[graph.target]], axis=1)
+    source, target = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].T
+    return NeuronGraph(graph.name, neurons, nodes - neurons, np.ascontiguousarray(source),
+                       np.ascontiguousarray(target), graph.spikes[order], graph.profiled)  # fmt: skip
 
 
 def _starts(node: Integers, nodes: int) -> Integers:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.graph import NeuronGraph
+from spikex_sim.mapped.graph import NeuronGraph
 
 WORD = 64
 Bits = NDArray[np.uint64]

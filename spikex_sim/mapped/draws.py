@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 
 from spikex_sim.core.jit import kernel
+
+ENTRIES = 4096
+"""Of the tables of logarithms and temperatures."""
+NEG_LOG = np.array([round(-log((at + 0.5) / ENTRIES), 12) for at in range(ENTRIES)])
 
 
 @kernel(nogil=True)

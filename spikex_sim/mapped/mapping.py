@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from spikex_sim.explore.mapping.graph import Integers, Lists, NeuronGraph
-from spikex_sim.explore.mapping.pool import Pool
+from spikex_sim.mapped.graph import Integers, Lists, NeuronGraph
+from spikex_sim.mapped.pool import Pool
 
 EXTERNAL = -1
 """Home of an external axon."""

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.jit import kernel
-from spikex_sim.explore.mapping.bitmaps import Bits, source_bits, union_size
-from spikex_sim.explore.mapping.graph import Integers, NeuronGraph
-from spikex_sim.explore.mapping.mapping import Mapping
-from spikex_sim.explore.mapping.pool import CrossbarType, Pool
+from spikex_sim.mapped.bitmaps import Bits, source_bits, union_size
+from spikex_sim.mapped.graph import Integers, NeuronGraph
+from spikex_sim.mapped.mapping import Mapping
+from spikex_sim.mapped.pool import CrossbarType, Pool
 
 NEVER = 1 << 40
 

@@ -1,0 +1,1 @@
+"""Networks neuron by neuron, and where on crossbars they are: graphs, pools, mappings, meshes, as data."""
