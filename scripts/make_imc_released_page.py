@@ -18,7 +18,8 @@ from pages import markdown_table as table
 
 import spikex_sim as sx
 from spikex_sim.core.geometry import Geometry
-from spikex_sim.costs.crossbar_chip import BANK_BITS, SPIKE_STEPS
+from spikex_sim.costs.crossbar import BANK_BITS
+from spikex_sim.costs.crossbar_chip import SPIKE_STEPS
 from spikex_sim.costs.crossbar_table import CrossbarTable
 from spikex_sim.papers.imc.studies import CHANNELS, SIDES
 from spikex_sim.papers.imc.studies import SCRIPT_KERNEL as KERNEL

@@ -59,7 +59,7 @@ class Homes:
         ConfigError
             If it is of another network, or breaks a rule; the first line of ``map verify``.
         """
-        found = violations(saved, graph)
+        found = violations(saved, graph, spikes=False)  # those of the run take the place of a profile's
         if found:
             more = f" (and {len(found) - 1} more; `map verify` tells them)" if len(found) > 1 else ""
             raise ConfigError(found[0] + more, where=where)
@@ -72,7 +72,7 @@ class Homes:
             columns = np.array(one["neurons"], np.int64)
             home[np.where(columns < graph.neurons, columns, columns - graph.external)] = j
         tiles = [(one["x"], one["y"]) for one in saved.crossbars if "x" in one]
-        placed = len(tiles) == len(kinds)
+        placed = len(tiles) == len(kinds) and "mesh" in saved.metrics
         rows, cols = saved.metrics["mesh"] if placed else mesh_of(len(kinds))
         tile = np.array([y * cols + x for x, y in tiles]) if placed else np.arange(len(kinds))
         return cls(

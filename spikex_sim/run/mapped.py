@@ -96,6 +96,8 @@ class MappedRunner(LayerRunner):
     plan: CrossbarPlan = field(kw_only=True)
     mapped: tuple[MappedLayer, ...] = field(kw_only=True)
     weights: tuple[Weights | None, ...] = field(kw_only=True)
+    entering: Mapping[int, Part] = field(kw_only=True)
+    """Of a chain, stages that take what the nodes of a part give, as they give it."""
 
     @classmethod
     def of(cls, runner: LayerRunner, stages: Sequence[Any], traces: Sequence[AnyTrace]) -> MappedRunner:
@@ -121,12 +123,10 @@ class MappedRunner(LayerRunner):
             wired, given = wired_chain(stages), synapses_of_chain(stages, arch)
         weights = tuple(None if one is None else Weights.of(name, one, arch) for name, one in given)
         network, homes, zeros = _mapped(first, arch)
-        neurons = np.zeros(homes.graph.neurons, np.bool_)
-        for one in wired:
-            part = _part(network, one.name)
-            neurons[part.nodes.start : part.nodes.stop] = True
+        neurons = _of_layers(np.arange(homes.graph.neurons), network, wired)
         plan = CrossbarPlan.of(homes, neurons, arch)
         layers = tuple(_layers(first, stages, wired, network, plan, keep_zeros=zeros))
+        entering = {} if isinstance(first, GraphTrace) else dict(_entering(stages, layers, network))
         leakage = mapped_leakage_mw(plan, arch)
         parts = tuple(
             replace(one, leakage_mw=leakage) if one.name == "lif" else one
@@ -134,7 +134,7 @@ class MappedRunner(LayerRunner):
         )
         return cls(
             arch, runner.engine, replace(runner.energies, components=parts), network=network, plan=plan,
-            mapped=layers, weights=weights,
+            mapped=layers, weights=weights, entering=FrozenMap(entering),
         )  # fmt: skip
 
     @property
@@ -172,7 +172,7 @@ class MappedRunner(LayerRunner):
         results, outputs = list[LayerResult | Replayed](), list[Signal | None]()
         for index, name in enumerate([stage.name for stage in flow.stages]):
             progress(name, index, len(flow.stages))
-            if isinstance(passage, ChainPassage):
+            if isinstance(flow, Flow):
                 self._note_entered(flow, index, spikes)
             if index in numbers:
                 results.append(self._run_layer(index, numbers[index], passage))
@@ -204,22 +204,16 @@ class MappedRunner(LayerRunner):
         changed = None if out is None else 0
         return Replayed(layer, task, counted, passage.told(index, out), changed)
 
-    def _note_entered(self, flow: Flow | GraphFlow, index: int, spikes: NDArray[np.uint8]) -> None:
-        """Keep what enters a layer of a chain, as spikes of the nodes that it comes from."""
-        assert isinstance(flow, Flow)
+    def _note_entered(self, flow: Flow, index: int, spikes: NDArray[np.uint8]) -> None:
+        """Keep what enters a stage of a chain, where it is what some nodes give."""
+        part = self.entering.get(index)
+        if part is None:
+            return
         entered = flow.enter(index, compare=False)
         if entered is None:
-            return
-        before = [one for one in self.mapped if one.wired.stage < index]
-        stage = flow.stages[index].layer
-        own = next((one.part for one in self.mapped if one.wired.stage == index), None)
-        taking = None if own is None else self.network.takings[own.name][0].sets
-        if taking is not None and taking.starts is None:
-            _note(spikes, taking.first, entered)
-        elif stage.is_pool and (index == 0 or not flow.stages[index - 1].layer.is_pool):
-            layers = {each.part.name for each in self.mapped}
-            inputs = (each for each in self.network.parts if each.name not in layers)
-            _note(spikes, (before[-1].part if before else next(inputs)).first, entered)
+            raise TraceError("has no weights, and what it gives is not recorded: its spikes are unknown",
+                             where=flow.trace.where, field=part.name)  # fmt: skip
+        _note(spikes, part.first, entered)
 
     def _note_fired(
         self, flow: Flow | GraphFlow, outputs: Sequence[Signal | None], spikes: NDArray[np.uint8]
@@ -319,7 +313,7 @@ def _layers(
     trace: AnyTrace, stages: Sequence[Any], wired: Sequence[Wired], network: Unrolled, plan: CrossbarPlan, *,
     keep_zeros: bool,
 ) -> Iterator[MappedLayer]:  # fmt: skip
-    homes = plan.homes
+    homes, before = plan.homes, 0
     lowest = np.full(homes.crossbars, len(homes.home))
     np.minimum.at(lowest, homes.home, homes.neuron)
     for one in wired:
@@ -330,7 +324,10 @@ def _layers(
             there = there[:, :, None, None]
         behind = network.takings[part.name][0].sets
         cells = LayerCells.of(homes, one.geometry, behind, part.first, there, one.out_channels, one.name)
-        own = np.flatnonzero((lowest >= part.first) & (lowest < part.nodes.stop))
+        mine = (lowest >= part.first) & (lowest < part.nodes.stop)
+        if not before:  # crossbars of inputs alone are the first layer's
+            mine |= ~_of_layers(lowest, network, wired)
+        own, before = np.flatnonzero(mine), before + 1
         columns = len(cells.neuron)
         sizes = {
             "pes": len(own),
@@ -346,6 +343,33 @@ def _layers(
             "placed": homes.placed,
         }
         yield MappedLayer(one, part, cells, own, FrozenMap(sizes))
+
+
+def _of_layers(nodes: NDArray[np.int64], network: Unrolled, wired: Sequence[Wired]) -> NDArray[np.bool_]:
+    """Which nodes are neurons of layers."""
+    parts = [_part(network, one.name).nodes for one in wired]
+    found: NDArray[np.bool_] = np.zeros(len(nodes), np.bool_)
+    for one in parts:
+        found |= (nodes >= one.start) & (nodes < one.stop)
+    return found
+
+
+def _entering(
+    stages: Sequence[Any], layers: Sequence[MappedLayer], network: Unrolled
+) -> Iterator[tuple[int, Part]]:
+    """Stages of a chain at whose input the spikes of a part are seen: before any pooling."""
+    for layer in layers:
+        behind = network.takings[layer.part.name][0].sets
+        node = behind.first if behind.items is None else int(behind.items[0])
+        part = next(one for one in network.parts if node in one.nodes)
+        stage = layer.wired.stage
+        pools = range(stage - 1, -1, -1) if behind.items is not None else ()
+        for index in pools:
+            if not stages[index].layer.is_pool:
+                break
+            if tuple(stages[index].layer.input_shape) == part.shape:
+                stage = index
+        yield stage, part
 
 
 def _note(spikes: NDArray[np.uint8], first: int, packed: PackedSpikes) -> None:

@@ -220,7 +220,6 @@ def test_spikes_that_are_not_recorded_are_refused(tmp_path: Path, capsys: Any) -
     is_mistake(spikex(capsys, "run", tmp_path / "costs.npz", "--arch", "crossbar"), "costs.npz")
 
 
-@pytest.mark.xfail(strict=True, reason="rows of a layer behind it are then taken as silent")
 def test_spikes_before_a_pool_are_asked_for(tmp_path: Path, capsys: Any) -> None:
     """Rows are neurons, of which the spikes behind a pool say too little."""
     layers = [LAYERS[0], pool("maxpool", 4, 5), linear("last", (16, 3), NEURON)]
@@ -230,7 +229,6 @@ def test_spikes_before_a_pool_are_asked_for(tmp_path: Path, capsys: Any) -> None
     is_mistake(spikex(capsys, "run", tmp_path / "costs.npz", "--arch", "crossbar"), "costs.npz", "first")
 
 
-@pytest.mark.xfail(strict=True, reason="its spikes are taken as those of the layer before")
 def test_pool_with_an_input_of_its_own(tmp_path: Path) -> None:
     """What is recorded there is no output of the layer before, which has another shape."""
     layers = [LAYERS[0], pool("maxpool", 3, 4), linear("last", (12, 3), NEURON)]
@@ -296,7 +294,6 @@ def test_windows_that_do_not_overlap_are_driven_by_their_or(tmp_path: Path) -> N
     assert figures(result)["row_activations"] == 2 * int(drawn.samples[0].sum()) > 2 * int(pooled.sum())
 
 
-@pytest.mark.xfail(strict=True, reason="taken as windows that overlap")
 def test_windows_in_the_padding_are_silent(tmp_path: Path) -> None:
     drawn = only_pool(4, padding=[0, 2])
     saved = drawn.saved()
@@ -307,10 +304,7 @@ def test_windows_in_the_padding_are_silent(tmp_path: Path) -> None:
     "sizes",
     [
         {"stride": [1, 1], "padding": [0, 1]},
-        pytest.param(
-            {"stride": [1, 1]},
-            marks=pytest.mark.xfail(strict=True, reason="seen only where windows have the same lowest node"),
-        ),
+        {"stride": [1, 1]},
     ],
 )
 def test_windows_that_overlap_are_refused(tmp_path: Path, sizes: dict[str, Any]) -> None:
@@ -319,7 +313,6 @@ def test_windows_that_overlap_are_refused(tmp_path: Path, sizes: dict[str, Any])
         run(drawn, drawn.saved(), tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="crossbars of inputs alone belong to no layer")
 def test_inputs_with_columns_are_sent_from_there(tmp_path: Path) -> None:
     """Inputs 3, 4 and 5 stand in the second crossbar, which nothing is read from, but always is read."""
     rng = np.random.default_rng(1)
@@ -427,7 +420,6 @@ def test_compare_takes_a_mapping(two: Path, capsys: Any) -> None:
         assert f"{cycles:,}" in text and f"{cycles:,}" in shown
 
 
-@pytest.mark.xfail(strict=True, reason="metrics are held against a network without the profile")
 def test_run_takes_a_folder_of_map(two: Path, capsys: Any) -> None:
     """Neurons where `map` put them, and packets that it expected of the same sample."""
     succeed(capsys, "map", "t.npz", "--pool", "table2x8", "--objective", "packets", "--profile", "t.npz",

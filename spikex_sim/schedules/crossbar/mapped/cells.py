@@ -96,16 +96,19 @@ class LayerCells:
     ) -> LayerCells:  # fmt: skip
         graph = homes.graph
         inputs = geometry.channels * geometry.pixels
-        node = _first_nodes(behind, inputs)[element]
-        # Every cell is a synapse of the graph, or the mapping is of another network.
-        edge = np.searchsorted(graph.source * graph.nodes + graph.target,
-                               node * graph.nodes + neuron + first_neuron)  # fmt: skip
-        if len(np.unique(edge)) < len(edge):
+        if _overlap(behind):
             raise UnsupportedError(
                 f"layer {where}: windows of max-pooling overlap, so that a row would need two weights; the "
                 "machine of crossbars in rows of layers (spikesim) takes it",
                 where=where,
             )
+        first = _first_nodes(behind, inputs)
+        known = first[element] >= 0  # a window in the padding has no node, and never a spike
+        element, neuron, weight = element[known], neuron[known], weight[known]
+        node = first[element]
+        # Every cell is a synapse of the graph, or the mapping is of another network.
+        edge = np.searchsorted(graph.source * graph.nodes + graph.target,
+                               node * graph.nodes + neuron + first_neuron)  # fmt: skip
         column = homes.column[edge]
         order = np.lexsort((column, homes.home[column], element))
         own = channels * geometry.positions
@@ -138,6 +141,11 @@ class LayerCells:
         np.add.at(sums.T, self.neuron[own:], found[:, own:].T)
         shape = (timesteps, channels, geometry.positions)
         return np.ascontiguousarray(sums.reshape(shape).transpose(0, 2, 1)).reshape(timesteps, -1), additions
+
+
+def _overlap(behind: Sets) -> bool:
+    """Whether a node is behind two elements."""
+    return behind.items is not None and len(np.unique(behind.items)) < len(behind.items)
 
 
 def _first_nodes(behind: Sets, inputs: int) -> Integers:
