@@ -11,7 +11,8 @@ So are the rows of trained networks, from docs/fig13.csv where it is there, by t
 
     cp results/fig13/fig13.csv docs/
 
-and those of crossbars with recordings, from docs/imc-studies, by the commands of docs/imc-studies.md.
+and those of crossbars with recordings, from docs/imc-studies, by the commands of docs/imc-studies.md. Mappings of
+networks are read from docs/mapping-study.csv, which make_mapping_study.py makes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ import numpy as np
 
 import spikex_sim as sx
 from spikex_sim.costs.table import EnergyTable
+from spikex_sim.papers.ilp import scorecard as mappings
+from spikex_sim.papers.ilp.measures import MEASURES as MAPPING_ROWS
+from spikex_sim.papers.ilp.studies import network_rows
 from spikex_sim.papers.imc import scorecard as crossbars
 from spikex_sim.papers.imc.measures import MEASURES as CROSSBAR_ROWS
 from spikex_sim.papers.imc.studies import RECORDINGS
@@ -54,6 +58,8 @@ DENSITIES = PAGE.with_name("densities.csv")
 """Densities that the published ratios imply, once they were sought."""
 CROSSBARS = PAGE.with_name("imc-studies")
 """Rows of studies of crossbars on recordings, where there are some."""
+MAPPINGS = PAGE.with_name("mapping-study.csv")
+"""Networks mapped in all ways, where they were."""
 PAPER = "Bhattacharjee et al., Section IV"
 HELD_OUT = "held out"
 POWERS = "from published powers"
@@ -493,6 +499,35 @@ def crossbar_tables(studies: Iterable[str]) -> dict[str, list[dict[str, object]]
     return found
 
 
+ILP = """
+## Mapping networks onto crossbars
+
+Pohl et al., "Mapping spiking neural networks to heterogeneous crossbar architectures using integer linear programming",
+beside [`spikex-sim map compare`](mapping.md#5-baselines). The paper's networks are not public: those here are drawn with the
+statistics of its Table I (`gen:A` to `gen:E`, seed 1), and so are their spikes, which the paper has from recordings that are not
+public either. No setting was searched for any of these rows. Mappings of the five networks, {steps} moves of each annealing run, are in
+[mapping-study.csv](mapping-study.csv), made by `python scripts/make_mapping_study.py`; those of one network, without
+spikes, by `spikex-sim map compare gen:A --objective routes`. Published / ours, then all other rows with the numbers of A to
+E behind them:
+
+"""
+
+
+def mapping_tables() -> dict[str, list[dict[str, object]]]:
+    """Statistics of the networks, made here, and their mappings, where they were made."""
+    found = {"networks": network_rows()}
+    if MAPPINGS.is_file():
+        found["ways"] = [dict(row) for row in read_rows(MAPPINGS)]
+    return found
+
+
+def mapping_section() -> str:
+    """Rows of the paper on integer programs."""
+    tables = mapping_tables()
+    steps = number(tables["ways"][0], "steps") if "ways" in tables else 0
+    return ILP.format(steps=f"{steps:,.0f}") + mappings.markdown(mappings.scorecard(tables))
+
+
 NAS = """
 ## Searched networks
 
@@ -519,7 +554,7 @@ def main() -> int:
     parser.add_argument(
         "row",
         nargs="*",
-        choices=[[], *ROWS, *CROSSBAR_ROWS, *(one.id for one in searched_rows())],
+        choices=[[], *ROWS, *CROSSBAR_ROWS, *MAPPING_ROWS, *(one.id for one in searched_rows())],
         help="run and print only these rows",
     )
     parser.add_argument("--check", action="store_true", help="fail if the page is not what would be written")
@@ -529,12 +564,16 @@ def main() -> int:
     if options.row:
         lines = crossbars.scorecard(crossbar_tables({CROSSBAR_ROWS[name][0] for name in chosen}))
         print(table(made) if made else "", crossbars.table([one for one in lines if one.row.id in chosen]))
+        of_mappings = [one for one in options.row if one in MAPPING_ROWS]
+        if of_mappings:
+            every = mappings.scorecard(mapping_tables())
+            print(mappings.table([one for one in every if one.row.id in of_mappings]))
         if of_cells := [one for one in searched_rows() if one.id in options.row]:
             print(searched.table(searched.scorecard(of_cells)))
         return 0
     page = HEAD + table(made) + f"\nTrends and formulas:\n\n- {growth_check()}\n- {cycles_check()}\n" + TAIL
     lines = crossbars.scorecard(crossbar_tables({*CROSSBAR_STUDIES, *RECORDINGS}))
-    page += IMC + crossbars.markdown(lines) + searched_section() + spikex_section()
+    page += IMC + crossbars.markdown(lines) + searched_section() + mapping_section() + spikex_section()
     if options.check:
         return int(PAGE.read_text("utf-8") != page)
     PAGE.write_text(page, "utf-8")

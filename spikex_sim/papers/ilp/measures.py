@@ -8,8 +8,8 @@ from typing import Any
 
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.explore.mapping.compare import HETEROGENEOUS, HOMOGENEOUS, homogeneous
-from spikex_sim.explore.mapping.pool import Pool
 from spikex_sim.explore.mapping.profile import SHARE
+from spikex_sim.mapped.pool import Pool
 from spikex_sim.papers.ilp.published import published
 from spikex_sim.papers.ilp.studies import NETWORKS, WIDE, Rows, network
 

@@ -14,12 +14,12 @@ REASONS: Mapping[str, str] = FrozenMap({
     "fig2-hom": "other networks of the same statistics; a crossbar more or less is 3.6 to 4.6 points. MCC "
     "here packs equal crossbars by CP-SAT, from two starts",
     "fig2-het": "other networks; neither end is proven to be optimal, there or here",
-    "fig3-limit": "the bounds leave a gap of 20 to 40 %",
+    "fig3-limit": "the bounds leave a gap of 26 to 37 %",
     "fig3-tall": "follows from cost = inputs × outputs: a type of more than 4 outputs splits into ones of 4 "
     "at the same area",
     "vb-32": "four crossbars of 16x4 take any four neurons of these networks at the area of a 64x4",
-    "fig5": "how many routes the area stage leaves is chance: no objective of it",
-    "fig6": "how many routes the area stage leaves is chance: no objective of it",
+    "fig5": "how many routes the area stage leaves is chance: it does not look at them",
+    "fig6": "how many routes the area stage leaves is chance: it does not look at them",
     "fig9": "the paper's spikes are not public: ours are drawn, two nodes of five silent, the others from an "
     "exponential. Nothing is asked for but that the least is not below 0",
 })  # fmt: skip

@@ -17,10 +17,10 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.mapping.compare import compare
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.generate import gini
-from spikex_sim.explore.mapping.graph import NeuronGraph
-from spikex_sim.explore.mapping.pool import CrossbarType, Pool
 from spikex_sim.explore.mapping.reading import load_graph
 from spikex_sim.explore.mapping.search import map_graph
+from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.pool import CrossbarType, Pool
 
 Rows = list[dict[str, Any]]
 
