@@ -181,6 +181,7 @@ class Imc(Spec):
             raise ValueError("must be true, false or auto")
         return value
 
+
 class CrossbarEnergy(EnergyChoice):
     """Which energies the counts are multiplied with."""
 
