@@ -100,6 +100,8 @@ def _stacked(
 ) -> tuple[Figure, Axes]:
     if not rows:
         raise FigureError("there are no runs", field="run")
+    if not looks:
+        raise FigureError(f"no run has a part of the {what.lower()}", field="run")
     parts = {part: numbers(rows, part) for part in looks}
     largest = max(map(sum, zip(*parts.values(), strict=True)))
     divisor, prefixed = scale([largest / per], unit) if unit == "J" else (1.0, unit)
