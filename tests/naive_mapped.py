@@ -274,7 +274,7 @@ def energy_pj(chip: Chip, n: Mapping[str, int], table: Table) -> dict[str, float
         "adc": of((adc, n["conversions"] * physical), ("mux.switch", n["conversions"] * physical)),
         "digital": of(("add.bit", n["add_bits"])),
         "buffers": of(("pib.read", n["pib_read_bits"]), ("pib.write", n["pib_write_bits"])),
-        "noc": of(("noc.inject", n["packets"]), ("noc.flit_hop", n["packet_hops"])),
+        "noc": of(("noc.flit_hop", n["packets"]), ("noc.flit_hop", n["packet_hops"])),
         "lif": of(
             ("lif.update", n["lif_updates"]),
             (f"{umem}.read", n["umem_reads"] * bits),

@@ -43,7 +43,7 @@ def _charges(arch: MappedOptions) -> Iterator[tuple[Counter, Row, float]]:
         ("digital", "add_bit", "psum"): ("add", "bit"),
         ("buffers", "pib_read", "ifmap"): ("pib", "read"),
         ("buffers", "pib_write", "ifmap"): ("pib", "write"),
-        ("noc", "inject", ""): ("noc", "inject"),
+        ("noc", "inject", ""): ("noc", "flit_hop"),  # a packet over h links passes h + 1 routers
         ("noc", "flit_hop", ""): ("noc", "flit_hop"),
         ("lif", "update", ""): ("lif", "update"),
         ("lif", "umem_read", "psum"): (umem, "read"),

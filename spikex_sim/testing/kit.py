@@ -21,6 +21,7 @@ from spikex_sim.core.errors import UnsupportedError
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.schedules.base import Schedule, check_task
+from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.schedules.crossbar.plan import LayerPlan
 from spikex_sim.schedules.crossbar.quantize import as_integers
@@ -141,6 +142,9 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     if isinstance(arch, CrossbarOptions):
         check_crossbars(scheduler, workload, arch)
         return
+    if isinstance(arch, MappedOptions):
+        check_networks_alone(scheduler, workload, arch)
+        return
     tws = scheduler.window_size(arch.get("tws", default=1), workload.timesteps, arch)
     task = task_of(workload, tws, arch)
     try:
@@ -162,6 +166,16 @@ def check_scheduler(scheduler: Scheduler, workload: Workload, arch: Accelerator)
     for upper, lower in (("dram", "glb"), ("glb", "lbuf")):
         if lower == "glb" or arch.memory.lbuf.bytes:
             check_conservation(layout.accesses, upper, lower)
+
+
+def check_networks_alone(scheduler: Any, workload: Workload, arch: MappedOptions) -> None:
+    """Check that a machine that neurons of whole networks are mapped onto refuses a layer by itself."""
+    try:
+        scheduler.schedule(task_of(workload, scheduler.window_size(1, workload.timesteps, arch), arch), arch)
+    except UnsupportedError as exc:
+        assert workload.layer["name"] in str(exc), "says not which layer"
+    else:
+        raise AssertionError("schedules a layer without its network")
 
 
 def check_crossbars(scheduler: Any, workload: Workload, arch: CrossbarOptions) -> None:

@@ -33,6 +33,7 @@ MACHINES = {
     "spikesim": CHIP,
     "neuronas": CHIP | {"imc.arrays": "nonideal"},
     "spikesim-released": {},
+    "crossbar": {},
 }
 """Presets and what differs from them."""
 FLOATS = ("spikex", "ptb-stsap", "systolic-ws", "sata-on-spikex", "spinalflow", "spikesim")
@@ -41,6 +42,13 @@ NEURONS: dict[str, dict[str, Any]] = {
     "int": {"threshold": 120, "leak_shift": 3, "reset": "zero", "datapath": "int"},
     "float": {"threshold": 30.0, "leak": 0.875, "reset": "zero", "datapath": "float"},
 }
+APART: dict[str, dict[str, Any]] = {
+    "maxpool": {"kernel": [2, 1], "stride": [2, 1]},
+    "conv2": {"in_height": 2, "in_width": 4},
+    "avgpool": {"in_height": 2, "in_width": 3},
+    "fc": {"in_channels": 7},
+}
+"""What makes windows of max-pooling lie apart."""
 COUNTED = (
     "cycles", "compute_cycles", "stalls", "batches", "ntwus", "streamed_taps", "accumulations", "lif_updates",
     "comparisons", "multiplications", "leak_catchups", "dense_accumulations", "array_words", "accesses",
@@ -80,6 +88,8 @@ def trace(preset: str, datapath: str) -> sx.Trace:
     rng, described = np.random.default_rng(SEED), layers(datapath)
     if preset == "spikesim-released":  # knows square maps and kernels alone
         described = [_square(layer) for layer in described]
+    if preset == "crossbar":  # whose rows are driven by one window
+        described = [layer | APART.get(layer["name"], {}) for layer in described]
     side = 9 if preset == "spikesim-released" else 8
     shapes = {0: (2, 9, 8), 2: (5, 4, 3), 3: (7, 4, 2)} if preset == "spinalflow" else {0: (2, 9, side)}
     inputs = {}
@@ -92,6 +102,8 @@ def trace(preset: str, datapath: str) -> sx.Trace:
     sizes = {0: (5, 2, 3, 3), 2: (7, 5, 3, 2), 4: (9, 14)}
     if preset == "spikesim-released":
         sizes |= {2: (7, 5, 3, 3), 4: (9, 28)}
+    if preset == "crossbar":
+        sizes |= {4: (9, 7)}
     for index, size in sizes.items():
         drawn = rng.integers(-64, 96, size).astype(np.int8)
         weights[index] = drawn if datapath == "int" else (drawn / 4).astype(np.float32)

@@ -140,7 +140,7 @@ def test_moving_a_neuron_changes_the_mesh_as_the_flows_say(tmp_path: Path) -> No
         )
         counts = figures(result)
         assert (counts["packets"], counts["packet_hops"]) == (int(packets[away].sum()), placement.hops)
-        price = TABLE["noc.inject"]["energy_pj"], TABLE["noc.flit_hop"]["energy_pj"]
+        price = TABLE["noc.flit_hop"]["energy_pj"], TABLE["noc.flit_hop"]["energy_pj"]
         assert result.totals.energy_pj_by["noc"] == pytest.approx(
             counts["packets"] * price[0] + counts["packet_hops"] * price[1], rel=1e-12
         )

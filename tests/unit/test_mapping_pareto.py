@@ -107,11 +107,11 @@ class Counted:
         self.last = 10**6
         real = front.least_within
 
-        def least_within(mapping: Any, objective: str, effort: Effort, budget: int | None, end: Any) -> Any:
+        def least_within(starts: Any, objective: str, effort: Effort, budget: int | None, end: Any) -> Any:
             if len(self.budgets) == self.last:
                 raise KeyboardInterrupt
             self.budgets.append(budget)
-            return real(mapping, objective, effort, budget, end)
+            return real(starts, objective, effort, budget, end)
 
         monkeypatch.setattr(front, "least_within", least_within)
 
@@ -164,7 +164,7 @@ def test_what_time_cuts_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert rows(whole) == rows(mapped(graph, "+0%,none"))
 
 
-@pytest.mark.parametrize("damage", ["home", "kinds", "value", "objective", "json"])
+@pytest.mark.parametrize("damage", ["home", "kinds", "type", "none", "value", "objective", "json"])
 def test_damaged_points_are_made_again(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph, path = drawn_graph(), tmp_path / "kept.sqlite"
     whole = mapped(graph, "none", kept=path)
@@ -172,9 +172,13 @@ def test_damaged_points_are_made_again(damage: str, tmp_path: Path, monkeypatch:
         for key, text in database.execute("SELECT key, row FROM points").fetchall():
             row = json.loads(text)
             if damage == "home":
-                row["home"][0] = 10**6
+                row["mappings"][0]["home"][0] = 10**6
             elif damage == "kinds":
-                row["kinds"] = [0] * len(row["kinds"])
+                row["mappings"][0]["kinds"] = [0] * len(row["mappings"][0]["kinds"])
+            elif damage == "type":
+                row["mappings"][0]["kinds"][0] = 10
+            elif damage == "none":
+                row["mappings"] = []
             elif damage == "value":
                 row["stage"]["value"] -= 1
             elif damage == "objective":
