@@ -20,7 +20,9 @@ from helpers import shared_data
 from mapping_instances import instance, optima
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping import annealing
+from spikex_sim.explore.mapping.annealed import anneal_area, anneal_within
 from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, anneal
+from spikex_sim.explore.mapping.bounds import best_bound
 from spikex_sim.explore.mapping.deadline import NEVER, Deadline
 from spikex_sim.explore.mapping.effort import Effort
 from spikex_sim.explore.mapping.feasible import squeezed
@@ -193,6 +195,27 @@ def test_history_has_a_value_everywhere() -> None:
     for steps in (1, 100, 257, 5000):
         history = anneal(start, Plan(AREA, steps, 16.0, 0.7, 0.3), graph.spikes, NO_BUDGET, 1).history
         assert len(history) == annealing.POINTS + 1 and (history > 0).all()
+
+
+@pytest.mark.parametrize("objective", ["routes", "packets"])
+def test_later_stages_go_on_from_every_mapping_of_the_least_area(objective: str) -> None:
+    graph = drawn_graph(13)
+    effort = Effort("anneal", 20_000, restarts=8)
+    bound = best_bound(graph, TABLE2)
+    found = anneal_area(graph, TABLE2, effort, bound, NEVER)
+    assert found is not None
+    starts, area = found
+    assert len(starts) > 1 and {one.area for one in starts} == {area.value}
+    assert len({one.home.tobytes() for one in starts}) == len(starts)
+    assert [one.value("routes") for one in starts] == sorted(one.value("routes") for one in starts)
+    alone = [anneal_within((one,), objective, effort, area.value, NEVER)[1].value for one in starts]
+    whole = map_graph(graph, TABLE2, objective, effort)
+    assert whole.stages[1].value == min(alone) < max(alone)
+    assert (whole.stages[1].restarts, len(whole.stages[1].history)) == (len(starts), len(starts))
+    kept = map_graph(graph, TABLE2, objective, effort, freeze="types")
+    assert (
+        kept.stages[1].restarts == 1 and kept.metrics["by_type"].keys() <= starts[0].metrics["by_type"].keys()
+    )
 
 
 def test_packets_of_a_network_without_a_profile_are_its_routes() -> None:

@@ -33,11 +33,10 @@ T = TypeVar("T")
 def anneal_area(
     graph: NeuronGraph, pool: Pool, effort: Effort, bound: Bound, deadline: Deadline,
     order: Integers | None = None,
-) -> tuple[Mapping, Stage] | None:  # fmt: skip
+) -> tuple[tuple[Mapping, ...], Stage] | None:  # fmt: skip
     """Make the area small, from as many seeds as there are restarts.
 
-    The smallest area is taken, of equal ones the fewest routes, of those the fewest crossbars. Where time
-    cuts the runs, what baselines make is taken if it is smaller.
+    Where time cuts the runs, what baselines make is taken if it is smaller.
 
     Parameters
     ----------
@@ -54,16 +53,18 @@ def anneal_area(
 
     Returns
     -------
-    mapping and stage, or None
-        None if copies of the pool did not suffice.
+    mappings and stage, or None
+        All of the smallest area, that of the fewest routes first, of those the fewest crossbars. None if
+        copies of the pool did not suffice.
     """
     began = time.perf_counter()
     start = start_of(graph, pool, order) or squeezed(graph, pool, effort.steps, effort.seed * 1000, deadline)
     if start is None:
         return None
-    plan, ones = area_plan(pool, effort.steps), np.ones(graph.nodes, np.int64)
+    ones = np.ones(graph.nodes, np.int64)
 
     def run(number: int) -> Annealed:
+        plan = area_plan(pool, effort.steps, number)
         return anneal(start, plan, ones, NO_BUDGET, effort.seed * 1000 + number, deadline)
 
     runs = together([partial(run, number) for number in range(effort.restarts)], effort.jobs)
@@ -71,49 +72,61 @@ def anneal_area(
     found = [Mapping.of(graph, pool, one.home) for one in runs]
     if cut:
         found += [start, quick_mapping(graph, pool, order)]
-    mapping = min((one for one in found if one is not None), key=rank, default=start)
+    ranked = sorted((one for one in found if one is not None), key=rank) or [start]
+    mapping = ranked[0]
     stage = Stage(
         "area", "anneal", effort.seed, mapping.area, steps=effort.steps, restarts=effort.restarts,
         status="optimal" if bound.value == mapping.area else "found", bound=bound.value,
         bound_name=bound.name, bound_scope=bound.scope, seconds=time.perf_counter() - began, cut=cut,
         history=tuple(history_of(one.history) for one in runs),
     )  # fmt: skip
-    return mapping, stage
+    alike: dict[bytes, Mapping] = {}
+    for one in ranked:
+        if one.area == mapping.area:
+            alike.setdefault(one.home.tobytes(), one)
+    return tuple(alike.values()), stage
 
 
 def anneal_within(
-    mapping: Mapping, objective: str, effort: Effort, budget: int | None, deadline: Deadline
+    starts: Sequence[Mapping], objective: str, effort: Effort, budget: int | None, deadline: Deadline
 ) -> tuple[Mapping, Stage]:
-    """Make routes or packets few within a budget of area, in one run.
+    """Make routes or packets few within a budget of area, in a run from each of several mappings.
+
+    The area leaves little room, so that what is found depends on where a run begins.
 
     Parameters
     ----------
-    mapping : Mapping
-        Where it begins, within the budget.
+    starts : sequence of Mapping
+        Where runs begin, within the budget.
     objective : {"routes", "packets"}
         What is made small.
     effort : Effort
-        Steps and seed.
+        Steps, seed, jobs.
     budget : int or None
         Largest area; None: any.
     deadline : Deadline
         When it is cut.
     """
     began = time.perf_counter()
-    graph, pool = mapping.graph, mapping.pool
+    graph, pool = starts[0].graph, starts[0].pool
     weight = graph.spikes if objective == "packets" else np.ones(graph.nodes, np.int64)
     plan = Plan(ROUTES, effort.steps, *_temperatures(weight), 0.0)
     most = NO_BUDGET if budget is None else budget
-    run = anneal(mapping, plan, weight, most, effort.seed * 1000, deadline)
-    found = Mapping.of(graph, pool, run.home)
-    if found is None or (found.value(objective), found.area) > (mapping.value(objective), mapping.area):
-        found = mapping
+
+    def run(start: Mapping) -> Annealed:
+        return anneal(start, plan, weight, most, effort.seed * 1000, deadline)
+
+    runs = together([partial(run, start) for start in starts], effort.jobs)
+    found = [one for run in runs if (one := Mapping.of(graph, pool, run.home)) is not None]
+    within = [one for one in found if budget is None or one.area <= budget]
+    mapping = min((*within, *starts), key=lambda one: (one.value(objective), one.area, one.crossbars))
     stage = Stage(
-        objective, "anneal", effort.seed, found.value(objective), steps=effort.steps, area_budget=budget,
-        seconds=time.perf_counter() - began, cut=run.steps < effort.steps,
-        history=(history_of(run.history),),
+        objective, "anneal", effort.seed, mapping.value(objective), steps=effort.steps,
+        restarts=len(starts), area_budget=budget, seconds=time.perf_counter() - began,
+        cut=any(one.steps < effort.steps for one in runs),
+        history=tuple(history_of(one.history) for one in runs),
     )  # fmt: skip
-    return found, stage
+    return mapping, stage
 
 
 def together(runs: Sequence[Callable[[], T]], jobs: int) -> list[T]:

@@ -16,8 +16,9 @@ from spikex_sim.mapped.pool import CrossbarType, Pool
 
 TEMPERATURES = (16.0, 0.7)
 """First and last of the area stage, found on networks A, C and E."""
-AXON_WEIGHT = {True: 3.0, False: 0.3}
-"""What an axon counts beside the area: in pools of one type, where areas are plateaus, and in others."""
+AXON_WEIGHTS = {True: (3.0, 8.0, 5.0), False: (0.3, 2.5, 1.2)}
+"""What an axon counts beside the area, of one run after the other: in pools of one type, where areas are
+plateaus, and in others. No weight is best for all networks; found on networks A to E."""
 MOST_GREEDY = 4096
 """Neurons up to which greedy merging is tried: its time grows with their square."""
 DEAREST = 1 << 39
@@ -82,9 +83,10 @@ def quick_mapping(graph: NeuronGraph, pool: Pool, order: Integers | None = None)
     return min((one for one in tried if one is not None), key=lambda one: one.area, default=None)
 
 
-def area_plan(pool: Pool, steps: int) -> Plan:
-    """Schedule of the area stage."""
-    return Plan(AREA, steps, *TEMPERATURES, AXON_WEIGHT[len(pool.types) == 1])
+def area_plan(pool: Pool, steps: int, number: int = 0) -> Plan:
+    """Schedule of a run of the area stage."""
+    weights = AXON_WEIGHTS[len(pool.types) == 1]
+    return Plan(AREA, steps, *TEMPERATURES, weights[number % len(weights)])
 
 
 def squeezed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil, gcd
@@ -36,7 +36,8 @@ LADDER = (2, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 600, 800)
 MOST_BUDGETS = 200
 COLUMNS = ("area_budget", "area", "routes", "packets", "crossbars")
 
-Found = tuple[Mapping, Stage]
+Found = tuple[tuple[Mapping, ...], Stage]
+"""Mappings that a stage found, and how."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +115,31 @@ class Kept:
             return there
         if row is not None:
             self._store.discard(key)
-        mapping, stage = make()
+        mappings, stage = make()
         if not stage.cut:
-            self._store.add(key, {"home": mapping.home.tolist(), "kinds": mapping.kinds.tolist(),
-                                  "stage": stage.described})  # fmt: skip
-        return mapping, stage
+            several = [{"home": one.home.tolist(), "kinds": one.kinds.tolist()} for one in mappings]
+            self._store.add(key, {"mappings": several, "stage": stage.described})
+        return mappings, stage
 
     def _restored(self, row: dict[str, Any], objective: str, budget: int | None) -> Found | None:
         try:
-            home, kinds = np.array(row["home"], np.int64), np.array(row["kinds"], np.int64)
-            if home.shape != (self._graph.neurons,) or not _is_mapping(home, kinds, len(self._pool.types)):
-                return None
-            mapping, stage = Mapping(self._graph, self._pool, home, kinds), Stage.of(row["stage"])
+            mappings, stage = tuple(map(self._mapping, row["mappings"])), Stage.of(row["stage"])
         except (TypeError, ValueError, LookupError, OverflowError):
             return None
-        same = (stage.objective, stage.value) == (objective, mapping.value(objective))
-        within = budget is None or mapping.area <= budget
-        return (mapping, stage) if same and within and fits(mapping) else None
+        holds = bool(mappings) and stage.objective == objective and all(
+            fits(one) and one.value(objective) == stage.value and (budget is None or one.area <= budget)
+            for one in mappings
+        )  # fmt: skip
+        return (mappings, stage) if holds else None
+
+    def _mapping(self, given: dict[str, Any]) -> Mapping:
+        home, kinds = np.array(given["home"], np.int64), np.array(given["kinds"], np.int64)
+        there = np.unique(home)
+        as_many = home.shape == (self._graph.neurons,) and kinds.shape == there.shape
+        if not as_many or (there != np.arange(len(there))).any() or kinds.min() < 0:
+            raise ValueError("homes are not those of as many crossbars, each with a type")
+        self._pool.costs[kinds]  # an IndexError where there is no such type
+        return Mapping(self._graph, self._pool, home, kinds)
 
 
 def budgets_of(text: str, bound: int) -> list[Budget] | None:
@@ -152,16 +161,16 @@ def budgets_of(text: str, bound: int) -> list[Budget] | None:
 
 
 def front(
-    start: Mapping, objective: str, effort: Effort, budgets: Sequence[Budget] | None, kept: Kept,
+    starts: Sequence[Mapping], objective: str, effort: Effort, budgets: Sequence[Budget] | None, kept: Kept,
     deadline: Deadline, progress: Progress = silent,
 ) -> list[Point]:  # fmt: skip
-    """Make routes or packets few within several budgets, each from the same mapping.
+    """Make routes or packets few within several budgets, each from the same mappings.
 
     What a smaller budget gave is taken where a larger one gave no less.
 
     Parameters
     ----------
-    start : Mapping
+    starts : sequence of Mapping
         Of the least area.
     objective : {"routes", "packets"}
         What is made small.
@@ -182,16 +191,19 @@ def front(
     list of Point
         By budget, ascending.
     """
-    least, step = start.area, max(1, gcd(*(one.cost for one in start.pool.types)))
+    least, step = starts[0].area, max(1, gcd(*(one.cost for one in starts[0].pool.types)))
+    alone = replace(effort, jobs=1)
 
-    def found(cells: Sequence[int | None], left: int, total: int) -> list[Found]:
-        def one(at: int, budget: int | None) -> Found:
+    def found(cells: Sequence[int | None], left: int, total: int) -> list[tuple[Mapping, Stage]]:
+        def one(at: int, budget: int | None) -> tuple[Mapping, Stage]:
+            def make() -> Found:
+                mapping, stage = least_within(starts, objective, alone, budget, share)
+                return (mapping,), stage
+
             share = deadline.share(ceil((left - at) / effort.jobs))
-            told = kept.found(
-                objective, budget, lambda: least_within(start, objective, effort, budget, share)
-            )
+            mappings, stage = kept.found(objective, budget, make)
             progress(objective, 1 + total - left + at, 1 + total)
-            return told
+            return mappings[0], stage
 
         return together([partial(one, at, budget) for at, budget in enumerate(cells)], effort.jobs)
 
@@ -211,7 +223,7 @@ def front(
     return points[: 1 + next(at for at, one in enumerate(points) if one.mapping.value(objective) == lowest)]
 
 
-def _points(budgets: Sequence[int | None], found: Sequence[Found]) -> list[Point]:
+def _points(budgets: Sequence[int | None], found: Sequence[tuple[Mapping, Stage]]) -> list[Point]:
     points: list[Point] = []
     for budget, (mapping, stage) in zip(budgets, found, strict=True):
         best = Point(mapping.area if budget is None else budget, mapping, stage)
@@ -234,14 +246,9 @@ def _installed() -> list[str]:
 
 
 def _is_row(row: Any) -> bool:
-    return isinstance(row, dict) and all(
-        isinstance(row.get(key), kind) for key, kind in (("home", list), ("kinds", list), ("stage", dict))
-    )
-
-
-def _is_mapping(home: Integers, kinds: Integers, types: int) -> bool:
-    """Whether homes are those of as many crossbars, each with a type."""
-    there = np.unique(home)
-    return len(kinds) == len(there) and bool(
-        (there == np.arange(len(kinds))).all() and (kinds >= 0).all() and (kinds < types).all()
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("mappings"), list)
+        and all(isinstance(one, dict) for one in row["mappings"])
+        and isinstance(row.get("stage"), dict)
     )

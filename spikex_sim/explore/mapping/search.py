@@ -192,14 +192,14 @@ def _staged(
 ) -> Mapped:  # fmt: skip
     last = objective != "area"
     progress("area", 0, 1 + last)
-    mapping, stage = least_area(graph, pool, effort, bound, deadline.share(1 + last), order)
+    starts, stage = least_area(graph, pool, effort, bound, deadline.share(1 + last), order)
     if not last:
-        return Mapped(mapping, (stage,))
+        return Mapped(starts[0], (stage,))
     progress(objective, 1, 2)
-    cells = mapping.area if budget is None else budget.over(mapping.area, "--area-budget")
+    cells = stage.value if budget is None else budget.over(stage.value, "--area-budget")
     if freeze == "types":
-        mapping = replace(mapping, pool=frozen(pool, mapping))
-    mapping, within = least_within(mapping, objective, effort, cells, deadline)
+        starts = (replace(starts[0], pool=frozen(pool, starts[0])),)
+    mapping, within = least_within(starts, objective, effort, cells, deadline)
     return Mapped(mapping, (stage, within))
 
 
@@ -210,8 +210,8 @@ def _front(
     budgets = budgets_of(pareto, bound.value)
     progress("area", 0, 1)
     with Kept(path, graph, pool, effort, order) as kept:
-        mapping, stage = kept.found(
+        starts, stage = kept.found(
             "area", None, lambda: least_area(graph, pool, effort, bound, deadline.share(2), order)
         )
-        points = front(mapping, objective, effort, budgets, kept, deadline, progress)
+        points = front(starts, objective, effort, budgets, kept, deadline, progress)
     return Mapped(points[0].mapping, (stage, points[0].stage), front=tuple(points))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spikex_sim.explore.mapping.annealed import anneal_area, anneal_within
 from spikex_sim.explore.mapping.bounds import Bound
 from spikex_sim.explore.mapping.deadline import Deadline
@@ -18,31 +20,41 @@ from spikex_sim.mapped.saved import Stage
 def least_area(
     graph: NeuronGraph, pool: Pool, effort: Effort, bound: Bound, deadline: Deadline,
     order: Integers | None = None,
-) -> tuple[Mapping, Stage]:  # fmt: skip
+) -> tuple[tuple[Mapping, ...], Stage]:  # fmt: skip
     """Make the area small (8).
+
+    Returns
+    -------
+    mappings and stage
+        Of the least area found, the best first.
 
     Raises
     ------
     UnsupportedError
         If no mapping was found; saying so if none exists.
     """
-    if effort.solves:
-        return solve_area(graph, pool, effort, bound, deadline, order)
-    if effort.divides(graph, pool):
-        return area_of_parts(graph, pool, effort, bound, deadline, order)
+    if effort.solves or effort.divides(graph, pool):
+        search = solve_area if effort.solves else area_of_parts
+        mapping, stage = search(graph, pool, effort, bound, deadline, order)
+        return (mapping,), stage
     found = anneal_area(graph, pool, effort, bound, deadline, order)
     if found is None and not effort.proves(graph):
         raise none_found(graph, pool)
     if found is None:
-        return solve_area(graph, pool, effort, bound, deadline, order)
-    return prove(*found, effort, deadline) if effort.proves(graph) else found
+        mapping, stage = solve_area(graph, pool, effort, bound, deadline, order)
+        return (mapping,), stage
+    if not effort.proves(graph):
+        return found
+    mappings, stage = found
+    mapping, stage = prove(mappings[0], stage, effort, deadline)
+    return mappings if mapping is mappings[0] else (mapping,), stage
 
 
 def least_within(
-    mapping: Mapping, objective: str, effort: Effort, budget: int | None, deadline: Deadline
+    starts: Sequence[Mapping], objective: str, effort: Effort, budget: int | None, deadline: Deadline
 ) -> tuple[Mapping, Stage]:
-    """Make routes (11) or packets (12) few within a budget of area; None: any area."""
+    """Make routes (11) or packets (12) few within a budget of area, None: any; from mappings within it."""
     if effort.solves:
-        return solve_within(mapping, objective, effort, budget, deadline)
-    found = anneal_within(mapping, objective, effort, budget, deadline)
-    return prove(*found, effort, deadline) if effort.proves(mapping.graph) else found
+        return solve_within(starts[0], objective, effort, budget, deadline)
+    found = anneal_within(starts, objective, effort, budget, deadline)
+    return prove(*found, effort, deadline) if effort.proves(found[0].graph) else found
