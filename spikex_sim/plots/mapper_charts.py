@@ -43,6 +43,8 @@ MAX_TYPES = 40
 """Most types of crossbars that are drawn."""
 MAX_WAYS = 40
 """Most rows of a comparison."""
+FRONT = ("area", "routes", "packets", "crossbars")
+"""Columns of a point of a front; budgets that give the same mapping are one."""
 BUDGETS_NAMED = 24
 """Most points of a front that are named."""
 FAR = 4
@@ -202,7 +204,8 @@ def front(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     """
     if not rows:
         raise FigureError("there are no rows", field="area")
-    shown = sorted(rows, key=lambda row: (number(row, "area"), number(row, "routes")))
+    different = {tuple(number(row, column) for column in FRONT): row for row in rows}
+    shown = [different[point] for point in sorted(different)]
     what = {"routes": STAGES["routes"]}
     if numbers(shown, "packets") != numbers(shown, "routes"):
         what["packets"] = STAGES["packets"]

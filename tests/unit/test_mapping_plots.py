@@ -212,6 +212,8 @@ def test_front_steps_down() -> None:
     assert step.get_ydata().tolist() == [50, 44, 44]
     assert packets.lines[1].get_ydata().tolist() == [450, 396, 405]
     assert sorted(text.get_text() for text in routes.texts) == ["7", "8", "9"]
+    twice = [*rows.MAPPED_FRONT, rows.MAPPED_FRONT[1] | {"area_budget": 130}]
+    assert [text.get_text() for text in plots.mapping_front(twice)[1][0].texts].count("8") == 1
     same = [row | {"packets": row["routes"]} for row in rows.MAPPED_FRONT]
     assert plots.mapping_front(same)[1].get_ylabel() == "Global routes (number)"
 
