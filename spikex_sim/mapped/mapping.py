@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from spikex_sim.mapped.assignment import assigned
 from spikex_sim.mapped.graph import Integers, Lists, NeuronGraph
 from spikex_sim.mapped.pool import Pool
 
@@ -154,24 +155,14 @@ def axons_of(graph: NeuronGraph, home: Integers, crossbars: int) -> Lists:
 
 
 def cheapest_types(pool: Pool, axons: Integers, sizes: Integers) -> Integers | None:
-    """Type of each crossbar: the cheapest that takes it, of those with copies left; None: none does.
-
-    Where copies are counted, crossbars that fewer types take come first.
-    """
+    """Types of crossbars, the cheapest in all that take them, of the copies that there are; or None."""
     if (axons > pool.most_inputs).any() or (sizes > pool.most_outputs).any():
         return None
+    kinds: Integers = pool.cheapest[axons, sizes]
+    if (kinds < 0).any():
+        return None
     if not pool.counted:
-        kinds: Integers = pool.cheapest[axons, sizes]
-        return None if (kinds < 0).any() else kinds
-    left = np.array([len(axons) if one.count is None else one.count for one in pool.types])
-    fits = np.array(
-        [(axons <= one.inputs) & (sizes <= one.outputs) for one in pool.types]
-    )  # [types, crossbars]
-    kinds = np.full(len(axons), -1, np.int64)
-    for crossbar in np.argsort(fits.sum(axis=0), kind="stable").tolist():
-        kind = next((t for t in pool.order if fits[t, crossbar] and left[t] > 0), None)
-        if kind is None:
-            return None
-        left[kind] -= 1
-        kinds[crossbar] = kind
-    return kinds
+        return kinds
+    fits = np.array([(axons <= one.inputs) & (sizes <= one.outputs) for one in pool.types])
+    counts = np.array([len(kinds) if one.count is None else min(one.count, len(kinds)) for one in pool.types])
+    return assigned(fits, pool.costs, counts, kinds)

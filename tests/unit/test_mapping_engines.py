@@ -17,7 +17,7 @@ import spikex_sim as sx
 from command import is_mistake, spikex
 from examples import examples
 from helpers import shared_data
-from mapping_instances import instance, optima
+from mapping_instances import cheapest, instance, optima
 from spikex_sim.core.errors import ConfigError, UnsupportedError
 from spikex_sim.explore.mapping import annealing
 from spikex_sim.explore.mapping.annealed import anneal_area, anneal_within
@@ -30,6 +30,7 @@ from spikex_sim.explore.mapping.reduction import reduced
 from spikex_sim.explore.mapping.search import Mapped, map_graph
 from spikex_sim.mapped.baselines import first_fit, greedy, single
 from spikex_sim.mapped.graph import NeuronGraph
+from spikex_sim.mapped.mapping import cheapest_types
 from spikex_sim.mapped.pool import Pool
 from spikex_sim.mapped.verify import violations
 
@@ -122,6 +123,24 @@ def test_wide_crossbars_come_back_after_the_reduction() -> None:
     pool = Pool.of("p", {"types": [{"inputs": 4, "outputs": 4}, {"inputs": 4, "outputs": 8}]})
     found = run(graph, pool, engine="cpsat", solver_time=1.0)
     assert found.metrics["by_type"] == {"4x8": 1} and found.metrics["routes_global"] == 4
+
+
+@examples(150)
+@given(seed=st.integers(0, 1 << 30))
+def test_copies_are_given_to_crossbars_for_the_least_cost(seed: int) -> None:
+    _, pool = instance(seed, counts=True, areas=seed % 2 == 1)
+    drawn = np.random.default_rng(seed)
+    needs = drawn.integers(0, [pool.most_inputs + 1, pool.most_outputs], (int(drawn.integers(1, 7)), 2))
+    axons, sizes = needs[:, 0], needs[:, 1] + 1
+    wanted = cheapest(list(zip(axons.tolist(), sizes.tolist(), strict=True)), pool, ())
+    kinds = cheapest_types(pool, axons, sizes)
+    assert (kinds is None) == (wanted is None)
+    if kinds is None:
+        return
+    types = [pool.types[kind] for kind in kinds.tolist()]
+    assert sum(one.cost for one in types) == wanted
+    assert all(one.inputs >= a and one.outputs >= n for one, a, n in zip(types, axons, sizes, strict=True))
+    assert all(one.count is None or types.count(one) <= one.count for one in pool.types)
 
 
 # --- Engines of networks that are too large for a proof ---------------------------------------------------
