@@ -90,7 +90,7 @@ def anneal_area(
 def anneal_within(
     starts: Sequence[Mapping], objective: str, effort: Effort, budget: int | None, deadline: Deadline
 ) -> tuple[Mapping, Stage]:
-    """Make routes or packets few within a budget of area, in a run from each of several mappings.
+    """Make routes or packets few within a budget of area, in a run of its own from each of several mappings.
 
     The area leaves little room, so that what is found depends on where a run begins.
 
@@ -113,10 +113,10 @@ def anneal_within(
     plan = Plan(ROUTES, effort.steps, *_temperatures(weight), 0.0)
     most = NO_BUDGET if budget is None else budget
 
-    def run(start: Mapping) -> Annealed:
-        return anneal(start, plan, weight, most, effort.seed * 1000, deadline)
+    def run(number: int, start: Mapping) -> Annealed:
+        return anneal(start, plan, weight, most, effort.seed * 1000 + number, deadline)
 
-    runs = together([partial(run, start) for start in starts], effort.jobs)
+    runs = together([partial(run, number, start) for number, start in enumerate(starts)], effort.jobs)
     found = [one for run in runs if (one := Mapping.of(graph, pool, run.home)) is not None]
     within = [one for one in found if budget is None or one.area <= budget]
     mapping = min((*within, *starts), key=lambda one: (one.value(objective), one.area, one.crossbars))
