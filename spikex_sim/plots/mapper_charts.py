@@ -20,6 +20,7 @@ from spikex_sim.plots.bars import bar_heights
 from spikex_sim.plots.naming import along_steps, name_points
 from spikex_sim.plots.paper.common import by_text
 from spikex_sim.plots.style import (
+    FEW_DECADES,
     FILLS,
     HATCHES,
     Given,
@@ -49,6 +50,8 @@ BUDGETS_NAMED = 24
 """Most points of a front that are named."""
 FAR = 4
 """Ratio of values from which their axis is logarithmic."""
+FAR_BARS = 30
+"""The same of bars, which then begin at half of the least value."""
 NUMBER_SIZE = 5.5
 MANY_SAMPLES = 200
 PROFILED: dict[str, Any] = {"marker": "D", "color": "black", "ms": 4, "mec": "white", "mew": 0.4}
@@ -135,7 +138,7 @@ def types(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
             values = numbers(rows, column)
             total = sum(values) or 1
             bars = axis.barh(range(len(rows)), values, 0.75, color=FILLS[index], edgecolor="black", lw=0.4)
-            texts = [f"{value:,g} ({100 * value / total:.0f} %)" for value in values]
+            texts = [f"{value:,.0f} ({100 * value / total:.0f} %)" for value in values]
             axis.bar_label(bars, texts, padding=2, size=NUMBER_SIZE)
             _lying(axis, names, 1.4 * max(values), label)
         axes[1].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
@@ -161,11 +164,20 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     with panels(ax, style, height=bar_heights(len(rows)) + 0.45, count=2) as (figure, axes):
         for axis, column, label in zip(axes, ("area", "routes"), STAGES.values(), strict=False):
             values = numbers(rows, column)
+            low, high = min(values), max(values)
+            far = 0 < FAR_BARS * low < high
+            start = low / 2 if far else 0.0
             for at, (row, value) in enumerate(zip(rows, values, strict=True)):
                 color, hatch = looks[str(row["kind"])]
-                bars = axis.barh(at, value, 0.75, color=color, hatch=hatch, edgecolor="black", lw=0.4)
+                bars = axis.barh(at, value - start, 0.75, left=start, color=color, hatch=hatch,
+                                 edgecolor="black", lw=0.4)  # fmt: skip
                 axis.bar_label(bars, [_at_end(row, column, value)], padding=2, size=NUMBER_SIZE)
-            _lying(axis, names, 1.45 * max(values) if column == "area" else 1.2 * max(values), label)
+            room = 0.45 if column == "area" else 0.2
+            if far:
+                logarithmic(axis, "x", FEW_DECADES)  # labels at powers of ten alone
+                _lying(axis, names, high * (high / start) ** room, label, start)
+            else:
+                _lying(axis, names, (1 + room) * high, label)
         handles = [Patch(facecolor=color, hatch=hatch, edgecolor="black", linewidth=0.4)
                    for color, hatch in looks.values()]  # fmt: skip
         legend(figure, axes, ax is None, handles, list(pools.values()))
@@ -178,8 +190,8 @@ def _at_end(row: Row, column: str, value: float) -> str:
     if column == "area" and row.get("less_percent") not in (None, ""):
         less = float(row["less_percent"])
         sign = "" if abs(less) < 0.05 else "−" if less > 0 else "+"
-        return f"{value:,g} ({sign}{abs(less):.1f} %)"
-    return f"{value:,g}"
+        return f"{value:,.0f} ({sign}{abs(less):.1f} %)"
+    return f"{value:,.0f}"
 
 
 def _has_percent(rows: Rows) -> bool:
@@ -278,9 +290,9 @@ def held_out(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
     return figure, (left, right)
 
 
-def _lying(axis: Axes, names: Sequence[str], end: float, label: str) -> None:
+def _lying(axis: Axes, names: Sequence[str], end: float, label: str, start: float = 0.0) -> None:
     """Name lying bars, and leave room for numbers at their ends."""
     axis.set_yticks(range(len(names)), names)
-    axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, end or 1), xlabel=label)
+    axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(start, end or 1), xlabel=label)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x")

@@ -199,6 +199,10 @@ def test_comparison_tells_pools_and_percents() -> None:
     assert names == ["greedy", "mcc single", "anneal area"] * 2
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["homogeneous: 16x16", "heterogeneous: table2"]
+    far = plots.mapping_comparison([*rows.MAPPED_WAYS, rows.MAPPED_WAYS[1] | {"area": 9000}])[1]
+    assert [axis.get_xscale() for axis in far] == ["log", "linear"]
+    assert [bar.get_x() + bar.get_width() for bar in far[0].patches][-2:] == [120, 9000]
+    assert {bar.get_x() for bar in far[0].patches} == {60} and far[0].get_xlim()[0] == 60
     worse = plots.mapping_comparison([rows.MAPPED_WAYS[0] | {"less_percent": -4.0}])[1][0]
     assert worse.texts[0].get_text() == "400 (+4.0 %)"
     plain = plots.mapping_comparison([rows.MAPPED_WAYS[0] | {"less_percent": None}])
