@@ -72,14 +72,19 @@ class Cell:
         return NODES - 1 not in _reached(0, [(i, j) for i, j, _ in self.edges])
 
     @property
-    def live(self) -> tuple[int, ...]:
-        """Sides of the kernels of the convolutions that the input reaches and that reach the output.
+    def live_edges(self) -> tuple[tuple[int, int, Operation], ...]:
+        """Of :attr:`edges` those that the input reaches and that reach the output.
 
-        Backward edges count whatever the number of time points. In the order of the edges, forward first.
+        Backward edges count whatever the number of time points.
         """
         fed = _reached(0, [(i, j) for i, j, _ in self.edges])
         used = _reached(NODES - 1, [(j, i) for i, j, _ in self.edges])
-        return tuple(op.kernel for i, j, op in self.edges if op.kernel and i in fed and j in used)
+        return tuple((i, j, op) for i, j, op in self.edges if i in fed and j in used)
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """Sides of the kernels of the convolutions among :attr:`live_edges`, in their order."""
+        return tuple(op.kernel for _, _, op in self.live_edges if op.kernel)
 
 
 def _reached(start: int, edges: list[tuple[int, int]]) -> set[int]:
