@@ -28,7 +28,7 @@ TOLERANCE = 1e-9
 
 NTWU = ("spikex", "spikex-plus", "spikex-lop", "spikex-lstp", "spikex-paper", "ptb", "ptb-stsap", "ptb-paper")
 DENSE = ("systolic-os", "systolic-ws", "systolic-is", "sata", "sata-on-spikex", "ann")
-CROSSBARS = ("spikesim", "neuronas", "spikesim-released")
+CROSSBARS = ("spikesim", "neuronas", "spikesim-released", "crossbar")
 PRESETS = (*NTWU, *DENSE, "spinalflow", *CROSSBARS)
 DATAFLOWS = {"sata": "tick_batch", "sata-on-spikex": "tick_batch", "ann": "os", "systolic-is": "is"}
 TIMING = tuple(f"memory.{key}" for key in (
@@ -281,6 +281,12 @@ def drawn_machine(draw: Draw, preset: str, trace: dict[str, Any]) -> dict[str, A
 
 def drawn_crossbars(draw: Draw, preset: str) -> dict[str, Any]:
     """Overrides of a crossbar machine: only keys that have an effect."""
+    if preset == "crossbar":
+        return draw.some(
+            0.3, crossbar_pool=draw.of("table2", "16x16"), multicast=True, potential_bits=draw.of(9, 20),
+            imc__event_driven=False, imc__encoding=draw.of("twos", "offset"), imc__adc__mux=draw.of(1, 4),
+            imc__device__bits=draw.of(2, 3), imc__lif_units=draw.of(1, 16),
+        )  # fmt: skip
     keys = draw.some(0.3, imc__crossbar=draw.of(16, 32, 128), imc__pes_per_tile=draw.within(1, 9),
                      potential_bits=draw.of(9, 12, 20), clock_mhz=draw.of(100.0, 333.3))  # fmt: skip
     if preset == "spikesim-released":

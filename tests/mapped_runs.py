@@ -24,7 +24,7 @@ from imc_strategies import (
 from naive import Bools
 from naive_imc_cost import read_table
 from naive_mapped import simulate as by_hand
-from naive_mapped_net import Neurons, config_of
+from naive_mapped_net import config_of
 from spikex_sim import RunResult, Trace, simulate
 from spikex_sim.mapped.graph import NeuronGraph, with_inputs
 from spikex_sim.mapped.mapping import Mapping
@@ -100,8 +100,12 @@ class Drawn:
 
     @property
     def overlapping(self) -> bool:
-        """Whether windows of max-pooling overlap below a neuron."""
-        return Neurons(self.layers, self.config).overlapping
+        """Whether windows of max-pooling overlap."""
+        return any(
+            side > step
+            for layer in self.layers if layer["kind"] == "maxpool"
+            for side, step in zip(layer["kernel"], layer["stride"], strict=True)
+        )  # fmt: skip
 
     def saved(self) -> SavedMapping:
         """The mapping, on a mesh or not."""

@@ -113,11 +113,6 @@ class Neurons:
                 out.append(frozenset[int]().union(*behind))
         return out
 
-    @property
-    def overlapping(self) -> bool:
-        """Whether a neuron takes a node in several taps: its row would need several weights there."""
-        return any(sum(len(nodes) for nodes, _ in one.taps) > len(one.sources) for one in self.neurons)
-
     def spikes(self, sample: Bools) -> list[set[int]]:
         """Nodes that spike at every time point, sums being those of cells, column by column.
 

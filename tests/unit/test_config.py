@@ -179,7 +179,7 @@ class TestPresets:
         assert arch.name == name
         own = SATA if name == "sata" else DENSE if arch.scheduler in ("systolic", "sata") else {}
         own = SERIAL if name == "spinalflow" else own
-        own = CHIP if arch.scheduler == "spikesim" else own
+        own = CHIP if arch.scheduler in ("spikesim", "crossbar") else own
         wanted = {key: PUBLISHED[key] for key in STATED} if name.endswith("-paper") else PUBLISHED | own
         found = values_of(arch)
         assert {key: found[key] for key in wanted if key in found} == {

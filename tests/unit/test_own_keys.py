@@ -13,9 +13,11 @@ import pytest
 
 import spikex_sim as sx
 from command import is_mistake, spikex
+from mapped_runs import saved_mapping
 from networks import conv, linear, random_weights, trace_of
 from spikex_sim.core.registry import plugin, plugin_names
 from spikex_sim.costs import table
+from spikex_sim.mapped.unroll import unrolled
 from spikex_sim.run.replay import LayerRunner
 from spikex_sim.spec import load
 from spikex_sim.spec.arch import Accelerator
@@ -122,6 +124,8 @@ REAL = EVENTS | {"imc.arrays": "nonideal"}
 RELEASED = {"imc.model": "released"}
 OTHER_SAMPLE = "sample"
 """Trace file of another sample."""
+OTHER_MAPPING = "mapping"
+"""Every neuron in a crossbar of its own."""
 CHIP_EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "clock_mhz": ((100.0,), {}),
     "potential_bits": ((6,), EVENTS),
@@ -179,11 +183,33 @@ CHIP_EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "imc.precision_factor": ((True,), RELEASED),
 }
 """The same of crossbar machines."""
+MAPPED_EFFECTS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "clock_mhz": ((100.0,), {}),
+    "potential_bits": ((6,), {}),
+    "psum_bits": ((19,), {}),
+    "weight_bits": ((7,), {"imc.device.bits": 3}),
+    "energy.table": ((OTHER_TABLE,), {}),
+    "crossbar_mapping": ((OTHER_MAPPING,), {}),
+    "crossbar_pool": (("table2",), {}),
+    "multicast": ((True,), {"crossbar_pool": "table2"}),
+    "imc.event_driven": ((False,), {"crossbar_mapping": OTHER_MAPPING}),
+    **{
+        f"imc.{key}": (CHIP_EFFECTS[f"imc.{key}"][0], {})
+        for key in ("encoding", "overhead_cycles", "phase_cycles", "lif_units", "umem",
+                    "device.bits", "device.r_on_kohm", "device.r_off_kohm", "device.v_read",
+                    "adc.bits", "adc.kind", "adc.mux")
+    },
+}  # fmt: skip
+"""The same of crossbars of a mapping."""
+
+
+def machine_of(preset: str) -> str:
+    return sx.load_accelerator(preset).scheduler
 
 
 def effects_of(preset: str, key: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Values of a machine's key, and what else it takes."""
-    table = CHIP_EFFECTS if sx.load_accelerator(preset).scheduler == "spikesim" else EFFECTS
+    table = {"spikesim": CHIP_EFFECTS, "crossbar": MAPPED_EFFECTS}.get(machine_of(preset), EFFECTS)
     assert key in table, f"say in EFFECTS which value of {key} changes a result"
     return table[key]
 
@@ -325,15 +351,30 @@ def other_sample(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def other_mapping(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A mapping of the network that crossbar machines are asked about."""
+    network = unrolled(traces(CHIP)[0])
+    path = tmp_path_factory.mktemp("mapping") / "mapping.json"
+    path.write_text(saved_mapping(network, list(range(network.graph.neurons))).text, encoding="utf-8")
+    return str(path)
+
+
 @pytest.mark.parametrize(("preset", "key"), own_keys())
-def test_every_key_has_an_effect(preset: str, key: str, other_table: str, other_sample: str) -> None:
+def test_every_key_has_an_effect(
+    preset: str, key: str, other_table: str, other_sample: str, other_mapping: str
+) -> None:
     values, companions = effects_of(preset, key)
-    files = {OTHER_TABLE: other_table, OTHER_SAMPLE: other_sample}
-    kinds = (CHIP,) if sx.load_accelerator(preset).scheduler == "spikesim" else (*NETWORKS, GRAPH)
+    files = {OTHER_TABLE: other_table, OTHER_SAMPLE: other_sample, OTHER_MAPPING: other_mapping}
+    kinds = (CHIP,) if machine_of(preset) in ("spikesim", "crossbar") else (*NETWORKS, GRAPH)
     known = keys_of(sx.load_accelerator(preset))
-    before = {name: value for name, value in companions.items() if name in known}
+
+    def given(value: Any) -> Any:
+        return files[value] if value in tuple(files) else value
+
+    before = {name: given(value) for name, value in companions.items() if name in known}
     for value in values:
-        after = before | {key: files[value] if value in (OTHER_TABLE, OTHER_SAMPLE) else value}
+        after = before | {key: given(value)}
         for kind in kinds:
             one, other = result(preset, kind, before), result(preset, kind, after)
             if one is not None and other is not None and one != other:
@@ -343,7 +384,7 @@ def test_every_key_has_an_effect(preset: str, key: str, other_table: str, other_
 
 def test_every_key_of_the_table_is_one_of_a_machine() -> None:
     known = {key for name in plugin_names("accelerators") for key in keys_of(options_of(name)())}
-    assert set(EFFECTS) | set(CHIP_EFFECTS) | set(NAMING) <= known
+    assert set(EFFECTS) | set(CHIP_EFFECTS) | set(MAPPED_EFFECTS) | set(NAMING) <= known
 
 
 # --- Refusals --------------------------------------------------------------------------------------
