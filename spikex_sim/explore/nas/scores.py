@@ -1,4 +1,4 @@
-"""What a search asks of whoever scores networks: a score, and the spikes that it was read from (Section 3)."""
+"""What a search asks of whoever scores networks: a score, and the spikes it was read from (Section 3)."""
 
 from __future__ import annotations
 
