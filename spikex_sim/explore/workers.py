@@ -33,6 +33,17 @@ def check_jobs(jobs: Any) -> None:
         raise ConfigError(f"must be a whole number from 1 to {MAX_JOBS}, not {jobs!r:.60}", field="jobs")
 
 
+def check_places(jobs: int, scheduler: str | None) -> None:
+    """Raise :class:`ConfigError` unless work can be done there: in so many processes, or on a cluster."""
+    check_jobs(jobs)
+    if scheduler is None:
+        return
+    if not isinstance(scheduler, str) or not scheduler.strip():
+        raise ConfigError("must be the address of a Dask scheduler, tcp://host:8786", field="scheduler")
+    if jobs != 1:
+        raise ConfigError("is for this machine; a cluster has the workers that it has", field="jobs")
+
+
 def can_fork() -> bool:
     """Whether workers may be forks of this process, which start at once and have all that it has."""
     return sys.platform == "linux" and threading.active_count() == 1

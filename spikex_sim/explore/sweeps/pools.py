@@ -103,13 +103,9 @@ def on_cluster(
     SpikexError
         If the scheduler goes away.
     """
-    try:
+    with connected(address) as client:
         from distributed import as_completed
-    except ImportError as exc:
-        raise ConfigError(
-            f"needs Dask ({exc.name} is missing): {pip_install('distributed')}", where="--scheduler"
-        ) from None
-    with _connected(address) as client:
+
         waiting = iter(points)
         held: dict[int, Any] = {}
 
@@ -118,7 +114,7 @@ def on_cluster(
             for point in islice(waiting, count):
                 if point.source not in held:
                     held.clear()  # Dask keeps it for as long as a point in flight needs it
-                    held[point.source] = _sent(client, traces[point.source])
+                    held[point.source] = sent(client, list(traces[point.source]))
                 futures.append(
                     client.submit(run_elsewhere, point, held[point.source], key=f"spikex-{point.key}")
                 )
@@ -139,15 +135,36 @@ def on_cluster(
 
 
 def _outcome(future: Any, address: str) -> Outcome:
-    error = future.exception()  # waits for a result that was lost with its worker: Dask computes it again
-    if future.cancelled():
-        raise SpikexError(
-            "the scheduler went away; what is finished is kept, run the same command again", where=address
-        )
+    error = _error_of(future, address)
     key = future.key.removeprefix("spikex-")
     if _is_given_up(future):
         return Outcome(key, error=KILLED)
     return Outcome(key, error=told(error)) if error is not None else future.result()
+
+
+def result_of(future: Any, address: str) -> Any:
+    """Wait for what a cluster was asked for.
+
+    Raises
+    ------
+    SpikexError
+        If it fails there, loses all workers that it is tried on, or the scheduler goes away.
+    """
+    error = _error_of(future, address)
+    if error is None:
+        return future.result()
+    if isinstance(error, SpikexError):
+        raise error
+    raise SpikexError(KILLED if _is_given_up(future) else told(error), where=address) from None
+
+
+def _error_of(future: Any, address: str) -> BaseException | None:
+    error: BaseException | None = future.exception()  # a result lost with its worker is computed again
+    if future.cancelled():
+        raise SpikexError(
+            "the scheduler went away; what is finished is kept, run the same command again", where=address
+        )
+    return error
 
 
 def _is_given_up(future: Any) -> bool:
@@ -157,22 +174,33 @@ def _is_given_up(future: Any) -> bool:
     return isinstance(future.exception(), KilledWorker)
 
 
-def _sent(client: Any, samples: Sequence[AnyTrace]) -> Any:
-    """A trace as a task of its own: unlike scattered data, Dask can make it again when its worker is lost."""
+def sent(client: Any, whole: Any) -> Any:
+    """Data as a task of its own: unlike scattered data, Dask can make it again when its worker is lost."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the size of what is sent
-        return client.submit(_itself, list(samples), pure=False)
+        return client.submit(_itself, whole, pure=False)
 
 
-def _itself(samples: list[AnyTrace]) -> list[AnyTrace]:
-    return samples
+def _itself(whole: Any) -> Any:
+    return whole
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    from distributed import Client
-    from distributed.comm import get_address_host
+def connected(address: str) -> Iterator[Any]:
+    """A client of a running Dask scheduler.
 
+    Raises
+    ------
+    ConfigError
+        If Dask is not installed or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+        from distributed.comm import get_address_host
+    except ImportError as exc:
+        raise ConfigError(
+            f"needs Dask ({exc.name} is missing): {pip_install('distributed')}", where="--scheduler"
+        ) from None
     try:
         get_address_host(address)  # a client of what is no address complains when it is thrown away
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)

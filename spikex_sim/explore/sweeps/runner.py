@@ -26,7 +26,7 @@ from spikex_sim.explore.sweeps.table import (
     write_table,
 )
 from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
-from spikex_sim.explore.workers import check_jobs
+from spikex_sim.explore.workers import check_places
 from spikex_sim.run.psums import remarks
 from spikex_sim.run.simulate import check_runnable, prepare
 from spikex_sim.spec.arch import Accelerator
@@ -103,7 +103,7 @@ def sweep(
     archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
-    _check_places(jobs, scheduler)
+    check_places(jobs, scheduler)
     first, count = _checked_shard(shard)
     if parquet:
         check_parquet()
@@ -316,16 +316,6 @@ def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[
     if row is not None:
         return row, ""
     return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")
-
-
-def _check_places(jobs: int, scheduler: str | None) -> None:
-    check_jobs(jobs)
-    if scheduler is None:
-        return
-    if not isinstance(scheduler, str) or not scheduler.strip():
-        raise ConfigError("must be the address of a Dask scheduler, tcp://host:8786", field="scheduler")
-    if jobs != 1:
-        raise ConfigError("is for this machine; a cluster has the workers that it has", field="jobs")
 
 
 def _checked_shard(shard: Any) -> tuple[int, int]:

@@ -92,17 +92,21 @@ def told(exc: BaseException) -> str:
 
 def point_key(samples: Sequence[AnyTrace], arch: Accelerator, engine: str) -> str:
     """Content of a point: configuration, energies, spikes, and the code that computes it."""
+    content = {**machine_content(arch, engine), "traces": identities(samples)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def machine_content(arch: Accelerator, engine: str) -> dict[str, Any]:
+    """All that a run depends on but its spikes: configuration, energies, and the code that computes it."""
     named = arch.get("imc.calibration", default=None)
-    content = {
+    return {
         "config": arch.model_dump(mode="json"),
         "energies": _energies(arch),
-        "traces": identities(samples),
         "calibration": identities(as_traces(named)) if named else [],
         "engine": engine,
         "version": versions()["spikex_sim"],
         "code": _code_sha256(arch.scheduler, arch.get("dispatch", default=""), engine),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _energies(arch: Accelerator) -> str:

@@ -1,0 +1,78 @@
+"""Networks at random, SNASNet's baseline (Section 4)."""
+
+from __future__ import annotations
+
+from spikex_sim.explore.nas.infeasible import nothing_fits
+from spikex_sim.explore.nas.judge import Judge
+from spikex_sim.explore.nas.pairs import CellPair, Draws
+from spikex_sim.explore.nas.paper import Searched
+from spikex_sim.explore.nas.weights import generator_of
+
+BATCH = 64
+"""Networks that are drawn at a time, whatever the number of processes."""
+_FRUITLESS = 20
+"""Draws for each network that is wanted, before those that are left are listed."""
+
+
+def at_random(judge: Judge, budget: int, *, name: str = "random") -> Searched:
+    """Score networks drawn at random among those that keep what shapes decide, none twice.
+
+    Parameters
+    ----------
+    judge : Judge
+        Scores networks.
+    budget : int
+        Different networks to score, at most all there are.
+    name : str
+        What progress calls it.
+
+    Raises
+    ------
+    UnsupportedError
+        If nothing is feasible, naming the limit and the nearest miss.
+    """
+    pairs = judge.pairs
+    rng = generator_of(judge.seed, "search", name)
+    draws = Draws(pairs, rng)
+    if not draws.any:
+        raise nothing_fits(pairs, pairs.known)
+    budget = min(budget, pairs.feasible)
+    judge.evaluator.total = budget
+    while len(judge.judged) < budget:
+        batch = _batch(judge, draws, min(BATCH, budget - len(judge.judged)))
+        if not batch:
+            batch = pairs.left(set(judge.judged), rng, min(BATCH, budget - len(judge.judged)))
+        judge(batch, name)
+    return best_of(judge, 0)
+
+
+def _batch(judge: Judge, draws: Draws, count: int) -> list[CellPair]:
+    """New pairs, as many as wanted or as the draws gave."""
+    new = dict[CellPair, CellPair]()
+    for _ in range(_FRUITLESS * count):
+        pair = draws.draw()
+        key = judge.pairs.different(pair)
+        if key in judge.judged or key in new:
+            judge.saved += 1
+        else:
+            new[key] = pair
+        if len(new) == count:
+            break
+    return list(new.values())
+
+
+def best_of(judge: Judge, skipped: int) -> Searched:
+    """Network with the best score of those that are feasible, of equal ones the first.
+
+    Raises
+    ------
+    UnsupportedError
+        If none is, naming the limit and the nearest miss.
+    """
+    found = list(judge.judged.values())
+    feasible = [one for one in found if one.feasible]
+    if not feasible:
+        pairs = [one.pair for one in found]
+        raise nothing_fits(judge.pairs, judge.pairs.limits, pairs, list(zip(pairs, found, strict=True)))
+    best = max(feasible, key=lambda one: one.score.value)
+    return Searched(best, skipped, len(found) - len(feasible))
