@@ -35,6 +35,13 @@ def map_compare(
         str,
         typer.Option("--objective", help="How far annealing goes.", metavar="area|routes|packets"),
     ] = "area",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods", help="What maps; default: all.", metavar="first-fit,greedy,mcc,anneal",
+            autocompletion=completing(lambda: ["first-fit", "greedy", "mcc", "anneal"]),
+        ),
+    ] = None,
     steps: Annotated[
         float, typer.Option("--steps", help="Moves of an annealing run.", metavar="N")
     ] = 30_000_000,
@@ -74,14 +81,16 @@ def map_compare(
     Example: spikex-sim map compare gen:E --objective routes --steps 1e6 --out results/compare
     """
     from spikex_sim.cli import show
+    from spikex_sim.cli.options import split_names
 
     show.log_to_terminal()
-    from spikex_sim.explore.mapping.compare import compare
+    from spikex_sim.explore.mapping.compare import METHODS, compare
     from spikex_sim.explore.mapping.effort import Effort
     from spikex_sim.explore.mapping.prepare import prepared
     from spikex_sim.mapped.pool import load_pool
 
     effort = Effort("anneal", _whole(steps), restarts, seed, jobs)
+    chosen = METHODS if methods is None else split_names(methods, "--methods")
     with _folder(out) as kept:
         read = _read(network, inputs, layers, keep_zeros=keep_zeros)
         crossbars = load_pool(pool or ("table2x8" if read.parts else "table2"))
@@ -92,8 +101,9 @@ def map_compare(
             )  # fmt: skip
         with show.progress_bar("mapping") as progress:
             found = compare(
-                ready, crossbars, objective=objective, effort=effort, mesh=mesh, kept=kept, progress=progress
-            )
+                ready, crossbars, objective=objective, methods=chosen, effort=effort, mesh=mesh, kept=kept,
+                progress=progress,
+            )  # fmt: skip
         _show(found)
         if out is not None:
             wrote(_save(found, out))

@@ -207,6 +207,7 @@ EFFECTS = {
     ("map", "--out"): (MAP, "--out o"),
     ("map compare", "--pool"): (WAYS, "--pool table2x8"),
     ("map compare", "--objective"): (WAYS, "--objective area"),
+    ("map compare", "--methods"): (WAYS, "--methods anneal"),
     ("map compare", "--steps"): (WAYS, "--steps 10"),
     ("map compare", "--restarts"): (WAYS.replace("3000", "300"), "--restarts 1"),
     ("map compare", "--seed"): (WAYS.replace("3000", "300"), "--seed 9"),

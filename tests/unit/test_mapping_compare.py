@@ -99,6 +99,18 @@ def test_ways_stand_in_the_order_of_the_table() -> None:
     assert len({way.folder for way in ways_of(GRAPH, TABLE2, "packets")}) == 14
 
 
+def test_methods_can_be_chosen(found: Comparison) -> None:
+    made = compare(GRAPH, TABLE2, methods=("anneal", "greedy"), effort=QUICK)
+    assert [row["method"] for row in made.rows] == ["greedy", "anneal"] * 2
+    assert [row["area"] for row in made.rows if row["kind"] == HETEROGENEOUS] == [
+        by_name(found)[name]["area"] for name in ("greedy", "anneal area")
+    ]
+    with pytest.raises(sx.ConfigError, match="--methods"):
+        compare(GRAPH, TABLE2, methods=("annealing",), effort=QUICK)
+    with pytest.raises(sx.ConfigError, match="--objective: has no effect without the method anneal"):
+        compare(GRAPH, TABLE2, methods=("greedy",), objective="routes", effort=QUICK)
+
+
 def test_percent_is_against_the_better_homogeneous_mcc(found: Comparison) -> None:
     usual = by_name(found, HOMOGENEOUS)
     least = min(usual["mcc first-fit"]["area"], usual["mcc single"]["area"])

@@ -34,6 +34,8 @@ FORMAT = "spikex-mapping-comparison"
 HOMOGENEOUS, HETEROGENEOUS = "homogeneous", "heterogeneous"
 STARTS = ("first-fit", "single")
 """Mappings that MCC begins with."""
+METHODS = ("first-fit", "greedy", "mcc", "anneal")
+"""What maps."""
 FEW_COPIES = "the pool has too few copies"
 
 
@@ -192,6 +194,7 @@ def compare(
     pool: Pool,
     *,
     objective: str = "area",
+    methods: Sequence[str] = METHODS,
     effort: Effort | None = None,
     mesh: str | None = None,
     kept: Path | None = None,
@@ -206,6 +209,8 @@ def compare(
         by layer, row, column, part and channel: neighbours of a map share inputs, whatever their channel.
     objective : {"area", "routes", "packets"}
         How far annealing goes: a row each for the area, the routes within it, and the packets within it.
+    methods : sequence of {"first-fit", "greedy", "mcc", "anneal"}
+        What maps; by default all do.
     effort : Effort, optional
         Steps and restarts of annealing, and of MCC where it packs by annealing; jobs are ways at a time.
     mesh : str, optional
@@ -226,10 +231,15 @@ def compare(
     effort = replace(given, engine="anneal", jobs=1)
     if objective not in OBJECTIVES:
         raise ConfigError(one_of(objective, OBJECTIVES), field="--objective")
+    for method in methods:
+        if method not in METHODS:
+            raise ConfigError(one_of(method, METHODS), field="--methods")
+    if objective != "area" and "anneal" not in methods:
+        raise ConfigError("has no effect without the method anneal", field="--objective")
     if mesh is not None:
         mesh_of(1, mesh)
     ready = prepared(network, pool) if isinstance(network, NeuronGraph) else network
-    ways = ways_of(ready.graph, pool, objective)
+    ways = ways_of(ready.graph, pool, objective, methods)
     run = _Run(ready, effort, mesh)
     results: dict[int, Found] = {}
     with SweepStore(kept, _is_row) as store:
@@ -238,7 +248,7 @@ def compare(
             if there is not None:
                 results[at] = there
         if len(results) < len(ways):
-            _compile_kernels()
+            _compile_kernels(methods)
         with ThreadPoolExecutor(given.jobs) as threads:
             left = (at for at in range(len(ways)) if at not in results)
             waiting = {threads.submit(run.found, ways[at], store): at for at in left}
@@ -265,7 +275,7 @@ def homogeneous(graph: NeuronGraph, pool: Pool) -> Pool:
     return Pool(one.name, (replace(one, count=None),))
 
 
-def ways_of(graph: NeuronGraph, pool: Pool, objective: str) -> list[Way]:
+def ways_of(graph: NeuronGraph, pool: Pool, objective: str, methods: Sequence[str] = METHODS) -> list[Way]:
     """All ways, in the order of the table; a pool of one uncounted type is the homogeneous one already."""
     one = homogeneous(graph, pool)
     pools = {HOMOGENEOUS: one}
@@ -281,6 +291,7 @@ def ways_of(graph: NeuronGraph, pool: Pool, objective: str) -> list[Way]:
             *(Way(kind, where, "mcc", start=start) for start in STARTS),
             *(Way(kind, where, "anneal", objective=stage) for stage in stages),
         )
+        if way.method in methods
     ]
 
 
@@ -371,12 +382,12 @@ class _Run:
         return Found(way, mapped.saved, note)
 
 
-def _compile_kernels() -> None:
+def _compile_kernels(methods: Sequence[str]) -> None:
     """Go all ways with a tiny network, so that no way's seconds are those of a compiler."""
     graph = NeuronGraph.of("", 3, 0, [[0, 1], [0, 2], [1, 2]])
     for pool in (Pool.named("16x16"), Pool.named("table2")):
         run = _Run(prepared(graph, pool), Effort("anneal", 1, 1), None)
-        for way in ways_of(graph, pool, "packets"):
+        for way in ways_of(graph, pool, "packets", methods):
             run.found(replace(way, pool=pool), SweepStore(None, _is_row))
 
 
