@@ -118,6 +118,10 @@ class Crew:
         self._most = 1
 
     def __enter__(self) -> Self:
+        if self._scheduler is None:
+            from spikex_sim.run.simulate import prepare
+
+            prepare()  # here, so that workers find the kernels compiled
         if self._scheduler is not None:
             client = self._stack.enter_context(pools.connected(self._scheduler))
             held = pools.sent(client, self._bench)

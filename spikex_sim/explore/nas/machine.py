@@ -60,7 +60,7 @@ class Machine:
                 field="bits",
             )
         tws = made.get("tws", default=None)
-        windows = {"tws": timesteps} if isinstance(tws, int) and tws > timesteps else {}
+        windows: dict[str, int] = {"tws": timesteps} if isinstance(tws, int) and tws > timesteps else {}
         return cls(load_accelerator(made, {"weight_bits": bits, **windows}), bits, None)
 
     @property

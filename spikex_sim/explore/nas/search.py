@@ -156,12 +156,7 @@ def search(
     UnsupportedError
         If nothing keeps the limits, naming the one that fails and the nearest miss.
     """
-    check_places(jobs, scheduler)
-    check_limits(pairs.machine, pairs.limits, method.minimise)
-    if pairs.same and method.algorithm == "paper":
-        raise ConfigError("has no effect with algorithm paper, whose pass 0 has A = B", field="same")
-    if not pairs.feasible and not method.carry_score:
-        raise nothing_fits(pairs, pairs.known)
+    check_search(pairs, method, jobs, scheduler)
     about = _about(scorers, pairs, method, seed)
     if out is not None:
         _check_other(Path(out), about)
@@ -189,6 +184,16 @@ def search(
     if folder is not None:
         found.save(folder)
     return found
+
+
+def check_search(pairs: Pairs, method: Method, jobs: int, scheduler: str | None) -> None:
+    """Raise what can be said against a search before anything is read or scored."""
+    check_places(jobs, scheduler)
+    check_limits(pairs.machine, pairs.limits, method.minimise)
+    if pairs.same and method.algorithm == "paper":
+        raise ConfigError("has no effect with algorithm paper, whose pass 0 has A = B", field="same")
+    if not pairs.feasible and not method.carry_score:
+        raise nothing_fits(pairs, pairs.known)
 
 
 def _about(scorers: Scorers, pairs: Pairs, method: Method, seed: int) -> dict[str, Any]:
