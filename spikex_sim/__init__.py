@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spikex_sim.explore.explanation import Explanation, explain
     from spikex_sim.explore.mapping.api import load_network, map_network, place, verify_mapping
     from spikex_sim.explore.mapping.search import Mapped
+    from spikex_sim.explore.nas.found import Found
     from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from spikex_sim.trace.graph import GraphTrace
     from spikex_sim.trace.store import load_trace, load_traces, save_trace
     from spikex_sim.trace.trace import Trace
+    from spikex_sim.training.architecture import search_architecture
 
 _HOMES = {
     "Accelerator": "spec.arch",
@@ -60,6 +62,7 @@ _HOMES = {
     "Evaluation": "explore.evaluation",
     "Explanation": "explore.explanation",
     "FigureError": "core.errors",
+    "Found": "explore.nas.found",
     "GraphTrace": "trace.graph",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
@@ -97,6 +100,7 @@ _HOMES = {
     "quantize": "explore.quantization",
     "record": "sources.frameworks.record",
     "save_trace": "trace.store",
+    "search_architecture": "training.architecture",
     "search_tws": "explore.tws_search",
     "simulate": "run.simulate",
     "sweep": "explore.sweeps.runner",
@@ -115,6 +119,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "FigureError",
+    "Found",
     "GraphTrace",
     "InternalError",
     "Layer",
@@ -152,6 +157,7 @@ __all__ = [
     "quantize",
     "record",
     "save_trace",
+    "search_architecture",
     "search_tws",
     "simulate",
     "sweep",

@@ -20,6 +20,7 @@ from spikex_sim.cli import (
     mapping,
     mapping_compare,
     nas,
+    nas_search,
     plot,
     record,
     reproduce,
@@ -80,7 +81,6 @@ app = typer.Typer(
 app.add_typer(trace.app, name="trace")
 app.add_typer(energy.app, name="energy")
 app.add_typer(rtl.app, name="rtl")
-app.add_typer(nas.app, name="nas")
 
 trace.app.command()(record.record)
 trace.app.command()(record.nir)
@@ -101,6 +101,10 @@ app.command("map")(mapping.map_network)
 app.command("map verify")(mapping.verify)
 app.command("map show")(mapping.show_mapping)
 app.command("map compare")(mapping_compare.map_compare)
+app.command("nas")(nas_search.nas)
+app.command("nas cost")(nas.cost)
+app.command("nas table")(nas.pair_table)
+app.command("nas show")(nas_search.nas_show)
 app.command("list")(listing.list_names)
 
 

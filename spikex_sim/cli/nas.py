@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from spikex_sim.explore.nas.macro import Macro
     from spikex_sim.explore.nas.table import PairTable
 
-app = typer.Typer(help="Networks of searched cells.", no_args_is_help=True, rich_markup_mode=None)
-
 
 def _spaces() -> Iterable[str]:
     from spikex_sim.explore.nas.cells import SPACES
@@ -53,6 +51,15 @@ Machine = Annotated[
         autocompletion=completing(preset_names),
     ),
 ]
+DatasetName = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        help="Images and classes.",
+        metavar="cifar10|cifar100|tinyimagenet",
+        autocompletion=completing(_datasets),
+    ),
+]
 Bits = Annotated[int, typer.Option("--bits", help="Of a weight, 1 to 32.", metavar="N")]
 Channels = Annotated[int, typer.Option("--channels", help="Of cell A; B has twice as many.", metavar="N")]
 Timesteps = Annotated[int, typer.Option("--timesteps", help="Time points.", metavar="N")]
@@ -65,20 +72,13 @@ MaxEnergy = Annotated[float | None, typer.Option("--max-energy-uj", help="Most e
 MaxEdp = Annotated[float | None, typer.Option("--max-edp-js", help="Largest product of both.", metavar="JS")]
 
 
-@app.command()
 def cost(
     cell_a: Annotated[str, typer.Argument(help="Six digits, or a matrix in quotes.", metavar="CELL_A")],
     cell_b: Annotated[str, typer.Argument(help="Likewise.", metavar="CELL_B")],
     space: SpaceName = "neuronas",
     arch: Machine = "spikesim-released",
     bits: Bits = 8,
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset", help="Images and classes.", metavar="cifar10|cifar100|tinyimagenet",
-            autocompletion=completing(_datasets),
-        ),
-    ] = "cifar10",
+    dataset: DatasetName = "cifar10",
     channels: Channels = 128,
     timesteps: Timesteps = 5,
     max_params: MaxParams = None,
@@ -98,7 +98,7 @@ def cost(
     from spikex_sim.explore.nas.costs import Script, costs_of, script_of
     from spikex_sim.explore.nas.macro import Macro, dataset_of
 
-    limits = _limits(max_params, max_area_mm2, max_latency_ms, max_energy_uj, max_edp_js)
+    limits = checked_limits(max_params, max_area_mm2, max_latency_ms, max_energy_uj, max_edp_js)
     cells = space_of(space)
     a, b = (_cell(cells, text, name) for text, name in ((cell_a, "CELL_A"), (cell_b, "CELL_B")))
     macro, machine = Macro(dataset_of(dataset), channels, timesteps), script_of(arch)
@@ -114,7 +114,6 @@ def cost(
     _show(f"{machine.name}, {bits}-bit weights, {dataset}", cells, a, b, macro, found, limits)
 
 
-@app.command("table")
 def pair_table(
     out: Annotated[Path, typer.Option("--out", help="Table; packed as .csv.gz.", metavar="FILE")],
     space: SpaceName = "neuronas",
@@ -144,7 +143,7 @@ def pair_table(
     from spikex_sim.explore.nas.macro import Macro
     from spikex_sim.explore.nas.table import MOST_PAIRS, PairTable
 
-    limits = _limits(max_params, max_area_mm2, max_latency_ms, max_energy_uj, max_edp_js)
+    limits = checked_limits(max_params, max_area_mm2, max_latency_ms, max_energy_uj, max_edp_js)
     cells, machine, macro = space_of(space), script_of(arch), Macro(channels=channels, timesteps=timesteps)
     if not same and cells.pairs > MOST_PAIRS:
         raise ConfigError(f"has {cells.pairs:,} pairs; --same takes those with A = B", where=f"space {space}")
@@ -158,7 +157,8 @@ def pair_table(
     wrote([out])
 
 
-def _limits(*given: float | None) -> Constraints:
+def checked_limits(*given: float | None) -> Constraints:
+    """Limits as they were given; :class:`ConfigError` names the option of one that is none."""
     from spikex_sim.core.errors import ConfigError
     from spikex_sim.explore.nas.constraints import Constraints
 
