@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from spikex_sim.explore.explanation import Explanation, explain
     from spikex_sim.explore.mapping.api import load_network, map_network, place, verify_mapping
     from spikex_sim.explore.mapping.search import Mapped
-    from spikex_sim.explore.nas.found import Found
+    from spikex_sim.explore.nas.found import ArchitectureFound
     from spikex_sim.explore.quantization import Quantization, quantize
     from spikex_sim.explore.sweeps.runner import sweep
     from spikex_sim.explore.sweeps.table import SweepTable, pareto_front
@@ -54,6 +54,7 @@ _HOMES = {
     "Accelerator": "spec.arch",
     "AnnComparison": "explore.ann",
     "AnnRow": "explore.ann",
+    "ArchitectureFound": "explore.nas.found",
     "Comparison": "explore.comparison",
     "ConfigError": "core.errors",
     "DynamicRow": "explore.dynamic",
@@ -62,7 +63,6 @@ _HOMES = {
     "Evaluation": "explore.evaluation",
     "Explanation": "explore.explanation",
     "FigureError": "core.errors",
-    "Found": "explore.nas.found",
     "GraphTrace": "trace.graph",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
@@ -111,6 +111,7 @@ __all__ = [
     "Accelerator",
     "AnnComparison",
     "AnnRow",
+    "ArchitectureFound",
     "Comparison",
     "ConfigError",
     "DynamicRow",
@@ -119,7 +120,6 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "FigureError",
-    "Found",
     "GraphTrace",
     "InternalError",
     "Layer",

@@ -24,7 +24,7 @@ from spikex_sim.cli.nas import (
 from spikex_sim.cli.options import Arch, Jobs, split_names, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.nas.found import CostsFound, Found, Spread
+    from spikex_sim.explore.nas.found import CostsFound, ArchitectureFound, Spread
 
 ROWS = 20
 """Networks of a front that are printed."""
@@ -117,7 +117,7 @@ def nas_show(
     show_found(load_found(folder))
 
 
-def show_found(found: Found) -> None:
+def show_found(found: ArchitectureFound) -> None:
     """Print what a search found."""
     from spikex_sim.cli import show
 
@@ -141,7 +141,7 @@ def show_found(found: Found) -> None:
     )
 
 
-def _front(found: Found) -> Any:
+def _front(found: ArchitectureFound) -> Any:
     from spikex_sim.cli import show
 
     front, winner = found.front, found.winner
@@ -172,7 +172,7 @@ def _costs(costs: CostsFound) -> list[str]:
     return ["–" if value is None else digits(name, value) for name, value in values]
 
 
-def _machines(found: Found) -> Any:
+def _machines(found: ArchitectureFound) -> Any:
     from spikex_sim.cli import show
     from spikex_sim.explore.nas.constraints import UNITS, digits
 
@@ -185,7 +185,7 @@ def _machines(found: Found) -> Any:
     return made
 
 
-def _show_baselines(found: Found) -> None:
+def _show_baselines(found: ArchitectureFound) -> None:
     from spikex_sim.cli import show
 
     most, spread = found.baselines.most_convolutions, found.baselines.most_convolutions_spread

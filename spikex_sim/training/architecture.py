@@ -20,7 +20,7 @@ from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
     from spikex_sim.explore.nas.crew import Scorers
-    from spikex_sim.explore.nas.found import Found
+    from spikex_sim.explore.nas.found import ArchitectureFound
 
 
 def search_architecture(
@@ -52,7 +52,7 @@ def search_architecture(
     scheduler: str | None = None,
     out: str | Path | None = None,
     progress: Progress = silent,
-) -> Found:
+) -> ArchitectureFound:
     """Search a spiking network of two cells that keeps limits of hardware, without training any.
 
     Parameters
@@ -96,7 +96,7 @@ def search_architecture(
 
     Returns
     -------
-    Found
+    ArchitectureFound
         Winner, all networks that were scored, baselines and counts; the same for any number of processes.
 
     Raises

@@ -147,7 +147,7 @@ class Counts(Part):
     saved: Count
 
 
-class Found(Part):
+class ArchitectureFound(Part):
     """A search and what it came to.
 
     Attributes
@@ -179,7 +179,7 @@ class Found(Part):
     networks: tuple[Network, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _cells_are_cells(self) -> Found:
+    def _cells_are_cells(self) -> ArchitectureFound:
         known = {"space": str, "limits": dict, "minimise": list}
         for name, kind in known.items():
             if not isinstance(self.search.get(name), kind):
@@ -224,7 +224,7 @@ class Found(Part):
         return write_files(folder, {JSON_FILE: f"{text}\n", CSV_FILE: csv_text(self.rows())})
 
 
-def load_found(path: str | Path) -> Found:
+def load_found(path: str | Path) -> ArchitectureFound:
     """Read back ``nas.json``.
 
     Parameters
@@ -243,7 +243,7 @@ def load_found(path: str | Path) -> Found:
         text = raw.read(MOST_BYTES)
     try:
         content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
-        return validated(Found, content, where=str(file), error=ResultsError)
+        return validated(ArchitectureFound, content, where=str(file), error=ResultsError)
     except (ValueError, RecursionError) as exc:
         told = "nested too deep" if isinstance(exc, RecursionError) else exc
         raise ResultsError(f"is not what a search found: {told}", where=str(file)) from None

@@ -17,7 +17,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.nas.chance import at_random
 from spikex_sim.explore.nas.constraints import UNITS
 from spikex_sim.explore.nas.crew import Bench, Crew, Scorers
-from spikex_sim.explore.nas.found import JSON_FILE, STORE_FILE, Counts, Found, load_found
+from spikex_sim.explore.nas.found import JSON_FILE, STORE_FILE, Counts, ArchitectureFound, load_found
 from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.joint import check_joint, joint
 from spikex_sim.explore.nas.judge import Evaluator, Judge
@@ -122,7 +122,7 @@ def search(
     scheduler: str | None = None,
     out: str | Path | None = None,
     progress: Progress = silent,
-) -> Found:
+) -> ArchitectureFound:
     """Search cells, and report on the winner.
 
     Parameters
@@ -146,7 +146,7 @@ def search(
 
     Returns
     -------
-    Found
+    ArchitectureFound
         The same for any number of processes, but for the time.
 
     Raises
@@ -177,7 +177,7 @@ def search(
     counts = Counts(
         scored=len(judge.judged), skipped=searched.skipped, broken=searched.broken, saved=judge.saved
     )
-    found = Found(
+    found = ArchitectureFound(
         search=about, winner=winner, baselines=baselines, counts=counts,
         seconds=perf_counter() - started, versions=_versions(), networks=networks,
     )  # fmt: skip
