@@ -96,10 +96,13 @@ class CellNetwork(nn.Module):
     def place(self, part: CellPart, cell: Form | Cell) -> None:
         """Put a cell, with weights of its own, where one was."""
         form = canonical(cell).form if isinstance(cell, Cell) and cell.is_forward else cell
+        made: FormCell | EdgeCell
         if isinstance(form, Form):
-            self.cells[part] = FormCell(self.macro, part, form, self.weights)
+            made = FormCell(self.macro, part, form, self.weights)
         else:
-            self.cells[part] = EdgeCell(self.macro, part, form, self.weights)
+            made = EdgeCell(self.macro, part, form, self.weights)
+        like = self.stem[0].weight
+        self.cells[part] = made.to(like.device, like.dtype).train(self.training)
 
     def neurons(self, watch: Watch | None = None) -> Neurons:
         """Neurons at rest, and who is told what fires."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from spikex_sim.training.cells import CellNetwork, Weights
 
 MOST_BATCH, MOST_REPEATS = 1 << 12, 1 << 10
 _PIXEL = 255
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Evaluation:
         What a pair of samples gets (:func:`~spikex_sim.explore.nas.kernels.fitness`).
     constant : {"count", "skip"}
         Whether populations count that are silent, or fire, as a whole.
+    dtype : {"float32", "float64"}
+        Of the network; what follows its spikes is in float64.
     """
 
     batch: int = 64
@@ -51,6 +55,7 @@ class Evaluation:
     bits: int | None = None
     kernel: Kernel = "released"
     constant: Constant = "count"
+    dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
         bits = MOST_BITS if self.bits is None else self.bits
@@ -64,6 +69,7 @@ class Evaluation:
         for name, told, known in (
             ("kernel", self.kernel, KERNELS),
             ("constant", self.constant, CONSTANTS),
+            ("dtype", self.dtype, _DTYPES),
         ):
             if told not in known:
                 raise ConfigError(one_of(told, known), where="fitness", field=name)
@@ -172,11 +178,12 @@ class ImageScorer:
     def __init__(self, scorers: ImageScorers, seed: int) -> None:
         images, self._macro, self._evaluation = scorers.images, scorers.macro, scorers.evaluation
         self._seed, self._sha256 = seed, images.sha256
+        self._dtype = _DTYPES[self._evaluation.dtype]
         chosen = [
             generator_of(seed, "batch", number).choice(len(images.pixels), self._evaluation.batch, False)
             for number in range(self._evaluation.repeats)
         ]
-        self._batches = [torch.from_numpy(images.batch(one)).float() for one in chosen]
+        self._batches = [torch.from_numpy(images.batch(one)).to(self._dtype) for one in chosen]
         self._network: CellNetwork | None = None
         self._a: Form | None = None
         self._b: Form | None = None
@@ -201,6 +208,7 @@ class ImageScorer:
             "bits": how.bits,
             "kernel": how.kernel,
             "constant": how.constant,
+            "dtype": how.dtype,
             "seed": self._seed,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
@@ -230,14 +238,16 @@ class ImageScorer:
     def _with(self, a: Form, b: Form) -> CellNetwork:
         """Network of two cells, of which what comes before cell B was run."""
         if self._network is None:
-            self._network = CellNetwork(self._macro, a, b, Weights(self._seed, self._evaluation.bits)).train()
+            weights = Weights(self._seed, self._evaluation.bits)
+            self._network = CellNetwork(self._macro, a, b, weights).to(self._dtype).train()
             self._network.head.dropout.eval()
         elif b != self._b:
             self._network.place("b", b)
+        self._b = b
         if a != self._a:
             self._network.place("a", a)
             self._begun = [_begun(self._network, images) for images in self._batches]
-        self._a, self._b = a, b
+            self._a = a
         return self._network
 
 

@@ -157,14 +157,14 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="lif")
 
 
-def over_columns(columns: int, work: Callable[[int, int], None]) -> None:
+def over_columns(columns: int, work: Callable[[int, int], None], block: int = _COLUMNS) -> None:
     """Run ``work(start, stop)`` for blocks of columns, in as many threads as PyTorch has."""
-    blocks = [(start, min(start + _COLUMNS, columns)) for start in range(0, columns, _COLUMNS)]
+    blocks = [(start, min(start + block, columns)) for start in range(0, columns, block)]
     if len(blocks) == 1 or torch.get_num_threads() == 1:
-        for block in blocks:
-            work(*block)
+        for one in blocks:
+            work(*one)
     else:
-        for _ in _pool(torch.get_num_threads()).map(lambda block: work(*block), blocks):
+        for _ in _pool(torch.get_num_threads()).map(lambda one: work(*one), blocks):
             pass
 
 

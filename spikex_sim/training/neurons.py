@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from spikex_sim.core.jit import kernel
 from spikex_sim.training.lif import over_columns
 
+_BLOCK = 1 << 16
+"""Neurons handled at a time."""
 Watch = Callable[[str, torch.Tensor], None]
 """Told a population's name and its spikes at a time point, ``[S, C, H, W]`` or ``[S, neurons]``."""
 
@@ -34,6 +36,9 @@ class Neurons:
         ``sharpness / 2 / (1 + (pi / 2 * sharpness * (x - 1)) ** 2)``; what led to a reset is cut off.
     watch : callable, optional
         Told what fires.
+    compiled : bool, optional
+        Whether compiled loops do it, on the CPU, or PyTorch's operations, on any device. Default: the loops
+        on the CPU.
     waiting : dict of str to tensor
         What the next time point needs of this one: potentials by population, and currents that go back.
     """
@@ -42,6 +47,7 @@ class Neurons:
     threshold: float
     sharpness: float = 2.0
     watch: Watch | None = None
+    compiled: bool | None = None
     waiting: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def fire(self, name: str, current: torch.Tensor, *others: str) -> torch.Tensor:
@@ -61,8 +67,9 @@ class Neurons:
         tensor
             Spikes, 0 or 1, of the type and shape of the current.
         """
+        loops = current.device.type == "cpu" if self.compiled is None else self.compiled
         spikes, self.waiting[name] = _Lif.apply(
-            _dense(current), self.waiting.get(name), self.tau, self.threshold, self.sharpness
+            _dense(current), self.waiting.get(name), self.tau, self.threshold, self.sharpness, loops
         )
         if self.watch is not None:
             for one in (name, *others):
@@ -71,7 +78,7 @@ class Neurons:
 
 
 class _Lif(torch.autograd.Function):
-    """A time point of a population, forward and back: compiled on the CPU, else of PyTorch's operations."""
+    """A time point of a population, forward and back."""
 
     @staticmethod
     def forward(
@@ -81,15 +88,18 @@ class _Lif(torch.autograd.Function):
         tau: float,
         threshold: float,
         sharpness: float,
+        loops: bool,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         ctx.tau, ctx.threshold, ctx.sharpness = tau, threshold, sharpness
         ctx.started = before is None
         state = torch.zeros_like(current) if before is None else before
-        if current.device.type == "cpu":
+        if loops:
             reached, spikes, after = (torch.empty_like(current) for _ in range(3))
             arrays = _flat(current), _flat(state), _flat(reached), _flat(spikes), _flat(after)
-            numbers = np.array([tau, threshold], arrays[0].dtype)
-            over_columns(current.numel(), lambda start, stop: _integrate(*arrays, numbers, start, stop))
+            numbers = np.array([tau, threshold, 0, 1], arrays[0].dtype)
+            over_columns(
+                current.numel(), lambda start, stop: _integrate(*arrays, numbers, start, stop), _BLOCK
+            )
         else:
             reached = state + (current - state) / tau
             spikes = (reached >= threshold).to(current.dtype)
@@ -104,7 +114,7 @@ class _Lif(torch.autograd.Function):
         found = grads[0] * (ctx.sharpness / 2 / ctx.threshold) / (1 + away * away)
         found = found + torch.where(reached >= ctx.threshold, 0.0, grads[1])
         earlier = None if ctx.started else found * (1 - 1 / ctx.tau)
-        return found / ctx.tau, earlier, None, None, None
+        return found / ctx.tau, earlier, None, None, None, None
 
 
 def _dense(current: torch.Tensor) -> torch.Tensor:
@@ -117,7 +127,7 @@ def _dense(current: torch.Tensor) -> torch.Tensor:
 def _flat(values: torch.Tensor) -> NDArray[Any]:
     """What lies in memory, in its order."""
     ordered = values.permute(0, 2, 3, 1) if values.ndim == 4 else values
-    flat: NDArray[Any] = ordered.detach().numpy().reshape(-1)
+    flat: NDArray[Any] = ordered.detach().view(-1).numpy()
     return flat
 
 
@@ -132,10 +142,12 @@ def _integrate(
     start: int,
     stop: int,
 ) -> None:
-    tau, threshold = numbers
-    for n in range(start, stop):
-        v = state[n] + (current[n] - state[n]) / tau
+    tau, threshold, zero, one = numbers
+    now, held = current[start:stop], state[start:stop]
+    up, fired, left = reached[start:stop], spikes[start:stop], after[start:stop]
+    for n in range(stop - start):  # from 0, or the loop would not be vectorised
+        v = held[n] + (now[n] - held[n]) / tau
         fires = v >= threshold
-        reached[n] = v
-        spikes[n] = 1 if fires else 0
-        after[n] = 0 if fires else v
+        up[n] = v
+        fired[n] = one if fires else zero
+        left[n] = zero if fires else v
