@@ -24,7 +24,7 @@ from spikex_sim.cli.nas import (
 from spikex_sim.cli.options import Arch, Jobs, split_names, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.nas.found import CostsFound, ArchitectureFound, Spread
+    from spikex_sim.explore.nas.found import ArchitectureFound, CostsFound, Spread
 
 ROWS = 20
 """Networks of a front that are printed."""
@@ -146,9 +146,8 @@ def _front(found: ArchitectureFound) -> Any:
 
     front, winner = found.front, found.winner
     more = f", the first {ROWS} of {len(front)}" if len(front) > ROWS else ""
-    told = (
-        f"{found.search.get('algorithm')} over {found.search['space']}, limits of {found.search.get('arch')}"
-    )
+    search = found.search
+    told = f"{search.get('algorithm')} over {search['space']}, limits of {search.get('arch')}"
     made = show.table(
         f"{told}: front of score and {', '.join(_name(cost) for cost in search['minimise'])}{more}",
         "cell A", "cell B", "convolutions", "score", *COSTS, left=2,

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
 from spikex_sim.explore.mapping.reading import load_graph
+from spikex_sim.explore.nas.found import JSON_FILE, load_found
 from spikex_sim.mapped.homes import Homes
 from spikex_sim.mapped.saved import SavedMapping
 from spikex_sim.plots import (
@@ -26,6 +27,7 @@ from spikex_sim.plots import (
     mapper_charts,
     mapper_drawings,
     mapper_rows,
+    searched,
     spikes,
     studies,
     sweeps,
@@ -56,7 +58,8 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "critical-path", "mapping",
     "area", "comparison", "energy-machines", "tws", "firing-rate", "array-size", *knobs.KNOBS, "pareto",
-    "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", *STUDIES,
+    "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", "nas-costs",
+    "nas-cells", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
 AT_ONCE = "the layers of a crossbar machine work at once: critical-path shows what takes time"
@@ -136,6 +139,8 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         found += _of_sweep(path / SWEEP_CSV)
     if (path / MAPPING_JSON).is_file():
         found += _of_mapping(path / MAPPING_JSON)
+    if (path / JSON_FILE).is_file():
+        found += _of_search(path / JSON_FILE)
     found += _of_studies(path)
     children = [child for child in path.iterdir() if (child / FILE).is_file()]
     if children and not found:
@@ -143,7 +148,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     if not found:
         raise FigureError(
             f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor {MAPPING_JSON}, "
-            "search.csv, fig9.csv or the like; commands write them with --out",
+            f"{JSON_FILE}, search.csv, fig9.csv or the like; commands write them with --out",
             where=str(path),
         )
     return found
@@ -224,6 +229,14 @@ def _of_studies(path: Path) -> Iterator[Drawing]:
         if file.is_file():
             read = read_rows if file.suffix == ".csv" else read_evaluation
             yield Drawing(name, partial(read, file), draw, str(file))
+
+
+def _of_search(file: Path) -> Iterator[Drawing]:
+    """Figures of a search for networks of two cells."""
+    found = load_found(file)
+    place = str(file)
+    yield Drawing("nas-costs", lambda: searched.cost_rows(found), searched.against_costs, place)
+    yield Drawing("nas-cells", lambda: searched.cell_rows(found), searched.cells, place)
 
 
 def _of_mapping(file: Path) -> Iterator[Drawing]:

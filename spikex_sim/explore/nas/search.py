@@ -17,7 +17,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.nas.chance import at_random
 from spikex_sim.explore.nas.constraints import UNITS
 from spikex_sim.explore.nas.crew import Bench, Crew, Scorers
-from spikex_sim.explore.nas.found import JSON_FILE, STORE_FILE, Counts, ArchitectureFound, load_found
+from spikex_sim.explore.nas.found import JSON_FILE, STORE_FILE, ArchitectureFound, Counts, load_found
 from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.joint import check_joint, joint
 from spikex_sim.explore.nas.judge import Evaluator, Judge
