@@ -28,7 +28,7 @@ class Score:
     negative : bool
         Whether a determinant was negative.
     constant : int
-        LIF populations and time points at which all samples fired alike, over all mini-batches.
+        LIF populations and time points that were silent, or fired, as a whole, over all mini-batches.
     """
 
     value: float
