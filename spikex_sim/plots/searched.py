@@ -16,16 +16,17 @@ from spikex_sim.core.errors import FigureError
 from spikex_sim.explore.nas.cells import NODES, Operation
 from spikex_sim.explore.nas.constraints import UNITS
 from spikex_sim.explore.nas.found import ArchitectureFound, CostsFound, Network
-from spikex_sim.plots.style import FEW_DECADES, Given, Style, legend, logarithmic, note, panels
+from spikex_sim.plots.style import Given, Style, legend, logarithmic, note, panels
 from spikex_sim.plots.table import Row, Rows, cell, number
 
-LABELS = {
-    "parameters": "Parameters (weights)",
-    "area_mm2": "Area (mm²)",
-    "latency_ms": "Latency (ms)",
-    "energy_uj": "Energy (µJ)",
-    "edp_js": "EDP (Js)",
+SHOWN = {
+    "parameters": ("Parameters (weights)", 1.0),
+    "area_mm2": ("Area (mm²)", 1.0),
+    "latency_ms": ("Latency (ms)", 1.0),
+    "energy_uj": ("Energy (µJ)", 1.0),
+    "edp_js": ("EDP (nJs)", 1e9),
 }
+"""What the axis of a cost is called, and its unit there."""
 ROLES: dict[str, dict[str, Any]] = {
     "winner": {"marker": "*", "ms": 9, "mfc": "#D55E00", "mec": "black", "mew": 0.5},
     "most convolutions that fit": {"marker": "D", "ms": 4.5, "mfc": "none", "mec": "black", "mew": 0.9},
@@ -37,6 +38,8 @@ FRONT: dict[str, Any] = {"mec": "black", "mew": 0.6}
 COLORS = "viridis"
 FAR = 4
 """Ratio of costs from which their axis is logarithmic."""
+MANY = 2000
+"""Points that are no longer drawn one by one."""
 TEXT_PT = 5.5
 LOOKS = {
     Operation.SKIP: ("#777777", ":", 0.9),
@@ -118,12 +121,15 @@ def against_costs(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Fi
     known = [name for name in UNITS if shown and all(cell(row, name) is not None for row in shown)]
     if not known:
         raise FigureError("no score is finite, or no cost known", field="score")
+    # Of some machines the area is the same for all networks.
+    known = [name for name in known if len({number(row, name) for row in shown}) > 1] or known
     most = max(number(row, "convolutions") for row in shown)
     with panels(ax, style, height=1.75, count=len(known)) as (figure, axes):
         scale = Normalize(0, max(most, 1))
         for axis, name in zip(axes, known, strict=True):
             drawn = _points(axis, shown, name, scale)
-            axis.set(xlabel=LABELS[name], ylabel="Fitness")
+            axis.set(xlabel=SHOWN[name][0], ylabel="Fitness")
+            axis.margins(0.08)
             axis.grid()
         if ax is None:
             bar = figure.colorbar(drawn, ax=axes, aspect=40, pad=0.02)
@@ -138,25 +144,28 @@ def against_costs(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Fi
 
 def _points(axis: Axes, rows: Rows, name: str, scale: Normalize) -> Any:
     """Draw networks, those that stand out on top, and a limit; returns what has colours."""
-    plain = sorted((row for row in rows if not row["role"]), key=lambda row: bool(row["front"]))
-    plain = plain or list(rows)
-    drawn = axis.scatter(
-        [number(row, name) for row in plain], [_score(row) for row in plain],
-        c=[number(row, "convolutions") for row in plain], cmap=COLORS, norm=scale, s=9,
-        linewidths=[0.7 if row["front"] else 0.0 for row in plain], edgecolors="black",
-        alpha=[1.0 if row["feasible"] else 0.25 for row in plain], rasterized=len(plain) > 2000, zorder=2,
-    )  # fmt: skip
+    unit = SHOWN[name][1]
+    plain = [row for row in rows if not row["role"]]
+    drawn = None
+    for feasible, front in ((False, False), (True, False), (True, True)):
+        some = [row for row in plain if (row["feasible"], row["front"]) == (feasible, front)]
+        drawn = axis.scatter(
+            [unit * number(row, name) for row in some], [_score(row) for row in some],
+            c=[number(row, "convolutions") for row in some], cmap=COLORS, norm=scale, s=9,
+            linewidths=0.7 if front else 0.0, edgecolors="black", alpha=1.0 if feasible else 0.25,
+            rasterized=len(some) > MANY, zorder=2,
+        )  # fmt: skip
     for role, look in ROLES.items():
         some = [row for row in rows if row["role"] == role]
-        points = [number(row, name) for row in some], [_score(row) for row in some]
+        points = [unit * number(row, name) for row in some], [_score(row) for row in some]
         axis.plot(*points, ls="", zorder=5 if role == "winner" else 4, **look)
-    values = [number(row, name) for row in rows]
-    limit = rows[0].get(f"limit_{name}")
-    if limit is not None:
+    values = [unit * number(row, name) for row in rows]
+    if rows[0].get(f"limit_{name}") is not None:
+        limit = unit * number(rows[0], f"limit_{name}")
         axis.axvline(limit, zorder=1, **LIMIT)
         values.append(limit)
     if 0 < FAR * min(values) < max(values):
-        logarithmic(axis, "x", max(FEW_DECADES / 10, max(values) / min(values)))
+        logarithmic(axis, "x", 10 * max(values) / min(values))
     return drawn
 
 

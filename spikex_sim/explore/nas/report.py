@@ -127,10 +127,12 @@ def _feasible(
 
 
 def _by_convolutions(pairs: Pairs) -> list[CellPair]:
-    """First pair of each two kinds that keeps what shapes decide, most convolutions first."""
+    """First pair of each two kinds that keeps what shapes decide, most convolutions, then weights, first."""
     first = [int(cell) for cell in _first_of_kinds(pairs)]
     found = [(a, b) for a in first for b in ([a] if pairs.same else first) if pairs.keeps((a, b))]
-    return sorted(found, key=lambda pair: (-pairs.convolutions(pair), pair))
+    return sorted(
+        found, key=lambda pair: (-pairs.convolutions(pair), -pairs.shape_costs(pair).parameters, pair)
+    )
 
 
 def _first_of_kinds(pairs: Pairs) -> list[int]:
