@@ -55,24 +55,26 @@ def weights(a: Form, b: Form, seed: int, bits: int | None) -> dict[str, np.ndarr
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "kernel", "constant", "bits"),
+    ("a", "b", "threshold", "kernel", "constant", "bits"),
     [
-        ("112012", "100000", "released", "count", 8),
-        ("022200", "111111", "normalised", "skip", None),
-        ("000000", "000000", "released", "skip", 3),
+        ("112012", "100000", 0.3, "released", "count", 8),
+        ("022200", "111111", 0.3, "normalised", "skip", None),
+        ("000000", "000000", 0.3, "released", "skip", 3),
+        ("001000", "000001", 0.02, "released", "count", None),
     ],
 )
 def test_a_score_is_that_of_loops_in_float64(
-    a: str, b: str, kernel: Any, constant: Any, bits: int | None
+    a: str, b: str, threshold: float, kernel: Any, constant: Any, bits: int | None
 ) -> None:
     """All images are in the mini-batch, whose order changes no determinant."""
     how: Any = {"kernel": kernel, "constant": constant, "bits": bits, "dtype": "float64"}
-    made = scorers(5, batch=5, repeats=1, **how)
+    macro = Macro(channels=2, timesteps=2, width=4, threshold=threshold)
+    made = scorers(5, macro, batch=5, repeats=1, **how)
     got, recorded = made(3).score(form_of(a), form_of(b))
     pixels = made.images.pixels / 255
     entering = (pixels - pixels.mean((0, 2, 3), keepdims=True)) / pixels.std((0, 2, 3), keepdims=True)
     network = naive.Network(
-        plain(form_of(a)), plain(form_of(b)), weights(form_of(a), form_of(b), 3, bits), 0.3, 2
+        plain(form_of(a)), plain(form_of(b)), weights(form_of(a), form_of(b), 3, bits), threshold, 2
     )
     network.run(entering, 2)
     codes = [one.reshape(5, -1) for times in network.spikes.values() for one in times]
@@ -80,6 +82,8 @@ def test_a_score_is_that_of_loops_in_float64(
     assert got.value == pytest.approx(wanted, abs=1e-9, rel=0) and got.batches == (got.value,)
     constants = sum(one.all() or not one.any() for one in codes)
     assert (got.negative, got.constant) == (negative, constants)
+    # Neurons between the linear layers fire where the threshold is low: dropout would change them.
+    assert np.any(network.spikes["classifier"]) == (threshold < 0.1)
     spikes = {name: np.array(times) for name, times in network.spikes.items()}
     first = [
         number
@@ -87,7 +91,7 @@ def test_a_score_is_that_of_loops_in_float64(
         if all(np.array_equal(one.spikes, spikes[one.name][:, number]) for one in recorded)
     ]
     assert len(first) == 1
-    layers = MACRO.convolutions(form_of(a).kernels, form_of(b).kernels)
+    layers = macro.convolutions(form_of(a).kernels, form_of(b).kernels)
     assert tuple(one.layer for one in recorded) == layers[1:]
     assert all(one.spikes.dtype == np.bool_ and one.spikes.any() for one in recorded)
 
