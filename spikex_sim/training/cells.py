@@ -155,7 +155,7 @@ class FormCell(nn.Module):
         super().__init__()
         if not form.output:
             raise ConfigError("nothing reaches its output", where=f"cell {part.upper()}")
-        self.form, self.part = form, part
+        self.form = form
         self.convolutions = _convolutions(macro, part, form.kernels, weights, form.text)
         self._alike = {
             reads: [f"{part}{k}" for k, one in enumerate(form.convolutions, 1) if one.reads == reads]
