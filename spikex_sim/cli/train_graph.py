@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spikex_sim.sources.trained_graphs import TrainedGraph
+    from spikex_sim.spec.graph_networks import GraphNetwork
     from spikex_sim.training.outcome import Outcome
 
 TAKEN = {
     "network", "out", "data", "epochs", "batch", "rate", "cutoff", "timesteps", "plain", "mirror",
-    "seed", "checkpoint",
+    "seed", "checkpoint", "searched", "bits", "width", "pool",
 }  # fmt: skip
 """Parameters of the command that such networks take."""
 SHIFT_SHARE = 8
@@ -45,7 +46,6 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     from spikex_sim.cli import show
     from spikex_sim.core.files import csv_text, write_files
     from spikex_sim.sources.trained_graphs import save_trained_graph
-    from spikex_sim.spec.graph_networks import load_graph
     from spikex_sim.training.graph import check_trainable, wiring_of
     from spikex_sim.training.graph_run import GraphPlan
     from spikex_sim.training.graph_run import train_graph as carry_out
@@ -55,11 +55,12 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     from spikex_sim.training.recipe import Recipe
 
     show.log_to_terminal()
-    network = load_graph(options["network"])
+    out: Path = options["out"]
+    network, bits, about = _network(options)
     height = check_trainable(wiring_of(network), network.name).shape[1:2]
     shift = 0 if options["plain"] or not height else height[0] // SHIFT_SHARE
     plan = GraphPlan(
-        network=options["network"],
+        network=network,
         data=options["data"],
         recipe=Recipe(
             epochs=options["epochs"],
@@ -71,13 +72,29 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
         timesteps=options["timesteps"],
         surrogate=Surrogate(cutoff=options["cutoff"]),
         variation=Variation(shift, mirror=options["mirror"]),
+        bits=options["bits"] or bits,
+        about=about,
     )
     with show.progress_bar("reading") as progress:
         outcome = with_command(carry_out(plan, options["checkpoint"], progress), command)
-    out: Path = options["out"]
     save_trained_graph(outcome.trained, out)
     _show(outcome)
     wrote([out, *write_files(out.parent, {f"{out.stem}.csv": csv_text(outcome.rows)})])
+
+
+def _network(options: Mapping[str, Any]) -> tuple[GraphNetwork, int, dict[str, Any]]:
+    """What to train, bits of its weights, and what its card says of its origin."""
+    if options["searched"] is None:
+        from spikex_sim.spec.graph_networks import load_graph
+        from spikex_sim.training.module import WEIGHT_BITS
+
+        return load_graph(options["network"]), WEIGHT_BITS, {}
+    from spikex_sim.explore.nas.winner import winning_network
+
+    made = winning_network(
+        options["searched"], options["out"].stem, width=options["width"], pool=options["pool"]
+    )
+    return made.network, made.bits, made.about
 
 
 def _show(outcome: Outcome[TrainedGraph]) -> None:

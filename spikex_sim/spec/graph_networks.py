@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,15 @@ class GraphNetwork:
         Time points ``T`` that it is usually run for.
     nodes : tuple of dict
         Descriptions; neurons have no threshold yet.
+    averages : mapping of (str, int) to int
+        Convolutions, by node and synapse, that take in an average behind them: its side, which is their
+        stride. In training they have the weights of the smaller kernel alone.
     """
 
     name: str
     timesteps: int
     nodes: tuple[Described, ...]
+    averages: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
 
 @dataclass

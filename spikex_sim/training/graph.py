@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.spec.graph import InputNode, PoolNode, Population, Synapse, describe_node
+from spikex_sim.spec.graph import InputNode, JoinNode, PoolNode, Population, Synapse, describe_node
 from spikex_sim.spec.graph_networks import GraphNetwork
 from spikex_sim.trace.graph import nodes_of
 from spikex_sim.trace.graph_arrays import weight_key
@@ -21,6 +21,7 @@ from spikex_sim.trace.wiring import Wiring, wired
 from spikex_sim.training.lif import Surrogate, lif
 from spikex_sim.training.module import (
     MAX_WEIGHT,
+    WEIGHT_BITS,
     WEIGHT_STEPS,
     Activity,
     as_maps,
@@ -51,23 +52,28 @@ class SpikingGraph(nn.Module):
     Parameters
     ----------
     network : GraphNetwork
-        One constant analog input, synapses without delay, pools, and neurons without current and adaptation
-        whose thresholds are left open. The last node is read out.
+        One constant analog input, synapses without delay, pools, spikes side by side, and neurons without
+        current and adaptation whose thresholds are left open. The last node is read out.
     surrogate : Surrogate, optional
         Derivative of the spike.
+    bits : int
+        Of a weight, 2 to 8.
     """
 
-    def __init__(self, network: GraphNetwork, surrogate: Surrogate | None = None) -> None:
+    def __init__(
+        self, network: GraphNetwork, surrogate: Surrogate | None = None, bits: int = WEIGHT_BITS
+    ) -> None:
         super().__init__()
         self.timesteps = network.timesteps
         self.surrogate = surrogate or Surrogate()
+        self.averages, self.bits = network.averages, check_bits(bits)
         self.wiring = wiring_of(network)
         self.input = check_trainable(self.wiring, network.name)
         self.nodes = list(self.wiring.nodes.values())
         self.populations = [node for node in self.nodes if isinstance(node, Population)]
         self.spiking = [node for node in self.populations if node.neuron is not None]
         self.held = [(node.name, k) for node in self.populations for k in held_weights(node, self.wiring)]
-        shapes = [self.wiring.weight_shape(name, k) for name, k in self.held]
+        shapes = [self._stored_shape(name, k) for name, k in self.held]
         channels = [node.channels for node in self.spiking for _ in ("log of the gain", "offset")]
         self.stored = nn.ParameterList(
             nn.Parameter(torch.zeros(shape)) for shape in [*shapes, *((count,) for count in channels)]
@@ -79,10 +85,15 @@ class SpikingGraph(nn.Module):
 
     @classmethod
     def drawn(
-        cls, network: GraphNetwork, sample: torch.Tensor, seed: int, surrogate: Surrogate | None = None
+        cls,
+        network: GraphNetwork,
+        sample: torch.Tensor,
+        seed: int,
+        surrogate: Surrogate | None = None,
+        bits: int = WEIGHT_BITS,
     ) -> SpikingGraph:
         """Draw weights from a seed; what the read-out gives on a sample sets the scale of its currents."""
-        made = cls(network, surrogate)
+        made = cls(network, surrogate, bits)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for stored, (name, k) in zip(made.stored, made.held, strict=False):
@@ -133,12 +144,14 @@ class SpikingGraph(nn.Module):
     def forward(self, images: torch.Tensor) -> Activity:
         """Run images ``[samples, C, H, W]``, whole numbers as float32, through all nodes."""
         T, samples = self.timesteps, len(images)
-        weights = {key: rounded(stored) for key, stored in zip(self.held, self.stored, strict=False)}
+        weights = self._weights()
         maps = {self.input.name: images.contiguous(memory_format=torch.channels_last)}
         fired = []
         for node in self.nodes:
             if isinstance(node, PoolNode):
                 maps[node.name] = _pooled(node, maps[node.source])
+            if isinstance(node, JoinNode):
+                maps[node.name] = torch.cat([maps[operand] for operand in node.operands], dim=1)
             if not isinstance(node, Population):
                 continue
             sums = self._sums(node, maps, weights)
@@ -153,8 +166,8 @@ class SpikingGraph(nn.Module):
     def integers(self) -> dict[str, NDArray[Any]]:
         """Weights, biases and thresholds as the simulator takes them, by the keys of trace files."""
         arrays: dict[str, NDArray[Any]] = {
-            weight_key(*key): rounded(stored.detach()).cpu().numpy().astype(np.int8)
-            for key, stored in zip(self.held, self.stored, strict=False)
+            weight_key(*key): weight.detach().cpu().numpy().astype(np.int8)
+            for key, weight in self._weights().items()
         }
         for node in self.spiking:
             bias, threshold = self._folded(node)
@@ -162,6 +175,19 @@ class SpikingGraph(nn.Module):
             bar = threshold.detach().cpu().numpy().astype(np.int32) + np.int32(_at(node))
             arrays[f"{node.name}/neuron/threshold"] = bar
         return arrays
+
+    def _stored_shape(self, name: str, k: int) -> tuple[int, ...]:
+        """Shape of a synapse's weights without the average that its kernel takes in."""
+        shape, more = self.wiring.weight_shape(name, k), self.averages.get((name, k), 1) - 1
+        return (*shape[:2], *(size - more for size in shape[2:]))
+
+    def _weights(self) -> dict[tuple[str, int], torch.Tensor]:
+        """Whole weights by synapse."""
+        found = {}
+        for key, stored in zip(self.held, self.stored, strict=False):
+            side = self.averages.get(key, 1)
+            found[key] = rounded(stored if side == 1 else _spread(stored, side), self.bits)
+        return found
 
     def _node(self, name: str) -> Population:
         node = self.wiring.nodes[name]
@@ -219,6 +245,21 @@ class SpikingGraph(nn.Module):
         """Running mean and variance of a node's sums."""
         place = self.spiking.index(node)
         return self.get_buffer(f"mean_{place}"), self.get_buffer(f"variance_{place}")
+
+
+def _spread(stored: torch.Tensor, side: int) -> torch.Tensor:
+    """Kernels ``[M, C, E, E]`` with sums over windows of a side behind them in one, as large as before."""
+    channels = stored.flatten(0, 1)[:, None]
+    window = torch.full((1, 1, side, side), 1 / side, dtype=stored.dtype, device=stored.device)
+    full = functional.conv2d(channels, window, padding=side - 1)
+    return full.reshape(*stored.shape[:2], *full.shape[2:])
+
+
+def check_bits(bits: int) -> int:
+    """Return a width of weights, or raise :class:`ConfigError` if the integer datapath has none such."""
+    if not 2 <= bits <= WEIGHT_BITS:
+        raise ConfigError(f"must be 2 to {WEIGHT_BITS}, not {bits}", field="bits")
+    return bits
 
 
 def _at(node: Population) -> int:
@@ -320,8 +361,11 @@ def check_trainable(wiring: Wiring, name: str) -> InputNode:
             largest[node.name] = _check_population(node, wiring, largest, fail)
         elif isinstance(node, PoolNode):
             largest[node.name] = prod(node.kernel) if node.kind == "avgpool" else 1
+        elif isinstance(node, JoinNode) and node.how == "concat":
+            largest[node.name] = max(largest[operand] for operand in node.operands)
         else:
-            raise fail(f"training takes no {node.kind}", node.name)
+            kind = f"{node.kind} by {node.how}" if isinstance(node, JoinNode) else node.kind
+            raise fail(f"training takes no {kind}", node.name)
     last = nodes[-1]
     if not isinstance(last, Population) or wiring.ports[last.name].shape[1:] != (1, 1):
         raise fail("the last node is read out: neurons or currents, one position a class", last.name)
@@ -344,7 +388,8 @@ def _check_population(
             )  # fmt: skip
         if neuron.threshold is not None:
             raise fail("leave it out: training finds one a channel", node.name, ".neuron.threshold")
-    total = 1 << 16  # of a potential
+    total = 0 if neuron is None else 1 << 16  # of a potential
+    highest = 0
     for k, synapse in enumerate(node.synapses):
         field = f".synapses.{k}"
         port = wiring.ports[synapse.source]
@@ -355,7 +400,9 @@ def _check_population(
         weight = MAX_WEIGHT if number is None else abs(int(number))
         if number is None and synapse.own and port.carries == "currents":
             weight = 1
-        total += prod(shape) * largest.get(synapse.source, 1) * weight
-    if total >= _EXACT:
+        added = prod(shape) * largest.get(synapse.source, 1) * weight
+        highest = max(highest, added)
+        total += added >> synapse.shift
+    if max(total, highest) >= _EXACT:
         raise fail("has sums that float32 does not add exactly (24 bits); take fewer inputs", node.name)
     return 1 if neuron is not None else total

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.trained_graphs import TrainedGraph
-from spikex_sim.spec.graph_networks import load_graph
+from spikex_sim.spec.graph_networks import GraphNetwork, load_graph
 from spikex_sim.training.data import Splits
-from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of
+from spikex_sim.training.graph import SpikingGraph, check_bits, check_trainable, wiring_of
 from spikex_sim.training.images import Variation, splits_of_images
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Trainer
 from spikex_sim.training.measure import Measured, measure
+from spikex_sim.training.module import WEIGHT_BITS
 from spikex_sim.training.outcome import Outcome, accuracies, calibration_of, check_labels, device
 from spikex_sim.training.recipe import Recipe
 
@@ -25,8 +27,8 @@ class GraphPlan:
 
     Attributes
     ----------
-    network : str
-        Preset or YAML file with nodes.
+    network : str or GraphNetwork
+        Preset or YAML file with nodes, or such nodes.
     data : Path
         File of images.
     recipe : Recipe
@@ -37,14 +39,20 @@ class GraphPlan:
         Derivative of the spike.
     variation : Variation
         How training images vary.
+    bits : int
+        Of a weight, 2 to 8.
+    about : mapping
+        What the card says of the network's origin, as JSON holds it.
     """
 
-    network: str
+    network: str | GraphNetwork
     data: Path
     recipe: Recipe = field(default_factory=Recipe)
     timesteps: int | None = None
     surrogate: Surrogate = field(default_factory=Surrogate)
     variation: Variation = field(default_factory=Variation)
+    bits: int = WEIGHT_BITS
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train_graph(
@@ -66,7 +74,7 @@ def train_graph(
     SpikexError
         If network, data or checkpoint are wrong or do not fit together.
     """
-    network = load_graph(plan.network)
+    network = load_graph(plan.network) if isinstance(plan.network, str) else plan.network
     network = replace(network, timesteps=plan.timesteps or network.timesteps)
     wiring = wiring_of(network)
     image = check_trainable(wiring, network.name)
@@ -75,12 +83,15 @@ def train_graph(
     )
     classes = list(wiring.ports.values())[-1].shape[0]
     check_labels(data, classes, network.name)
-    spiking = SpikingGraph.drawn(network, calibration_of(data), plan.recipe.seed, plan.surrogate).to(device())
+    spiking = SpikingGraph.drawn(
+        network, calibration_of(data), plan.recipe.seed, plan.surrogate, check_bits(plan.bits)
+    ).to(device())
     whole = (network.timesteps,) * len(spiking.names)
     identity = {
         "surrogate": asdict(plan.surrogate),
         "variation": asdict(plan.variation),
         "data_sha256": data.sha256,
+        "bits": plan.bits,
     }
     trainer = Trainer(spiking, data, plan.recipe, whole, identity=identity)
     rows = trainer.run(folder, progress)
@@ -110,6 +121,8 @@ def _card(
         "recipe": {key: getattr(plan.recipe, key) for key in keys},
         "surrogate": asdict(plan.surrogate),
         "variation": asdict(plan.variation),
+        "bits": plan.bits,
+        **plan.about,
         **accuracies(
             data, chosen, test,
             rates=dict(zip(spiking.names, test.rates, strict=True)),

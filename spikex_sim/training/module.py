@@ -21,7 +21,7 @@ from spikex_sim.training.lif import Surrogate, lif
 
 WEIGHT_STEPS = 28.0
 """Weight steps of a stored weight of 1, the standard deviation at first: int8 then ends at 4.5 of them."""
-MAX_WEIGHT = 127
+WEIGHT_BITS, MAX_WEIGHT = 8, 127
 MIN_START_THRESHOLD = 48
 """Smallest threshold before training, in weight steps: coarser ones leave too few weights to choose from."""
 START_RATE = 0.1
@@ -214,10 +214,11 @@ class SpikingNetwork(nn.Module):
         self.layers = tuple(layers)
 
 
-def rounded(stored: torch.Tensor) -> torch.Tensor:
-    """Weights in whole steps, -127 to 127; the derivative is that of the scaling alone."""
-    steps = stored * WEIGHT_STEPS
-    whole = steps.round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
+def rounded(stored: torch.Tensor, bits: int = WEIGHT_BITS) -> torch.Tensor:
+    """Weights in whole steps, -127 to 127 with 8 bits; the derivative is that of the scaling alone."""
+    steps = stored * (WEIGHT_STEPS * 2.0 ** (bits - WEIGHT_BITS))
+    most = MAX_WEIGHT >> (WEIGHT_BITS - bits)
+    whole = steps.round().clamp(-most, most)
     # Not steps + (whole - steps): that sum is rounded and need not be whole.
     return straight(steps, whole)
 

@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 from command import last, spikex, succeed
 from spikex_sim.cli.app import command
 from spikex_sim.explore.fitted import HardwareModel, LayerFit
+from winners import winner_file
 
 NETWORK = """\
 name: net
@@ -26,6 +27,7 @@ layers:
 TRAIN = "train net.yaml --data rec.npz --step-ms 1 --epochs 3 --batch 6 --out o/w.npz"
 EMULATED = "train net16.yaml --timesteps 2 --epochs 1 --samples 10 --out o/w.npz"
 IMAGES = "train images.yaml --data images.npz --epochs 2 --batch 6 --out o/w.npz"
+WINNER = "train --network win --data rgb.npz --epochs 1 --batch 5 --out o/w.npz"
 HT = f"{TRAIN} --hardware hw.json --ht 0.05"
 EFFECTS = {
     "--out": (TRAIN, "--out o/v.npz"),
@@ -48,6 +50,10 @@ EFFECTS = {
     "--save-data": (EMULATED, "--save-data o/s.npz"),
     "--plain": (TRAIN, "--plain"),
     "--mirror": (IMAGES, "--mirror"),
+    "--network": (WINNER, "--network other"),
+    "--bits": (IMAGES, "--bits 4"),
+    "--width": (WINNER, "--width 6"),
+    "--pool": (WINNER, "--pool 16"),
     "--tolerance": (f"{HT} --ht 0.5 --epochs 10 --pretrain 5 --rate 0.1", "--tolerance 1"),
     "--seed": (TRAIN, "--seed 5"),
     "--checkpoint": (TRAIN, "--checkpoint o/ck"),
@@ -79,6 +85,7 @@ OF_GRAPHS = {
     "--timesteps": "--timesteps 5",
     "--plain": "--plain",
     "--mirror": "--mirror",
+    "--bits": "--bits 4",
     "--seed": "--seed 5",
     "--checkpoint": "--checkpoint o/ck",
 }
@@ -97,6 +104,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             pixels[labels == label, 2 * label : 2 * label + 2, :5] += 150
         np.savez(name, train_images=pixels[:30], train_labels=labels[:30], test_images=pixels[30:],
                  test_labels=labels[30:])  # fmt: skip
+    for folder, cell in (("win", "100000"), ("other", "022200")):
+        winner_file(Path(folder), cell, "022200")
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32)).astype(np.uint8)
+    labels = np.arange(24) % 10
+    np.savez("rgb.npz", train_images=pixels[:20], train_labels=labels[:20], test_images=pixels[20:],
+             test_labels=labels[20:])  # fmt: skip
     Path("net16.yaml").write_text(NETWORK.format(side=16, inputs=784))
     for seed, name in enumerate(("rec.npz", "other.npz")):
         rng = np.random.default_rng(seed)
@@ -152,10 +165,13 @@ def test_the_same_line_gives_the_same_files(here: None, capsys: pytest.CaptureFi
     assert result_of(capsys, TRAIN) == before and Path("o/w.npz").read_bytes() == weights
 
 
+OF_WINNERS = {"network", "searched", "width", "pool"}
+
+
 def test_networks_of_nodes_take_these_options() -> None:
     from spikex_sim.cli.train_graph import TAKEN
 
-    assert {option.removeprefix("--") for option in OF_GRAPHS} | {"network"} == TAKEN
+    assert {option.removeprefix("--") for option in OF_GRAPHS} | OF_WINNERS == TAKEN
     assert set(OF_GRAPHS) <= set(EFFECTS)
 
 
@@ -181,6 +197,13 @@ def test_every_option_has_an_effect_on_networks_of_nodes(
         (f"{IMAGES} --leak-shift 2", "--leak-shift: has no effect on a network of nodes"),
         ("train images.yaml --out o/w.npz", "--data: is missing: a network of nodes learns from a file"),
         (f"{TRAIN} --mirror", "--mirror: has no effect on recordings"),
+        (f"{TRAIN} --bits 4", "--bits: has no effect on a chain of layers"),
+        (f"{IMAGES} --width 4", "--width: is of the winner of a search"),
+        (f"{IMAGES} --pool 4", "--pool: is of the winner of a search"),
+        (f"{IMAGES} --network win", "train: name a NETWORK or the winner of a search"),
+        ("train --data rgb.npz --out o/w.npz", "train: name a NETWORK or the winner of a search"),
+        ("train --network none --data rgb.npz --out o/w.npz", "none"),
+        ("train --network win --data rec.npz --out o/w.npz", "train_images: is missing"),
         ("train images.yaml --data rec.npz --out o/w.npz", "train_images: is missing"),
         (
             "train cifar10 --data images.npz --out o/w.npz",
