@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from numpy.random import Generator
+
 from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.judge import Judge
 from spikex_sim.explore.nas.pairs import CellPair, Draws
@@ -39,26 +43,39 @@ def at_random(judge: Judge, budget: int, *, name: str = "random") -> Searched:
     budget = min(budget, pairs.feasible)
     judge.evaluator.total = budget
     while len(judge.judged) < budget:
-        batch = _batch(judge, draws, min(BATCH, budget - len(judge.judged)))
-        if not batch:
-            batch = pairs.left(set(judge.judged), rng, min(BATCH, budget - len(judge.judged)))
-        judge(batch, name)
+        judge(fresh(judge, draws, rng, min(BATCH, budget - len(judge.judged))), name)
     return best_of(judge, 0)
 
 
-def _batch(judge: Judge, draws: Draws, count: int) -> list[CellPair]:
-    """New pairs, as many as wanted or as the draws gave."""
+def fresh(
+    judge: Judge, draws: Draws, rng: Generator, count: int, taken: Collection[CellPair] = ()
+) -> list[CellPair]:
+    """Draw pairs that were not judged; those that are left where draws give no new ones.
+
+    Parameters
+    ----------
+    judge : Judge
+        Counts what is drawn in vain as saved.
+    draws : Draws
+        What is drawn from.
+    rng : Generator
+        Random numbers for those that are left.
+    count : int
+        How many; fewer are given only after vain draws.
+    taken : collection of tuple of int
+        Pairs of first forms that are taken besides.
+    """
     new = dict[CellPair, CellPair]()
     for _ in range(_FRUITLESS * count):
         pair = draws.draw()
         key = judge.pairs.different(pair)
-        if key in judge.judged or key in new:
+        if key in judge.judged or key in new or key in taken:
             judge.saved += 1
         else:
             new[key] = pair
         if len(new) == count:
             break
-    return list(new.values())
+    return list(new.values()) or judge.pairs.left({*judge.judged, *taken}, rng, count)
 
 
 def best_of(judge: Judge, skipped: int) -> Searched:

@@ -10,10 +10,10 @@ from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.origin import pip_install
 from spikex_sim.explore.nas.cells import EDGES, Cell
-from spikex_sim.explore.nas.chance import best_of
+from spikex_sim.explore.nas.chance import best_of, fresh
 from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.judge import Judge, Judged
-from spikex_sim.explore.nas.pairs import CellPair, Pairs
+from spikex_sim.explore.nas.pairs import CellPair, Draws
 from spikex_sim.explore.nas.paper import Searched
 from spikex_sim.explore.nas.weights import generator_of
 
@@ -22,15 +22,16 @@ BATCH = 32
 """Networks that are asked for at a time, whatever the number of processes; a generation of NSGA-II."""
 WORST = -1e12
 """Stands for a fitness of minus infinity, between which and others an optimiser measures distances."""
-_FRUITLESS = 20
-"""Proposals for each network that is wanted, before those that are left are drawn."""
+_FRUITLESS = 4
+"""Proposals for each network that is wanted, before the rest is drawn."""
 
 
 def joint(judge: Judge, budget: int, *, sampler: str = "nsga2", minimise: Sequence[str] = ()) -> Searched:
     """Search both cells for the best fitness and the smallest costs.
 
-    What breaks a limit by its shapes, or was scored before, is never scored. When the optimiser proposes
-    nothing new, pairs that are left are drawn, so that a budget of all of them scores each once.
+    What breaks a limit by its shapes, or was scored before, is never scored. The first generation is drawn
+    among the rest, and so are pairs for which the optimiser proposes nothing new, so that a budget of all of
+    them scores each once.
 
     Parameters
     ----------
@@ -54,18 +55,20 @@ def joint(judge: Judge, budget: int, *, sampler: str = "nsga2", minimise: Sequen
     check_joint(sampler)
     if not pairs.feasible:
         raise nothing_fits(pairs, pairs.known)
-    rng = generator_of(judge.seed, "search", "left")
+    rng = generator_of(judge.seed, "search", "joint")
+    draws = Draws(pairs, rng)
     budget = min(budget, pairs.feasible)
     judge.evaluator.total = budget
     with _study(sampler, judge.seed, 1 + len(minimise)) as study:
-        proposals = _Proposals(pairs, study, minimise)
+        proposals = _Proposals(judge, study, minimise)
         while len(judge.judged) < budget:
             count = min(BATCH, budget - len(judge.judged))
-            asked = proposals.new(judge.judged, count)
-            seen = {*judge.judged, *(pairs.different(pair) for _, pair in asked)}
-            drawn = pairs.left(seen, rng, count - len(asked)) if len(asked) < count else []
-            found = judge([*(pair for _, pair in asked), *drawn], "joint")
-            for (trial, _), one in zip(asked, found, strict=False):
+            asked = proposals.new(count) if judge.judged else {}
+            if len(asked) < count:
+                drawn = fresh(judge, draws, rng, count - len(asked), asked) if draws.any else []
+                asked |= proposals.enqueued(drawn)
+            found = judge([pair for _, pair in asked.values()], "joint")
+            for (trial, _), one in zip(asked.values(), found, strict=True):
                 proposals.tell(trial, one)
     return best_of(judge, proposals.skipped)
 
@@ -85,13 +88,16 @@ def check_joint(sampler: str) -> None:
 class _Proposals:
     """Pairs that an optimiser proposes."""
 
-    def __init__(self, pairs: Pairs, study: Any, minimise: Sequence[str]) -> None:
-        self._pairs, self._study, self._minimise = pairs, study, minimise
-        self._at = {cell: number for number, cell in enumerate(pairs.cells)}
+    def __init__(self, judge: Judge, study: Any, minimise: Sequence[str]) -> None:
+        self._judge, self._pairs, self._study, self._minimise = judge, judge.pairs, study, minimise
+        self._at = {cell: number for number, cell in enumerate(self._pairs.cells)}
         self.skipped = 0
 
-    def new(self, judged: dict[CellPair, Judged], count: int) -> list[tuple[Any, CellPair]]:
-        """Pairs that were not judged, each with its trial; what was is told again."""
+    def new(self, count: int) -> dict[CellPair, tuple[Any, CellPair]]:
+        """Pairs that were not judged, each with its trial, by the first pair of their forms.
+
+        Of what was judged the optimiser is told again.
+        """
         found = dict[CellPair, tuple[Any, CellPair]]()
         for _ in range(_FRUITLESS * count):
             if len(found) == count:
@@ -103,13 +109,33 @@ class _Proposals:
                 self._study.tell(trial, state=_pruned())
                 continue
             key = self._pairs.different(pair)
-            if key in judged:
-                self.tell(trial, judged[key])
+            if key in self._judge.judged:
+                self._judge.saved += 1
+                self.tell(trial, self._judge.judged[key])
             elif key in found:
+                self._judge.saved += 1
                 self._study.tell(trial, state=_pruned())
             else:
                 found[key] = trial, pair
-        return list(found.values())
+        return found
+
+    def enqueued(self, drawn: Sequence[CellPair]) -> dict[CellPair, tuple[Any, CellPair]]:
+        """Make the optimiser propose pairs that were drawn."""
+        found = dict[CellPair, tuple[Any, CellPair]]()
+        numbers = {operation: number for number, operation in enumerate(self._pairs.space.operations)}
+        for pair in drawn:
+            cells = zip("a" if self._pairs.same else "ab", pair, strict=False)
+            self._study.enqueue_trial(
+                {
+                    edge: numbers[operation]
+                    for name, cell in cells
+                    for edge, operation in zip(_edges(name), self._pairs.cells[cell].forward, strict=True)
+                }
+            )
+            trial = self._study.ask()
+            self._proposed(trial)
+            found[self._pairs.different(pair)] = trial, pair
+        return found
 
     def tell(self, trial: Any, one: Judged) -> None:
         """Tell the optimiser what became of a proposal."""
@@ -125,14 +151,18 @@ class _Proposals:
         """A pair of cells; None where nothing reaches the output of one."""
 
         def cell(name: str) -> int | None:
-            edges = (f"{name}{i}{j}" for i, j in EDGES)
             operations = self._pairs.space.operations
-            chosen = [trial.suggest_categorical(edge, list(range(len(operations)))) for edge in edges]
+            numbers = list(range(len(operations)))
+            chosen = [trial.suggest_categorical(edge, numbers) for edge in _edges(name)]
             return self._at.get(Cell(tuple(operations[number] for number in chosen)))
 
         a = cell("a")
         b = a if self._pairs.same else cell("b")
         return None if a is None or b is None else (a, b)
+
+
+def _edges(cell: str) -> list[str]:
+    return [f"{cell}{i}{j}" for i, j in EDGES]
 
 
 def _pruned() -> Any:
