@@ -272,6 +272,7 @@ def input_of(trace: AnyTrace, sample: int) -> PackedSpikes:
         packed: PackedSpikes = trace.inputs[0][sample]
         return packed
     inputs = [one.name for one in trace.nodes if isinstance(one, InputNode)]
-    found = [np.ravel(trace.spikes[name][sample]) for name in inputs]
+    found = [np.ravel((trace.spikes if name in trace.spikes else trace.values)[name][sample]).view(np.uint8)
+             for name in inputs]  # fmt: skip
     together: PackedSpikes = np.concatenate(found)
     return together

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -104,8 +104,8 @@ def wired_chain(stages: Sequence[Stage]) -> list[Wired]:
     return found
 
 
-def wired_graph(trace: GraphTrace, arch: Accelerator) -> list[Wired]:
-    """Populations of a graph.
+def wired_graph(trace: GraphTrace, arch: Accelerator, beside: Collection[str] = ()) -> list[Wired]:
+    """Populations of a graph, without those beside the chip.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def wired_graph(trace: GraphTrace, arch: Accelerator) -> list[Wired]:
     found, number_of = list[Wired](), dict[str, int]()
     nodes = [one for one in trace.nodes if not isinstance(one, InputNode)]
     for stage, node in enumerate(nodes):
-        if isinstance(node, PoolNode | JoinNode):
+        if isinstance(node, PoolNode | JoinNode) or node.name in beside:
             continue
         odd = _what_else(trace, node)
         if odd:
@@ -164,7 +164,7 @@ def _paths(
 ) -> Iterator[Path]:
     """Populations whose spikes reach a node, through joins and pools."""
     node = trace.node(name)
-    if isinstance(node, Population):
+    if name in number_of:
         yield Path(number_of[name], pools)
     elif isinstance(node, PoolNode):
         height, out_height = trace.shape(node.source)[1], trace.shape(name)[1]

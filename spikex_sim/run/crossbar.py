@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spikex_sim.accelerators.base import Scheduler
 from spikex_sim.core.counts import Stalls
-from spikex_sim.core.errors import TraceError
+from spikex_sim.core.errors import TraceError, UnsupportedError
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
@@ -23,6 +23,7 @@ from spikex_sim.run.arrays import Arrays, Calibrated, Weights, calibration_sampl
 from spikex_sim.run.chip_network import Network, wired_chain, wired_graph
 from spikex_sim.run.flow import GraphFlow
 from spikex_sim.run.graph import GraphRunner
+from spikex_sim.run.host import host_nodes
 from spikex_sim.run.passage import (
     ChainPassage,
     GraphPassage,
@@ -90,11 +91,16 @@ class CrossbarRunner(LayerRunner):
         arch, first = runner.arch, traces[0]
         assert isinstance(arch, CrossbarOptions)
         if isinstance(first, GraphTrace):
-            wired = wired_graph(first, arch)
-            given = synapses_of_graph(first, GraphRunner(runner))
+            beside = host_nodes(first)
+            wired = wired_graph(first, arch, beside)
+            given = synapses_of_graph(first, GraphRunner(runner), beside)
         else:
             wired = wired_chain(stages)
             given = synapses_of_chain(stages, arch)
+        if not wired:
+            raise UnsupportedError(
+                "nothing is left for crossbars: no population takes spikes and fires", where=arch.name
+            )
         network = Network.of(wired, first.timesteps, arch)
         leakage = umem_leakage_mw(network.chip(), arch)
         parts = tuple(
@@ -182,6 +188,7 @@ class CrossbarRunner(LayerRunner):
                 results.append(passage.skip(index))
                 if ideal is not None:
                     ideal.skip(index)
+                    software = ideal.computed
             outputs.append(flow.computed)
         shares = self._time(flow, costs)
         progress("done", len(flow.stages), len(flow.stages))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikex_sim.core.geometry import geometry_of
 from spikex_sim.core.spikes import PackedSpikes, count_spikes, packed_length
 from spikex_sim.core.tags import window_spikes
 from spikex_sim.run.flow import GraphFlow, graph_stages
 from spikex_sim.run.graph import GraphRunner
+from spikex_sim.run.host import on_host
 from spikex_sim.run.population import Asked
 from spikex_sim.run.replay import Flow, LayerRunner
 from spikex_sim.run.results import LayerResult
@@ -43,11 +45,15 @@ class Entered(NamedTuple):
 class Passage(Protocol):
     """One sample on its way; stages are asked for in order."""
 
+    @property
+    def computed(self) -> NDArray[Any] | None:
+        """What the last stage gave."""
+
     def enter(self, index: int, *, first: bool) -> Entered:
         """What enters a stage with weights; ``first``: whether it is the first of them."""
 
     def skip(self, index: int) -> LayerResult:
-        """Pass pooling, or a join, which costs nothing."""
+        """Pass pooling, a join, or what the host computes, which cost nothing."""
 
     def leave(self, index: int, fired: PackedSpikes | None) -> PackedSpikes | None:
         """Hand the spikes ``[M, P, ceil(T/8)]`` of a stage on; as the stage's shape has them."""
@@ -72,6 +78,11 @@ class ChainPassage:
     def __init__(self, runner: LayerRunner, flow: Flow, *, closed: bool) -> None:
         self.runner, self.flow, self.closed = runner, flow, closed
         self.entered: PackedSpikes | None = None
+
+    @property
+    def computed(self) -> NDArray[Any] | None:
+        """See :class:`Passage`."""
+        return self.flow.computed
 
     def _entering(self, index: int) -> PackedSpikes | None:
         flow = self.flow
@@ -132,6 +143,11 @@ class GraphPassage:
             inputs = {one.name for one in flow.trace.nodes if isinstance(one, InputNode)}
             flow.signals = {name: one for name, one in flow.signals.items() if name in inputs}
 
+    @property
+    def computed(self) -> NDArray[Any] | None:
+        """See :class:`Passage`."""
+        return self.flow.computed
+
     def enter(self, index: int, *, first: bool) -> Entered:
         """See :class:`Passage`."""
         node = self.flow.stages[index].node
@@ -144,8 +160,11 @@ class GraphPassage:
     def skip(self, index: int) -> LayerResult:
         """See :class:`Passage`."""
         node = self.flow.stages[index].node
-        assert isinstance(node, PoolNode | JoinNode)
-        result, self.flow.computed = self.runner.without_array(node, self.flow, 1)
+        assert isinstance(node, PoolNode | JoinNode | Population)
+        if isinstance(node, Population):
+            result, self.flow.computed = on_host(self.runner, node, self.flow)
+        else:
+            result, self.flow.computed = self.runner.without_array(node, self.flow, 1)
         return result
 
     def leave(self, index: int, fired: PackedSpikes | None) -> PackedSpikes | None:
@@ -178,12 +197,14 @@ def synapses_of_chain(stages: Sequence[Stage], arch: Accelerator) -> list[tuple[
     ]
 
 
-def synapses_of_graph(trace: GraphTrace, runner: GraphRunner) -> list[tuple[str, Synapses | None]]:
-    """The same of a graph's populations."""
+def synapses_of_graph(
+    trace: GraphTrace, runner: GraphRunner, beside: Collection[str] = ()
+) -> list[tuple[str, Synapses | None]]:
+    """The same of a graph's populations, without those beside the chip."""
     found, flow = list[tuple[str, Synapses | None]](), GraphFlow(graph_stages(trace), trace, 0)
     for stage in flow.stages:
         node = stage.node
-        if isinstance(node, Population):
+        if isinstance(node, Population) and node.name not in beside:
             [asked] = runner.work(node, flow, 1).layers([])
             found.append((f"node {node.name}", asked.synapses))
         silent = np.zeros((*trace.shape(node.name), packed_length(trace.timesteps)), np.uint8)

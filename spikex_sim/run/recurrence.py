@@ -24,7 +24,7 @@ def comes_back(work: Work, signals: dict[str, Signal]) -> NDArray[np.uint8]:
     assert work.delay is not None
     constants = []
     for asked in work.passes():
-        found = [_evaluated(asked, one) for one in work.constants_of(asked)]
+        found = [walked(asked, one, 1) for one in work.constants_of(asked)]
         constants.append([np.ascontiguousarray(one[..., 0].T) for one in found])
     walks: list[Walk] = []
     shape = trace.shape(name)
@@ -43,10 +43,10 @@ def comes_back(work: Work, signals: dict[str, Signal]) -> NDArray[np.uint8]:
     return out
 
 
-def _evaluated(asked: Asked, synapses: Synapses) -> NDArray[Any]:
-    """What a pass gives, whatever the schedule."""
+def walked(asked: Asked, synapses: Synapses, windows: int) -> NDArray[Any]:
+    """What a task of so many windows gives, whatever the schedule."""
     walk = Walk.of(asked.task.inputs, synapses)
-    return walk.executed(_all_columns(walk, 0, 1)).outputs
+    return walk.executed(_all_columns(walk, 0, windows)).outputs
 
 
 def _all_columns(walk: Walk, first: int, last: int) -> NDArray[np.int64]:
