@@ -140,11 +140,8 @@ class _Cell:
 
     def _synapse(self, term: Term) -> Described:
         source, averages, m = term
-        making = self._making(source, averages)
-        if averages:
-            making["weight"] *= m
-        if self.uses[source, averages] == 1 and (averages or m == 1):
-            return making
+        if self.uses[source, averages] == m == 1:
+            return self._making(source, averages)
         weight = {} if m == 1 else {"weight": m}
         return {"from": self._currents(source, averages), "kind": "identity", **weight}
 

@@ -27,7 +27,7 @@ Count = Annotated[int, Field(ge=1)]
 class _Network(BaseModel):
     """What a search says of the network around its cells."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
     dataset: str
     channels: Count
@@ -40,7 +40,7 @@ class _Network(BaseModel):
 class _Search(BaseModel):
     """What training needs to know of a search."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     network: _Network
     bits: Count
