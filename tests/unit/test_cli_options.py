@@ -36,6 +36,11 @@ MAP = "map g.txt --objective routes --steps 3000"
 LAYERS = "map two.npz --objective packets --engine anneal --steps 3000"
 WAYS = "map compare g.txt --objective routes --steps 3000"
 LIMITS = ("--max-params", "--max-area-mm2", "--max-latency-ms", "--max-energy-uj", "--max-edp-js")
+SEARCHED = (
+    *("--data", "--out", "--arch", "--bits", "--algorithm", "--carry-score", "--budget", "--sampler"),
+    *("--minimise", "--space", "--same", "--dataset", "--channels", "--timesteps", "--batch", "--repeats"),
+    *("--kernel", "--constant", "--seed", "--jobs", "--scheduler"),
+)
 EFFECTS = {
     ("energy area", "--arch"): ("energy area", "--arch ptb"),
     ("energy area", "--tws"): ("energy area", "--tws 2,4"),
@@ -250,6 +255,7 @@ ELSEWHERE = {
     *(("map compare", option) for option in ("--layers", "--split", "--profile", "--profile-share")),
     ("map", "--layers"),  # tests/unit/test_mapping_layers.py
     ("nas table", "--same"),  # tests/unit/test_nas_costs.py
+    *(("nas", option) for option in (*LIMITS, *SEARCHED)),  # tests/unit/test_nas_commands.py
     ("map", "--split"),  # tests/unit/test_mapping_split.py
     *(("map verify", option) for option in ("--inputs", "--keep-zeros", "--layers")),
     *(
