@@ -86,6 +86,7 @@ def _graph_page(one: TrainedGraph) -> str:
         "epochs, batch, rate, seed": ", ".join(
             f"{recipe[key]:g}" for key in ("epochs", "batch", "learning_rate", "seed")
         ),
+        **_origin(card),
         "PyTorch": card["torch"],
         "weights, SHA-256": f"`{one.file_sha256}`",
     }
@@ -100,16 +101,60 @@ def _graph_page(one: TrainedGraph) -> str:
             *(f"| {key} | {value} |" for key, value in rows.items()),
             "",
             "```",
+            *([card["search_command"]] if "search_command" in card else []),
             card["command"],
             "```",
             "",
             *([f"{card['notes']}", ""] if card.get("notes") else []),
+            *_costs(card),
             "| node | takes | shape | thresholds, leak shift, reset | spikes, % | ever fire, % |",
             "|---|---|---|---|---|---|",
             *(_node(one, node) for node in one.nodes if isinstance(node, Population)),
             "",
         ]
     )
+
+
+def _origin(card: Mapping[str, Any]) -> dict[str, str]:
+    """Rows of a network that a search found."""
+    if "searched" not in card:
+        return {}
+    found = card["searched"]
+    return {
+        "found by": f"a search ([{found['space']}, {found['algorithm']}](../nas.md)), seed {found['seed']}: "
+        f"cells `{found['cell_a']}`, `{found['cell_b']}`, score {found['score']:.2f}",
+        "cell A": f"`{found['form_a']}`",
+        "cell B": f"`{found['form_b']}`",
+        "channels, neurons between the linear layers": f"{found['channels']}, {found['width']}",
+        "bits of a weight": str(card["bits"]),
+    }
+
+
+def _costs(card: Mapping[str, Any]) -> list[str]:
+    """Costs by machine, and what crossbars that are not ideal get right."""
+    if "costs" not in card:
+        return []
+    found, arrays = card["costs"], card["arrays"]
+    settings = ", ".join(f"`{key}: {value}`" for key, value in arrays["settings"].items())
+    rows = [
+        f"| {name} | {one['latency_ms']:.4g} | {one['energy_uj']:.4g} | {one['on_chip_uj']:.4g} "
+        f"| {one['edp_js']:.3g} |"
+        for name, one in found["machines"].items()
+    ]
+    right, exact = (f"{round(arrays[key] * arrays['images'])}" for key in ("accuracy", "software_accuracy"))
+    return [
+        f"Costs of an image, mean of the first {found['images']} test images; `spikex` and `ptb` at TWS "
+        f"{found['tws']}; on `spikesim` and `neuronas` without the first neurons and the read-out, which a "
+        "[host](../imc.md#1-mapping) computes:",
+        "",
+        "| machine | latency, ms | energy, µJ | without DRAM, µJ | EDP, Js |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        f"On crossbars that are not ideal (`spikesim` with {settings}) {right} of the first "
+        f"{arrays['images']} test images are right, with exact sums {exact}.",
+        "",
+    ]
 
 
 def _node(one: TrainedGraph, node: Population) -> str:

@@ -41,17 +41,18 @@ def _networks() -> Sheet:
 def _graphs() -> Sheet:
     from spikex_sim.cli import show
     from spikex_sim.core.units import sides
-    from spikex_sim.sources.trained_graphs import shipped_graph_names
+    from spikex_sim.sources.trained_graphs import load_trained_graph, shipped_graph_names
     from spikex_sim.spec.graph_networks import graph_names, graph_network
 
     title = "graphs: trace synth --kind graph --network NAME; trained: trace convert --weights NAME"
     made = show.table(title, "name", "input", "T", "nodes", "trained")
-    trained = shipped_graph_names()
-    for name in graph_names():
-        network = graph_network(name)
+    presets, trained = graph_names(), shipped_graph_names()
+    for name in sorted({*presets, *trained}):
+        network = graph_network(name) if name in presets else load_trained_graph(name).described()
         shape = sides(network.nodes[0]["shape"])
         numbers = str(network.timesteps), str(len(network.nodes))
-        made.add_row(name, shape, *numbers, "yes" if name in trained else "")
+        kind = "yes" if name in presets else "weights alone"
+        made.add_row(name, shape, *numbers, kind if name in trained else "")
     return made
 
 
