@@ -61,7 +61,8 @@ figures: $(VENV)/.runtime
 	for folder in run compare sweep rates traces/rate-0.05.npz; do \
 	  $(BIN)/spikex-sim plot $(FIGURES)/$$folder --format pdf,png,svg --columns $(COLUMNS) || exit; done
 
-# Kernels are compiled once here, not once in every test process.
+# Kernels are compiled once here, not once in every test process. Half of the examples of property tests are for test-slow.
+test: export SPIKEX_EXAMPLES ?= 0.5
 test: $(VENV)/.dev
 	@$(BIN)/python -c 'from spikex_sim.run.simulate import prepare; prepare()'
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -78,6 +79,7 @@ test-rtl: $(VENV)/.dev
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[digits]'
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/property tests/conformance
 
 # An environment of its own: SCALE-Sim wants an older numpy.
 $(BENCH)/.ready: $(VENV)/bin/python setup.cfg

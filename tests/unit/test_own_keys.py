@@ -489,7 +489,13 @@ IDLE: tuple[dict[str, Any], ...] = (
 """Changes that leave other keys without effect."""
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=() if name == machine_of(name) or name.endswith("-os") else pytest.mark.slow)
+        for name in preset_names()
+    ],
+)
 def test_what_has_no_effect_is_refused(
     preset: str, other_table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

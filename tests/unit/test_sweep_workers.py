@@ -70,8 +70,17 @@ SIGNALS = {
     signal.SIGHUP: "spikex-sim: terminated\n",
 }
 """What ends a sweep, and what it says then."""
-started = pytest.mark.parametrize("thread", ["", "1"], ids=["forked", "started"])
+FAST = (
+    (signal.SIGINT, "points run", ""),
+    (signal.SIGTERM, "workers start", "1"),
+    (signal.SIGHUP, "points run", "1"),
+)
+"""Signals, when they come, and workers that are not left to the slow tests."""
+FORKED, STARTED = pytest.param("", id="forked"), pytest.param("1", id="started")
+SLOWLY = pytest.param("1", id="started", marks=pytest.mark.slow)
+started = pytest.mark.parametrize("thread", [FORKED, STARTED])
 """Workers are forks, or are started with a thread in the sweep's process."""
+started_slowly = pytest.mark.parametrize("thread", [FORKED, SLOWLY])
 
 
 class TestProcesses:
@@ -166,7 +175,7 @@ class TestFailures:
         code, out, err = watched.finish(WATCHED_FAIL="1-1-1")
         assert code == 2 and "1 of 1 points failed" in err and len(out.splitlines()) == 1
 
-    @started
+    @started_slowly
     def test_only_a_point_that_kills_its_process_fails(self, tmp_path: Path, thread: str) -> None:
         watched = Watched(tmp_path, 2, 2, 3)
         code, _, err = watched.finish("--jobs", 2, WATCHED_DIE="1-2-1", WATCHED_THREAD=thread)
@@ -183,9 +192,18 @@ class TestFailures:
 
 
 class TestInterrupted:
-    @started
-    @pytest.mark.parametrize("when", ["workers start", "points run"])
-    @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+    @pytest.mark.parametrize(
+        ("number", "when", "thread"),
+        [
+            pytest.param(
+                number, when, thread, id=f"{number.name}-{when}-{'started' if thread else 'forked'}",
+                marks=() if (number, when, thread) in FAST else pytest.mark.slow,
+            )
+            for number in SIGNALS
+            for when in ("workers start", "points run")
+            for thread in ("", "1")
+        ],
+    )  # fmt: skip
     def test_by_a_signal(self, tmp_path: Path, number: signal.Signals, when: str, thread: str) -> None:
         watched = Watched(tmp_path, 2, 5, 5)
         running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
@@ -205,7 +223,7 @@ class TestInterrupted:
         assert watched.finish("--jobs", 2, log="again")[0] == 0
         assert len(watched.begun("again")) == 50 - len(finished)
 
-    @started
+    @started_slowly
     def test_workers_end_with_the_sweep(self, tmp_path: Path, thread: str) -> None:
         watched = Watched(tmp_path, 4, 5, 5)
         running = watched.start("--jobs", 2, WATCHED_SECONDS="0.05", WATCHED_THREAD=thread)
