@@ -26,7 +26,8 @@ from spikex_sim.explore.nas.macro import Macro
 from spikex_sim.explore.nas.nodes import graph_of
 from spikex_sim.training.data import Splits
 from spikex_sim.training.fitness import Evaluation, Images, ImageScorers
-from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of
+from spikex_sim.training.graph import SpikingGraph
+from spikex_sim.training.graph_checks import check_trainable, wiring_of
 from spikex_sim.training.images import Variation, splits_of_images
 from spikex_sim.training.loop import Trainer
 from spikex_sim.training.measure import measure

@@ -46,7 +46,7 @@ def train_graph(options: Mapping[str, Any], typed: Mapping[str, str], command: s
     from spikex_sim.cli import show
     from spikex_sim.core.files import csv_text, write_files
     from spikex_sim.sources.trained_graphs import save_trained_graph
-    from spikex_sim.training.graph import check_trainable, wiring_of
+    from spikex_sim.training.graph_checks import check_trainable, wiring_of
     from spikex_sim.training.graph_run import GraphPlan
     from spikex_sim.training.graph_run import train_graph as carry_out
     from spikex_sim.training.images import Variation

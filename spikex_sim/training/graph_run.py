@@ -11,7 +11,8 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.sources.trained_graphs import TrainedGraph
 from spikex_sim.spec.graph_networks import GraphNetwork, load_graph
 from spikex_sim.training.data import Splits
-from spikex_sim.training.graph import SpikingGraph, check_bits, check_trainable, wiring_of
+from spikex_sim.training.graph import SpikingGraph
+from spikex_sim.training.graph_checks import check_trainable, wiring_of
 from spikex_sim.training.images import Variation, splits_of_images
 from spikex_sim.training.lif import Surrogate
 from spikex_sim.training.loop import Trainer
@@ -84,7 +85,7 @@ def train_graph(
     classes = list(wiring.ports.values())[-1].shape[0]
     check_labels(data, classes, network.name)
     spiking = SpikingGraph.drawn(
-        network, calibration_of(data), plan.recipe.seed, plan.surrogate, check_bits(plan.bits)
+        network, calibration_of(data), plan.recipe.seed, plan.surrogate, plan.bits
     ).to(device())
     whole = (network.timesteps,) * len(spiking.names)
     identity = {

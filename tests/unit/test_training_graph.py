@@ -24,7 +24,8 @@ from spikex_sim.sources.trained_graphs import (  # noqa: E402
 )
 from spikex_sim.spec.graph_networks import GraphNetwork, graph_names, graph_network  # noqa: E402
 from spikex_sim.training.data import Splits  # noqa: E402
-from spikex_sim.training.graph import SpikingGraph, check_trainable, wiring_of  # noqa: E402
+from spikex_sim.training.graph import SpikingGraph  # noqa: E402
+from spikex_sim.training.graph_checks import check_trainable, wiring_of  # noqa: E402
 from spikex_sim.training.images import Variation, VariedImages  # noqa: E402
 from spikex_sim.training.loop import Trainer  # noqa: E402
 from spikex_sim.training.losses import predictions  # noqa: E402

@@ -21,7 +21,8 @@ from spikex_sim.sources.trained_graphs import TrainedGraph, load_trained_graph  
 from spikex_sim.spec.graph import Population  # noqa: E402
 from spikex_sim.training import cells  # noqa: E402
 from spikex_sim.training.cells import CellNetwork  # noqa: E402
-from spikex_sim.training.graph import SpikingGraph, wiring_of  # noqa: E402
+from spikex_sim.training.graph import SpikingGraph  # noqa: E402
+from spikex_sim.training.graph_checks import wiring_of  # noqa: E402
 from winners import winner_file  # noqa: E402
 
 NEURONAS, SNASNET = space_of("neuronas"), space_of("snasnet")
