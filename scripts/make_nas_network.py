@@ -27,7 +27,7 @@ TRAIN = (
 MACHINES = ("spikex", "ptb", "sata", "systolic-os", "spikesim", "neuronas")
 ONE_WINDOW = ("spikex", "ptb")
 """Machines whose window size is set to all time points."""
-IMAGES, NONIDEAL_IMAGES = 20, 200
+IMAGES, NONIDEAL_IMAGES = 20, 100
 NONIDEAL: dict[str, Any] = {
     "imc.arrays": "nonideal", "imc.write_sigma": 0.1, "imc.adc.bits": 5, "imc.adapt": "channel",
 }  # fmt: skip
