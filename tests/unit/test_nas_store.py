@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -128,12 +129,9 @@ def test_a_killed_worker_is_one_line(tmp_path: Path) -> None:
 class _Deadly(DrawnScorers):
     def __call__(self, seed: int) -> Any:
         made = super().__call__(seed)
-        if os.getpid() != PARENT:
+        if multiprocessing.parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
         return made
-
-
-PARENT = os.getpid()
 
 
 @pytest.fixture(scope="module")

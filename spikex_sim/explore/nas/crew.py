@@ -18,7 +18,7 @@ from spikex_sim.explore.nas.machine import Machine
 from spikex_sim.explore.nas.macro import Macro
 from spikex_sim.explore.nas.scores import Score, Scorer
 from spikex_sim.explore.sweeps import pools
-from spikex_sim.explore.workers import KILLED, Workers, can_fork, check_places
+from spikex_sim.explore.workers import KILLED, Workers, check_places
 
 Scorers = Callable[[int], Scorer]
 """Scorer with the weights and mini-batches of a seed; reaches other processes pickled."""
@@ -128,8 +128,8 @@ class Crew:
             self._submit = lambda task: client.submit(_run_on, held, task, pure=False)
             self._most = pools.CLUSTER_POINTS
         elif self._jobs > 1:
-            forked = can_fork()
-            workers = Workers(self._jobs, forked=forked, begin=_begin, given=(self._bench,))
+            # A fork of a process in which PyTorch has computed waits for threads that it does not have.
+            workers = Workers(self._jobs, forked=False, begin=_begin, given=(self._bench,))
             self._stack.enter_context(workers)
             self._submit = lambda task: workers.submit(_run, task)
             self._most = 2 * self._jobs
