@@ -61,6 +61,13 @@ def nas(
     dataset: DatasetName = "cifar10",
     channels: Channels = 128,
     timesteps: Timesteps = 5,
+    score_channels: Annotated[
+        int | None,
+        typer.Option("--score-channels", help="Of a smaller network, scored in its place.", metavar="N"),
+    ] = None,
+    score_timesteps: Annotated[
+        int | None, typer.Option("--score-timesteps", help="Time points of that network.", metavar="N")
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", help="Images of a mini-batch.", metavar="N")] = 64,
     repeats: Annotated[int, typer.Option("--repeats", help="Mini-batches of a score.", metavar="N")] = 2,
     kernel: Annotated[
@@ -97,9 +104,9 @@ def nas(
             data, arch, max_params=max_params, max_area_mm2=max_area_mm2, max_latency_ms=max_latency_ms,
             max_energy_uj=max_energy_uj, max_edp_js=max_edp_js, bits=bits, algorithm=algorithm,
             carry_score=carry_score, budget=budget, sampler=sampler, minimise=costs, space=space, same=same,
-            dataset=dataset, channels=channels, timesteps=timesteps, batch=batch, repeats=repeats,
-            kernel=kernel, constant=constant, seed=seed, jobs=jobs, scheduler=scheduler, out=out,
-            progress=progress,
+            dataset=dataset, channels=channels, timesteps=timesteps, score_channels=score_channels,
+            score_timesteps=score_timesteps, batch=batch, repeats=repeats, kernel=kernel, constant=constant,
+            seed=seed, jobs=jobs, scheduler=scheduler, out=out, progress=progress,
         )  # fmt: skip
     show_found(found)
     wrote([out / JSON_FILE, out / CSV_FILE, out / STORE_FILE])

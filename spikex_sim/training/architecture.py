@@ -15,7 +15,7 @@ from spikex_sim.explore.nas.constraints import Constraints
 from spikex_sim.explore.nas.machine import Machine
 from spikex_sim.explore.nas.macro import Macro, dataset_of
 from spikex_sim.explore.nas.pairs import Pairs
-from spikex_sim.explore.nas.search import Method, check_search, search
+from spikex_sim.explore.nas.search import Method, check_scored, check_search, search
 from spikex_sim.spec.arch import Accelerator
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def search_architecture(
     dataset: str = "cifar10",
     channels: int = 128,
     timesteps: int = 5,
+    score_channels: int | None = None,
+    score_timesteps: int | None = None,
     batch: int = 64,
     repeats: int = 2,
     kernel: str = "released",
@@ -83,6 +85,8 @@ def search_architecture(
         What the images are, and their classifier.
     channels, timesteps : int
         Channels ``C`` of cell A and time points ``T`` of the network.
+    score_channels, score_timesteps : int, optional
+        Of the network that is scored, where a smaller one stands for it; costs are of the whole one.
     batch, repeats : int
         Images of a mini-batch, and mini-batches that a score is the mean of.
     kernel : {"released", "normalised"}
@@ -107,14 +111,21 @@ def search_architecture(
     limits = Constraints(max_params, max_area_mm2, max_latency_ms, max_energy_uj, max_edp_js)
     macro = Macro(dataset_of(dataset), channels, timesteps)
     method = Method(algorithm, carry_score, budget, sampler, tuple(minimise))
+    scored = Macro(
+        dataset_of(dataset),
+        channels if score_channels is None else score_channels,
+        timesteps if score_timesteps is None else score_timesteps,
+    )
     cells = space_of(space)
     pairs = Pairs.of(cells, macro, Machine.of(arch, bits, timesteps), limits, same=same)
     check_search(pairs, method, jobs, scheduler)
     how = {"batch": batch, "repeats": repeats, "bits": bits, "kernel": kernel, "constant": constant}
-    scorers = image_scorers(Path(data), macro, how)
+    check_scored(scored, pairs)
+    scorers = image_scorers(Path(data), scored, how)
     return search(
-        scorers, pairs, method, seed=seed, jobs=jobs, scheduler=scheduler, out=out, progress=progress
-    )
+        scorers, pairs, method, scored=scored, seed=seed, jobs=jobs, scheduler=scheduler, out=out,
+        progress=progress,
+    )  # fmt: skip
 
 
 def image_scorers(data: Path, macro: Macro, how: dict[str, Any]) -> Scorers:

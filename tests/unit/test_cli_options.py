@@ -39,7 +39,7 @@ LIMITS = ("--max-params", "--max-area-mm2", "--max-latency-ms", "--max-energy-uj
 SEARCHED = (
     *("--data", "--out", "--arch", "--bits", "--algorithm", "--carry-score", "--budget", "--sampler"),
     *("--minimise", "--space", "--same", "--dataset", "--channels", "--timesteps", "--batch", "--repeats"),
-    *("--kernel", "--constant", "--seed", "--jobs", "--scheduler"),
+    *("--score-channels", "--score-timesteps", "--kernel", "--constant", "--seed", "--jobs", "--scheduler"),
 )
 EFFECTS = {
     ("energy area", "--arch"): ("energy area", "--arch ptb"),

@@ -69,6 +69,7 @@ class TestOptions:
             (JOINT, "--minimise latency_ms"), (RANDOM, "--minimise parameters,edp_js"),
             (RANDOM, "--space snasnet"), (RANDOM, "--same"), (RANDOM, "--dataset cifar100"),
             (RANDOM, "--channels 5"), (RANDOM, "--timesteps 3"), (RANDOM, "--batch 9"),
+            (RANDOM, "--score-channels 2"), (RANDOM, "--score-timesteps 1"),
             (RANDOM, "--repeats 3"), (RANDOM, "--kernel normalised"), (RANDOM, "--constant skip"),
             (RANDOM, "--seed 1"),
         ],
@@ -83,6 +84,27 @@ class TestOptions:
         if option in words:
             words[words.index(option) : words.index(option) + 2] = []
         assert run(capsys, *words, *added.split(), out="after") != BEFORE[base]
+
+    def test_a_smaller_network_is_scored_and_the_whole_one_costed(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        narrow = ("2" if word == "4" else word for word in RANDOM[: RANDOM.index("--bits")])
+        for out, line in (
+            ("narrow", (*narrow, *RANDOM[RANDOM.index("--bits") :])),
+            ("found", (*RANDOM, "--score-channels", "2")),
+            ("whole", RANDOM),
+        ):
+            run(capsys, *line, out=out)
+        narrower, found, whole = (
+            list(csv.DictReader(Path(out, "nas.csv").read_text().splitlines()))
+            for out in ("narrow", "found", "whole")
+        )
+        assert [row["score"] for row in found] == [row["score"] for row in narrower]
+        assert [row["score"] for row in found] != [row["score"] for row in whole]
+        for cost in ("parameters", "area_mm2", "latency_ms", "energy_uj"):
+            assert [row[cost] for row in found] == [row[cost] for row in whole], cost
+        assert found[0]["parameters"] != narrower[0]["parameters"]
+        assert "smaller network" in Path("found", "nas.json").read_text()
 
     def test_carried_scores_can_break_limits(self, capsys: pytest.CaptureFixture[str]) -> None:
         line = (*BASE, "--max-latency-ms", "6.5")
@@ -116,6 +138,12 @@ class TestOptions:
         ("--dataset imagenet", ("dataset",)),
         ("--channels 0", ("channels", "wants 1 to")),
         ("--timesteps 0", ("timesteps", "wants 1 to")),
+        ("--score-channels 0", ("channels", "wants 1 to")),
+        ("--arch spikex --score-channels 2", ("score_channels", "follow from the spikes")),
+        (
+            "--arch spikex --score-timesteps 1",
+            ("score_timesteps", "spikesim-released they follow from shapes"),
+        ),
         ("--jobs 0", ("jobs",)),
         ("--jobs 2 --scheduler tcp://a:1", ("jobs", "cluster")),
         ("--seed -1", ("--seed",)),

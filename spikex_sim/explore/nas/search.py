@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.errors import ConfigError, SpikexError, UnsupportedError
 from spikex_sim.core.files import writable_folder
 from spikex_sim.core.hints import one_of
 from spikex_sim.core.origin import origin
@@ -22,7 +22,8 @@ from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.joint import check_joint, joint
 from spikex_sim.explore.nas.judge import Evaluator, Judge
 from spikex_sim.explore.nas.kept import is_row
-from spikex_sim.explore.nas.machine import Machine, check_limits
+from spikex_sim.explore.nas.machine import SHAPES, Machine, check_limits
+from spikex_sim.explore.nas.macro import Macro
 from spikex_sim.explore.nas.pairs import Pairs
 from spikex_sim.explore.nas.paper import Searched, paper
 from spikex_sim.explore.nas.report import baselines_of, limits_of, networks_of, winner_of
@@ -117,6 +118,7 @@ def search(
     pairs: Pairs,
     method: Method,
     *,
+    scored: Macro | None = None,
     seed: int = 0,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -133,6 +135,8 @@ def search(
         Cells, network, machine and limits.
     method : Method
         Algorithm and its options.
+    scored : Macro, optional
+        Network that scorers score, if it is not that of ``pairs``.
     seed : int
         Of weights, mini-batches and the search.
     jobs : int
@@ -160,7 +164,8 @@ def search(
     about = _about(scorers, pairs, method, seed)
     if out is not None:
         _check_other(Path(out), about)
-    machines, refused = _machines(pairs.machine, pairs.macro.timesteps)
+    whole = scored is None or scored == pairs.macro
+    machines, refused = _machines(pairs.machine, pairs.macro.timesteps, replay=whole)
     folder = None if out is None else writable_folder(out)
     started = perf_counter()
     with ExitStack() as stack:
@@ -194,6 +199,16 @@ def check_search(pairs: Pairs, method: Method, jobs: int, scheduler: str | None)
         raise ConfigError("has no effect with algorithm paper, whose pass 0 has A = B", field="same")
     if not pairs.feasible and not method.carry_score:
         raise nothing_fits(pairs, pairs.known)
+
+
+def check_scored(scored: Macro, pairs: Pairs) -> None:
+    """Raise where another network is scored than the one whose spikes costs follow from."""
+    if scored != pairs.macro and pairs.machine.script is None:
+        raise ConfigError(
+            f"costs on {pairs.machine.name} follow from the spikes of the network that is scored, so it "
+            f"has to be the whole one; on {SHAPES} they follow from shapes",
+            field="score_channels" if scored.channels != pairs.macro.channels else "score_timesteps",
+        )
 
 
 def _about(scorers: Scorers, pairs: Pairs, method: Method, seed: int) -> dict[str, Any]:
@@ -240,13 +255,18 @@ def _told(value: Any, other: Any) -> str:
     return f"{value}"[:80]
 
 
-def _machines(machine: Machine, timesteps: int) -> tuple[list[Machine], dict[str, str]]:
+def _machines(machine: Machine, timesteps: int, *, replay: bool) -> tuple[list[Machine], dict[str, str]]:
     """The machine of the limits and others that the winner is costed on; and those that cannot be asked."""
     found, refused = [machine], dict[str, str]()
     for name in REPORTED:
         if name != machine.name:
             try:
-                found.append(Machine.of(name, machine.bits, timesteps))
+                other = Machine.of(name, machine.bits, timesteps)
+                if not replay and other.script is None:
+                    raise UnsupportedError(
+                        "costs follow from spikes, and those are of a smaller network", where=name
+                    )
+                found.append(other)
             except SpikexError as exc:
                 refused[name] = str(exc)
     return found, refused
