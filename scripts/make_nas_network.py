@@ -38,8 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="images, an .npz")
     parser.add_argument("--folder", type=Path, default=Path("results") / NAME)
+    parser.add_argument("--out", type=Path, default=default_trace_path().parent / FOLDER / f"{NAME}.npz")
     arguments = parser.parse_args()
-    data, folder = arguments.data.resolve(), arguments.folder
+    data, folder, out = arguments.data.resolve(), arguments.folder, arguments.out.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     for line, made in ((SEARCH, Path("nas-c8/nas.json")), (TRAIN, Path(f"{NAME}.npz"))):
@@ -53,7 +54,7 @@ def main() -> None:
         "costs": costs(f"{NAME}.npz", data),
         "arrays": arrays(f"{NAME}.npz", data),
     }
-    save_trained_graph(replace(trained, card=card), default_trace_path().parent / FOLDER / f"{NAME}.npz")
+    save_trained_graph(replace(trained, card=card), out)
 
 
 def costs(weights: str, data: Path) -> dict[str, Any]:

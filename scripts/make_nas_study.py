@@ -1,6 +1,7 @@
 """Does the score of a search say how well a network learns? Ten cells, trained for a short while.
 
-Writes docs/nas-study.csv and the table of docs/nas.md. Minutes; needs PyTorch and labelled images.
+Writes docs/nas-study.csv, row by row, and the table of docs/nas.md. Minutes; needs PyTorch and labelled
+images. Trainings that the CSV has are not made again: remove it to begin anew.
 
 python scripts/make_nas_study.py cifar10_small.npz [--out docs] [--check]
 """
@@ -66,35 +67,38 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PAGE.parent, help="folder of the CSV")
     parser.add_argument("--check", action="store_true", help="only say whether the page is up to date")
     arguments = parser.parse_args()
-    file, page = arguments.out / CSV, PAGE.read_text("utf-8")
-    if arguments.check:
-        if filled(page, "make_nas_study", [("study", table(read(file)))]) != page:
-            raise SystemExit(f"{PAGE.name} is out of date: python scripts/make_nas_study.py DATA")
-        return
-    if arguments.data is None:
-        parser.error("name the images")
-    torch.set_num_threads(1)
-    rows = study(arguments.data, print)
-    file.write_text(written(rows), "utf-8")
-    PAGE.write_text(filled(page, "make_nas_study", [("study", table(rows))]), "utf-8")
+    file = arguments.out / CSV
+    if not arguments.check:
+        if arguments.data is None:
+            parser.error("name the images")
+        torch.set_num_threads(1)
+        study(arguments.data, file, print)
+    rows, page = read(file), PAGE.read_text("utf-8")
+    wanted = filled(page, "make_nas_study", [("study", table(rows))])
+    if arguments.check and wanted != page:
+        raise SystemExit(f"{PAGE.name} is out of date: python scripts/make_nas_study.py DATA")
+    PAGE.write_text(wanted, "utf-8")
     print(table(rows))
 
 
-def study(data: Path, tell: Callable[[str], None]) -> list[Row]:
-    """Score all forms, choose cells, and train them."""
+def study(data: Path, file: Path, tell: Callable[[str], None]) -> None:
+    """Score all forms, choose cells, and train those that the CSV lacks."""
     space = space_of("neuronas")
+    rows = read(file) if file.exists() else []
+    done = {(row.cell, row.seed) for row in rows}
     scores = scores_of(data, space, tell)
     splits = _splits(data)
-    rows = []
     for cell in spread(scores, CELLS):
         form = canonical(space.parse(cell, "cell")).form
+        parameters = sum(one.weights for one in MACRO.convolutions(form.kernels, form.kernels))
         for seed in range(SEEDS):
+            if (cell, seed) in done:
+                continue
             before = process_time()
             accuracy = trained(form, splits, seed)
-            parameters = sum(one.weights for one in MACRO.convolutions(form.kernels, form.kernels))
             rows.append(Row(cell, 2 * len(form.kernels), parameters, scores[cell], seed, accuracy))
             tell(f"{rows[-1]} in {process_time() - before:.0f} s of CPU time")
-    return rows
+            file.write_text(written(rows), "utf-8")
 
 
 def scores_of(data: Path, space: Space, tell: Callable[[str], None]) -> dict[str, float]:
@@ -117,7 +121,7 @@ def spread(scores: Mapping[str, float], number: int) -> list[str]:
         nearest = min(left, key=lambda cell: abs(left[cell] - aim))
         chosen.append(nearest)
         del left[nearest]
-    return chosen
+    return sorted(chosen, key=lambda cell: scores[cell])
 
 
 def _splits(data: Path) -> Splits:
