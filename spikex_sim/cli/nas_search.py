@@ -126,12 +126,14 @@ def nas_show(
 
 def show_found(found: ArchitectureFound) -> None:
     """Print what a search found."""
+    from rich.markup import escape
+
     from spikex_sim.cli import show
 
     search, winner, counts = found.search, found.winner, found.counts
     show.put(_front(found))
     for name, cell, form in (("A", winner.cell_a, winner.form_a), ("B", winner.cell_b, winner.form_b)):
-        show.say(f"winner's cell {name} [bold]{cell}[/]: {form}")
+        show.say(f"winner's cell {name} [bold]{escape(cell)}[/]: {escape(form)}")
     rank = winner.rank
     show.say(
         f"score {_score(winner.score)}, {_spread(winner.spread)}; number {rank.rank} of {rank.of} with "
@@ -144,7 +146,7 @@ def show_found(found: ArchitectureFound) -> None:
     show.say(
         f"{counts.scored:,} networks scored, {counts.skipped:,} pairs skipped by limits, {counts.broken:,} "
         f"scored and then found to break them, {counts.saved:,} saved by canonical forms; "
-        f"{found.seconds:.1f} s, seed {search.get('seed')}"
+        f"{found.seconds:.1f} s, seed {escape(str(search.get('seed')))}"
     )
 
 
@@ -192,14 +194,16 @@ def _machines(found: ArchitectureFound) -> Any:
 
 
 def _show_baselines(found: ArchitectureFound) -> None:
+    from rich.markup import escape
+
     from spikex_sim.cli import show
 
     most, spread = found.baselines.most_convolutions, found.baselines.most_convolutions_spread
     if most is not None and spread is not None:
         number = _convolutions(most.convolutions_a + most.convolutions_b)
         show.say(
-            f"most convolutions that fit: {most.cell_a} {most.cell_b}, {number}: score {_score(most.score)}, "
-            f"{_spread(spread)}"
+            f"most convolutions that fit: {escape(most.cell_a)} {escape(most.cell_b)}, {number}: "
+            f"score {_score(most.score)}, {_spread(spread)}"
         )
     drawn = found.baselines.random_feasible
     if drawn:
@@ -210,7 +214,7 @@ def _show_baselines(found: ArchitectureFound) -> None:
         )
     for name, costs in found.winner.machines.items():
         if costs.refused:
-            show.say(f"{name} cannot run it: {costs.refused}")
+            show.say(escape(f"{name} cannot run it: {costs.refused}"))
 
 
 def _name(cost: str) -> str:

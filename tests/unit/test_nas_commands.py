@@ -197,6 +197,19 @@ class TestFolders:
         assert "8 networks scored" in text and "random feasible, 5 networks" in text
         is_mistake(spikex(capsys, "nas", "show", "none"), "none")
 
+    def test_markup_is_shown_as_it_is(self, capsys: pytest.CaptureFixture[str]) -> None:
+        run(capsys, *RANDOM)
+        content = json.loads(Path("o/nas.json").read_text())
+        content["search"] |= {"algorithm": "[/a]", "arch": "[/b]", "bits": "[/c]", "seed": "[/d]"}
+        content["winner"] |= {"form_a": "[/e]", "form_b": "[red]f"}
+        content["winner"]["machines"] = {"[/g]": {"refused": "[/h] [bold]i"}}
+        content["baselines"]["most_convolutions"] |= {"cell_a": "[/j]", "cell_b": "[k]"}
+        Path("o/nas.json").write_text(json.dumps(content))
+        shown = " ".join(succeed(capsys, "nas", "show", "o").out.split())
+        for text in ("[/a]", "[/b]", "[/c]", "seed [/d]", ": [/e]", "[red]f", "[/h] [bold]i", "[/j] [k],"):
+            assert text in shown
+        assert shown.count("[/g]") == 2
+
     def test_figures_draw_points_limits_and_cells(self, capsys: pytest.CaptureFixture[str]) -> None:
         run(capsys, *RANDOM, "--space", "snasnet", "--max-latency-ms", 6, "--max-edp-js", 1)
         succeed(capsys, "plot", "o", "--format", "svg")

@@ -231,6 +231,12 @@ class TestJointAndRandom:
         assert runs[0] == runs[1] != runs[2]
 
     @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+    def test_seeds_beyond_those_of_optimisers_differ(self, sampler: str) -> None:
+        method, pairs = Method("joint", budget=40, sampler=sampler), pairs_of(space=SPACES["neuronas"])
+        one, other = (list(searched(pairs, method, seed)[1].judged) for seed in (1, 1 + (1 << 32)))
+        assert len(one) == len(other) == 40 and one != other
+
+    @pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
     def test_an_optimiser_beats_chance(self, sampler: str) -> None:
         """Of scores that count convolutions."""
         pairs, best = pairs_of(space=SPACES["snasnet"], same=True), {}

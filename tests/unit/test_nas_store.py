@@ -210,6 +210,15 @@ class TestReport:
             (lambda c: c | {"winner": c["winner"] | {"cell_a": "11111x"}}, "no operation"),
             (lambda c: c | {"search": c["search"] | {"limits": {"volume": 1}}}, "limits names another cost"),
             (lambda c: c | {"search": c["search"] | {"space": "none"}}, "space"),
+            (lambda c: c | {"search": c["search"] | {"limits": {"energy_uj": 10**400}}}, "no number above 0"),
+            (lambda c: c | {"search": c["search"] | {"limits": {"energy_uj": True}}}, "no number above 0"),
+            (lambda c: c | {"winner": c["winner"] | {"score": "nan"}}, "winner.score: "),
+            (lambda c: c | {"winner": c["winner"] | {"score": 10**400}}, "winner.score: "),
+            (lambda c: c | {"counts": c["counts"] | {"saved": 1 << 63}}, "counts.saved: "),
+            (
+                lambda c: c | {"winner": c["winner"] | {"spread": c["winner"]["spread"] | {"sd": "inf"}}},
+                "spread.sd: ",
+            ),
             (lambda c: c | {"seconds": -1}, "seconds: "),
             (lambda c: [c], "must be a mapping"),
         ],
@@ -224,7 +233,7 @@ class TestReport:
         assert str(tmp_path / "nas.json") in str(wrong.value) and "\n" not in str(wrong.value)
 
     def test_what_is_no_json_is_refused(self, tmp_path: Path) -> None:
-        for text in ("", "{", '{"a": NaN}', "[" * 100_000, "\ud800".encode("utf-8", "surrogatepass")):
+        for text in ("", "{", '{"a": NaN}', f"[{'9' * 5000}]", "[" * 100_000, "\ud800".encode("utf-8", "surrogatepass")):
             file = tmp_path / "nas.json"
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
             with pytest.raises(ResultsError, match="is not what a search found"):

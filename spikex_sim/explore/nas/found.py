@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from spikex_sim.core.counts import MOST
 from spikex_sim.core.errors import ConfigError, ResultsError
 from spikex_sim.core.files import csv_text, write_files
 from spikex_sim.explore.nas.cells import Cell, space_of
@@ -20,10 +22,17 @@ from spikex_sim.trace.npyzip import open_regular
 JSON_FILE, CSV_FILE, STORE_FILE = "nas.json", "nas.csv", "nas.sqlite"
 MOST_BYTES = 1 << 28
 _MINUS = "-inf"
+_LARGEST = sys.float_info.max
 
 
 def _as_float(given: Any) -> Any:
     return -math.inf if given == _MINUS else given
+
+
+def _known(value: float) -> float:
+    if math.isnan(value) or value == math.inf:
+        raise ValueError("must be a number, or -inf")
+    return value
 
 
 def _as_text(value: float) -> float | str:
@@ -31,11 +40,13 @@ def _as_text(value: float) -> float | str:
 
 
 Fitness = Annotated[
-    float, Field(allow_inf_nan=True), BeforeValidator(_as_float), PlainSerializer(_as_text, when_used="json")
-]
+    float, BeforeValidator(_as_float), Field(strict=True), AfterValidator(_known),
+    PlainSerializer(_as_text, when_used="json"),
+]  # fmt: skip
 """A score; minus infinity is written as a text, as JSON has none."""
-Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Text = Annotated[str, Field(max_length=1000)]
 
 
@@ -88,16 +99,16 @@ class Spread(Part):
     """Scores of a network over seeds, by seed; their mean and standard deviation, None of infinite ones."""
 
     scores: dict[str, Fitness]
-    mean: float | None
-    sd: float | None
+    mean: Finite | None
+    sd: Positive | None
 
 
 class Rank(Part):
     """Place of a score among all networks scored that have as many convolutions."""
 
     convolutions: Count
-    rank: Annotated[int, Field(ge=1)]
-    of: Annotated[int, Field(ge=1)]
+    rank: Annotated[Count, Field(ge=1)]
+    of: Annotated[Count, Field(ge=1)]
 
 
 class Winner(Network):
@@ -185,8 +196,10 @@ class ArchitectureFound(Part):
             if not isinstance(self.search.get(name), kind):
                 raise ValueError(f"search.{name} is missing or of another kind")
         limits = self.search["limits"]
-        if not all(name in UNITS and isinstance(limit, float | int) for name, limit in limits.items()):
+        if not limits.keys() <= UNITS.keys():
             raise ValueError("search.limits names another cost than there are")
+        if not all(type(limit) in (int, float) and 0 < limit <= _LARGEST for limit in limits.values()):
+            raise ValueError("search.limits has what is no number above 0")
         if not self.search["minimise"] or not set(map(str, self.search["minimise"])) <= set(UNITS):
             raise ValueError("search.minimise names another cost than there are")
         try:

@@ -22,6 +22,8 @@ BATCH = 32
 """Networks that are asked for at a time, whatever the number of processes; a generation of NSGA-II."""
 WORST = -1e12
 """Stands for a fitness of minus infinity, between which and others an optimiser measures distances."""
+_SEEDS = 1 << 32
+"""Seeds that an optimiser tells apart; what the first generation is drawn from tells all apart."""
 _FRUITLESS = 4
 """Proposals for each network that is wanted, before the rest is drawn."""
 
@@ -177,6 +179,7 @@ def _study(sampler: str, seed: int, objectives: int) -> Iterator[Any]:
     import optuna
 
     samplers = optuna.samplers
+    seed %= _SEEDS
     made: Any = (
         samplers.NSGAIISampler(population_size=BATCH, seed=seed)
         if sampler == "nsga2"
