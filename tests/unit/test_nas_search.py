@@ -263,6 +263,15 @@ class TestJointAndRandom:
         seen = np.bincount([kinds[a] for a, _ in found], minlength=len(wanted)) / len(found)
         assert np.abs(seen - wanted).max() < 0.03 and wanted.max() < 0.9
 
+    def test_chance_scores_all_that_snasnet_draws_and_no_more(self) -> None:
+        pairs = pairs_of(Constraints(600), space=SPACES["snasnet"], same=True)
+        drawn = {
+            pairs.different((n, n)) for n, name in enumerate(pairs.table.names)
+            if name[2] != "0" and pairs.keeps((n, n))
+        }  # fmt: skip
+        _, judge = searched(pairs, Method("random"))
+        assert judge.judged.keys() == drawn and len(drawn) < pairs.feasible
+
     @pytest.mark.parametrize("name", ["joint", "random"])
     def test_limits_of_spikes_are_kept(self, name: str) -> None:
         limits = Constraints(550, energy_uj=1.38)
@@ -272,12 +281,15 @@ class TestJointAndRandom:
         assert found.best.score.value == best
         assert sum(one.feasible for one in judge.judged.values()) == number < pairs.feasible
         assert found.broken == pairs.feasible - number
-        with pytest.raises(UnsupportedError) as none:
-            searched(
-                pairs_of(Constraints(550, energy_uj=0.01), arch="spikex", bits=8), Method(name, budget=9)
-            )
-        assert str(none.value).startswith("nothing keeps the limits: nearest is ")
-        assert "times the limit of 0.01" in str(none.value)
+        pairs = pairs_of(Constraints(550, energy_uj=0.01), arch="spikex", bits=8)
+        for budget, begins, ends in (
+            (10**6, "nothing keeps the limits: nearest is ", "times the limit of 0.01"),
+            (3, "none of 3 networks keeps the limits: nearest is ", "a larger --budget scores more of them"),
+        ):
+            with pytest.raises(UnsupportedError) as none:
+                searched(pairs, Method(name, budget=budget))
+            told = str(none.value)
+            assert told.startswith(begins) and told.endswith(ends) and "times the limit of 0.01" in told
 
 
 class TestFront:

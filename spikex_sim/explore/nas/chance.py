@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from numpy.random import Generator
 
+from spikex_sim.explore.nas.costs import Integers
 from spikex_sim.explore.nas.infeasible import nothing_fits
 from spikex_sim.explore.nas.judge import Judge
 from spikex_sim.explore.nas.pairs import CellPair, Draws
@@ -26,7 +27,7 @@ def at_random(judge: Judge, budget: int, *, name: str = "random") -> Searched:
     judge : Judge
         Scores networks.
     budget : int
-        Different networks to score, at most all there are.
+        Different networks to score, at most all that can be drawn.
     name : str
         What progress calls it.
 
@@ -40,15 +41,15 @@ def at_random(judge: Judge, budget: int, *, name: str = "random") -> Searched:
     draws = Draws(pairs, rng)
     if not draws.any:
         raise nothing_fits(pairs, pairs.known)
-    budget = min(budget, pairs.feasible)
+    budget = min(budget, pairs.number(draws.different))
     judge.evaluator.total = budget
     while len(judge.judged) < budget:
-        judge(fresh(judge, draws, rng, min(BATCH, budget - len(judge.judged))), name)
+        judge(fresh(judge, draws, rng, min(BATCH, budget - len(judge.judged)), draws.different), name)
     return best_of(judge, 0)
 
 
 def fresh(
-    judge: Judge, draws: Draws, rng: Generator, count: int, taken: Collection[CellPair] = ()
+    judge: Judge, draws: Draws, rng: Generator, count: int, cells: Integers, taken: Collection[CellPair] = ()
 ) -> list[CellPair]:
     """Draw pairs that were not judged; those that are left where draws give no new ones.
 
@@ -62,6 +63,8 @@ def fresh(
         Random numbers for those that are left.
     count : int
         How many; fewer are given only after vain draws.
+    cells : int64 array
+        First cells of the forms that those that are left have.
     taken : collection of tuple of int
         Pairs of first forms that are taken besides.
     """
@@ -75,7 +78,7 @@ def fresh(
             new[key] = pair
         if len(new) == count:
             break
-    return list(new.values()) or judge.pairs.left({*judge.judged, *taken}, rng, count)
+    return list(new.values()) or judge.pairs.left({*judge.judged, *taken}, rng, count, cells)
 
 
 def best_of(judge: Judge, skipped: int) -> Searched:

@@ -36,7 +36,7 @@ def nothing_fits(
     Returns
     -------
     UnsupportedError
-        One line; where feasible pairs exist all the same, it says so.
+        One line; where feasible pairs exist all the same, or may, it says so.
     """
     known = [
         (float(limits.worst(one.costs)), pair, one.costs)
@@ -55,6 +55,11 @@ def nothing_fits(
         misses = shapes.misses(pairs.shape_costs(pair))
     a, b = pairs.names(pair)
     text = f"nearest is {a} {b}: {'; '.join(misses)}"
+    if fixed is None and known and len(scored) < pairs.feasible:
+        return UnsupportedError(
+            f"{text}; others may: a larger --budget scores more of them",
+            where=f"none of {len(scored):,} networks keeps the limits",
+        )
     if fixed is None:
         return UnsupportedError(text, where="nothing keeps the limits")
     if pairs.feasible:

@@ -67,7 +67,7 @@ def joint(judge: Judge, budget: int, *, sampler: str = "nsga2", minimise: Sequen
             count = min(BATCH, budget - len(judge.judged))
             asked = proposals.new(count) if judge.judged else {}
             if len(asked) < count:
-                drawn = fresh(judge, draws, rng, count - len(asked), asked) if draws.any else []
+                drawn = fresh(judge, draws, rng, count - len(asked), pairs.firsts, asked) if draws.any else []
                 asked |= proposals.enqueued(drawn)
             found = judge([pair for _, pair in asked.values()], "joint")
             for (trial, _), one in zip(asked.values(), found, strict=True):

@@ -71,6 +71,11 @@ class Pairs:
         at = {name: number for number, name in enumerate(self.table.names)}
         return np.array([at[name] for name in self.table.forms], np.int64)
 
+    @cached_property
+    def firsts(self) -> Integers:
+        """First cells of all forms."""
+        return np.unique(self.first)
+
     @property
     def known(self) -> Constraints:
         """Limits that shapes decide."""
@@ -103,21 +108,27 @@ class Pairs:
     @cached_property
     def feasible(self) -> int:
         """Number of different pairs that keep what shapes decide."""
-        kinds = self.table.kinds[np.unique(self.first)]
+        return self.number(self.firsts)
+
+    def number(self, cells: Integers) -> int:
+        """How many pairs of some cells keep what shapes decide."""
+        kinds = self.table.kinds[cells]
         each = np.bincount(kinds, minlength=len(self.table.convolutions))
         number = np.diag(each) if self.same else np.outer(each, each)
         return int(number[self.kept].sum())
 
-    def listed(self) -> Iterator[CellPair]:
-        """Different pairs that keep what shapes decide, in order."""
-        for a in np.unique(self.first).tolist():
-            for b in [a] if self.same else np.unique(self.first).tolist():
+    def listed(self, cells: Integers) -> Iterator[CellPair]:
+        """Pairs of some cells that keep what shapes decide, in order."""
+        for a in cells.tolist():
+            for b in [a] if self.same else cells.tolist():
                 if self.keeps((a, b)):
                     yield a, b
 
-    def left(self, seen: set[CellPair], rng: np.random.Generator, count: int) -> list[CellPair]:
-        """Different pairs that keep what shapes decide and were not seen, drawn without replacement."""
-        there = [pair for pair in self.listed() if pair not in seen]
+    def left(
+        self, seen: set[CellPair], rng: np.random.Generator, count: int, cells: Integers
+    ) -> list[CellPair]:
+        """Pairs of first cells that keep what shapes decide and were not seen, drawn without replacement."""
+        there = [pair for pair in self.listed(cells) if pair not in seen]
         chosen = rng.permutation(len(there))[:count]
         return [there[at] for at in chosen.tolist()]
 
@@ -146,11 +157,17 @@ class Draws:
         What is drawn from.
     rng : Generator
         Random numbers.
+
+    Attributes
+    ----------
+    different : int64 array
+        First cells of the forms that are drawn.
     """
 
     def __init__(self, pairs: Pairs, rng: np.random.Generator) -> None:
         self._rng, self._same = rng, pairs.same
         drawn = [n for n, cell in enumerate(pairs.cells) if cell.forward[2] is not Operation.ZERO]
+        self.different = np.unique(pairs.first[drawn])
         kinds = pairs.table.kinds[drawn]
         self._of_kind = [np.array(drawn)[kinds == kind] for kind in range(len(pairs.table.convolutions))]
         each = np.array(list(map(len, self._of_kind)))

@@ -11,6 +11,7 @@ from spikex_sim.explore.nas.costs import Costs
 from spikex_sim.explore.nas.macro import Convolution, Macro
 from spikex_sim.explore.nas.scores import Recorded
 from spikex_sim.run.simulate import simulate
+from spikex_sim.schedules.crossbar.options import ImcMachine
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.workload import Layer, Neuron
 from spikex_sim.trace.trace import Trace
@@ -62,7 +63,8 @@ def replayed(macro: Macro, arch: Accelerator, recorded: Sequence[Recorded]) -> C
     Returns
     -------
     Costs
-        ``energy_uj`` is dynamic, without leakage; ``area_mm2`` is NaN where the machine knows none.
+        ``energy_uj`` is dynamic, without leakage; ``area_mm2`` is NaN but of chips of crossbars, as of other
+        machines that of the buffers alone is known.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def replayed(macro: Macro, arch: Accelerator, recorded: Sequence[Recorded]) -> C
         If the machine cannot run the network.
     """
     totals = simulate(network_trace(macro, recorded), arch).totals
-    area = totals.area_mm2
+    area = totals.area_mm2 if isinstance(arch, ImcMachine) else None
     return Costs(
         sum(one.layer.weights for one in recorded if one.layer.part != "stem")
         + macro.convolutions((), ())[0].weights,
