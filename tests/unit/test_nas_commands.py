@@ -139,6 +139,9 @@ class TestOptions:
         ("--channels 0", ("channels", "wants 1 to")),
         ("--timesteps 0", ("timesteps", "wants 1 to")),
         ("--score-channels 0", ("channels", "wants 1 to")),
+        ("--score-channels 5", ("score_channels", "is 5; wants 1 to 4")),
+        ("--score-timesteps 3", ("score_timesteps", "is 3; wants 1 to 2")),
+        ("--scheduler nowhere", ("--scheduler",)),
         ("--arch spikex --score-channels 2", ("score_channels", "follow from the spikes")),
         (
             "--arch spikex --score-timesteps 1",

@@ -166,11 +166,11 @@ def search(
         _check_other(Path(out), about)
     whole = scored is None or scored == pairs.macro
     machines, refused = _machines(pairs.machine, pairs.macro.timesteps, replay=whole)
-    folder = None if out is None else writable_folder(out)
     started = perf_counter()
     with ExitStack() as stack:
-        store = stack.enter_context(SweepStore(folder and folder / STORE_FILE, is_row))
         crew = stack.enter_context(Crew(Bench(scorers, pairs.macro, machines), jobs, scheduler))
+        folder = None if out is None else writable_folder(out)
+        store = stack.enter_context(SweepStore(folder and folder / STORE_FILE, is_row))
         evaluator = Evaluator(scorers, pairs.macro, machines, store, crew, progress)
         judge = Judge(pairs, evaluator, seed)
         searched = method.run(judge)
@@ -202,7 +202,14 @@ def check_search(pairs: Pairs, method: Method, jobs: int, scheduler: str | None)
 
 
 def check_scored(scored: Macro, pairs: Pairs) -> None:
-    """Raise where another network is scored than the one whose spikes costs follow from."""
+    """Raise where a larger network is scored, or another than the one whose spikes costs follow from."""
+    for name in ("channels", "timesteps"):
+        given, most = getattr(scored, name), getattr(pairs.macro, name)
+        if given > most:
+            raise ConfigError(
+                f"is {given}; wants 1 to {most}, the {name} of the network that is costed",
+                field=f"score_{name}",
+            )
     if scored != pairs.macro and pairs.machine.script is None:
         raise ConfigError(
             f"costs on {pairs.machine.name} follow from the spikes of the network that is scored, so it "
