@@ -120,6 +120,7 @@ class TestOptions:
     ("words", "told"),
     [
         ("--arch spikx", ("did you mean spikex",)),
+        ("--arch spinalflow", ("spinalflow", "stem")),
         ("--algorithm genetic", ("algorithm", "none of paper, joint, random")),
         ("--budget 5", ("budget", "has no effect with algorithm paper")),
         ("--algorithm joint --budget 0", ("budget", "wants 1 to")),

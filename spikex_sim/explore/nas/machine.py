@@ -98,6 +98,13 @@ class Machine:
 
         return replayed(macro, self.arch, recorded)
 
+    def check_runs(self, macro: Macro) -> None:
+        """Raise :class:`SpikexError` if it takes no network, whatever its cells are."""
+        if self.script is None:
+            from spikex_sim.explore.nas.replay import check_runs
+
+            check_runs(macro, self.arch)
+
 
 def check_limits(machine: Machine, limits: Constraints, minimise: Sequence[str] = ()) -> None:
     """Raise where a limit, or a cost to be minimised, says nothing of networks on a machine."""

@@ -82,6 +82,15 @@ def replayed(macro: Macro, arch: Accelerator, recorded: Sequence[Recorded]) -> C
     )
 
 
+def check_runs(macro: Macro, arch: Accelerator) -> None:
+    """Raise :class:`SpikexError` if a machine takes no network at all: not even silence behind the stem."""
+    stem, down = macro.convolutions((), ())
+    replayed(macro, arch, [
+        Recorded(one.part, one, np.zeros((macro.timesteps, one.in_channels, one.in_side, one.in_side), bool))
+        for one in (stem, down)
+    ])  # fmt: skip
+
+
 def _layer(name: str, one: Convolution) -> Layer:
     square, padding = (one.kernel, one.kernel), one.kernel // 2
     return Layer(

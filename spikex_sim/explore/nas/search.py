@@ -158,7 +158,8 @@ def search(
     ConfigError
         If options contradict each other, or the folder holds another search.
     UnsupportedError
-        If nothing keeps the limits, naming the one that fails and the nearest miss.
+        If the machine takes no network, or nothing keeps the limits, naming the one that fails and the
+        nearest miss.
     """
     check_search(pairs, method, jobs, scheduler)
     about = _about(scorers, pairs, method, seed)
@@ -166,6 +167,7 @@ def search(
         _check_other(Path(out), about)
     whole = scored is None or scored == pairs.macro
     machines, refused = _machines(pairs.machine, pairs.macro.timesteps, replay=whole)
+    pairs.machine.check_runs(pairs.macro)
     started = perf_counter()
     with ExitStack() as stack:
         crew = stack.enter_context(Crew(Bench(scorers, pairs.macro, machines), jobs, scheduler))
