@@ -105,7 +105,9 @@ def simulated(name: str, key: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "attention" else ()) for name in NAMES]
+)
 def test_the_package(name: str) -> None:
     _, known = case(name)
     for key, wanted in known["counts"].items():

@@ -24,6 +24,7 @@ from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
 from spikex_sim.costs.crossbar import CROSSBAR_COMPONENTS
 from spikex_sim.explore.sweeps.runner import sweep
+from spikex_sim.plots import searched
 from spikex_sim.plots.files import read_rows
 from spikex_sim.plots.folder import NAMES, drawings_of
 from spikex_sim.plots.imc import IMC_FIGURES
@@ -138,6 +139,20 @@ def knob_rows(key: str, values: tuple[Any, ...] = (4, 8, 16), **more: Any) -> Ro
     ]  # fmt: skip
 
 
+NETWORKS = [
+    {
+        "score": -20.0 + number, "parameters": 900 * (number + 1), "area_mm2": 1.0 + number,
+        "latency_ms": 2.0 + number, "energy_uj": 9.0 - number, "edp_js": 2e-9 * (number + 1),
+        "limit_energy_uj": 7.5, "convolutions": number,
+        "feasible": number > 1, "front": number == 3, "role": "winner" if number == 3 else "",
+    }
+    for number in range(4)
+]  # fmt: skip
+CELLS = [
+    {"cell": name, "written": "120000", "from": i, "to": j, "operation": operation, "live": j != 1}
+    for name in "AB"
+    for i, j, operation in ((0, 1, "conv3x3"), (0, 2, "avgpool3x3"), (0, 3, "skip"), (2, 3, "skip"))
+]
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
@@ -172,6 +187,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "map-mesh": (plots.mapping_mesh, MAPPED_MESH),
     "map-front": (plots.mapping_front, MAPPED_FRONT),
     "map-held-out": (plots.mapping_held_out, HELD_OUT),
+    "nas-costs": (searched.against_costs, NETWORKS),
+    "nas-cells": (searched.cells, CELLS),
 }
 
 
@@ -203,8 +220,8 @@ def test_figure_has_its_width_units_and_a_legend(name: str, count: int) -> None:
     assert figure.get_figwidth() == {1: 3.5, 2: 7.16}[count]
     labels = [axis.get_xlabel() for axis in axes_of(ax)] + [axis.get_ylabel() for axis in figure.axes]
     named = [label for label in labels if label]
-    assert named
-    without = {"Array (rows×columns)"}
+    assert named or name == "nas-cells"
+    without = {"Array (rows×columns)", "Fitness", "Convolutions in both cells"}
     assert all(re.search(r"\(.+\)$", label) for label in named if label not in without), named
 
 
