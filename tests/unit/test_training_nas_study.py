@@ -1,4 +1,4 @@
-"""The study of scores and accuracies: its statistics and its rows."""
+"""The study of scores and accuracies: its statistics, and that the page says what the CSV says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+import make_nas_study as study
 from make_nas_study import Row, bootstrap, ranks, read, spearman, spread, table, written
+from pages import filled
 
 
 def rows(accuracies: dict[str, list[float]], scores: dict[str, float]) -> list[Row]:
@@ -62,3 +64,10 @@ def test_rows_are_read_back(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(written(made))
     assert read(tmp_path / "rows.csv") == made
     assert "| `111111` | 0 | 100 | -1.50 | 25.0, 50.0 | 37.5 |" in table(made)
+
+
+def test_the_page_says_what_was_measured() -> None:
+    found = read(study.PAGE.parent / study.CSV)
+    assert len(found) == study.CELLS * study.SEEDS
+    page = study.PAGE.read_text("utf-8")
+    assert filled(page, "make_nas_study", [("study", table(found))]) == page
