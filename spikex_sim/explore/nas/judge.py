@@ -19,22 +19,6 @@ from spikex_sim.explore.nas.scores import Score, Value
 from spikex_sim.explore.sweeps.store import SweepStore
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """A network that was scored.
-
-    Attributes
-    ----------
-    score : Score
-        Of the network.
-    costs : tuple of Costs or str
-        On each machine that was asked for; text says why one cannot run it.
-    """
-
-    score: Score
-    costs: tuple[Costs | str, ...]
-
-
 class Evaluator:
     """Scores networks and costs them on machines, but for what the store has.
 
@@ -78,7 +62,7 @@ class Evaluator:
 
     def run(
         self, networks: Sequence[tuple[Form, Form]], seed: int, machines: Sequence[int], what: str
-    ) -> list[Evaluated]:
+    ) -> list[Outcome]:
         """Score networks.
 
         Parameters
@@ -122,7 +106,7 @@ class Evaluator:
             self._store.add(plan.costs[number], costs_row(costs))
         self._store.add(plan.score, score_row(outcome.score))
 
-    def _read(self, plan: _Plan, machines: Sequence[int]) -> Evaluated:
+    def _read(self, plan: _Plan, machines: Sequence[int]) -> Outcome:
         def row(key: str) -> dict[str, Any]:
             found = self._store.find(key)
             assert found is not None
@@ -135,7 +119,7 @@ class Evaluator:
                 return costs_of_row(row(plan.costs[number]))
             return self._machines[number].of_shapes(self._macro, task.a, task.b)
 
-        return Evaluated(score_of(row(plan.score)), tuple(map(costs, machines)))
+        return Outcome(score_of(row(plan.score)), tuple(map(costs, machines)))
 
 
 @dataclass(frozen=True)
@@ -219,7 +203,7 @@ class Judge:
         return [self.judged[self.pairs.different(pair)] for pair in asked]
 
 
-def judged(pair: CellPair, found: Evaluated, limits: Constraints) -> Judged:
+def judged(pair: CellPair, found: Outcome, limits: Constraints) -> Judged:
     """Hold a network's costs on the first machine that was asked for against limits."""
     costs = found.costs[0]
     feasible = not isinstance(costs, str) and bool(limits.kept(costs))
