@@ -1,0 +1,1 @@
+"""Reports: one self-contained page of any folder of results."""
