@@ -16,12 +16,25 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> Any:
     Raises
     ------
     UnsupportedError
-        If pandas is not installed.
+        If pandas is not installed, or does not load.
     """
     try:
         pandas = import_module("pandas")  # not imported: the simulator does without
-    except ImportError:
+    except ModuleNotFoundError as exc:
+        if exc.name != "pandas":
+            raise _broken(exc) from None
         raise UnsupportedError(
-            f"a data frame needs pandas: {pip_install('parquet')}", field="to_frame"
+            f"a data frame needs pandas: {pip_install('pandas')}", field="to_frame"
         ) from None
+    except Exception as exc:  # of another numpy, or installed in part
+        raise _broken(exc) from None
     return pandas.DataFrame.from_records([dict(row) for row in rows])
+
+
+def _broken(exc: Exception) -> UnsupportedError:
+    reason = " ".join(str(exc).split())
+    return UnsupportedError(
+        f"pandas is installed and does not load ({type(exc).__name__}: {reason:.200}); install it anew: "
+        f"{pip_install('pandas')} --force-reinstall",
+        field="to_frame",
+    )

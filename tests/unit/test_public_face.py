@@ -235,7 +235,7 @@ class TestFrames:
     ) -> None:
         monkeypatch.setitem(sys.modules, "pandas", None)
         for made in (saved[0], sx.load_results(saved[1]), sx.sweep(TRACE, {})):
-            with pytest.raises(sx.UnsupportedError, match=re.escape(pip_install("parquet"))):
+            with pytest.raises(sx.UnsupportedError, match=re.escape(pip_install("pandas"))):
                 made.to_frame()
 
     def test_rows_are_those_of_the_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
