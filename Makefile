@@ -17,7 +17,7 @@ FIGURES ?= results/figures
 COLUMNS ?= 1
 RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep figures test test-slow test-kernels test-rtl test-train coverage lint format traces clean bench
+.PHONY: help sweep figures test test-slow test-kernels test-rtl test-browser test-train coverage lint format traces clean bench
 
 help:
 	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
@@ -25,6 +25,7 @@ help:
 	@echo "make test           all fast tests, kernels also without JIT and with bounds checks"
 	@echo "make test-slow      tests that take minutes or download something"
 	@echo "make test-rtl       the Verilog of the array against the simulator, with Icarus Verilog"
+	@echo "make test-browser   reports in Chromium: no error, no request, what they draw and how they zoom"
 	@echo "make test-train     tests of training and recording, with PyTorch and the frameworks of its networks"
 	@echo "make bench          ratios against PyTorch and SCALE-Sim, compared with the saved run [SAVE=1]"
 	@echo "make lint           ruff, mypy, import-linter"
@@ -75,6 +76,12 @@ test-kernels: $(VENV)/.dev
 test-rtl: $(VENV)/.dev
 	@command -v iverilog >/dev/null || { echo "make: iverilog not found; on Debian: apt-get install iverilog"; exit 1; }
 	SPIKEX_REQUIRE_RTL=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/rtl
+
+# Playwright drives the Chromium that is there ($$CHROMIUM, or Debian's) and brings none.
+test-browser: $(VENV)/.dev
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "make: chromium not found; on Debian: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	SPIKEX_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/browser
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[digits]'
