@@ -135,8 +135,8 @@ def mapping(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
     rows : sequence of dict
         What :func:`mapping_rows` returns.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`critical_path`; one Axes.
+    style
+        As :func:`critical_path`, and so what is returned and raised; one Axes.
     """
     used = [_use_of_tiles(row) for row in rows]
     tiles = sum(map(len, used))

@@ -111,8 +111,8 @@ def held_out(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
         ``energy_pj`` and ``cycles``: a layer of a sample at a window size each.
     ax : sequence of three Axes, optional
         For EDP, energy and cycles.
-    style, returns, raises
-        As :func:`hardware_model`.
+    style
+        As :func:`hardware_model`, and so what is returned and raised.
     """
     if not rows:
         raise FigureError("there are no rows")

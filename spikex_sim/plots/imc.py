@@ -112,8 +112,8 @@ def components(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     ----------
     rows : sequence of dict
         Rows of ``imc-umem.csv``, ``imc-sharing.csv`` or ``imc-encoding.csv``.
-    ax, style, returns, raises
-        As :func:`precision`; two Axes.
+    ax, style
+        As :func:`precision`, and so what is returned and raised; two Axes.
     """
     shown = accepted(rows)
     names = [_setting(row) for row in shown]
@@ -168,8 +168,8 @@ def keys(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any
     ----------
     rows : sequence of dict
         Rows of ``imc-keys.csv``, that of the preset first.
-    ax, style, returns, raises
-        As :func:`precision`; four Axes, three where no spike changes.
+    ax, style
+        As :func:`precision`, and so what is returned and raised; four Axes, three where no spike changes.
     """
     shown = accepted(rows)
     preset = shown[0]

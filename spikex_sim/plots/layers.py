@@ -140,8 +140,8 @@ def energy_by_tensor(rows: Rows, ax: Given = None, style: Style = None) -> tuple
     ----------
     rows : sequence of dict
         Rows of ``accesses.csv``; energies in pJ. Arithmetic is not among them.
-    ax, style, returns, raises
-        As :func:`energy_by_component`.
+    ax, style
+        As :func:`energy_by_component`, and so what is returned and raised.
     """
     sums: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -183,8 +183,8 @@ def stalls(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     rows : sequence of dict
         Rows of ``layers.csv``.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`energy_by_component`; one Axes.
+    style
+        As :func:`energy_by_component`, and so what is returned and raised; one Axes.
     """
     shown = working(rows)
     cycles = np.array([numbers(shown, column) for column in STALLS])
@@ -214,8 +214,8 @@ def utilization(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         Rows of ``layers.csv`` of one run; of several runs with a column ``run`` that tells them apart, which
         makes a map of layers and runs; or rows of a sweep with ``tws``, a map of machines and window sizes.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`energy_by_component`; one Axes.
+    style
+        As :func:`energy_by_component`, and so what is returned and raised; one Axes.
     """
     title = "PE use (%)"
     cells: dict[tuple[str, str], float] = {}
@@ -336,8 +336,8 @@ def roofline(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
     rows : sequence of dict
         What :func:`roofline_rows` returns.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`energy_by_component`; one Axes.
+    style
+        As :func:`energy_by_component`, and so what is returned and raised; one Axes.
     """
     shown = [row for row in rows if all(number(row, c) for c in ("accumulations", "dram_bytes", "seconds"))]
     if not shown:

@@ -64,8 +64,8 @@ def energy_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tupl
         What :func:`energy_rows` returns. Where all are of crossbar machines, the components are theirs; else
         those that all machines have.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`comparison`.
+    style
+        As :func:`comparison`, and so what is returned and raised.
     """
     if all(map(is_chip, rows)):
         return _stacked(*_parts(CHIP_COMPONENTS, rows), "Energy", "J", PJ_PER_J, ax, style)
@@ -82,8 +82,8 @@ def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[
     ----------
     rows : sequence of dict
         A row a run: its name in ``run``, and areas in mm² in ``area_crossbar_mm2`` and so on.
-    ax, style, returns, raises
-        As :func:`energy_by_machine`.
+    ax, style
+        As :func:`energy_by_machine`, and so what is returned and raised.
     """
     return _stacked(*_parts(CHIP_AREAS, rows), "Area", "mm²", 1.0, ax, style)
 

@@ -125,8 +125,8 @@ def types(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     ----------
     rows : sequence of dict
         A row a type: ``type``, ``crossbars``, ``area`` (of all of them, cells).
-    ax, style, returns, raises
-        As :func:`steps`; two Axes.
+    ax, style
+        As :func:`steps`, and so what is returned and raised; two Axes.
     """
     if not 1 <= len(rows) <= MAX_TYPES:
         raise FigureError(f"needs 1 to {MAX_TYPES} types, not {len(rows)}", field="type")
@@ -152,8 +152,8 @@ def comparison(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     ----------
     rows : sequence of dict
         Rows of ``compare.csv``.
-    ax, style, returns, raises
-        As :func:`steps`; two Axes.
+    ax, style
+        As :func:`steps`, and so what is returned and raised; two Axes.
     """
     if not 1 <= len(rows) <= MAX_WAYS:
         raise FigureError(f"needs 1 to {MAX_WAYS} rows, not {len(rows)}", field="method")
@@ -211,8 +211,8 @@ def front(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     ----------
     rows : sequence of dict
         Rows of ``pareto.csv``: ``area_budget``, ``area``, ``routes``, ``packets``, ``crossbars``.
-    ax, style, returns, raises
-        As :func:`steps`; two Axes, or one where packets equal routes.
+    ax, style
+        As :func:`steps`, and so what is returned and raised; two Axes, or one where packets equal routes.
     """
     if not rows:
         raise FigureError("there are no rows", field="area")
@@ -251,8 +251,9 @@ def held_out(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure,
     ----------
     rows : sequence of dict
         Rows of ``heldout.csv``: ``sample``, ``packets``, and ``profile``, 1 for samples of the profile.
-    ax, style, returns, raises
-        As :func:`steps`; two Axes: sample by sample, and how many samples have so many packets.
+    ax, style
+        As :func:`steps`, and so what is returned and raised; two Axes:
+        sample by sample, and how many samples have so many packets.
     """
     if not rows:
         raise FigureError("there are no samples", field="sample")

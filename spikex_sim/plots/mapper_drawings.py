@@ -150,8 +150,8 @@ def mesh(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any
         A row a tile with a crossbar, ``what`` ``tile``, with ``x``, ``y``, ``crossbar``, ``type``; and a row
         a link, ``what`` ``link``, from ``x``, ``y`` to ``to_x``, ``to_y``, with ``packets`` of both
         directions; and one of ``entry`` where there are external axons.
-    ax, style, returns, raises
-        As :func:`boxes`.
+    ax, style
+        As :func:`boxes`, and so what is returned and raised.
     """
     tiles = [row for row in rows if cell(row, "what") == "tile"]
     links = [row for row in rows if row["what"] == "link"]

@@ -224,8 +224,8 @@ def cells(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     ----------
     rows : sequence of dict
         What :func:`cell_rows` returns.
-    ax, style, returns, raises
-        As :func:`against_costs`; two Axes.
+    ax, style
+        As :func:`against_costs`, and so what is returned and raised; two Axes.
     """
     names = list(dict.fromkeys(str(cell(row, "cell")) for row in rows))
     if len(names) != len("AB"):

@@ -97,8 +97,8 @@ def against_ann(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
     rows : sequence of dict
         Rows of ``ann.csv``; the ANN is the one without ``timesteps``.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`evaluation`; one Axes.
+    style
+        As :func:`evaluation`, and so what is returned and raised; one Axes.
     """
     snn = [row for row in _some(rows) if cell(row, "timesteps") is not None]
     if not snn:
@@ -130,8 +130,8 @@ def dynamic(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, 
         Rows of ``dynamic.csv``; points are named by their thresholds.
     ax : sequence of two Axes, optional
         For accuracy and energy.
-    style, returns, raises
-        As :func:`evaluation`.
+    style
+        As :func:`evaluation`, and so what is returned and raised.
     """
     shown = sorted(_some(rows), key=lambda row: number(row, "mean_timesteps"))
     times = numbers(shown, "mean_timesteps")
@@ -163,8 +163,8 @@ def window_search(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Fi
         Rows of ``search.csv``: ``method``, ``tws`` (sizes of all layers, with spaces), ``edp_js``.
     ax : sequence of two Axes, optional
         For products and window sizes.
-    style, returns, raises
-        As :func:`evaluation`.
+    style
+        As :func:`evaluation`, and so what is returned and raised.
     """
     names = [str(cell(row, "method")) for row in _some(rows)]
     sizes = [[_size(one) for one in str(cell(row, "tws")).split()] for row in rows]

@@ -101,8 +101,8 @@ def against_firing_rate(rows: Rows, ax: Given = None, style: Style = None) -> tu
     rows : sequence of dict
         Rows of a sweep over traces. A trace's rate is ``tops / tops_dense``, the least of any machine, as
         some add zeros too.
-    ax, style, returns, raises
-        As :func:`against_tws`.
+    ax, style
+        As :func:`against_tws`, and so what is returned and raised.
     """
     shown = finished(rows)
     rates: dict[Any, float] = {}
@@ -128,8 +128,8 @@ def against_array_size(rows: Rows, ax: Given = None, style: Style = None) -> tup
     ----------
     rows : sequence of dict
         Rows of a sweep over ``array.rows``, ``array.cols`` or both.
-    ax, style, returns, raises
-        As :func:`against_tws`.
+    ax, style
+        As :func:`against_tws`, and so what is returned and raised.
     """
     shown = finished(rows)
     keys = [key for key in SIZES if key in shown[0]]
@@ -212,8 +212,9 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
     rows : sequence of dict
         Rows of a sweep.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`against_tws`; one Axes. Points of the front, if few, are named by their swept values.
+    style
+        As :func:`against_tws`, and so what is returned and raised; one Axes. Points of
+        the front, if few, are named by their swept values.
     """
     shown = finished(rows)
     keys = brief(grid_keys(shown))

@@ -91,8 +91,8 @@ def paper_fig12(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
         ``energy_spikes_pj`` and ``energy_potentials_pj``. Rows of a window size are added up in a bar more.
     ax : sequence of Axes, optional
         A panel by component, for the smallest window size; one by use for each window size.
-    style, raises
-        As :func:`paper_fig11`.
+    style
+        As :func:`paper_fig11`, and so what is raised.
 
     Returns
     -------

@@ -103,8 +103,8 @@ def paper_fig10(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
     rows : sequence of dict
         ``rate`` (0 to 1), ``arch`` (whose name begins with ``spikex`` or ``ptb``), ``seconds``.
     ax : Axes, optional
-    style, returns, raises
-        As :func:`paper_fig9`; one Axes.
+    style
+        As :func:`paper_fig9`, and so what is returned and raised; one Axes.
     """
     only(needed(rows), "rate", "arch")
     latencies: dict[str, dict[float, float]] = {}

@@ -97,8 +97,9 @@ def paper_fig8(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
         ``network``, ``layer``, ``epoch``, ``tws``, ``probability`` (0 to 1).
     ax : sequence of Axes, optional
         One for each network.
-    style, returns, raises
-        As :func:`paper_fig7`; also if there are more window sizes than colours.
+    style
+        As :func:`paper_fig7`, and so what is returned and raised; also if there are
+        more window sizes than colours.
     """
     only(needed(rows), "network", "layer", "epoch", "tws")
     sizes = sorted(set(numbers(rows, "tws")))
