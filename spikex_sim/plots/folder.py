@@ -142,9 +142,9 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     if (path / JSON_FILE).is_file():
         found += _of_search(path / JSON_FILE)
     found += _of_studies(path)
-    children = [child for child in path.iterdir() if (child / FILE).is_file()]
+    children = run_folders(path)
     if children and not found:
-        found += _of_runs(path, sorted(children, key=_natural))
+        found += _of_runs(path, children)
     if not found:
         raise FigureError(
             f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor {MAPPING_JSON}, "
@@ -266,7 +266,7 @@ def _of_mapping(file: Path) -> Iterator[Drawing]:
 
 def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
     results = [load_results(folder / FILE) for folder in folders]
-    names = _names(folders, results)
+    names = names_of_runs(folders, results)
     hashes = {one.trace["sha256"] for one in results}
     lacks = "" if len(hashes) == 1 else "the runs are of different traces"
     totals = [
@@ -286,7 +286,12 @@ def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
     yield Drawing("utilization", lambda: rows, layers.utilization, str(path), lacks)
 
 
-def _names(folders: list[Path], results: list[SavedResults]) -> list[str]:
+def run_folders(path: Path) -> list[Path]:
+    """Folders of runs in a folder, in the order in which people count: ``tws-4`` before ``tws-16``."""
+    return sorted((child for child in path.iterdir() if (child / FILE).is_file()), key=_natural)
+
+
+def names_of_runs(folders: list[Path], results: list[SavedResults]) -> list[str]:
     """Name runs by accelerator, else by window size, else by folder: by what tells them apart."""
     archs = [one.arch_name for one in results]
     configs = [one.content["config"] for one in results]

@@ -143,6 +143,23 @@ def energy_by_tensor(rows: Rows, ax: Given = None, style: Style = None) -> tuple
     ax, style
         As :func:`energy_by_component`, and so what is returned and raised.
     """
+    names, parts = tensor_energies(rows)
+    return _energies(names, parts, TENSOR_LOOKS, "Access energy", ax, style)
+
+
+def tensor_energies(rows: Rows) -> tuple[list[str], dict[str, list[float]]]:
+    """Names of the layers that access anything, and their energies in pJ by tensor, all levels together.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of ``accesses.csv``.
+
+    Raises
+    ------
+    FigureError
+        If a column is missing or not a number, a tensor is unknown, or no layer accesses anything.
+    """
     sums: dict[str, dict[str, float]] = {}
     for row in rows:
         name, tensor = str(cell(row, "layer")), str(cell(row, "tensor"))
@@ -153,8 +170,7 @@ def energy_by_tensor(rows: Rows, ax: Given = None, style: Style = None) -> tuple
     sums = {name: layer for name, layer in sums.items() if any(layer.values())}
     if not sums:
         raise FigureError("no layer accesses anything", field="read_pj")
-    parts = {tensor: [layer[tensor] for layer in sums.values()] for tensor in TENSOR_LOOKS}
-    return _energies(list(sums), parts, TENSOR_LOOKS, "Access energy", ax, style)
+    return list(sums), {tensor: [layer[tensor] for layer in sums.values()] for tensor in TENSOR_LOOKS}
 
 
 def _energies(
