@@ -204,7 +204,7 @@ class _Reader:
         kind, name, args = event.get("cat"), event.get("name"), event.get("args", {})
         if (
             not (_is_count(number) and number in self._tracks)
-            or not (_is_count(start) and _is_count(cycles) and 0 < cycles and start + cycles <= LAST)
+            or not (_is_count(start) and _is_count(cycles) and cycles > 0 and start + cycles <= LAST)
             or not (isinstance(kind, str) and isinstance(name, str) and isinstance(args, dict))
         ):
             self.refuse()
