@@ -16,8 +16,8 @@ QUESTIONS = "Questions"
 def navigation(index: str, notebooks: list[str]) -> list[Any]:
     """Return the navigation in MkDocs' form.
 
-    The first cell of a row is the entry. Where it is a folder's index, pages of the folder that the row leads to
-    are below it.
+    The first cell of a row is the entry. Where it is a folder's index, pages of the folder that the row
+    leads to are below it.
 
     Parameters
     ----------

@@ -57,7 +57,9 @@ def _shown(output: dict[str, Any]) -> str:
             if kind == "image/svg+xml":
                 return f'<div class="output" markdown="0">{_one_block(content)}</div>'
             picture = content.replace("\n", "")
-            return f'<img class="output" alt="what the cell above draws" src="data:image/png;base64,{picture}">'
+            return (
+                f'<img class="output" alt="what the cell above draws" src="data:image/png;base64,{picture}">'
+            )
     if "text/html" in data:
         return f'<div class="output" markdown="0">{_one_block(_joined(data["text/html"]))}</div>'
     return _pre(_joined(data["text/plain"])) if "text/plain" in data else ""

@@ -109,7 +109,9 @@ def _rows(text: str) -> Iterator[list[str]]:
     for at, line in enumerate(lines):
         below = lines[at + 1] if at + 1 < len(lines) else ""
         if line.startswith("|") and not line.startswith("|---") and not below.startswith("|---"):
-            yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+            yield [
+                cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))
+            ]
 
 
 def _plain(text: str) -> str:
