@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
 
-SCHEMA = 1
-"""Version of the layout of ``evaluate.json``."""
-
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -200,6 +197,7 @@ def _content(
 ) -> dict[str, Any]:
     """As in ``evaluate.json``."""
     from spikex_sim.core.origin import origin
+    from spikex_sim.explore.evaluation import SCHEMA
 
     return {
         "schema": SCHEMA,

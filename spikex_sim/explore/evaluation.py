@@ -31,6 +31,8 @@ from spikex_sim.trace.together import AnyTrace
 
 BATCH = 16
 """Samples that are replayed at a time."""
+SCHEMA = 1
+"""Version of the layout of ``evaluate.json``."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,12 @@ def axis(title: str, *, log: bool = False, names: Names | None = None, **more: A
     if names is not None:
         found |= {"type": "category", "categoryorder": "array", "categoryarray": names.shown}
     elif log:
-        found |= {"type": "log", "exponentformat": "power", "showexponent": "all", "dtick": more.pop("dtick", None)}
+        found |= {
+            "type": "log",
+            "exponentformat": "power",
+            "showexponent": "all",
+            "dtick": more.pop("dtick", None),
+        }
     else:
         found |= {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
     return {key: value for key, value in (found | more).items() if value is not None}

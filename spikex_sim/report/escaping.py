@@ -10,12 +10,14 @@ from spikex_sim.core.text import harmless
 
 LONGEST_NAME = 28
 """Characters of a name below a bar or in a legend; what points at it shows all of it."""
-LONGEST_TEXT = 500
+LONGEST_TEXT = 4000
 """Characters of a text that are shown at all."""
+LONGEST_LABEL = 200
+"""The same of a text in a chart."""
 _DATA = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
-def escaped(value: object) -> str:
+def escaped(value: object, longest: int = LONGEST_TEXT) -> str:
     """Text for markup or an attribute: what would be markup, or would turn text around, is shown as it is.
 
     Examples
@@ -23,7 +25,7 @@ def escaped(value: object) -> str:
     >>> escaped('<b title="x">')
     '&lt;b title=&quot;x&quot;&gt;'
     """
-    return html.escape(harmless(_cut(str(value))))
+    return html.escape(harmless(_cut(str(value), longest)))
 
 
 def chart_label(value: object) -> str:
@@ -34,7 +36,7 @@ def chart_label(value: object) -> str:
     >>> chart_label("<b>fc</b>")
     '&lt;b&gt;fc&lt;/b&gt;'
     """
-    return html.escape(harmless(_cut(str(value))), quote=False)
+    return html.escape(harmless(_cut(str(value), LONGEST_LABEL)), quote=False)
 
 
 def short(value: object, longest: int = LONGEST_NAME) -> str:
@@ -63,5 +65,5 @@ def data_text(content: Any) -> str:
     return json.dumps(content, allow_nan=False, separators=(",", ":")).translate(_DATA)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"

@@ -10,7 +10,16 @@ from typing import Any
 
 from spikex_sim.core.text import counted
 from spikex_sim.report.escaping import escaped
-from spikex_sim.run.fields import ACCESSES_CSV, LAYERS_CSV, SAMPLES, SPREAD_CSV, SWEEP_CSV, TOTALS, Field, fields_in
+from spikex_sim.run.fields import (
+    ACCESSES_CSV,
+    LAYERS_CSV,
+    SAMPLES,
+    SPREAD_CSV,
+    SWEEP_CSV,
+    TOTALS,
+    Field,
+    fields_in,
+)
 
 MAX_ROWS = 2000
 """Most rows that are shown."""
@@ -43,15 +52,15 @@ def column_of(name: str, table: str = "", *, main: bool = True) -> Column:
     """Column of a table that the program writes, with the unit and the meaning that the glossary gives it."""
     for place in _PLACES.get(table, ()):
         for one in fields_in(place):
-            if one.has_column(name):
+            if one.name == name or (one.column and one.has_column(name)):
                 return Column(name, one.unit, _meaning(one, name), main)
     return Column(name, UNITS.get(name.rsplit("_", 1)[-1], ""), "", main)
 
 
 def _meaning(one: Field, column: str) -> str:
     found: str | tuple[str, str] = one.meaning
-    if one.parts is not None:
-        before, after = one.column.split("{}") if "{}" in one.column else ("", "")
+    if one.parts is not None and "{}" in one.column:
+        before, after = one.column.split("{}")
         part = column.removeprefix(before).removesuffix(after)
         found = {**one.parts, **one.others}.get(part, one.meaning)
     text = found if isinstance(found, str) else " = ".join(found)
@@ -120,7 +129,9 @@ def table(
     for index, row in enumerate(shown):
         pick = _box(index) if selectable else ""
         number = f' data-row="{index}"' if selectable else ""
-        cells = "".join(_classed(cell(row.get(one.name)), one.name in numeric, one.name in extra) for one in columns)
+        cells = "".join(
+            _classed(cell(row.get(one.name)), one.name in numeric, one.name in extra) for one in columns
+        )
         body.append(f"<tr{number}>{pick}{cells}</tr>")
     left = len(rows) - len(shown)
     more = f"; {counted(left, 'more')} in {escaped(source)}".replace("mores", "more") if left else ""
@@ -153,7 +164,7 @@ def _box(index: int) -> str:
     return f'<td class="pick"><input type="checkbox" aria-label="select row {index + 1}"></td>'
 
 
-def _classed(made: str, numeric: bool, extra: bool) -> str:  # noqa: FBT001
+def _classed(made: str, numeric: bool, extra: bool) -> str:
     classes = " ".join(word for word, there in (("n", numeric), ("extra", extra)) if there)
     return made.replace("<td", f'<td class="{classes}"', 1) if classes else made
 
