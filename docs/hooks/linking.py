@@ -1,7 +1,8 @@
 """Links of pages as they stand in the repository, and as they lead on the site.
 
-In the repository a page leads to ``../ASSUMPTIONS.md``, to a file of the tree or to a notebook. The site has a
-page for each Markdown file and notebook that is led to, and a copy of each other file, so that links work in both.
+In the repository a page leads to ``../ASSUMPTIONS.md``, to a file of the tree or to a notebook. The site has
+a page for each Markdown file and notebook that is led to, and a copy of each other file, so that links work
+in both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The documentation as a site: what MkDocs calls while it builds.
 
-The pages stay as they are for readers of the repository. Here the files outside of ``docs/`` that they lead to come in,
-notebooks become pages, the navigation follows docs/index.md, and names lead to the glossary.
+The pages stay as they are for readers of the repository. Here the files outside of ``docs/`` that they lead
+to come in, notebooks become pages, the navigation follows docs/index.md, and names lead to the glossary.
 """
 
 from __future__ import annotations
@@ -97,10 +97,9 @@ def _known(texts: dict[str, str], sources: dict[str, str], files: Files) -> Know
     for page, text in texts.items():
         if page.startswith("docs/api/"):
             for path in re.findall(r"^::: (spikex_sim\.\S+)", text, re.MULTILINE):
-                short = path.replace("spikex_sim.", "sx.", 1)
-                named[short] = named[path] = terms.Term(
-                    _url(files, page.removeprefix("docs/")), path, f"reference of {path}"
-                )
+                place = terms.Term(_url(files, page.removeprefix("docs/")), path, f"reference of {path}")
+                short, last = path.replace("spikex_sim.", "sx.", 1), path.rpartition(".")[2]
+                named |= dict.fromkeys((path, short, f"{terms.ROLE}{last}"), place)
     commands = re.findall(r"^##+ (spikex-sim [\w -]+)$", texts.get("docs/cli.md", ""), re.MULTILINE)
     for command in commands:
         named[command] = terms.Term(_url(files, "cli.md"), linking.slug(command), f"reference of {command}")
@@ -123,5 +122,6 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     """Lead names in code to what explains them."""
     known: Known = config.extra["known"]
     up = "../" * page.url.count("/")
+    html = terms.without_roles(html)
     html = terms.with_anchors(html, known.names, page.url)
     return terms.with_links(html, known.names, page.url, up)

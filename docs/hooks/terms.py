@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from linking import slug
 
 ABBREVIATIONS = "Abbreviations"
+ROLE = ":"
+"""Before a name to which a docstring leads, such as ``:func:`simulate` ``."""
 LEFT_ALONE = re.compile(r"(<(a|pre|h[1-6]|summary)\b.*?</\2>)", re.DOTALL)
 CODE = re.compile(r"<code>([^<]+)</code>")
 
@@ -38,7 +40,8 @@ def as_markdown(known: Mapping[str, str], text: str) -> str:
 def names(page: str, text: str) -> dict[str, Term]:
     """Names in backticks in the first column of a page's tables: those with a dot or underscore.
 
-    Shorter ones, such as ``mode``, are ordinary words elsewhere. Where several tables explain a name, the first counts.
+    Shorter ones, such as ``mode``, are ordinary words elsewhere. Where several tables explain a name, the
+    first counts.
     """
     found: dict[str, Term] = {}
     for cells in _rows(text):
@@ -48,6 +51,12 @@ def names(page: str, text: str) -> dict[str, Term]:
                 told = next((_plain(cell) for cell in [cells[-1], *cells[column:]] if len(cell) > 3), "")
                 found.setdefault(name, Term(page, slug(name), told))
     return found
+
+
+def without_roles(content: str) -> str:
+    """HTML of docstrings with ``:name`` in code for each ``:func:`~module.name` `` of them."""
+    role = r":(?:func|class|meth|attr|data|mod|exc):<code>~?(?:[\w.]*\.)?(\w+)</code>"
+    return re.sub(role, rf"<code>{ROLE}\1</code>", content)
 
 
 def with_anchors(content: str, known: Mapping[str, Term], page: str) -> str:
@@ -79,10 +88,11 @@ def with_links(content: str, known: Mapping[str, Term], page: str, up: str) -> s
 
     def linked(code: re.Match[str]) -> str:
         term = _term(html.unescape(code[1]), known)
-        if term is None or term.page == page:
-            return code[0]
+        plain = f"<code>{code[1].removeprefix(ROLE)}</code>"
+        if term is None or (term.page == page and not code[1].startswith(ROLE)):
+            return plain
         told = f' title="{html.escape(term.meaning)}"' if term.meaning else ""
-        return f'<a class="term" href="{up}{term.page}#{term.anchor}"{told}>{code[0]}</a>'
+        return f'<a class="term" href="{up}{term.page}#{term.anchor}"{told}>{plain}</a>'
 
     parts = LEFT_ALONE.split(content)
     plain = [part for index, part in enumerate(parts) if index % 3 != 2]
