@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 TRAIN := .venv-train
+DOCS := .venv-docs
+ADDRESS ?= localhost:8000
 TRAIN_TESTS = $(wildcard tests/unit/test_training_*.py tests/unit/test_*record.py tests/unit/test_record_*.py tests/unit/test_nir*.py tests/unit/test_notebooks.py tests/unit/test_quantization.py)
 SAVE ?=
 TWS ?= 2,4,8
@@ -17,7 +19,7 @@ FIGURES ?= results/figures
 COLUMNS ?= 1
 RATES := 0.01 0.05 0.2
 
-.PHONY: help sweep figures test test-slow test-kernels test-rtl test-browser test-train coverage lint format traces clean bench
+.PHONY: help sweep figures test test-slow test-kernels test-rtl test-browser test-train coverage lint format traces clean bench docs docs-serve
 
 help:
 	@echo "make sweep TWS=2,4,8 [ARCH=spikex,ptb] [JOBS=2] [TRACE=file.npz] [OUT=results/sweep]   sweep time window sizes"
@@ -30,6 +32,8 @@ help:
 	@echo "make bench          ratios against PyTorch and SCALE-Sim, compared with the saved run [SAVE=1]"
 	@echo "make lint           ruff, mypy, import-linter"
 	@echo "make coverage       fast tests without JIT, with coverage"
+	@echo "make docs           the documentation as a site in build/site; any broken link or warning is an error"
+	@echo "make docs-serve     the same at http://localhost:8000, renewed whenever a page changes"
 	@echo "make traces         regenerate traces/ and the embedded trace"
 	@echo "make clean          remove what these commands made"
 
@@ -119,6 +123,23 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site is made from sources alone: its environment has the tools of the extra docs, and not the package itself.
+$(DOCS)/.ready: setup.cfg
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -c 'import configparser; c = configparser.ConfigParser(); c.read("setup.cfg", "utf-8"); print(c["options.extras_require"]["docs"])' \
+	  >$(DOCS)/requirements.txt
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(DOCS)/requirements.txt
+	@touch $@
+
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+docs: $(DOCS)/.ready
+	$(DOCS)/bin/mkdocs build --strict
+	$(DOCS)/bin/python scripts/check_site.py build/site
+
+docs-serve: $(DOCS)/.ready
+	$(DOCS)/bin/mkdocs serve --dev-addr $(ADDRESS)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -127,4 +148,4 @@ traces: $(VENV)/.runtime
 	$(BIN)/python scripts/make_traces.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(TRAIN) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(TRAIN) $(DOCS) build results .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-NOT_OURS = {".venv", ".venv-bench", ".venv-train", ".pytest_cache", ".git", "build", "results"}
+NOT_OURS = {".venv", ".venv-bench", ".venv-train", ".venv-docs", ".pytest_cache", ".git", "build", "results"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not NOT_OURS.intersection(path.relative_to(ROOT).parts[:-1])
 )
