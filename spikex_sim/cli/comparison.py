@@ -9,12 +9,14 @@ from rich.markup import escape
 
 from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
-from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.core.sheet import Sheet, short
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import LayerResult, RunResult, Totals
+from spikex_sim.run.rows import total_name
+from spikex_sim.run.tables import energy_cells, energy_headings, has_lbuf
 from spikex_sim.trace.together import AnyTrace
 
 Costs = LayerResult | Totals
@@ -94,7 +96,7 @@ def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Cost
     for index, layer in enumerate(results[0].layers):
         if layer.steps:
             yield layer.name, [result.layers[index] for result in results]
-    yield show.total_name(len(results[0].samples)), [result.totals for result in results]
+    yield total_name(len(results[0].samples)), [result.totals for result in results]
 
 
 def _window_table(results: Sequence[RunResult]) -> Sheet:
@@ -154,9 +156,9 @@ def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     names = list(dict.fromkeys(name for result in results for name in parts(result)))
 
     def cells(result: RunResult) -> list[str]:
-        return show.energy_cells(result.totals, parts(result), names, result.arch, joules)[:-1]
+        return energy_cells(result.totals, parts(result), names, joules, lbuf=has_lbuf(result))[:-1]
 
-    headings = show.energy_headings(names)[:-1]
+    headings = energy_headings(names)[:-1]
     return _machine_table("Energy by component", headings, results, refused, cells)
 
 

@@ -21,9 +21,10 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
+from spikex_sim.core.sheet import count, percent
 
 if TYPE_CHECKING:
-    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.core.sheet import Sheet
 
 Row = Mapping[str, Any]
 
@@ -128,7 +129,7 @@ def dispatch(
 
 def _table(layer: str, rows: Sequence[Row], *, bound: bool) -> Sheet:
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.core.units import joules
 
     over = ("+%",) if bound else ()
@@ -143,10 +144,10 @@ def _table(layer: str, rows: Sequence[Row], *, bound: bool) -> Sheet:
         made.add_row(
             short(row["policy"]),
             f"{row['batches']:,}",
-            show.count(row["streamed_taps"]),
+            count(row["streamed_taps"]),
             *([_over(row, "taps")] if bound else []),
             f"{100 * row['utilization']:.1f}",
-            show.count(row["cycles"]),
+            count(row["cycles"]),
             *([_over(row, "cycles")] if bound else []),
             joules(row["energy_pj"]),
             f"{row['edp_js']:.4g}",
@@ -157,7 +158,7 @@ def _table(layer: str, rows: Sequence[Row], *, bound: bool) -> Sheet:
 
 def _scheduler_table(rows: Sequence[Row]) -> Sheet:
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.core.units import joules
 
     made = show.table("Scheduler", "policy", "held, bits", "cycles", "of the array's %", "energy", "of all %")
@@ -167,10 +168,10 @@ def _scheduler_table(rows: Sequence[Row]) -> Sheet:
             made.add_row(
                 short(row["policy"]),
                 f"{row['held_bits']:,}",
-                show.count(row["dispatch_cycles"]),
-                show.percent(row["dispatch_cycles"], row["slot_cycles"]),
+                count(row["dispatch_cycles"]),
+                percent(row["dispatch_cycles"], row["slot_cycles"]),
                 joules(row["energy_dispatch_pj"]),
-                show.percent(row["energy_dispatch_pj"], row["energy_pj"]),
+                percent(row["energy_dispatch_pj"], row["energy_pj"]),
             )
     return made
 
@@ -183,7 +184,7 @@ def _over(row: Row, what: str) -> str:
 
 def _optimum_table(rows: Sequence[Row]) -> Sheet:
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
 
     made = show.table("Tiles of up to 24 NTWUs", "policy", "tiles", "not proven", "taps +%", "cycles +%")
     made.caption = "+%: over the optimum of those that are proven"

@@ -106,6 +106,7 @@ def show_area(
     """
     from spikex_sim.accelerators.base import energy_model
     from spikex_sim.cli import show
+    from spikex_sim.run.tables import heading
     from spikex_sim.spec.load import load_accelerator
 
     models = {
@@ -122,10 +123,10 @@ def show_area(
     made = show.table("Area, mm²", "part", *("area" if size is None else f"TWS={size}" for size in areas))
     for name in parts:
         cells = (f"{one[name]:.4g}" if name in one else "" for one in areas.values())
-        made.add_row(show.heading(name), *cells)
+        made.add_row(heading(name), *cells)
     made.add_row("total", *(f"{sum(one.values()):.4g}" for one in areas.values()))
     made.caption = "\n".join(
-        f"{show.heading(one.name)}: {text.split(';')[0]}"
+        f"{heading(one.name)}: {text.split(';')[0]}"
         for one in first.components
         for text in dict.fromkeys(one.provenance.values())
         if one.name in parts

@@ -19,9 +19,10 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
+from spikex_sim.core.sheet import percent
 
 if TYPE_CHECKING:
-    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.core.sheet import Sheet
     from spikex_sim.explore.evaluation import EvaluatedLayer, EvaluatedSample, Evaluation
     from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
@@ -107,7 +108,7 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.core.units import joules, with_prefix
 
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
@@ -176,7 +177,7 @@ def _right(accuracy: float, samples: LabelledSamples) -> str:
 def _changed_table(found: list[Evaluation]) -> Sheet:
     """Spikes that arrays change."""
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
 
     made = show.table(
         "Output spikes that the arrays change, mean of a sample",
@@ -186,7 +187,7 @@ def _changed_table(found: list[Evaluation]) -> Sheet:
     for one in found:
         for layer in one.layers:
             if layer.changed_spikes is not None and layer.output_spikes is not None:
-                share = show.percent(layer.changed_spikes, layer.output_spikes)
+                share = percent(layer.changed_spikes, layer.output_spikes)
                 numbers = (f"{layer.output_spikes:,.1f}", f"{layer.changed_spikes:,.1f}", share)
                 made.add_row(short(one.arch.name), short(layer.layer), *numbers)
     return made

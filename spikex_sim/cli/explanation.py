@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikex_sim.cli import show
-from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.core.sheet import Sheet, percent, short
 from spikex_sim.explore.explanation import Explanation, Trial
 from spikex_sim.run.advice import NAMES, bound_of, sentence, settings
 from spikex_sim.run.results import RunResult
@@ -36,7 +36,7 @@ def _busy_table(result: RunResult) -> Sheet:
 
 
 def _busy_cells(costs: Costs) -> list[str]:
-    shares = [show.percent(costs.busy[name], costs.cycles) for name in NAMES]
+    shares = [percent(costs.busy[name], costs.cycles) for name in NAMES]
     return [*shares, NAMES[bound_of(costs)]]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import prod
 
 from spikex_sim.cli import show
-from spikex_sim.cli.sheet import LONGEST_KEY, short
+from spikex_sim.core.sheet import LONGEST_KEY, short
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import sides
 from spikex_sim.spec.graph import GraphNeuron, JoinNode, MatmulNode, Node, PoolNode, Population, Synapse

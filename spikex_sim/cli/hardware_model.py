@@ -156,7 +156,7 @@ def _show_model(model: HardwareModel) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.explore.fitted.curves import QUANTITIES
 
     show.say(f"[bold]{escape(model.network)}[/] (T={model.timesteps}) on [bold]{escape(model.arch)}[/]\n")

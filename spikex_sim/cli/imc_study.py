@@ -18,11 +18,12 @@ from spikex_sim.cli.options import (
     parse_settings,
     wrote,
 )
+from spikex_sim.core.sheet import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.core.sheet import Sheet
 
 SETTINGS = {"channels_divided_by": "1st channels /", "first": "time points"}
 """Headings of settings that are no keys of a configuration."""
@@ -99,7 +100,7 @@ def imc_study(
 
 def _table(study: str, rows: list[dict[str, Any]]) -> Sheet:
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.core.text import counted
     from spikex_sim.core.units import joules, with_prefix
     from spikex_sim.explore.imc import STUDIES
@@ -123,7 +124,7 @@ def _table(study: str, rows: list[dict[str, Any]]) -> Sheet:
         made.add_row(
             *label,
             "" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}",
-            show.percent(row["changed_spikes"] or 0, row["output_spikes"]) if known else "",
+            percent(row["changed_spikes"] or 0, row["output_spikes"]) if known else "",
             joules(row["energy_pj"]),
             with_prefix(row["seconds"], "s"),
             f"{row['area_mm2']:.4g}",

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from spikex_sim.cli.options import completing
-from spikex_sim.cli.sheet import Sheet
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import one_of
+from spikex_sim.core.sheet import Sheet
 
 
 def _presets() -> Sheet:

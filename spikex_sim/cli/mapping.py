@@ -13,7 +13,7 @@ import typer
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.core.sheet import Sheet
     from spikex_sim.explore.mapping.heldout import HeldOut
     from spikex_sim.explore.mapping.search import Mapped
     from spikex_sim.mapped.pool import Pool
@@ -198,7 +198,7 @@ def show_mapping(
     from spikex_sim.cli import show
 
     show.log_to_terminal()
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.mapped.saved import SavedMapping
 
     saved = SavedMapping.load(mapping)
@@ -261,7 +261,7 @@ def _show(found: Mapped) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.explore.mapping.cpsat import COPIES_SCOPE
 
     graph, metrics = found.network, found.metrics

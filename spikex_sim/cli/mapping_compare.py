@@ -14,7 +14,7 @@ from spikex_sim.cli.mapping import Inputs, KeepZeros, Layers, Source
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.cli.sheet import Sheet
+    from spikex_sim.core.sheet import Sheet
     from spikex_sim.explore.mapping.compare import Comparison
     from spikex_sim.mapped.unroll import Unrolled
 
@@ -188,7 +188,7 @@ def _show(found: Comparison) -> None:
 def _tables(found: Comparison) -> Iterator[Sheet]:
     """A table a pool."""
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
 
     rows = found.rows
     placed = any(row["hops"] != "" for row in rows)

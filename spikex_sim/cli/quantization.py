@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spikex_sim.cli.making import save
 from spikex_sim.cli.options import echo, writable_file
-from spikex_sim.cli.sheet import short
+from spikex_sim.core.sheet import short
 
 if TYPE_CHECKING:
     from spikex_sim.explore.quantization import Quantization

@@ -12,8 +12,8 @@ import typer
 from spikex_sim.cli.making import OutFile, save
 from spikex_sim.cli.options import echo, split_names, writable_file
 from spikex_sim.cli.quantization import quantize_into
-from spikex_sim.cli.sheet import short
 from spikex_sim.core.errors import ConfigError, SpikexError
+from spikex_sim.core.sheet import short
 
 if TYPE_CHECKING:
     from spikex_sim.sources.frameworks.recording import Report

@@ -17,14 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from spikex_sim.cli.choose import Choice, cell
-from spikex_sim.cli.sheet import LONGEST_KEY, Sheet, put_text, short
+from spikex_sim.cli.sheet import print_sheet, put_text
+from spikex_sim.core import sheet
 from spikex_sim.core.progress import Progress, silent
+from spikex_sim.core.sheet import LONGEST_KEY, Sheet, count, percent, short
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules, with_prefix
-from spikex_sim.costs.components import COMPONENTS
+from spikex_sim.run import crossbar_tables
 from spikex_sim.run.advice import datapath_of, moved_again, sentence
-from spikex_sim.run.results import LayerResult, RunResult, Totals
-from spikex_sim.spec.arch import Accelerator, Dram, Partition, Separate
+from spikex_sim.run.results import RunResult, Totals
+from spikex_sim.run.tables import heading, headline, tables
+from spikex_sim.spec.arch import Dram
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
 
@@ -70,6 +73,9 @@ def progress_bar(what: str) -> Iterator[Progress]:
         yield report
 
 
+table = sheet.table
+
+
 class _Harmless(logging.Formatter):
     """Notices may name files."""
 
@@ -86,20 +92,10 @@ def log_to_terminal() -> None:
     logger.propagate = False
 
 
-def table(title: str, *headings: str, left: int = 1) -> Sheet:
-    """Make an empty table; all but the first ``left`` columns are numbers."""
-    return Sheet(title, headings, left)
-
-
 def put(*sheets: Sheet) -> None:
     """Print tables."""
-    for sheet in sheets:
-        sheet.print_to(console)
-
-
-def percent(part: float, whole: float) -> str:
-    """Share as a percentage, empty where there is no whole."""
-    return f"{100 * part / whole:.1f}" if whole else ""
+    for one in sheets:
+        print_sheet(one, console)
 
 
 def say(text: str) -> None:
@@ -110,11 +106,6 @@ def say(text: str) -> None:
 def note(text: str, style: str = "yellow") -> None:
     """Print a sentence as it is, wrapped likewise."""
     put_text(console, Text(harmless(text), style=style))
-
-
-def count(number: int) -> str:
-    """Write a count in full up to a million, in millions beyond."""
-    return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
 
 
 def show_run(result: RunResult, first: AnyTrace) -> None:
@@ -129,7 +120,7 @@ def show_run(result: RunResult, first: AnyTrace) -> None:
         f": {headline(result)}, {arch.clock_mhz:g} MHz, {result.engine} engine, "
         f"{datapath_of(result)}\n"
     )
-    put(*_run_tables(result), *([_area_table(result)] if totals.area_mm2_by else []))
+    put(*tables(result), *([_area_table(result)] if totals.area_mm2_by else []))
     if len(result.samples) > 1:
         say(
             f"a sample, mean ± standard deviation: latency {spread(result, 'seconds')}, "
@@ -161,32 +152,13 @@ def show_run(result: RunResult, first: AnyTrace) -> None:
     say_float(result, first)
 
 
-def headline(result: RunResult) -> str:
-    """What computes, in a few words."""
-    if result.totals.imc is not None:
-        from spikex_sim.cli import crossbars
-
-        return crossbars.headline(result)
-    return f"{result.arch.array.rows}x{result.arch.array.cols} PEs"
-
-
-def _run_tables(result: RunResult) -> list[Sheet]:
-    if result.totals.imc is not None:
-        from spikex_sim.cli import crossbars
-
-        return [*crossbars.tables(result), _energy_table(result)]
-    return [_time_table(result), _work_table(result), _energy_table(result), _mapping_table(result)]
-
-
 def warn(result: RunResult, trace: AnyTrace, machine: str = "") -> None:
     """Say what is fetched from DRAM again and again, and what would hold it; or what limits a chip."""
     from spikex_sim.run.psums import remarks
 
     found = [*remarks(trace, result.arch), *map(sentence, moved_again(result, "glb"))]
     if result.totals.imc is not None:
-        from spikex_sim.cli import crossbars
-
-        found += crossbars.notes(result)
+        found += crossbar_tables.notes(result)
     for text in found:
         note(f"{machine}: {text}" if machine else text)
 
@@ -214,11 +186,6 @@ def spread(result: RunResult, quantity: str) -> str:
     return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
 
 
-def total_name(samples: int) -> str:
-    """What a row of sums is called."""
-    return "total" if samples == 1 else f"total of {samples:,}"
-
-
 def _times_estimate(totals: Totals) -> str:
     if totals.estimate_factor is None:
         return ""
@@ -230,82 +197,6 @@ def _times_estimate(totals: Totals) -> str:
 
 def _dram_weights(dram: Dram) -> str:
     return f"amortised over {dram.samples} samples" if dram.weights == "amortised" else dram.weights
-
-
-def _layers(result: RunResult) -> list[LayerResult]:
-    return [layer for layer in result.layers if layer.steps]
-
-
-def _time_table(result: RunResult) -> Sheet:
-    made = table("Time: cycles, and the share of them that the array computes or stalls, %", "layer", "mode",
-                 "TWS", "cycles", "array", "dram", "glb", "lbuf", "drain", left=2)  # fmt: skip
-    for layer in _layers(result):
-        made.add_row(short(layer.name), layer.mode or "", str(layer.tws), *_time_cells(layer))
-    made.add_row(total_name(len(result.samples)), "", "", *_time_cells(result.totals))
-    return made
-
-
-def _time_cells(costs: LayerResult | Totals) -> list[str]:
-    stalls = costs.stalls
-    parts = (costs.compute_cycles, stalls.dram, stalls.glb, stalls.lbuf, stalls.drain)
-    return [f"{costs.cycles:,}", *(percent(part, costs.cycles) for part in parts)]
-
-
-def _work_table(result: RunResult) -> Sheet:
-    made = table("Work", "layer", "NTWUs", "batches", "taps", "adds", "PE %", "add %", "spikes in", "out")
-    for layer in _layers(result):
-        spikes = (layer.input_spikes, layer.output_spikes)
-        shown = ["" if number is None else count(number) for number in spikes]
-        made.add_row(short(layer.name), *_work_cells(layer), *shown)
-    made.add_row(total_name(len(result.samples)), *_work_cells(result.totals), "", "")
-    return made
-
-
-def _work_cells(costs: LayerResult | Totals) -> list[str]:
-    counts = (costs.ntwus, costs.batches, costs.streamed_taps, costs.accumulations)
-    return [
-        *(count(number) for number in counts),
-        f"{100 * costs.utilization:.1f}",
-        f"{100 * (costs.add_utilization or 0.0):.1f}",
-    ]
-
-
-def _energy_table(result: RunResult) -> Sheet:
-    scale, unit = (1e6, "µJ") if result.totals.energy_pj >= 1e7 else (1e3, "nJ")
-    names = list(result.totals.energy_pj_by)
-    of_chip = result.totals.imc is not None
-    made = table(f"Energy, {unit}", "layer", *energy_headings(names)[: -1 if of_chip else None])
-
-    def form(pj: float) -> str:
-        return f"{pj / scale:,.4f}"
-
-    for layer in _layers(result):
-        cells = energy_cells(layer, layer.energy_pj_by, names, result.arch, form)
-        made.add_row(short(layer.name), *cells[: made.width - 1])
-    total = energy_cells(result.totals, result.totals.energy_pj_by, names, result.arch, form)
-    made.add_row(total_name(len(result.samples)), *total[: made.width - 1])
-    return made
-
-
-def energy_headings(names: Sequence[str]) -> list[str]:
-    """Headings of :func:`energy_cells`."""
-    return [*map(heading, names), "total", "no DRAM"]
-
-
-def heading(component: str) -> str:
-    """What tables call a component."""
-    return component.upper() if component in COMPONENTS else component
-
-
-def energy_cells(
-    costs: LayerResult | Totals, by: Mapping[str, float], names: Sequence[str], arch: Accelerator,
-    form: Callable[[float], str],
-) -> list[str]:  # fmt: skip
-    """Energies by component and their sums with and without DRAM; empty for what is not there."""
-    parts = {part: form(pj) for part, pj in by.items()}
-    if not arch.memory.lbuf.bytes:
-        parts["lbuf"] = ""
-    return [*(parts.get(name, "") for name in names), form(costs.energy_pj), form(costs.energy_on_chip_pj)]
 
 
 def _area_table(result: RunResult) -> Sheet:
@@ -324,43 +215,6 @@ def _area_table(result: RunResult) -> Sheet:
         told = list(dict.fromkeys(each))
     made.caption = "\n".join(told)
     return made
-
-
-def _mapping_table(result: RunResult) -> Sheet:
-    made = table(
-        "Mapping: tiles, and for how long what is loaded stays",
-        *("layer", "tiles", "positions", "windows", "GLB filter", "GLB ifmap", "LBUF filter", "steps"),
-    )
-    for layer in _layers(result):
-        shown = [
-            "varies" if layer.mapping[key] is None else str(layer.mapping[key])
-            for key in (
-                "tiles",
-                "positions_per_tile",
-                "windows_per_tile",
-                "glb_filter",
-                "glb_ifmap",
-                "lbuf_filter",
-            )
-        ]
-        if not result.arch.memory.lbuf.bytes:
-            shown[-1] = ""
-        made.add_row(short(layer.name), *shown, f"{layer.steps:,}")
-    orders = dict.fromkeys(layer.mapping["order"] for layer in _layers(result))
-    made.caption = "; ".join(orders) + f"\n{_parts(result.arch)}"
-    return made
-
-
-def _parts(arch: Accelerator) -> str:
-    """How the buffers are shared."""
-    glb, lbuf = arch.memory.glb, arch.memory.lbuf
-
-    def shares(parts: Partition | Separate) -> str:
-        values = parts.model_dump()
-        return f"{'/'.join(values)} {'/'.join(f'{value:g}' for value in values.values())}"
-
-    found = f"GLB {shares(glb.partition)}" if glb.separate is None else f"GLB {shares(glb.separate)} B"
-    return f"{found}\nLBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}\nno LBUF"
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:

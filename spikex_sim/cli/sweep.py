@@ -224,7 +224,7 @@ def _of_shard(part: tuple[int, int]) -> str:
 def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     """Print the points that no other one beats in both latency and energy."""
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import LONGEST_KEY, short
+    from spikex_sim.core.sheet import LONGEST_KEY, short
     from spikex_sim.core.units import joules, with_prefix
     from spikex_sim.explore.sweeps.table import pareto_front
 

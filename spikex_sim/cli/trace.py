@@ -82,7 +82,7 @@ def show_trace(
 
 def _show_chain(trace: Trace, tws: int) -> None:
     from spikex_sim.cli import show
-    from spikex_sim.cli.sheet import short
+    from spikex_sim.core.sheet import short
     from spikex_sim.trace.summary import activities
 
     made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)

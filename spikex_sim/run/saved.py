@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from spikex_sim.core.errors import ConfigError, ResultsError
-from spikex_sim.core.frozen import FrozenMap, frozen, plain
+from spikex_sim.core.frozen import FrozenMap, plain
 from spikex_sim.run.fields import LAYERS, RUN, SAMPLES, TOTALS, fields_in
 from spikex_sim.run.results import SCHEMA, Results
 from spikex_sim.spec.arch import Accelerator
@@ -24,7 +24,7 @@ MAX_BYTES = 1 << 28
 
 
 class Record(FrozenMap[str, Any]):
-    """Part of saved results, as a layer's; its keys are attributes."""
+    """Part of saved results, as a layer's or its stalls; its keys are attributes."""
 
     __slots__ = ()
 
@@ -127,12 +127,16 @@ def load_results(path: str | os.PathLike[str]) -> SavedResults:
 
 
 def _built(content: dict[str, Any]) -> SavedResults:
-    layers, samples = (tuple(Record(frozen(one)) for one in content[key]) for key in ("layers", "samples"))
-    totals = Record(frozen(content["totals"]))
-    whole = Record({**frozen(content), "totals": totals, "layers": layers, "samples": samples})
-    return SavedResults(
-        whole, whole["engine"], whole["trace"], layers, samples, whole["versions"], whole["timestamp"]
-    )
+    whole = _record(content)
+    figures = (whole[key] for key in ("engine", "trace", "layers", "samples", "versions", "timestamp"))
+    return SavedResults(whole, *figures)
+
+
+def _record(value: Any) -> Any:
+    """Freeze what JSON has, however deep."""
+    if isinstance(value, dict):
+        return Record({key: _record(item) for key, item in value.items()})
+    return tuple(map(_record, value)) if isinstance(value, list) else value
 
 
 def _read(file: Path) -> Any:

@@ -10,7 +10,8 @@ import pytest
 import spikex_sim as sx
 from command import files_under, is_mistake, spikex, succeed
 from spikex_sim.cli import show
-from spikex_sim.cli.sheet import Sheet
+from spikex_sim.cli.sheet import print_sheet
+from spikex_sim.core.sheet import Sheet
 from spikex_sim.core.units import joules
 from study_traces import NEURON, SPIKES, WEIGHTS, a_trace, layers
 
@@ -175,6 +176,6 @@ def test_a_pair_wider_than_the_terminal_is_shown_all_the_same(capsys: pytest.Cap
 
     sheet = Sheet("wide", ("row", "first", "ratio"), beside="ratio")
     sheet.add_row("a", "1" * 30, "2" * 30)
-    sheet.print_to(Console(width=40))
+    print_sheet(sheet, Console(width=40))
     words: Any = capsys.readouterr().out.split()
     assert "1" * 30 in words and "2" * 30 in words

@@ -13,7 +13,8 @@ import spikex_sim as sx
 from command import environment, is_mistake, process, spikex, succeed
 from distribution import install
 from spikex_sim.cli import show
-from spikex_sim.cli.sheet import Sheet
+from spikex_sim.cli.sheet import print_sheet
+from spikex_sim.core.sheet import Sheet
 from spikex_sim.core import registry
 from spikex_sim.plots.folder import NAMES
 from spikex_sim.spec.load import preset_names
@@ -138,7 +139,7 @@ class TestNarrowTerminals:
             made.add_row(*pair, str(at) * 9, str(at) * 14)
         console = Console(width=40)
         with console.capture() as captured:
-            made.print_to(console)
+            print_sheet(made, console)
         lines = captured.get().splitlines()
         assert max(map(len, lines)) <= 40
         words = [line.split() for line in lines]
@@ -151,7 +152,7 @@ class TestNarrowTerminals:
         made.add_row("conv1", "1" * 20, "2" * 20)
         console = Console(width=30)
         with console.capture() as captured:
-            made.print_to(console)
+            print_sheet(made, console)
         assert captured.get().split() == [
             "layer",
             "cycles",
@@ -168,7 +169,7 @@ class TestNarrowTerminals:
         made.add_row("conv1", "f" * 64)
         console = Console(width=30)
         with console.capture() as captured:
-            made.print_to(console)
+            print_sheet(made, console)
         assert "f" * 64 in captured.get()
 
     @pytest.mark.parametrize("columns", [20, 50, 80])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from spikex_sim.cli import mapped, show
-from spikex_sim.cli.sheet import Sheet, short
+from spikex_sim.core.sheet import Sheet, count, percent, short, table
 from spikex_sim.core.text import counted
-from spikex_sim.run.results import LayerResult, RunResult, Totals
+from spikex_sim.run import mapped_tables
+from spikex_sim.run.results import RunResult
+from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 
@@ -15,11 +17,11 @@ MESH_FLITS_PER_CYCLE = 4
 """Links of a node of the mesh."""
 
 
-def headline(result: RunResult) -> str:
+def headline(result: AnyResults) -> str:
     """What the chip is, in a few words."""
     arch = result.arch
     if isinstance(arch, MappedOptions):
-        return mapped.headline(result)
+        return mapped_tables.headline(result)
     assert isinstance(arch, CrossbarOptions)
     if arch.imc.model == "released":
         return "the released script's figures, convolutions alone"
@@ -28,12 +30,12 @@ def headline(result: RunResult) -> str:
     return f"{size}x{size} crossbars of {bits}-bit cells, {counted(tiles, 'tile')}, {arch.imc.arrays} arrays"
 
 
-def tables(result: RunResult) -> list[Sheet]:
+def tables(result: AnyResults) -> list[Sheet]:
     """Tables in the place of those of machines with an array of PEs."""
-    if result.totals.imc is not None and result.totals.imc["counts"] is None:
+    if (figures := imc_of(result.totals)) is not None and figures["counts"] is None:
         return [_released_table(result)]
     if isinstance(result.arch, MappedOptions):
-        return mapped.tables(result)
+        return mapped_tables.tables(result)
     return [_time_table(result), _work_table(result), _mapping_table(result)]
 
 
@@ -41,7 +43,7 @@ def notes(result: RunResult) -> list[str]:
     """What a reader should know beside the numbers."""
     arch, totals = result.arch, result.totals
     if isinstance(arch, MappedOptions):
-        return mapped.notes(result)
+        return mapped_tables.notes(result)
     assert isinstance(arch, CrossbarOptions) and totals.imc is not None
     layers = [layer for layer in result.layers if layer.imc is not None]
     if totals.imc["counts"] is None:
@@ -66,35 +68,35 @@ def notes(result: RunResult) -> list[str]:
     return found
 
 
-def _end(layer: LayerResult) -> int:
+def _end(layer: Any) -> int:
     return 0 if layer.imc is None else layer.imc["end"] or 0
 
 
-def _layers(result: RunResult) -> list[LayerResult]:
-    return [layer for layer in result.layers if layer.imc is not None]
+def _layers(result: AnyResults) -> list[Any]:
+    return [layer for layer in result.layers if imc_of(layer) is not None]
 
 
-def _rows(made: Sheet, result: RunResult, cells: Callable[[LayerResult | Totals], list[str]]) -> Sheet:
+def _rows(made: Sheet, result: AnyResults, cells: Callable[[AnyCosts], list[str]]) -> Sheet:
     for layer in _layers(result):
         made.add_row(short(layer.name), *cells(layer))
-    made.add_row(show.total_name(len(result.samples)), *cells(result.totals))
+    made.add_row(total_name(len(result.samples)), *cells(result.totals))
     return made
 
 
-def _time_table(result: RunResult) -> Sheet:
-    made = show.table(
+def _time_table(result: AnyResults) -> Sheet:
+    made = table(
         "Time: shares of the critical path, cycles, and what they are spent with, %",
         *("layer", "path", "compute", "noc in", "noc out", "lif", "busy", "end - start"),
     )
 
-    def cells(costs: LayerResult | Totals) -> list[str]:
-        assert costs.imc is not None
-        figures = costs.imc
+    def cells(costs: AnyCosts) -> list[str]:
+        figures = imc_of(costs)
+        assert figures is not None
         parts = (costs.compute_cycles, *figures["stalls"].values())
         known = figures["start"] is not None and figures["end"] is not None
         return [
             f"{costs.cycles:,}",
-            *(show.percent(part, costs.cycles) for part in parts),
+            *(percent(part, costs.cycles) for part in parts),
             f"{figures['busy']:,}",
             f"{figures['end'] - figures['start']:,}" if known else "varies",
         ]
@@ -104,33 +106,36 @@ def _time_table(result: RunResult) -> Sheet:
     return made
 
 
-def _released_table(result: RunResult) -> Sheet:
-    made = show.table("Cycles until the next layer starts, and PEs", "layer", "cycles", "PEs")
-    for layer in _layers(result):
-        made.add_row(short(layer.name), f"{layer.cycles:,}", f"{layer.pes:,}")
-    made.add_row(show.total_name(len(result.samples)), f"{result.totals.cycles:,}", f"{result.totals.pes:,}")
-    return made
+def _released_table(result: AnyResults) -> Sheet:
+    made = table("Cycles until the next layer starts, and PEs", "layer", "cycles", "PEs")
+
+    def cells(costs: AnyCosts) -> list[str]:
+        pes = getattr(costs, "pes", None)  # not in files
+        return [f"{costs.cycles:,}", "" if pes is None else f"{pes:,}"]
+
+    return _rows(made, result, cells)
 
 
-def _work_table(result: RunResult) -> Sheet:
-    made = show.table("Work", "layer", "reads", "adds", "conversions", "PE %", "spikes in", "out", "changed")
+def _work_table(result: AnyResults) -> Sheet:
+    made = table("Work", "layer", "reads", "adds", "conversions", "PE %", "spikes in", "out", "changed")
 
-    def cells(costs: LayerResult | Totals) -> list[str]:
-        assert costs.imc is not None
-        counts = costs.imc["counts"]
+    def cells(costs: AnyCosts) -> list[str]:
+        figures = imc_of(costs)
+        assert figures is not None
+        counts = figures["counts"]
         spikes = (getattr(costs, "input_spikes", None), costs.output_spikes, costs.changed_spikes)
         return [
-            *(show.count(counts[name]) for name in ("reads", "accumulations", "conversions")),
+            *(count(counts[name]) for name in ("reads", "accumulations", "conversions")),
             f"{100 * costs.utilization:.1f}",
-            *("" if one is None else show.count(one) for one in spikes),
+            *("" if one is None else count(one) for one in spikes),
         ]
 
     return _rows(made, result, cells)
 
 
-def _mapping_table(result: RunResult) -> Sheet:
+def _mapping_table(result: AnyResults) -> Sheet:
     names = ("blocks", "pe_rows", "column_groups", "channels_per_crossbar", "pes", "tiles")
-    made = show.table(
+    made = table(
         "Mapping: crossbars of a column group, PE rows, column groups, channels of a crossbar",
         *("layer", "blocks", "rows", "groups", "channels", "PEs", "tiles", "cells %", "PE cycle", "sum bits"),
     )

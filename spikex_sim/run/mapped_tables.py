@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from spikex_sim.cli import show
-from spikex_sim.cli.sheet import Sheet, short
-from spikex_sim.run.results import LayerResult, RunResult, Totals
+from spikex_sim.core.sheet import Sheet, count, percent, short, table
+from spikex_sim.run.results import RunResult
+from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 
 
-def headline(result: RunResult) -> str:
+def headline(result: AnyResults) -> str:
     """What the machine is, in a few words."""
     arch = result.arch
     assert isinstance(arch, MappedOptions)
@@ -21,7 +22,7 @@ def headline(result: RunResult) -> str:
     )
 
 
-def tables(result: RunResult) -> list[Sheet]:
+def tables(result: AnyResults) -> list[Sheet]:
     """Tables of time, work and what each layer takes."""
     return [_time_table(result), _work_table(result), _size_table(result)]
 
@@ -45,49 +46,51 @@ def notes(result: RunResult) -> list[str]:
     return found
 
 
-def _layers(result: RunResult) -> list[LayerResult]:
-    return [layer for layer in result.layers if layer.imc is not None]
+def _layers(result: AnyResults) -> list[Any]:
+    return [layer for layer in result.layers if imc_of(layer) is not None]
 
 
-def _rows(made: Sheet, result: RunResult, cells: Callable[[LayerResult | Totals], list[str]]) -> Sheet:
+def _rows(made: Sheet, result: AnyResults, cells: Callable[[AnyCosts], list[str]]) -> Sheet:
     for layer in _layers(result):
         made.add_row(short(layer.name), *cells(layer))
-    made.add_row(show.total_name(len(result.samples)), *cells(result.totals))
+    made.add_row(total_name(len(result.samples)), *cells(result.totals))
     return made
 
 
-def _time_table(result: RunResult) -> Sheet:
-    made = show.table("Time: shares of all crossbars' time, cycles, and what it goes to, %",
+def _time_table(result: AnyResults) -> Sheet:
+    made = table("Time: shares of all crossbars' time, cycles, and what it goes to, %",
                       "layer", "cycles", "mesh", "reads", "lif")  # fmt: skip
 
-    def cells(costs: LayerResult | Totals) -> list[str]:
-        assert costs.imc is not None
-        stalls = costs.imc["stalls"]
+    def cells(costs: AnyCosts) -> list[str]:
+        figures = imc_of(costs)
+        assert figures is not None
+        stalls = figures["stalls"]
         parts = (stalls["noc_in"], costs.compute_cycles, stalls["lif"])
-        return [f"{costs.cycles:,}", *(show.percent(part, costs.cycles) for part in parts)]
+        return [f"{costs.cycles:,}", *(percent(part, costs.cycles) for part in parts)]
 
     return _rows(made, result, cells)
 
 
-def _work_table(result: RunResult) -> Sheet:
+def _work_table(result: AnyResults) -> Sheet:
     names = ("reads", "accumulations", "conversions", "packets", "packet_hops")
-    made = show.table("Work", "layer", "reads", "adds", "conversions", "packets", "hops", "spikes in", "out")
+    made = table("Work", "layer", "reads", "adds", "conversions", "packets", "hops", "spikes in", "out")
 
-    def cells(costs: LayerResult | Totals) -> list[str]:
-        assert costs.imc is not None
-        counts = costs.imc["counts"]
+    def cells(costs: AnyCosts) -> list[str]:
+        figures = imc_of(costs)
+        assert figures is not None
+        counts = figures["counts"]
         spikes = (getattr(costs, "input_spikes", None), costs.output_spikes)
         return [
-            *(show.count(counts[name]) for name in names),
-            *("" if one is None else show.count(one) for one in spikes),
+            *(count(counts[name]) for name in names),
+            *("" if one is None else count(one) for one in spikes),
         ]
 
     return _rows(made, result, cells)
 
 
-def _size_table(result: RunResult) -> Sheet:
+def _size_table(result: AnyResults) -> Sheet:
     names = ("neurons", "columns", "synapses", "pes", "read_cycles", "psum_bits")
-    made = show.table(
+    made = table(
         "Neurons, and crossbars whose lowest neuron is one of the layer",
         *("layer", "neurons", "columns", "synapses", "crossbars", "read cycles", "sum bits"),
     )
