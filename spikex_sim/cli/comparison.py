@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.markup import escape
 
 from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
-from spikex_sim.core.sheet import Sheet, short
-from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.core.sheet import short
 from spikex_sim.explore.comparison import Comparison
+from spikex_sim.explore.comparison_tables import comparison_tables
 from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
-from spikex_sim.run.results import LayerResult, RunResult, Totals
-from spikex_sim.run.rows import total_name
-from spikex_sim.run.tables import energy_cells, energy_headings, has_lbuf
+from spikex_sim.run.results import RunResult
 from spikex_sim.trace.together import AnyTrace
-
-Costs = LayerResult | Totals
-Refused = Mapping[str, str]
-"""Accelerators that cannot take the trace, by name, and why."""
-
 
 CHOSEN = ("cycles", "energy_pj", "energy_on_chip_pj", "edp_js")
 """Fields of a table of totals where --fields does not say."""
@@ -43,7 +36,7 @@ def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
         rows += [row_of(labels_of(name, arch, {}), None, reason) for arch, reason in refused.items()]
         show.show_chosen("Totals", rows, ["arch"], replace(choice, fields=choice.fields or CHOSEN))
     else:
-        _show_side_by_side(results, refused)
+        show.put(*comparison_tables(results, refused))
     usual = first.arch.energy.table
     for result in results:
         table = result.arch.energy.table
@@ -56,21 +49,6 @@ def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
     for name, reason in refused.items():
         show.say(f"[yellow]{escape(name)} did not run: {escape(reason)}[/]")
     show.say(_verdict(results))
-
-
-def _show_side_by_side(results: Sequence[RunResult], refused: Refused) -> None:
-    show.put(
-        _window_table(results),
-        _ratio_table("Cycles", results, lambda costs: costs.cycles, lambda value: f"{value:,.0f}"),
-        _ratio_table("Energy", results, lambda costs: costs.energy_pj, joules),
-        _ratio_table("Energy without DRAM", results, lambda costs: costs.energy_on_chip_pj, joules),
-        _share_table("PE use, %", results, lambda costs: costs.utilization),
-        _share_table("Stalled, %", results, lambda costs: costs.stalls.total / costs.cycles),
-        _component_table(results, refused),
-        _estimate_table(results, refused),
-        _edp_table(results, refused),
-        *([_spread_table(results, refused)] if len(results[0].samples) > 1 else []),
-    )
 
 
 def _samples(result: RunResult) -> str:
@@ -89,122 +67,3 @@ def _verdict(results: Sequence[RunResult]) -> str:
         return f"output spikes: nothing to compare{left_out}"
     verdict = "identical for all accelerators" if len(hashes) == 1 else "[red]DIFFERENT[/]"
     return f"output spikes of all layers: {verdict}{left_out}"
-
-
-def _side_by_side(results: Sequence[RunResult]) -> Iterator[tuple[str, list[Costs]]]:
-    """Each layer's costs on every accelerator, and the totals."""
-    for index, layer in enumerate(results[0].layers):
-        if layer.steps:
-            yield layer.name, [result.layers[index] for result in results]
-    yield total_name(len(results[0].samples)), [result.totals for result in results]
-
-
-def _window_table(results: Sequence[RunResult]) -> Sheet:
-    made = show.table("Time window size", "layer", *(short(result.arch.name) for result in results))
-    for index, layer in enumerate(results[0].layers):
-        if layer.steps:
-            made.add_row(short(layer.name), *(str(result.layers[index].tws) for result in results))
-    return made
-
-
-def _ratio_table(
-    title: str, results: Sequence[RunResult], value: Callable[[Costs], float], form: Callable[[float], str]
-) -> Sheet:
-    others = [column for result in results[1:] for column in (short(result.arch.name), "ratio")]
-    made = show.table(title, "layer", short(results[0].arch.name), *others)
-    made.beside = "ratio"
-    for name, costs in _side_by_side(results):
-        base = value(costs[0])
-        cells = [form(base)]
-        for other in costs[1:]:
-            cells += [form(value(other)), _ratio(value(other), base)]
-        made.add_row(short(name), *cells)
-    return made
-
-
-def _share_table(title: str, results: Sequence[RunResult], share: Callable[[Costs], float]) -> Sheet:
-    made = show.table(title, "layer", *(short(result.arch.name) for result in results))
-    for name, costs in _side_by_side(results):
-        made.add_row(short(name), *(f"{100 * share(cost):.1f}" if cost.cycles else "" for cost in costs))
-    return made
-
-
-def _machine_table(
-    title: str,
-    headings: Sequence[str],
-    results: Sequence[RunResult],
-    refused: Refused,
-    cells: Callable[[RunResult], Sequence[str]],
-) -> Sheet:
-    """Make a table with a row for each accelerator; those that did not run have empty cells."""
-    made = show.table(title, "accelerator", *headings)
-    for result in results:
-        made.add_row(short(result.arch.name), *cells(result))
-    for name in refused:
-        made.add_row(short(name), *[""] * len(headings))
-    return made
-
-
-def _component_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    chips = [result.totals.imc is not None for result in results]
-    apart = all(chips) or not any(chips)
-
-    def parts(result: RunResult) -> Mapping[str, float]:
-        totals = result.totals
-        return totals.energy_pj_by if apart else totals.energy_by_level_pj or totals.energy_pj_by
-
-    names = list(dict.fromkeys(name for result in results for name in parts(result)))
-
-    def cells(result: RunResult) -> list[str]:
-        return energy_cells(result.totals, parts(result), names, joules, lbuf=has_lbuf(result))[:-1]
-
-    headings = energy_headings(names)[:-1]
-    return _machine_table("Energy by component", headings, results, refused, cells)
-
-
-def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    def cells(result: RunResult) -> list[str]:
-        totals = result.totals
-        if totals.estimate_pj is None:
-            return ["", "", ""]
-        factors = (totals.estimate_factor, totals.estimate_factor_on_chip)
-        return [joules(totals.estimate_pj), *("" if one is None else f"{one:.4g}" for one in factors)]
-
-    headings = ("E_est", "energy / E_est", "no DRAM / E_est")
-    return _machine_table("Estimate: FLOPs x T x rate x E_AC", headings, results, refused, cells)
-
-
-def _edp_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    base = results[0].totals
-
-    def cells(result: RunResult) -> list[str]:
-        totals = result.totals
-        return [
-            with_prefix(totals.seconds, "s"),
-            _ratio(totals.seconds, base.seconds),
-            joules(totals.energy_pj),
-            _ratio(totals.energy_pj, base.energy_pj),
-            f"{totals.edp_js:.4g}",
-            _ratio(totals.edp_js, base.edp_js),
-        ]
-
-    headings = ("latency", "ratio", "energy", "ratio", "EDP, Js", "ratio")
-    samples = len(results[0].samples)
-    title = "Totals" if samples == 1 else f"Totals of {samples:,} samples, one after the other"
-    made = _machine_table(title, headings, results, refused, cells)
-    made.beside = "ratio"
-    return made
-
-
-def _spread_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
-    quantities = ("cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
-
-    def cells(result: RunResult) -> list[str]:
-        return [show.spread(result, quantity) for quantity in quantities]
-
-    headings = ("cycles", "latency", "energy", "no DRAM", "EDP")
-    return _machine_table("A sample: mean ± standard deviation", headings, results, refused, cells)
-
-
-def _ratio(value: float, base: float) -> str:
-    return f"{value / base:.3f}" if base else ""

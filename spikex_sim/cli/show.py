@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,14 @@ from spikex_sim.cli.choose import Choice, cell
 from spikex_sim.cli.sheet import print_sheet, put_text
 from spikex_sim.core import sheet
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.core.sheet import LONGEST_KEY, Sheet, count, percent, short
+from spikex_sim.core.sheet import LONGEST_KEY, Sheet, percent, short
 from spikex_sim.core.text import harmless
-from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.core.units import joules
+from spikex_sim.explore.sweeps.sheet import sweep_table, sweep_title
 from spikex_sim.run import crossbar_tables
 from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import RunResult, Totals
-from spikex_sim.run.tables import heading, headline, tables
+from spikex_sim.run.tables import heading, headline, spread, sums, tables
 from spikex_sim.spec.arch import Dram
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
@@ -129,15 +130,12 @@ def show_run(result: RunResult, first: AnyTrace) -> None:
             f"totals of {len(result.samples):,} samples, one after the other:"
         )
     by_level = totals.imc is None
+    time, energy, rate = sums(totals)
     say(
-        f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
-        f"EDP {totals.edp_js:.4g} Js\n"
-        f"energy {joules(totals.energy_pj)}, without DRAM {joules(totals.energy_on_chip_pj)}; "
-        f"leakage apart {joules(sum(totals.leakage_pj.values()))}\n"
+        f"{time}\n{energy}\n"
         f"of it {', '.join(f'{use} {share} %' for use, share in shares.items())}"
         + (f"; DRAM weights: {_dram_weights(arch.memory.dram)}\n" if by_level else "\n")
-        + f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
-        f"{totals.tops_per_watt:.4g} TOPS/W"
+        + rate
     )
     if totals.estimate_pj is not None:
         say(f"E_est {joules(totals.estimate_pj)}" + _times_estimate(totals))
@@ -168,22 +166,6 @@ def say_float(result: RunResult, trace: AnyTrace) -> None:
     if "float32" in datapath_of(result):
         remedy = "; spikex-sim trace convert TRACE --int8 --out FILE makes int8 of it"
         note("float32: every weight takes 32 bits" + ("" if isinstance(trace, GraphTrace) else remedy))
-
-
-FORMS: Mapping[str, Callable[[float], str]] = {
-    "cycles": lambda value: f"{value:,.0f}",
-    "seconds": lambda value: with_prefix(value, "s"),
-    "energy_pj": joules,
-    "energy_on_chip_pj": joules,
-    "edp_js": lambda value: f"{value:.4g} Js",
-}
-"""How a figure that has a mean and a standard deviation is written."""
-
-
-def spread(result: RunResult, quantity: str) -> str:
-    """Mean of a figure over the samples, and its standard deviation if there are several."""
-    form, sd = FORMS[quantity], result.sd[quantity]
-    return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
 
 
 def _times_estimate(totals: Totals) -> str:
@@ -247,77 +229,14 @@ def show_chosen(title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[s
     put(made)
 
 
-def mean_of(row: Mapping[str, Any], quantity: str, form: Callable[[float], str]) -> str:
-    """Mean of a figure over a point's samples, and its standard deviation if there are several."""
-    sd = row[f"sd_{quantity}"]
-    return form(row[f"mean_{quantity}"]) + ("" if sd is None else f" ± {form(sd)}")
-
-
-def _sweep_title(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> tuple[str, list[str]]:
-    """Title of a table of points, which names the trace of all, and the columns that tell them apart."""
-    if len({row["trace"] for row in rows}) > 1:
-        return "Sweep", ["trace", "arch", *keys]
-    return f"Sweep of {rows[0]['trace']}", ["arch", *keys]
-
-
 def show_points(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
     """Print chosen fields of the points of a sweep, those that failed too."""
-    title, names = _sweep_title(rows, keys)
+    title, names = sweep_title(rows, keys)
     show_chosen(title, rows, names, choice)
-
-
-SWEPT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "PE %": lambda row: f"{100 * row['utilization']:.1f}",
-    "stall %": lambda row: percent(row["cycles"] - row["compute_cycles"], row["cycles"]),
-}
-"""Columns of a sweep besides its measures; one without any entry is left out."""
-SWEPT_ON_CHIPS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "mm²": lambda row: "" if row["area_mm2"] is None else f"{row['area_mm2']:.4g}",
-    "PE %": SWEPT["PE %"],
-    "changed": lambda row: count(row["changed_spikes"]) if row.get("changed_spikes") else "",
-    "correct %": lambda row: "" if row.get("accuracy") is None else f"{100 * row['accuracy']:.1f}",
-}
-"""Likewise where all machines are crossbars."""
 
 
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
     """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
     if not choice and len(rows) > SWEEP_ROWS:
         choice = Choice("mean_edp_js", top=SWEEP_ROWS)
-    scale, unit = (1e6, "µJ") if max(row["mean_energy_pj"] for row in rows) >= 1e7 else (1e3, "nJ")
-    title, names = _sweep_title(rows, keys)
-    measures: dict[str, Callable[[float], str]] = {
-        "cycles": lambda value: f"{value:,.0f}",
-        "energy_pj": lambda value: f"{value / scale:,.2f}",
-        "energy_on_chip_pj": lambda value: f"{value / scale:,.3f}",
-        "edp_js": lambda value: f"{value:.3g}",
-    }
-    headings = ["cycles", unit, "no DRAM", "EDP, Js"]
-    others = SWEPT
-    if all(row.get("energy_crossbar_pj") is not None for row in rows):  # nothing is spent in DRAM
-        del measures["energy_on_chip_pj"], headings[2]
-        others = SWEPT_ON_CHIPS
-    others = {name: cell for name, cell in others.items() if any(cell(row) for row in rows)}
-    made = table(f"{title}{choice.order}", *names, *headings, *others, left=len(names))
-    best: dict[tuple[str, str], float] = {}
-    for row in rows:
-        for name in measures:
-            mean = row[f"mean_{name}"]
-            best[row["trace"], name] = min(mean, best.get((row["trace"], name), mean))
-    shown = choice.of_rows(rows)
-    for row in shown:
-        cells = [
-            mean_of(row, name, form) + ("*" if row[f"mean_{name}"] == best[row["trace"], name] else " ")
-            for name, form in measures.items()
-        ]
-        made.add_row(
-            *(short(str(row[name]), LONGEST_KEY) for name in names),
-            *cells,
-            *(cell(row) for cell in others.values()),
-        )
-    made.caption = "* smallest of its column" + (" and trace" if "trace" in names else "")
-    if any(row["samples"] > 1 for row in rows):
-        made.caption = f"of several samples mean ± standard deviation; sweep.csv has totals\n{made.caption}"
-    if len(shown) < len(rows):
-        made.caption += f" of {len(rows)} points; here the first {len(shown)}, sweep.csv has all"
-    put(made)
+    put(sweep_table(rows, keys, choice.of_rows(rows), choice.order))

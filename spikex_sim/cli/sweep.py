@@ -226,6 +226,7 @@ def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     from spikex_sim.cli import show
     from spikex_sim.core.sheet import LONGEST_KEY, short
     from spikex_sim.core.units import joules, with_prefix
+    from spikex_sim.explore.sweeps.sheet import mean_of
     from spikex_sim.explore.sweeps.table import pareto_front
 
     names = ["trace"] if len({row["trace"] for row in rows}) > 1 else []
@@ -238,10 +239,10 @@ def _show_front(rows: Sequence[Mapping[str, Any]], keys: list[str]) -> None:
     for row in pareto_front(rows):
         made.add_row(
             *(short(str(row[name]), LONGEST_KEY) for name in names),
-            show.mean_of(row, "seconds", lambda value: with_prefix(value, "s")),
-            show.mean_of(row, "energy_pj", joules),
-            show.mean_of(row, "energy_on_chip_pj", joules),
-            show.mean_of(row, "edp_js", lambda value: f"{value:.3g}"),
+            mean_of(row, "seconds", lambda value: with_prefix(value, "s")),
+            mean_of(row, "energy_pj", joules),
+            mean_of(row, "energy_on_chip_pj", joules),
+            mean_of(row, "edp_js", lambda value: f"{value:.3g}"),
         )
     show.put(made)
 

@@ -25,14 +25,12 @@ from spikex_sim.cli.making import (
 from spikex_sim.cli.options import echo, refuse_together, writable_file
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.text import counted
-from spikex_sim.core.units import sides
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from spikex_sim.spec.networks import Network
-    from spikex_sim.trace.trace import Trace
 
 app = typer.Typer(help="Inspect, generate and import traces.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -59,11 +57,13 @@ def show_trace(
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.graph import graph_parameters, show_graph
+    from spikex_sim.cli.graph import show_graph
     from spikex_sim.data import default_trace_path
     from spikex_sim.trace.graph import GraphTrace
+    from spikex_sim.trace.graph_text import graph_parameters
     from spikex_sim.trace.store import load_trace
     from spikex_sim.trace.summary import parameter_count
+    from spikex_sim.trace.tables import activity_table, layers_table
 
     if trace_path is not None and trace_path.is_dir():
         raise ConfigError("is a folder; name one of its traces", where=str(trace_path))
@@ -77,31 +77,7 @@ def show_trace(
     if isinstance(trace, GraphTrace):
         show_graph(trace, tws)
     else:
-        _show_chain(trace, tws)
-
-
-def _show_chain(trace: Trace, tws: int) -> None:
-    from spikex_sim.cli import show
-    from spikex_sim.core.sheet import short
-    from spikex_sim.trace.summary import activities
-
-    made = show.table("Layers", "layer", "kind", "input", "output", "weights", "neuron", left=2)
-    activity = show.table("Recorded input", "layer", "spikes", "rate %", "silent inputs %",
-                          f"active (input, window) % at TWS={tws}")  # fmt: skip
-    for index, layer in enumerate(trace.layers):
-        neuron = layer.neuron
-        leak = "" if neuron is None else neuron.leak_shift if neuron.datapath == "int" else neuron.leak
-        made.add_row(
-            short(layer.name), layer.kind, sides(layer.input_shape), sides(layer.output_shape),
-            sides(layer.weight_shape) if index in trace.weights else "none",
-            "" if neuron is None else f"{neuron.datapath}, V_th {neuron.threshold:g}, leak {leak}",
-        )  # fmt: skip
-    for index, busy in activities(trace, tws).items():
-        activity.add_row(
-            short(trace.layers[index].name), f"{busy.spikes:,}", f"{100 * busy.rate:.4g}",
-            f"{100 * busy.silent_share:.1f}", f"{100 * busy.active_window_share:.3g}",
-        )  # fmt: skip
-    show.put(made, activity)
+        show.put(layers_table(trace), activity_table(trace, tws))
 
 
 @app.command()
@@ -196,9 +172,9 @@ def synth(
 def _write_graph(
     name: str, width: int | None, timesteps: int | None, seed: int, rate: float | None, out: Path
 ) -> None:
-    from spikex_sim.cli.graph import graph_parameters
     from spikex_sim.sources.graph_synth import synthetic_graph
     from spikex_sim.spec.graph_networks import graph_network
+    from spikex_sim.trace.graph_text import graph_parameters
     from spikex_sim.trace.store import save_trace
 
     network = graph_network(name, width)

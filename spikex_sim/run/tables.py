@@ -7,6 +7,7 @@ from typing import Any
 
 from spikex_sim.core.errors import ResultsError
 from spikex_sim.core.sheet import Sheet, count, percent, short, table
+from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run import crossbar_tables
 from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
@@ -155,3 +156,31 @@ def _parts(arch: Accelerator) -> str:
 
     found = f"GLB {shares(glb.partition)}" if glb.separate is None else f"GLB {shares(glb.separate)} B"
     return f"{found}\nLBUF {shares(lbuf.partition)}" if lbuf.bytes else f"{found}\nno LBUF"
+
+
+FORMS: Mapping[str, Callable[[float], str]] = {
+    "cycles": lambda value: f"{value:,.0f}",
+    "seconds": lambda value: with_prefix(value, "s"),
+    "energy_pj": joules,
+    "energy_on_chip_pj": joules,
+    "edp_js": lambda value: f"{value:.4g} Js",
+}
+"""How a figure that has a mean and a standard deviation is written."""
+
+
+def spread(result: AnyResults, quantity: str) -> str:
+    """Mean of a figure over the samples, and its standard deviation if there are several."""
+    form, sd = FORMS[quantity], result.sd[quantity]
+    return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
+
+
+def sums(totals: AnyCosts) -> list[str]:
+    """What a whole run takes: a line of time, one of energy, one of work per time and per energy."""
+    return [
+        f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
+        f"EDP {totals.edp_js:.4g} Js",
+        f"energy {joules(totals.energy_pj)}, without DRAM {joules(totals.energy_on_chip_pj)}; "
+        f"leakage apart {joules(sum(totals.leakage_pj.values()))}",
+        f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "
+        f"{totals.tops_per_watt:.4g} TOPS/W",
+    ]

@@ -96,6 +96,11 @@ class GraphTrace:
         size = f"{len(self.nodes)} nodes, T={self.timesteps}, {self.samples} sample(s)"
         return f"<GraphTrace {self.name}: {size}, {'weights' if self.weights else 'no weights'}>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.trace.graph_text import graph_html
+
+        return graph_html(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return _rebuilt, (values | {key: dict(values[key]) for key in _MAPS},)

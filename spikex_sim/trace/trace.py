@@ -94,6 +94,11 @@ class Trace:
         size = f"{counted(len(self.layers), 'layer')}, T={self.timesteps}, {counted(self.samples, 'sample')}"
         return f"<Trace {self.name}: {size}, {'weights' if self.weights else 'no weights'}>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.trace.tables import trace_html
+
+        return trace_html(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings do not pickle, and sweeps send traces to other processes.
         values = {item.name: getattr(self, item.name) for item in fields(self)}
