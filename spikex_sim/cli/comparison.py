@@ -12,7 +12,6 @@ from spikex_sim.cli.choose import Choice
 from spikex_sim.core.sheet import short
 from spikex_sim.explore.comparison import Comparison
 from spikex_sim.explore.comparison_tables import comparison_tables
-from spikex_sim.explore.sweeps.table import labels_of, measures, row_of
 from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import RunResult
 from spikex_sim.trace.together import AnyTrace
@@ -31,10 +30,7 @@ def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
         f"ratios to {escape(first.arch.name)}{'' if first_ran else ', the first that can take this trace'}\n"
     )
     if choice:
-        name = first.trace["name"]
-        rows = [row_of(labels_of(name, one.arch.name, {}), measures(one), "") for one in results]
-        rows += [row_of(labels_of(name, arch, {}), None, reason) for arch, reason in refused.items()]
-        show.show_chosen("Totals", rows, ["arch"], replace(choice, fields=choice.fields or CHOSEN))
+        show.show_chosen("Totals", found.rows(), ["arch"], replace(choice, fields=choice.fields or CHOSEN))
     else:
         show.put(*comparison_tables(results, refused))
     usual = first.arch.energy.table

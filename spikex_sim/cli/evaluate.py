@@ -19,10 +19,8 @@ from spikex_sim.cli.options import (
     split_names,
     wrote,
 )
-from spikex_sim.core.sheet import percent
 
 if TYPE_CHECKING:
-    from spikex_sim.core.sheet import Sheet
     from spikex_sim.explore.evaluation import EvaluatedLayer, EvaluatedSample, Evaluation
     from spikex_sim.explore.trained_inputs import Trained
     from spikex_sim.sources.samples import LabelledSamples
@@ -108,8 +106,7 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.core.sheet import short
-    from spikex_sim.core.units import joules, with_prefix
+    from spikex_sim.explore.evaluation_tables import evaluation_tables
 
     show.say(f"[bold]{escape(trained.name)}[/]: {escape(samples.source)}\n")
     if "data" in trained.card:
@@ -134,35 +131,7 @@ def _show(trained: Trained, samples: LabelledSamples, found: list[Evaluation]) -
                 f"[yellow]the weights learned from {kinds[learned]} and were asked about {kinds[asked]}, "
                 f"which they know badly: this is not the accuracy of the network{hint}[/]\n"
             )
-    made = show.table("Cost of a sample, mean", "accelerator", "TWS", "cycles", "latency", "energy",
-                      "no DRAM", "EDP, Js", "median EDP", left=2)  # fmt: skip
-    for one in found:
-        made.add_row(
-            short(one.arch.name),
-            ",".join(map(str, one.tws)),
-            f"{one.mean('cycles'):,.0f}",
-            with_prefix(one.mean("seconds"), "s"),
-            joules(one.mean("energy_pj")),
-            joules(one.mean("energy_on_chip_pj")),
-            f"{one.mean('edp_js'):.4g}",
-            f"{one.median('edp_js'):.4g}",
-        )
-    changed = _changed_table(found)
-    layers = show.table("Layers, mean of a sample", "accelerator", "layer", "TWS", "spikes %", "windows %",
-                        "cycles", "energy", "no DRAM", left=2)  # fmt: skip
-    for one in found:
-        for layer in one.layers:
-            layers.add_row(
-                short(one.arch.name),
-                short(layer.layer),
-                str(layer.tws),
-                f"{100 * layer.spike_density:.3g}",
-                f"{100 * layer.window_density:.3g}",
-                f"{layer.cycles:,.0f}",
-                joules(layer.energy_pj),
-                joules(layer.energy_on_chip_pj),
-            )
-    show.put(made, layers, *([changed] if changed.rows else []))
+    show.put(*evaluation_tables(found))
 
 
 def _known(one: EvaluatedLayer | EvaluatedSample) -> dict[str, Any]:
@@ -172,25 +141,6 @@ def _known(one: EvaluatedLayer | EvaluatedSample) -> dict[str, Any]:
 
 def _right(accuracy: float, samples: LabelledSamples) -> str:
     return f"{round(accuracy * len(samples))} of {len(samples)}, {100 * accuracy:.2f} %"
-
-
-def _changed_table(found: list[Evaluation]) -> Sheet:
-    """Spikes that arrays change."""
-    from spikex_sim.cli import show
-    from spikex_sim.core.sheet import short
-
-    made = show.table(
-        "Output spikes that the arrays change, mean of a sample",
-        *("accelerator", "layer", "spikes", "changed", "%"),
-        left=2,
-    )
-    for one in found:
-        for layer in one.layers:
-            if layer.changed_spikes is not None and layer.output_spikes is not None:
-                share = percent(layer.changed_spikes, layer.output_spikes)
-                numbers = (f"{layer.output_spikes:,.1f}", f"{layer.changed_spikes:,.1f}", share)
-                made.add_row(short(one.arch.name), short(layer.layer), *numbers)
-    return made
 
 
 def _content(

@@ -21,7 +21,6 @@ from spikex_sim.cli.options import (
     wrote,
 )
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.text import counted
 
 if TYPE_CHECKING:
     from spikex_sim.explore.fitted import HardwareModel
@@ -180,26 +179,8 @@ def _show_search(search: TwsSearch) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.core.units import joules, with_prefix
+    from spikex_sim.explore.search_tables import windows_table
 
-    made = show.table("Window sizes", "search", "TWS", "EDP, Js", "over best", "energy", "latency",
-                      "runs", "choices", left=2)  # fmt: skip
-    best = min(one.edp_js for one in search.found)
-    for one in search.found:
-        made.add_row(
-            one.method,
-            ",".join(map(str, one.tws)),
-            f"{one.edp_js:.4g}",
-            f"{one.edp_js / best:.3f}" if best else "",
-            joules(one.energy_pj),
-            with_prefix(one.seconds, "s"),
-            f"{one.evaluations:,}",
-            f"{one.architectures:,}",
-        )
-    made.caption = (
-        f"of {counted(search.samples, 'sample')} together; runs: simulations of one layer, "
-        "choices: combinations"
-    )
-    show.put(made)
+    show.put(windows_table(search))
     for (layer, tws), reason in search.refused.items():
         show.say(f"left out: {escape(layer)} at TWS {tws}: {escape(reason)}")

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.core.sheet import Sheet
     from spikex_sim.explore.mapping.heldout import HeldOut
     from spikex_sim.explore.mapping.search import Mapped
     from spikex_sim.mapped.pool import Pool
@@ -261,34 +260,15 @@ def _show(found: Mapped) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.core.sheet import short
     from spikex_sim.explore.mapping.cpsat import COPIES_SCOPE
+    from spikex_sim.explore.mapping.tables import mapping_tables
 
     graph, metrics = found.network, found.metrics
     show.say(
         f"[bold]{escape(graph.name)}[/]: {graph.neurons:,} neurons, {graph.external:,} external axons, "
         f"{graph.edges:,} synapses; pool {escape(found.mapping.pool.name)}\n"
     )
-    stages = show.table("stages", "objective", "engine", "value", "budget", "bound", "gap %", "s", left=2)
-    for one in found.stages:
-        bound, gap = ("", "") if one.bound is None else (f"{one.bound:,}", f"{100 * (one.gap or 0):.1f}")
-        budget = "" if one.area_budget is None else f"{one.area_budget:,}"
-        star = "*" if one.bound_scope == COPIES_SCOPE else ""
-        stages.add_row(
-            one.objective, one.engine, f"{one.value:,}", budget, bound + star, gap, f"{one.seconds:.1f}"
-        )
-    kinds = show.table("crossbars", "type", "number", "cells")
-    for kind in found.mapping.pool.types:
-        if kind.name in metrics["by_type"]:
-            number = metrics["by_type"][kind.name]
-            kinds.add_row(short(kind.name), f"{number:,}", f"{number * kind.cost:,}")
-    kinds.add_row("total", f"{metrics['crossbars']:,}", f"{metrics['area']:,}")
-    traffic = show.table("traffic", "", "global", "external of it", "local")
-    what: Any
-    for what in ("routes", "packets"):
-        parts = [f"{metrics[f'{what}_{kind}']:,}" for kind in ("global", "external", "local")]
-        traffic.add_row(what, *parts)
-    show.put(stages, *_front(found), kinds, traffic)
+    show.put(*mapping_tables(found))
     used = ", ".join(
         f"{name} {100 * metrics[f'occupancy_{name}']:.1f} %" for name in ("cells", "inputs", "outputs")
     )
@@ -312,17 +292,6 @@ def _show(found: Mapped) -> None:
         show.note("cut by --time-limit: what is found depends on the machine")
     if not graph.profiled:
         show.note("packets: a spike each, as the network comes without a profile of spikes")
-
-
-def _front(found: Mapped) -> Iterator[Sheet]:
-    """What each of several budgets gives."""
-    from spikex_sim.cli import show
-
-    if found.front:
-        sheet = show.table("front", "budget", "area", "routes", "packets", "crossbars", left=0)
-        for point in found.front:
-            sheet.add_row(*(f"{value:,}" for value in point.row.values()))
-        yield sheet
 
 
 def _packets(found: HeldOut) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,10 +23,7 @@ from spikex_sim.cli.nas import (
 from spikex_sim.cli.options import Arch, Jobs, split_names, wrote
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.nas.found import ArchitectureFound, CostsFound, Spread
-
-ROWS = 20
-"""Networks of a front that are printed."""
+    from spikex_sim.explore.nas.found import ArchitectureFound, Spread
 
 
 def nas(
@@ -129,19 +125,20 @@ def show_found(found: ArchitectureFound) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
+    from spikex_sim.explore.nas.found_tables import front_table, machines_table, score_text
 
     search, winner, counts = found.search, found.winner, found.counts
-    show.put(_front(found))
+    show.put(front_table(found))
     for name, cell, form in (("A", winner.cell_a, winner.form_a), ("B", winner.cell_b, winner.form_b)):
         show.say(f"winner's cell {name} [bold]{escape(cell)}[/]: {escape(form)}")
     rank = winner.rank
     show.say(
-        f"score {_score(winner.score)}, {_spread(winner.spread)}; number {rank.rank} of {rank.of} with "
+        f"score {score_text(winner.score)}, {_spread(winner.spread)}; number {rank.rank} of {rank.of} with "
         f"{_convolutions(rank.convolutions)}"
     )
     if not winner.feasible:
         show.note(f"it does not keep the limits: {'; '.join(winner.misses) or winner.costs.refused}")
-    show.put(_machines(found))
+    show.put(machines_table(found))
     _show_baselines(found)
     show.say(
         f"{counts.scored:,} networks scored, {counts.skipped:,} pairs skipped by limits, {counts.broken:,} "
@@ -150,79 +147,29 @@ def show_found(found: ArchitectureFound) -> None:
     )
 
 
-def _front(found: ArchitectureFound) -> Any:
-    from spikex_sim.cli import show
-
-    front, winner = found.front, found.winner
-    more = f", the first {ROWS} of {len(front)}" if len(front) > ROWS else ""
-    search = found.search
-    told = f"{search.get('algorithm')} over {search['space']}, limits of {search.get('arch')}"
-    made = show.table(
-        f"{told}: front of score and {', '.join(_name(cost) for cost in search['minimise'])}{more}",
-        "cell A", "cell B", "convolutions", "score", *COSTS, left=2,
-    )  # fmt: skip
-    for one in front[:ROWS]:
-        best = (one.cell_a, one.cell_b) == (winner.cell_a, winner.cell_b)
-        made.add_row(
-            f"{one.cell_a}{' *' if best else ''}", one.cell_b, f"{one.convolutions_a} + {one.convolutions_b}",
-            _score(one.score), *_costs(one.costs),
-        )  # fmt: skip
-    return made
-
-
-COSTS = ("parameters", "area, mm²", "latency, ms", "energy, µJ", "EDP, Js")
-
-
-def _costs(costs: CostsFound) -> list[str]:
-    from spikex_sim.explore.nas.constraints import UNITS, digits
-
-    values = ((name, getattr(costs, name)) for name in UNITS)
-    return ["–" if value is None else digits(name, value) for name, value in values]
-
-
-def _machines(found: ArchitectureFound) -> Any:
-    from spikex_sim.cli import show
-    from spikex_sim.explore.nas.constraints import UNITS, digits
-
-    made = show.table(f"\nthe winner with {found.search.get('bits')}-bit weights", "machine", *COSTS)
-    limits = found.search["limits"]
-    for name, costs in found.winner.machines.items():
-        made.add_row(name, *_costs(costs))
-    if limits:
-        made.add_row("limit", *(digits(name, limits[name]) if name in limits else "" for name in UNITS))
-    return made
-
-
 def _show_baselines(found: ArchitectureFound) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
+    from spikex_sim.explore.nas.found_tables import score_text
 
     most, spread = found.baselines.most_convolutions, found.baselines.most_convolutions_spread
     if most is not None and spread is not None:
         number = _convolutions(most.convolutions_a + most.convolutions_b)
         show.say(
             f"most convolutions that fit: {escape(most.cell_a)} {escape(most.cell_b)}, {number}: "
-            f"score {_score(most.score)}, {_spread(spread)}"
+            f"score {score_text(most.score)}, {_spread(spread)}"
         )
     drawn = found.baselines.random_feasible
     if drawn:
         scores = [one.score for one in drawn]
         show.say(
-            f"random feasible, {len(drawn)} networks: mean score {_score(sum(scores) / len(scores))}, "
-            f"best {_score(max(scores))}"
+            f"random feasible, {len(drawn)} networks: mean score {score_text(sum(scores) / len(scores))}, "
+            f"best {score_text(max(scores))}"
         )
     for name, costs in found.winner.machines.items():
         if costs.refused:
             show.say(escape(f"{name} cannot run it: {costs.refused}"))
-
-
-def _name(cost: str) -> str:
-    return cost.partition("_")[0]
-
-
-def _score(value: float) -> str:
-    return "−∞" if math.isinf(value) else f"{value:.4g}"
 
 
 def _spread(spread: Spread) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from spikex_sim.cli.making import save
 from spikex_sim.cli.options import echo, writable_file
-from spikex_sim.core.sheet import short
 
 if TYPE_CHECKING:
     from spikex_sim.explore.quantization import Quantization
@@ -29,20 +28,9 @@ def quantize_into(trace: Trace, out: Path) -> None:
 
 def _show(found: Quantization) -> None:
     from spikex_sim.cli import show
+    from spikex_sim.explore.search_tables import drift_table
 
-    made = show.table(
-        "int8 in place of float32: layers, and their output spikes, each fed by its own",
-        *("layer", "step", "V_th", "was", "leak", "was", "spikes", "were", "differing", "%"),
-    )
-    for one in found.drift:
-        layer = one.layer
-        made.add_row(
-            short(layer.name), f"{layer.step:.4g}", f"{layer.threshold}", f"{layer.threshold_before:.4g}",
-            f"{layer.leak:.4g}", f"{layer.leak_before:.4g}", f"{one.spikes:,}", f"{one.spikes_before:,}",
-            f"{one.differing:,}", f"{100 * one.share:.3g}",
-        )  # fmt: skip
-    made.caption = "step: float weight of one weight step, in which V_th is; %: of the spikes in either"
-    show.put(made)
+    show.put(drift_table(found))
     if found.kept:
         echo(f"recorded inputs that stay float32's: {', '.join(found.kept)}")
     if found.labels:

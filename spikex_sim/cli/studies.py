@@ -23,7 +23,7 @@ from spikex_sim.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from spikex_sim.explore.ann import AnnComparison, AnnRow, Measure
+    from spikex_sim.explore.ann import AnnComparison
     from spikex_sim.explore.dynamic import DynamicRow
 
 
@@ -182,42 +182,9 @@ def _show_ann(found: AnnComparison, trace: dict[str, Any]) -> None:
     from rich.markup import escape
 
     from spikex_sim.cli import show
-    from spikex_sim.core.units import joules, with_prefix
+    from spikex_sim.explore.search_tables import ann_tables, ann_verdict
 
     snn, reference = escape(found.snn[0].arch), escape(found.ann.arch)
     show.say(f"{_title(trace)}: SNN on [bold]{snn}[/], ANN on [bold]{reference}[/]; ratios to the ANN\n")
-    energy = show.table("Energy", "network", "energy", "ratio", "no DRAM", "ratio", "TOPS/W")
-    time = show.table("Time", "network", "cycles", "latency", "ratio", "EDP, Js", "ratio")
-    for made in (energy, time):
-        made.beside = "ratio"
-
-    def add(name: str, row: AnnRow) -> None:
-        energy.add_row(
-            name,
-            *(joules(row.energy_pj), f"{row.energy_ratio:.3f}"),
-            *(joules(row.energy_on_chip_pj), f"{row.energy_on_chip_ratio:.3f}"),
-            f"{row.tops_per_watt:.4g}",
-        )
-        time.add_row(
-            name,
-            *(f"{row.cycles:,}", with_prefix(row.seconds, "s"), f"{row.latency_ratio:.3f}"),
-            *(f"{row.edp_js:.4g}", f"{row.edp_ratio:.3f}"),
-        )
-
-    add("ANN", found.ann)
-    for row in found.snn:
-        add(f"T={row.timesteps}", row)
-    show.put(energy, time)
-    show.say(
-        f"SNN below the ANN: energy {_until(found, 'energy')}, "
-        f"without DRAM {_until(found, 'energy_on_chip')}, EDP {_until(found, 'edp')}"
-    )
-
-
-def _until(found: AnnComparison, measure: Measure) -> str:
-    last = found.pays_until(measure)
-    if last is None:
-        return "never"
-    if all(getattr(row, f"{measure}_ratio") < 1 for row in found.snn):
-        return "always"
-    return f"up to T={last}"
+    show.put(*ann_tables(found))
+    show.say(ann_verdict(found))

@@ -72,6 +72,11 @@ class AnnComparison:
     ann: AnnRow
     snn: tuple[AnnRow, ...]
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.search_tables import ann_html
+
+        return ann_html(self)
+
     def pays_until(self, measure: Measure) -> int | None:
         """Last of the compared time points at which the SNN is below the ANN; None if it never is."""
         below = [row.timesteps for row in self.snn if getattr(row, f"{measure}_ratio") < 1]

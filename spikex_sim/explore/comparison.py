@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError, UnsupportedError
+from spikex_sim.core.frames import frame
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.many import replay_all
 from spikex_sim.explore.prefix import ArchLike
 from spikex_sim.explore.sweeps.runner import TraceLike
+from spikex_sim.explore.sweeps.table import SweepTable, labels_of, measures, row_of
 from spikex_sim.run.results import RunResult
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.together import as_traces
@@ -38,6 +40,11 @@ class Comparison:
         ran = ", ".join(result.arch.name for result in self.results)
         return f"<Comparison of {self.baseline.trace['name']}: {ran}; {len(self.refused)} refused>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.comparison_tables import comparison_html
+
+        return comparison_html(self)
+
     @property
     def results(self) -> tuple[RunResult, ...]:
         """Of those that can take the trace, in order."""
@@ -52,6 +59,24 @@ class Comparison:
     def baseline(self) -> RunResult:
         """The first that can take the trace, which ratios are to."""
         return self.results[0]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a machine with the columns of ``sweep.csv``; those that were refused have an ``error``."""
+        name = self.baseline.trace["name"]
+        found = [row_of(labels_of(name, one.arch.name, {}), measures(one), "") for one in self.results]
+        return found + [
+            row_of(labels_of(name, arch, {}), None, reason) for arch, reason in self.refused.items()
+        ]
+
+    def to_frame(self) -> Any:
+        """Accelerators as a ``pandas.DataFrame``, a row each, with the columns of ``sweep.csv``.
+
+        Raises
+        ------
+        UnsupportedError
+            If pandas is not installed.
+        """
+        return frame(SweepTable.of(self.rows()))
 
     def ratios(self, quantity: str) -> tuple[float | None, ...]:
         """A figure of the totals, ``energy_pj`` or ``seconds``, over the baseline's; None where that is 0."""

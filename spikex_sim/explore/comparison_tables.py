@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from spikex_sim.core.html import html_of
 from spikex_sim.core.sheet import Sheet, short, table
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.run.rows import total_name
 from spikex_sim.run.tables import energy_cells, energy_headings, has_lbuf, spread
 
+if TYPE_CHECKING:
+    from spikex_sim.explore.comparison import Comparison
+
 Costs = LayerResult | Totals
 Refused = Mapping[str, str]
 """Accelerators that cannot take the trace, by name, and why."""
+
+
+def comparison_html(found: Comparison) -> str:
+    """Write a comparison for a notebook: a row a machine; layer by layer folds out."""
+    every = comparison_tables(found.results, found.refused)
+    machines = machine_tables(found.results, found.refused)
+    trace = found.baseline.trace
+    title = f"{trace['name']} (T={trace['timesteps']}); ratios to {found.baseline.arch.name}"
+    told = [f"{name} did not run: {reason}" for name, reason in found.refused.items()]
+    totals = totals_table(found.results, found.refused)
+    others = [one for one in (*machines, *every[: -len(machines)]) if one.title != totals.title]
+    return html_of(title, [totals], texts=told, folded=others)
 
 
 def comparison_tables(results: Sequence[RunResult], refused: Refused) -> list[Sheet]:
@@ -122,6 +139,7 @@ def _estimate_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
 
 
 def totals_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    """Latency, energy and EDP of every machine, and their ratios to the first."""
     base = results[0].totals
 
     def cells(result: RunResult) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import mean, median
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikex_sim.core.errors import TraceError
+from spikex_sim.core.frames import frame
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.prefix import ArchLike, spiking
 from spikex_sim.explore.trained_inputs import NetworkLike, SamplesLike, Trained, as_network, as_samples
@@ -118,6 +119,21 @@ class Evaluation:
     layers: tuple[EvaluatedLayer, ...]
     versions: Mapping[str, str]
     remarks: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.evaluation_tables import evaluation_html
+
+        return evaluation_html(self)
+
+    def to_frame(self) -> Any:
+        """Samples as a ``pandas.DataFrame``, a row each: class, answer, costs.
+
+        Raises
+        ------
+        UnsupportedError
+            If pandas is not installed.
+        """
+        return frame([asdict(sample) for sample in self.samples])
 
     @property
     def tws(self) -> tuple[int, ...]:

@@ -71,6 +71,11 @@ class Explanation:
     def __repr__(self) -> str:
         return f"<Explanation of {self.result!r}: {len(self.again)} moved again, {len(self.trials)} trials>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.explanation_tables import explanation_html
+
+        return explanation_html(self)
+
 
 def explain(
     trace: TraceLike | Sequence[TraceLike],

@@ -80,6 +80,11 @@ class Quantization:
     def __repr__(self) -> str:
         return f"<Quantization of {self.trace!r}: {sum(one.differing for one in self.drift):,} spikes differ>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.search_tables import drift_html
+
+        return drift_html(self)
+
 
 def quantize(trace: TraceLike, *, progress: Progress | None = None) -> Quantization:
     """Put the float layers of a trace on the integer datapath, and replay both.

@@ -97,6 +97,11 @@ class TwsSearch:
     def __post_init__(self) -> None:
         object.__setattr__(self, "refused", FrozenMap(self.refused))
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.search_tables import windows_html
+
+        return windows_html(self)
+
 
 @dataclass(frozen=True)
 class _Cost:

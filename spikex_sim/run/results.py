@@ -292,6 +292,11 @@ class Results(ABC):
         """
         return frame(self.layer_rows())
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.run.shown import results_html  # its tables are of saved results, too
+
+        return results_html(self)  # type: ignore[arg-type]  # one of the two that there are
+
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} {self.trace['name']} on {self.arch_name}: {len(self.layers)} layers, "

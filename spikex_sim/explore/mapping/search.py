@@ -61,6 +61,11 @@ class Mapped:
     heldout: HeldOut | None = None
     front: tuple[Point, ...] = ()
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.mapping.tables import mapping_html
+
+        return mapping_html(self)
+
     @property
     def network(self) -> NeuronGraph:
         """The network without parts."""

@@ -197,6 +197,11 @@ class ArchitectureFound(Part):
     versions: dict[str, str]
     networks: tuple[Network, ...] = Field(min_length=1)
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.nas.found_tables import found_html
+
+        return found_html(self)
+
     @model_validator(mode="after")
     def _cells_are_cells(self) -> ArchitectureFound:
         known = {"space": str, "limits": dict, "minimise": list}
