@@ -10,6 +10,7 @@ from spikex_sim.core.sheet import Sheet, count, percent, short, table
 from spikex_sim.core.units import joules, with_prefix
 from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run import crossbar_tables
+from spikex_sim.run.results import Totals
 from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
 from spikex_sim.spec.arch import Accelerator, Partition, Separate
 
@@ -174,7 +175,7 @@ def spread(result: AnyResults, quantity: str) -> str:
     return form(result.mean[quantity]) + ("" if sd is None else f" ± {form(sd)}")
 
 
-def sums(totals: AnyCosts) -> list[str]:
+def sums(totals: Totals | Record) -> list[str]:
     """What a whole run takes: a line of time, one of energy, one of work per time and per energy."""
     return [
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
