@@ -5,20 +5,20 @@ A packet goes along its row first, then along its column. External axons enter a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 from math import ceil, isqrt, perm
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.jit import kernel
-from spikex_sim.mapped.draws import ENTRIES, NEG_LOG, first_state, next_state
+from spikex_sim.mapped.draws import ENTRIES, NEG_LOG
 from spikex_sim.mapped.graph import Integers
 from spikex_sim.mapped.mapping import EXTERNAL, Mapping
+from spikex_sim.mapped.swaps import swap
 
 STEPS_PER_CROSSBAR = 10_000
 MOST_ORDERS = 362_880
@@ -179,18 +179,36 @@ def place(mapping: Mapping, rows: int, cols: int, *, seed: int = 1) -> Placement
         orders = np.array(list(permutations(range(rows * cols), mapping.crossbars)), np.int64)
         best = _best_order(orders.reshape(-1, mapping.crossbars), source, target, packets, cols)
         return Placement(mapping, rows, cols, orders[best])
+    # a rise takes a look at each neighbour, or at each row and column: whichever is less
+    by_line = 2 * len(packets) > mapping.crossbars * (rows + cols)
+    found = replace(start, tile=swapped(start, seed, by_line=by_line))
+    return found if found.hops < start.hops else start
+
+
+def swapped(start: Placement, seed: int, *, by_line: bool) -> Integers:
+    """Tiles of the crossbars after annealed swaps, the same either way.
+
+    Parameters
+    ----------
+    start : Placement
+        Where they are before.
+    seed : int
+        Of the swaps.
+    by_line : bool
+        What a swap adds is summed over rows and columns of the mesh rather than over neighbours.
+    """
+    mapping = start.mapping
+    source, target, packets = flows(mapping)
     both = np.concatenate([source, target]), np.concatenate([target, source])
     order = np.lexsort((both[1], both[0]))
     starts = np.concatenate([[0], np.cumsum(np.bincount(both[0], minlength=mapping.crossbars + 1))])
-    weight = np.concatenate([packets, packets])[order]
     first = max(1.0, 2.0 * float(packets.sum()) / mapping.crossbars)
     temperatures = np.array([round(first * 1000 ** (-at / (ENTRIES - 1)), 9) for at in range(ENTRIES)])
-    tile = _swap(
-        start.tile, rows * cols, cols, starts.astype(np.int64), both[1][order], weight,
-        STEPS_PER_CROSSBAR * mapping.crossbars, temperatures, NEG_LOG, seed,
+    return swap(
+        start.tile, start.rows * start.cols, start.cols, starts.astype(np.int64), both[1][order],
+        np.concatenate([packets, packets])[order], STEPS_PER_CROSSBAR * mapping.crossbars, temperatures,
+        NEG_LOG, seed, by_line,
     )  # fmt: skip
-    found = Placement(mapping, rows, cols, tile)
-    return found if found.hops < start.hops else start
 
 
 @kernel
@@ -207,51 +225,3 @@ def _best_order(orders: Integers, source: Integers, target: Integers, packets: I
         if least < 0 or hops < least:
             best, least = at, hops
     return best
-
-
-@kernel
-def _swap(
-    given: Integers, tiles: int, cols: int, starts: Integers, others: Integers, packets: Integers, steps: int,
-    temperatures: NDArray[np.float64], neg_log: NDArray[np.float64], seed: int,
-) -> Integers:  # fmt: skip
-    crossbars = len(given)
-    tile = np.append(given, np.int64(0))  # the last is where external axons enter
-    held = np.full(tiles, -1, np.int64)
-    for j in range(crossbars):
-        held[tile[j]] = j
-    best = tile.copy()
-    change = lowest = np.int64(0)
-    state = first_state(seed)
-    for step in range(steps):
-        state = next_state(state)
-        a: Any = np.int64((state >> np.uint64(40)) % np.uint64(crossbars))
-        to = np.int64((state >> np.uint64(12) & np.uint64(0xFFFFFFF)) % np.uint64(tiles))
-        was = tile[a]
-        if to == was:
-            continue
-        b = held[to]
-        rise = np.int64(0)
-        for which in range(2):
-            moved: Any = a if which == 0 else b
-            if moved < 0:
-                continue
-            own, goes = (was, to) if which == 0 else (to, was)
-            for at in range(starts[moved], starts[moved + 1]):
-                other = others[at]
-                if other in (a, b):
-                    continue  # their distance stays
-                there = tile[other]
-                x, y = there % cols, there // cols
-                far = abs(goes % cols - x) + abs(goes // cols - y)
-                rise += packets[at] * (far - abs(own % cols - x) - abs(own // cols - y))
-        chance = neg_log[np.int64(state & np.uint64(4095))]
-        if rise > 0 and rise > temperatures[step * len(temperatures) // steps] * chance:
-            continue
-        tile[a], held[to], held[was] = to, a, b
-        if b >= 0:
-            tile[b] = was
-        change += rise
-        if change < lowest:
-            lowest = change
-            best[:] = tile
-    return best[:crossbars]

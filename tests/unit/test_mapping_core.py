@@ -22,7 +22,7 @@ from spikex_sim.explore.mapping.annealing import AREA, NO_BUDGET, ROUTES, Plan, 
 from spikex_sim.explore.mapping.search import Effort, Mapped, map_graph
 from spikex_sim.mapped.graph import NeuronGraph
 from spikex_sim.mapped.mapping import Mapping
-from spikex_sim.mapped.mesh import Placement, in_order
+from spikex_sim.mapped.mesh import Placement, flows, in_order, swapped
 from spikex_sim.mapped.pool import Pool
 from spikex_sim.mapped.saved import SavedMapping
 from spikex_sim.mapped.verify import violations
@@ -310,3 +310,18 @@ def test_moving_a_neuron_changes_hops_as_the_flows_say() -> None:
 def test_meshes_are_checked(mesh: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         mapped(random_graph(1), mesh=mesh, steps=100)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_swaps_counted_by_line_are_those_counted_by_neighbour(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spikex_sim.mapped.mesh.STEPS_PER_CROSSBAR", 500)
+    graph = random_graph(seed, neurons=60, edges=240)
+    mapping = Mapping.of(graph, counted_pool((64, 64, None)), np.arange(60) % 23)
+    assert mapping is not None
+    assert len(flows(mapping)[2]) > 23 * 5
+    start = in_order(mapping, 4, 7)
+    tiles = swapped(start, seed, by_line=True)
+    assert tiles.tolist() == swapped(start, seed, by_line=False).tolist()
+    assert replace(start, tile=tiles).hops < start.hops
