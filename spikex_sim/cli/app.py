@@ -23,6 +23,7 @@ from spikex_sim.cli import (
     nas_search,
     plot,
     record,
+    report,
     reproduce,
     rtl,
     studies,
@@ -88,6 +89,7 @@ app.command()(sweep.sweep)
 app.command("sweep export")(sweep.export)
 app.command("sweep merge")(sweep.merge)
 app.command()(plot.plot)
+app.command()(report.report)
 app.command()(reproduce.reproduce)
 app.command()(studies.dynamic)
 app.command()(studies.ann)

@@ -47,6 +47,8 @@ class Chart:
         CSS pixels.
     linked : bool
         Whether its points are rows of the section's table, numbered in ``customdata``, that can be selected.
+    wide : bool
+        Whether it takes a line of its own.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Chart:
     note: str = ""
     height: int = HEIGHT_PX
     linked: bool = False
+    wide: bool = False
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -86,19 +89,16 @@ class Names:
 
 def axis(title: str, *, log: bool = False, names: Names | None = None, **more: Any) -> dict[str, Any]:
     """Axis with a title; of names, or of numbers from zero on where it is not logarithmic."""
-    found: dict[str, Any] = {"title": {"text": title}, "automargin": True}
+    found: dict[str, Any] = {"automargin": True}
+    if title:
+        found["title"] = {"text": title}
     if names is not None:
-        found |= {"type": "category", "categoryorder": "array", "categoryarray": names.shown}
+        found |= {"type": "category", "categoryorder": "array", "categoryarray": names.shown, "showgrid": False}
     elif log:
-        found |= {
-            "type": "log",
-            "exponentformat": "power",
-            "showexponent": "all",
-            "dtick": more.pop("dtick", None),
-        }
+        found |= {"type": "log"}
     else:
         found |= {"type": "linear", "rangemode": "tozero", "exponentformat": "none"}
-    return {key: value for key, value in (found | more).items() if value is not None}
+    return found | more
 
 
 def fill(look: Look) -> dict[str, Any]:

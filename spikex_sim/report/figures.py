@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from spikex_sim.core.units import PJ_PER_J
@@ -155,12 +156,9 @@ def comparison(rows: Rows) -> list[Chart]:
         return []
     series = {str(row["run"]): [number(row, column) / first[column] for column in COMPARED] for row in rows}
     log = is_far(value for values in series.values() for value in values)
-    return [
-        grouped(
-            "Against the first", list(COMPARED.values()), series, f"Relative to {chart_label(rows[0]['run'])}",
-            "×", log=log, base=1,
-        )
-    ]  # fmt: skip
+    label = f"Relative to {chart_label(rows[0]['run'])}"
+    found = grouped("Against the first", list(COMPARED.values()), series, label, "×", log=log, base=1)
+    return [replace(found, wide=True)]
 
 
 def energy_machines(rows: Rows) -> list[Chart]:
@@ -175,7 +173,16 @@ def energy_machines(rows: Rows) -> list[Chart]:
             parts[column] = [
                 0.0 if is_chip(row) else value for row, value in zip(rows, parts[column], strict=True)
             ]
-    return [_in_joules("Energy by component", [row["run"] for row in rows], parts, looks, lying=True)]
+    names = [row["run"] for row in rows]
+    sums = [sum(values) or 1.0 for values in zip(*parts.values(), strict=True)]
+    shares = {
+        column: [100 * value / total for value, total in zip(values, sums, strict=True)]
+        for column, values in parts.items()
+    }
+    return [
+        _in_joules("Energy by component", names, parts, looks, lying=True),
+        stacked("Shares of the energy", names, shares, looks, "Share", "%", lying=True, most=100),
+    ]
 
 
 def area(rows: Rows) -> list[Chart]:

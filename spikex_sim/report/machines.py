@@ -29,7 +29,10 @@ def summary(names: Sequence[str], results: Sequence[SavedResults]) -> Section:
                 row[f"{key} ×"] = None if row[key] is None or not base else row[key] / base
         rows.append(row)
     columns = [Column("run")]
-    columns += [Column(key) for key in ("machine", "trace") if len({row[key] for row in rows}) > 1]
+    if any(row["machine"] != row["run"] for row in rows):
+        columns.append(Column("machine"))
+    if len({row["trace"] for row in rows}) > 1:
+        columns.append(Column("trace"))
     for key in (*COMPARED, *SHOWN):
         columns.append(column_of(key, TOTALS))
         if key in COMPARED:

@@ -30,7 +30,7 @@ def _figure(index: int, chart: Chart) -> str:
     note = f"<p>{escaped(chart.note)}</p>" if chart.note else ""
     said = escaped(chart.title)
     return (
-        f'<figure class="chart" data-chart="{index}"><figcaption>{said}</figcaption>'
+        f'<figure class="chart{" wide" if chart.wide else ""}" data-chart="{index}"><figcaption>{said}</figcaption>'
         f'<div class="plot" style="height:{chart.height}px" role="group" tabindex="0" aria-label="{said}: chart; '
         f'+ and − zoom, arrows move, 0 shows all"></div>{note}'
         f'<details class="values"><summary>Values</summary></details></figure>'

@@ -158,8 +158,12 @@ def _contents(groups: Sequence[tuple[str, Path | None, Group]]) -> str:
             for one in group.sections
         )
         below = [(f"{name}-{index}", None, one) for index, one in enumerate(group.groups)]
-        inner += _contents(below).removeprefix("<ul>").removesuffix("</ul>") if below else ""
-        items.append(f'<li><a href="#{name}">{escaped(group.title)}</a><ul>{inner}</ul></li>')
+        if below:
+            inner += _contents(below).removeprefix("<ul>").removesuffix("</ul>")
+        title = f'<a href="#{name}">{escaped(group.title)}</a>'
+        part = f"<ul>{inner}</ul>"
+        folded = f"<details><summary>{title}</summary>{part}</details>" if "-" in name else title + part
+        items.append(f"<li>{folded}</li>")
     return f"<ul>{''.join(items)}</ul>"
 
 
@@ -172,7 +176,9 @@ def _group(name: str, group: Group, folder: str, level: int) -> Iterator[str]:
         reasons = "".join(f"<li>{escaped(reason)}</li>" for reason in group.left_out)
         yield f'<details class="left-out"><summary>Not shown</summary><ul>{reasons}</ul></details>\n'
     for index, one in enumerate(group.groups):
+        yield f'<details class="run"><summary>{escaped(one.title)}</summary>\n'
         yield from _group(f"{name}-{index}", one, "", level + 1)
+        yield "</details>\n"
     yield "</div>\n"
 
 

@@ -169,7 +169,7 @@ class _View:
             "yaxis": self._axis("Energy", y_unit, [number(row, "energy_pj") / y_per for row in self._rows]),
         }
         return Chart("Latency and energy", data, layout, "front: no point has both less latency and less energy",
-                     440, linked=True)  # fmt: skip
+                     440, linked=True, wide=True)  # fmt: skip
 
     def against(self, key: str) -> list[Chart]:
         """Latency and energy against a swept key."""

@@ -24,7 +24,9 @@ from spikex_sim.run.fields import (
 MAX_ROWS = 2000
 """Most rows that are shown."""
 DIGITS = 4
-_LEAST, _MOST = 1e-3, 1e7
+LONG = 36
+"""Characters of a text from which it may be broken anywhere."""
+_LEAST, _MOST = 1e-3, 1e10
 """Between these, numbers are written without a power of ten."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {
@@ -97,7 +99,8 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         shown, whole = number_text(value), repr(value)
         return f"<td>{shown}</td>" if shown == whole else f'<td data-v="{whole}">{shown}</td>'
-    return f"<td>{escaped(value)}</td>"
+    long = ' class="long"' if len(str(value)) > LONG else ""
+    return f"<td{long}>{escaped(value)}</td>"
 
 
 def table(
@@ -157,7 +160,7 @@ def _heading(one: Column, *, numeric: bool) -> str:
     title = f' title="{escaped(one.meaning)}"' if one.meaning else ""
     classes = " ".join(word for word, there in (("n", numeric), ("extra", not one.main)) if there)
     kind = f' class="{classes}"' if classes else ""
-    return f'<th scope="col"{kind}{title}><button type="button">{escaped(one.name)}{unit}</button></th>'
+    return f'<th scope="col"{kind}{title}><button type="button"><span class="label">{escaped(one.name)}</span>{unit}</button></th>'
 
 
 def _box(index: int) -> str:
@@ -166,7 +169,11 @@ def _box(index: int) -> str:
 
 def _classed(made: str, numeric: bool, extra: bool) -> str:
     classes = " ".join(word for word, there in (("n", numeric), ("extra", extra)) if there)
-    return made.replace("<td", f'<td class="{classes}"', 1) if classes else made
+    if not classes:
+        return made
+    if made.startswith('<td class="'):
+        return made.replace('<td class="', f'<td class="{classes} ', 1)
+    return made.replace("<td", f'<td class="{classes}"', 1)
 
 
 def facts(pairs: Iterable[tuple[str, Any]]) -> str:

@@ -82,6 +82,7 @@ EFFECTS = {
     ("sweep export", "--out"): ("sweep export stored", "--out o/all.csv"),
     ("sweep merge", "--out"): ("sweep merge stored --out o/x", "--out o/y"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
+    ("report", "--out"): ("report stored", "--out o/r.html"),
     ("dynamic", "--arch"): ("dynamic l.npz", "--arch ptb"),
     ("dynamic", "--thresholds"): ("dynamic l.npz", "--thresholds 0,0.95"),
     ("dynamic", "--tws"): ("dynamic l.npz", "--tws 2"),

@@ -23,9 +23,9 @@
   function styled(layout, names, width, series) {
     const narrow = width < 520;
     const axis = (one) => ({
-      gridcolor: names["@line"], zerolinecolor: names["@line"], linecolor: names["@muted"], ticks: "outside",
+      gridcolor: names["@line"], zeroline: false, zerolinecolor: names["@line"], linecolor: names["@muted"], ticks: "outside",
       tickcolor: names["@muted"], showline: true, ...one,
-      title: { standoff: 8, ...one.title },
+      ...(one.title && { title: { standoff: 8, ...one.title } }),
     });
     return {
       ...layout, xaxis: axis(layout.xaxis), yaxis: axis(layout.yaxis),
@@ -33,7 +33,7 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 8, r: 14, t: 8, b: 8 },
       showlegend: series > 1,
-      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: narrow ? 10 : 11 } },
+      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", traceorder: "normal", font: { size: narrow ? 10 : 11 } },
       hoverlabel: { bgcolor: names["@paper"], bordercolor: names["@muted"], font: { color: names["@ink"], size: 12 }, align: "left" },
       hovermode: "closest", modebar: { color: names["@muted"], activecolor: names["@ink"], bgcolor: "rgba(0,0,0,0)" },
       selections: [], newselection: { line: { color: names["@ink"], width: 1.5 } },
@@ -46,6 +46,7 @@
       charts.add(this);
       this.draw();
       place.addEventListener("keydown", (event) => this.key(event));
+      place.on("plotly_relayout", () => this.ticks());
       if (!group) return;
       place.on("plotly_selected", (event) => { if (event) group.choose(event.points.map(rowOf)); });
       place.on("plotly_deselect", () => group.choose([]));
@@ -65,6 +66,18 @@
         toImageButtonOptions: { format: "svg", filename: "chart" },
       };
       Plotly.react(this.place, data, layout, config);
+      this.ticks();
+    }
+
+    ticks() { // of logarithmic axes, whatever part of them is shown
+      const change = {};
+      for (const side of ["xaxis", "yaxis"]) {
+        if (this.spec.layout[side].type !== "log" || this.spec.layout[side].tickvals) continue;
+        const found = logTicks(this.place.layout[side].range);
+        if (String(found) === String(this.place.layout[side].tickvals)) continue;
+        Object.assign(change, { [`${side}.tickvals`]: found, [`${side}.ticktext`]: found.map(tickText), [`${side}.tickmode`]: "array" });
+      }
+      if (Object.keys(change).length) Plotly.relayout(this.place, change);
     }
 
     mark(data) {
@@ -125,6 +138,34 @@
       }
       Plotly.relayout(this.place, change);
     }
+  }
+
+  // --- Ticks of logarithmic axes --------------------------------------------------------------------------------
+
+  function logTicks([low, high]) {
+    const from = 10 ** low, to = 10 ** high, span = high - low;
+    if (span < 0.5) { // hardly logarithmic: even steps
+      const rough = (to - from) / 5, power = 10 ** Math.floor(Math.log10(rough));
+      const step = power * [1, 2, 5, 10].find((one) => one * power >= rough);
+      const first = Math.ceil(from / step), count = Math.floor(to / step) - first + 1;
+      return Array.from({ length: count }, (_, at) => Number(((first + at) * step).toPrecision(12)));
+    }
+    const parts = span < 3 ? [1, 2, 5] : [1], each = Math.max(1, Math.round(span / 8)), found = [];
+    for (let power = Math.floor(low); power <= high; power += 1) {
+      if (power % each) continue;
+      for (const part of parts) {
+        const value = Number(`${part}e${power}`);
+        if (value >= from && value <= to) found.push(value);
+      }
+    }
+    return found;
+  }
+
+  function tickText(value) {
+    if (value >= 1e-3 && value < 1e5) return value.toLocaleString("en-US", { maximumSignificantDigits: 4 });
+    const [digits, power] = value.toExponential().split("e");
+    const raised = String(Number(power)).replace(/./g, (one) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[one] ?? "⁻");
+    return digits === "1" ? `10${raised}` : `${Number(Number(digits).toPrecision(4))}×10${raised}`;
   }
 
   const rowOf = (point) => point.customdata;
@@ -225,7 +266,7 @@
       const values = columns[name].values.filter((one) => one !== null), text = isText(name);
       const far = !text && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 20;
       return { title: { text: said(name) }, automargin: true, type: text ? "category" : far ? "log" : "linear",
-        exponentformat: far ? "power" : "SI" };
+        exponentformat: "SI", ...(text && { showgrid: false }) };
     };
     const spec = () => {
       const trace = {
@@ -271,7 +312,7 @@
       const one = table.insertRow();
       for (const text of cells) one.append(Object.assign(document.createElement(tag), { textContent: text }));
     };
-    const title = (side) => unescaped(spec.layout[side].title.text);
+    const title = (side) => unescaped(spec.layout[side].title?.text);
     row("th", ["", lying ? title("yaxis") : title("xaxis"), lying ? title("xaxis") : title("yaxis")]);
     const number = (value) => typeof value === "number" ? Number(value.toPrecision(6)).toLocaleString("en-US", { maximumSignificantDigits: 6 }) : unescaped(value);
     for (const trace of spec.data) {

@@ -153,6 +153,13 @@ const spikexReport = { sections: {} };
     });
   }
 
+  function openTo(hash) { // browsers do not all open what a link leads into
+    const target = hash.length > 1 ? document.getElementById(decodeURIComponent(hash.slice(1))) : null;
+    if (!target) return;
+    for (let one = target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+    target.scrollIntoView();
+  }
+
   Object.assign(spikexReport, { whenNear, drawn: () => waiting.size === 0 });
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -161,6 +168,8 @@ const spikexReport = { sections: {} };
     for (const button of document.querySelectorAll(".copy")) button.addEventListener("click", () => copy(button));
     startSections();
     startPrinting();
+    addEventListener("hashchange", () => openTo(location.hash));
+    openTo(location.hash);
     if (innerWidth < 1000) document.querySelector("nav details").open = false;
   });
 })();
