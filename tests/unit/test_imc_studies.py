@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import spikex_sim as sx
 from command import is_mistake, spikex, succeed
 from drawn_texts import drawn_texts, misplaced
-from examples import examples
+from examples import examples, in_turn
 from spikex_sim.core.errors import ConfigError, FigureError, TraceError
 from spikex_sim.data import default_trace_path
 from spikex_sim.explore import imc, imc_keys
@@ -168,8 +168,7 @@ def test_front_is_what_no_other_beats(points: list[tuple[int, int, int]]) -> Non
 
 
 class TestFigures:
-    @pytest.mark.parametrize("count", [1, 2])
-    @pytest.mark.parametrize("name", figures.IMC_FIGURES)
+    @pytest.mark.parametrize(("name", "count"), in_turn(figures.IMC_FIGURES))
     def test_texts_lie_apart_and_labels_have_units(self, name: str, count: int) -> None:
         rows = read_rows(PAGE_ROWS / f"{name}.csv")
         figure, axes = figures.IMC_FIGURES[name](rows, None, columns(count))

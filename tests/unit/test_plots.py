@@ -19,6 +19,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from examples import in_turn
 from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
@@ -212,8 +213,7 @@ def test_every_figure_is_tried() -> None:
     assert set(FUNCTIONS) == set(NAMES) - {*PAPER_FIGURES, *IMC_FIGURES}
 
 
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("name", "count"), in_turn(FUNCTIONS))
 def test_figure_has_its_width_units_and_a_legend(name: str, count: int) -> None:
     draw, rows = FUNCTIONS[name]
     figure, ax = draw(rows, style=plots.columns(count))
@@ -225,8 +225,7 @@ def test_figure_has_its_width_units_and_a_legend(name: str, count: int) -> None:
     assert all(re.search(r"\(.+\)$", label) for label in named if label not in without), named
 
 
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(("name", "count"), in_turn(FUNCTIONS))
 def test_nothing_is_cut_off(name: str, count: int) -> None:
     draw, rows = FUNCTIONS[name]
     figure, _ = draw(rows, style=plots.columns(count))

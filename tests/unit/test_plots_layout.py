@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from test_plots import ACCESSES, ANN, CONFIG, DYNAMIC, EVALUATED, SEARCH, SWEEP, layer, point
 
 from drawn_texts import drawn_texts, misplaced
+from examples import in_turn
 from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
@@ -102,8 +103,7 @@ def test_bars_begin_at_zero_or_at_a_stated_one() -> None:
     assert all(bar.get_y() == 0 for part in ax.containers for bar in part)
 
 
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("runs", [2, 3, 4, 7])
+@pytest.mark.parametrize(("runs", "count"), in_turn([2, 3, 4, 7]))
 def test_values_of_a_comparison_keep_off_each_other_and_the_line(runs: int, count: int) -> None:
     quantities = ("seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
     near_one = np.linspace(0.931, 0.987, 4 * runs).reshape(runs, 4)

@@ -17,6 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from drawn_texts import drawn_texts, misplaced
+from examples import in_turn
 from paper_rows import (
     COMPONENTS,
     CONFIGURATIONS,
@@ -116,8 +117,7 @@ def test_every_figure_is_tried_and_exported() -> None:
     assert names < set(plots.__all__)
 
 
-@pytest.mark.parametrize("columns", [1, 2])
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(("name", "columns"), in_turn(ROWS))
 def test_labels_have_units_and_lie_apart_on_the_canvas(name: str, columns: int) -> None:
     figure, axes = draw(name, ROWS[name], columns)
     assert figure.get_figwidth() == {1: 3.5, 2: 7.16}[columns]
@@ -127,8 +127,7 @@ def test_labels_have_units_and_lie_apart_on_the_canvas(name: str, columns: int) 
     assert misplaced(figure) == []
 
 
-@pytest.mark.parametrize("columns", [1, 2])
-@pytest.mark.parametrize("case", ODD)
+@pytest.mark.parametrize(("case", "columns"), in_turn(ODD))
 def test_odd_rows_can_be_drawn(case: str, columns: int) -> None:
     name, rows = ODD[case]
     assert misplaced(draw(name, rows, columns)[0]) == []
