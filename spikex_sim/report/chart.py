@@ -22,6 +22,8 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 """Plotly's names of the markers of figures."""
 DASHES = ("solid", "dash", "dot", "dashdot")
 HEIGHT_PX = 360
+MANY_BARS = 30
+"""Bars from which a chart takes a line of its own."""
 ROW_PX = 34
 """Height of a lying bar with the gap below it."""
 LOG_FROM = 20
@@ -113,7 +115,7 @@ def fill(look: Look) -> dict[str, Any]:
 
 def look_of(index: int, label: str) -> Look:
     """Filling of the bars of the ``index``-th series."""
-    return Look(label, FILLS[index % len(FILLS)], HATCHES[index % len(HATCHES)])
+    return Look(label, FILLS[index % len(FILLS)], HATCHES[(index + index // len(FILLS)) % len(HATCHES)])
 
 
 def stacked(
@@ -158,12 +160,12 @@ def grouped(
             "hovertemplate": f"%{{customdata}}<br>{_inert(said)}: %{{y:.4~g}}{f' {unit}' if unit else ''}"
                              "<extra></extra>",
         })  # fmt: skip
-    shapes = [] if base is None else [_line_at(base)]
+    shapes = [] if base is None else [level(base, INK)]
     layout = {
         "barmode": "group", "xaxis": axis("", names=places), "bargap": 0.25, "shapes": shapes,
         "yaxis": axis(f"{label} ({unit})" if unit else label, log=log),
     }  # fmt: skip
-    return Chart(title, data, layout, note)
+    return Chart(title, data, layout, note, wide=len(names) * len(series) > MANY_BARS)
 
 
 def _inert(text: str) -> str:
@@ -171,9 +173,10 @@ def _inert(text: str) -> str:
     return text.replace("%{", "%&#123;")
 
 
-def _line_at(value: float) -> dict[str, Any]:
+def level(value: float, color: str, *, dash: str = "solid") -> dict[str, Any]:
+    """Shape that marks a value of the vertical axis."""
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-            "line": {"color": INK, "width": 1}, "layer": "above"}  # fmt: skip
+            "line": {"color": color, "width": 1.2, "dash": dash}, "layer": "above"}  # fmt: skip
 
 
 def upright_line(value: float, name: str) -> dict[str, Any]:

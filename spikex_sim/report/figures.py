@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.crossbars import BUSY, PATH
@@ -20,6 +19,7 @@ from spikex_sim.plots.layers import (
 from spikex_sim.plots.machines import ADDED, COMPARED
 from spikex_sim.plots.style import Look
 from spikex_sim.plots.table import TOTAL, Row, Rows, cell, is_chip, number, numbers, scale, working
+from spikex_sim.report import study_charts
 from spikex_sim.report.chart import (
     INK,
     MUTED,
@@ -29,6 +29,7 @@ from spikex_sim.report.chart import (
     fill,
     grouped,
     is_far,
+    level,
     look_of,
     points,
     stacked,
@@ -226,17 +227,12 @@ def annealing(rows: Rows) -> list[Chart]:
         bound = some[0].get("bound")
         layout = {
             "xaxis": axis("Steps"), "yaxis": axis(chart_label(stage), log=is_far(numbers(some, "value"))),
-            "shapes": [] if bound is None else [_bound(float(bound))],
+            "shapes": [] if bound is None else [level(float(bound), MUTED, dash="dash")],
         }  # fmt: skip
         charts.append(
             Chart(f"Annealing: {stage}", data, layout, "" if bound is None else "dashed: the bound")
         )
     return charts
-
-
-def _bound(value: float) -> dict[str, Any]:
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-            "line": {"color": MUTED, "width": 1.5, "dash": "dash"}}  # fmt: skip
 
 
 def crossbar_types(rows: Rows) -> list[Chart]:
@@ -246,25 +242,6 @@ def crossbar_types(rows: Rows) -> list[Chart]:
         grouped("Area by type of crossbar", names, {"area": numbers(rows, "area")}, "Area", "cells"),
         grouped("Crossbars by type", names, {"crossbars": numbers(rows, "crossbars")}, "Crossbars", ""),
     ]
-
-
-def evaluation(rows: Rows) -> list[Chart]:
-    """Energy and latency of a sample by layer, a bar a machine; rows of ``read_evaluation``."""
-    layers = list(dict.fromkeys(str(cell(row, "layer")) for row in rows))
-    runs = {cell(row, "run"): str(cell(row, "arch")) for row in rows}
-    charts = []
-    for column, title, base, per in (("energy_pj", "Energy of a sample", "J", PJ_PER_J),
-                                     ("seconds", "Latency of a sample", "s", 1.0)):  # fmt: skip
-        divisor, unit = scale((value / per for value in numbers(rows, column)), base)
-        series = {}
-        for run, arch in runs.items():
-            mine = {
-                str(row["layer"]): number(row, column) / per / divisor for row in rows if row["run"] == run
-            }
-            name = arch if list(runs.values()).count(arch) == 1 else f"{arch} ({run + 1})"
-            series[name] = [mine.get(layer) for layer in layers]
-        charts.append(grouped(title, layers, series, title.split()[0], unit))
-    return charts
 
 
 CHARTS: dict[str, Callable[[Rows], list[Chart]]] = {
@@ -279,7 +256,13 @@ CHARTS: dict[str, Callable[[Rows], list[Chart]]] = {
     "area": area,
     "map-steps": annealing,
     "map-types": crossbar_types,
-    "evaluate": evaluation,
+    "evaluate": study_charts.evaluation,
+    "ann": study_charts.against_ann,
+    "dynamic": study_charts.dynamic,
+    "search-tws": study_charts.window_search,
+    "dispatch": study_charts.dispatch,
+    "map-compare": study_charts.ways_to_map,
+    "map-front": study_charts.mapping_front,
 }
 """What makes charts of a figure's rows; other figures are shown as they are drawn for papers."""
 

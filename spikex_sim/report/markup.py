@@ -37,8 +37,16 @@ def _figure(index: int, chart: Chart) -> str:
     )
 
 
-def picture(title: str, svg: bytes, note: str = "") -> str:
+PICTURES = {
+    "map-crossbars": "What the crossbars hold", "map-mesh": "Crossbars on the mesh", "nas-cells": "Cells of the winner",
+    "mapping": "Where the layers lie",
+}  # fmt: skip
+"""What figures are called on a page; others by their name."""
+
+
+def picture(name: str, svg: bytes, note: str = "") -> str:
     """Figure as it is drawn for papers."""
+    title = PICTURES.get(name, name)
     source = base64.b64encode(svg).decode("ascii")
     told = f"<p>{escaped(note)}</p>" if note else ""
     return (

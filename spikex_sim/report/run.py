@@ -84,8 +84,8 @@ def figures_of(results: SavedResults) -> list[tuple[str, str, str]]:
         found.append(("EDAP", f"{with_prefix(totals['edap_js_mm2'], 'Js')}·mm²", "EDP × area"))
     waiting = sum(totals["stalls"].values())
     share = 100 * waiting / totals["cycles"] if totals["cycles"] else 0.0
-    found.append(("PE use", f"{100 * totals['utilization']:.1f} %", "share of PEs that hold an NTWU"))
-    found.append(("Stalls", f"{share:.1f} %", f"{waiting:,} cycles in which the array waits"))
+    found.append(("PE use", f"{100 * totals['utilization']:.1f} %", "share of PEs in use"))
+    found.append(("Stalls", f"{share:.1f} %", f"{waiting:,} cycles of waiting"))
     found.append(("Power", f"{number_text(float(totals['power_mw']))} mW", "dynamic, DRAM included"))
     answers = [(one.get("label"), one.get("prediction")) for one in results.samples]
     if answers and all(None not in one for one in answers):
