@@ -49,7 +49,7 @@ def _entry(line: str) -> Any:
     if name != "index.md":
         return {title: page}
     others = [place for _, link in LINK.findall(cells[1]) if (place := _place(link)).startswith(f"{folder}/")]
-    return {title: [page, *dict.fromkeys(others)]}
+    return {title: [page, *dict.fromkeys(others)] if others else page}
 
 
 def _place(link: str) -> str:

@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from doc_pages import DOCS, read
-from page_runs import Block, blocks_of, lines_of, prepare, run_page
+from page_runs import prepare, run_page
 
 GUIDES = sorted(path.relative_to(DOCS).as_posix() for path in (DOCS / "how-to").glob("*.md"))
+CLUSTER = "needs machines of a cluster"
+LEFT_OUT = {
+    "how-to/use-a-cluster.md": {
+        "dask scheduler": CLUSTER,
+        "dask worker": CLUSTER,
+        "spikex-sim sweep --spec study.yaml --scheduler": CLUSTER,
+    },
+}
+"""Beginnings of lines and blocks that are not run, by page, with the reason."""
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +31,19 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     prepare(tmp_path)
 
 
+def run(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = LEFT_OUT.get(name, {})
+    met = run_page(read(name), folder, capsys, tuple(left_out))
+    assert set(met) == set(left_out), "what is left out has to be on the page"
+
+
 def test_the_tutorial_prints_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_page(read("tutorial.md"), tmp_path, capsys)
+    run("tutorial.md", tmp_path, capsys)
     assert (tmp_path / "results/windows/figures/tws.pdf").is_file()
     assert (tmp_path / "results/paper/fig9.pdf").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GUIDES)
+def test_pages_by_task_run(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(name, tmp_path, capsys)
