@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from spikex_sim.explore.ann import AnnComparison, AnnRow, against_ann
     from spikex_sim.explore.comparison import Comparison, compare
+    from spikex_sim.explore.designs.api import explore
+    from spikex_sim.explore.designs.found import Exploration, load_exploration
     from spikex_sim.explore.dynamic import DynamicRow, dynamic_timesteps
     from spikex_sim.explore.evaluation import Evaluation, evaluate
     from spikex_sim.explore.explanation import Explanation, explain
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from spikex_sim.explore.tws_search import TwsSearch, search_tws
     from spikex_sim.mapped.graph import NeuronGraph
     from spikex_sim.mapped.pool import Pool
+    from spikex_sim.report.page import report
     from spikex_sim.run.results import LayerResult, RunResult, Totals
     from spikex_sim.run.saved import SavedResults, load_results
     from spikex_sim.run.simulate import simulate
@@ -62,6 +65,7 @@ _HOMES = {
     "EnergyTableError": "core.errors",
     "Evaluation": "explore.evaluation",
     "Explanation": "explore.explanation",
+    "Exploration": "explore.designs.found",
     "FigureError": "core.errors",
     "GraphTrace": "trace.graph",
     "InternalError": "core.errors",
@@ -90,6 +94,7 @@ _HOMES = {
     "evaluate": "explore.evaluation",
     "explain": "explore.explanation",
     "load_accelerator": "spec.load",
+    "load_exploration": "explore.designs.found",
     "load_network": "explore.mapping.api",
     "load_results": "run.saved",
     "load_trace": "trace.store",
@@ -119,6 +124,7 @@ __all__ = [
     "EnergyTableError",
     "Evaluation",
     "Explanation",
+    "Exploration",
     "FigureError",
     "GraphTrace",
     "InternalError",
@@ -146,7 +152,9 @@ __all__ = [
     "dynamic_timesteps",
     "evaluate",
     "explain",
+    "explore",
     "load_accelerator",
+    "load_exploration",
     "load_network",
     "load_results",
     "load_trace",
@@ -156,6 +164,7 @@ __all__ = [
     "place",
     "quantize",
     "record",
+    "report",
     "save_trace",
     "search_architecture",
     "search_tws",
@@ -171,6 +180,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("spikex_sim")
+    if name in ("explore", "report"):  # folders of that name, which can be called
+        return importlib.import_module(f"spikex_sim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'spikex_sim' has no attribute '{name}'")
     return getattr(importlib.import_module(f"spikex_sim.{_HOMES[name]}"), name)

@@ -14,6 +14,7 @@ from spikex_sim.cli import (
     dispatch,
     energy,
     evaluate,
+    explore,
     hardware_model,
     imc_study,
     listing,
@@ -88,6 +89,7 @@ trace.app.command()(record.nir)
 app.command()(sweep.sweep)
 app.command("sweep export")(sweep.export)
 app.command("sweep merge")(sweep.merge)
+app.command()(explore.explore)
 app.command()(plot.plot)
 app.command()(report.report)
 app.command()(reproduce.reproduce)

@@ -27,6 +27,22 @@ class ConfigError(SpikexError):
     """An accelerator configuration, an override or a command-line value is wrong."""
 
 
+class UnusedKeyError(ConfigError):
+    """A configuration key is stated that a machine does not read, or that other keys make idle.
+
+    Parameters
+    ----------
+    message, where, field : str
+        As of :class:`SpikexError`; ``field`` is the key.
+    idle : bool
+        Whether the machine reads it, with other values of other keys.
+    """
+
+    def __init__(self, message: str, *, where: str = "", field: str = "", idle: bool = False) -> None:
+        super().__init__(message, where=where, field=field)
+        self.key, self.idle = field, idle
+
+
 class TraceError(SpikexError):
     """A trace or recording cannot be read, is inconsistent or would not fit in memory."""
 

@@ -13,7 +13,7 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.explore.many import replay_all
 from spikex_sim.explore.prefix import ArchLike
-from spikex_sim.explore.sweeps.runner import TraceLike
+from spikex_sim.explore.sweeps.bench import TraceLike
 from spikex_sim.explore.sweeps.table import SweepTable, labels_of, measures, row_of
 from spikex_sim.run.results import RunResult
 from spikex_sim.spec.load import load_accelerator

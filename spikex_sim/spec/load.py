@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from spikex_sim.core.errors import ConfigError, PluginError
+from spikex_sim.core.errors import ConfigError, PluginError, UnusedKeyError
 from spikex_sim.core.hints import closest, closest_path, meant
 from spikex_sim.core.registry import plugin, plugin_names
 from spikex_sim.spec.arch import Accelerator
@@ -223,7 +223,7 @@ def _check_effects(accelerator: Accelerator, stated: Collection[str], where: str
     for idle, reason in accelerator.without_effect():
         for key in changed:
             if key == idle or key.startswith(f"{idle}."):
-                raise ConfigError(f"has no effect: {reason}", where=where, field=key)
+                raise UnusedKeyError(f"has no effect: {reason}", where=where, field=key, idle=True)
 
 
 def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], dict[str, Any], str]:
@@ -319,7 +319,7 @@ def _check_keys(
         given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
         message = f"not read by the machine {data['scheduler']}, but by {', '.join(readers)}"
         message += "" if given in stated else " (inherited)"
-        raise ConfigError(message, where=where, field=given)
+        raise UnusedKeyError(message, where=where, field=given)
 
 
 def _unread(options: type[Accelerator], data: dict[str, Any], stated: Collection[str]) -> Iterator[str]:
@@ -339,13 +339,13 @@ def _leaves(data: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]
             yield f"{path}{key}", value
 
 
-def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> ConfigError:
+def _unknown(options: type[Accelerator], key: str, stated: Collection[str], where: str) -> UnusedKeyError:
     """Mistake about a key, or the one given in a section, that nobody reads: which was meant."""
     given = max((one for one in stated if one.startswith(f"{key}.")), default=key)
     known, leaf = list(_values(options())), given.rsplit(".", 1)[-1]
     same = [name for name in known if name.rsplit(".", 1)[-1] == leaf]
     message = f"unknown configuration key{closest(given, known) or meant(same)}"
-    return ConfigError(message, where=where, field=given)
+    return UnusedKeyError(message, where=where, field=given)
 
 
 def _not_read(model: type[BaseModel], data: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError, EnergyTableError, OutputError
 from spikex_sim.core.files import writable_folder
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.explore.sweeps import pools
+from spikex_sim.explore.sweeps.bench import (
+    TraceLike,
+    Workload,
+    found_in,
+    listed,
+    run_missing,
+    say_damaged,
+)
 from spikex_sim.explore.sweeps.grid import MAX_POINTS, Axis, check_count, points
 from spikex_sim.explore.sweeps.store import SweepStore
 from spikex_sim.explore.sweeps.table import (
@@ -25,17 +31,16 @@ from spikex_sim.explore.sweeps.table import (
     table_of,
     write_table,
 )
-from spikex_sim.explore.sweeps.work import Outcome, Point, point_key
+from spikex_sim.explore.sweeps.work import Point, point_key
 from spikex_sim.explore.workers import check_places
 from spikex_sim.run.psums import remarks
-from spikex_sim.run.simulate import check_runnable, prepare
+from spikex_sim.run.simulate import check_runnable
 from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
-from spikex_sim.trace.together import AnyTrace, as_traces, describe
+from spikex_sim.trace.together import AnyTrace
 
 log = logging.getLogger("spikex_sim")
 
-TraceLike = AnyTrace | str | Path
 ArchLike = str | Path | Accelerator
 STORE = "sweep.sqlite"
 
@@ -99,8 +104,8 @@ def sweep(
     SpikexError
         If any point's configuration is wrong, before anything is run, or the store cannot be written.
     """
-    traces: list[TraceLike] = _listed(trace, "trace", AnyTrace | str | Path)
-    archs: list[ArchLike] = _listed(arch, "arch", str | Path | Accelerator)
+    traces: list[TraceLike] = listed(trace, "trace", AnyTrace | str | Path)
+    archs: list[ArchLike] = listed(arch, "arch", str | Path | Accelerator)
     if not traces or not archs:
         raise ConfigError("needs at least one trace and one accelerator", where="sweep")
     check_places(jobs, scheduler)
@@ -108,21 +113,21 @@ def sweep(
     if parquet:
         check_parquet()
     configurations = _configurations(archs, points(grid, zipped), overrides or {}, len(traces))
-    _say_small_effects(configurations)
-    loaded = [as_traces(item) for item in traces]
+    say_small_effects(configurations)
+    workload = Workload.of(traces)
+    loaded = workload.loaded
     accelerators = [accelerator for _, accelerator in configurations]
     _check_runnable(loaded, accelerators, engine)
     said = (text for samples in loaded for one in accelerators for text in remarks(samples[0], one))
     for text in dict.fromkeys(said):
         log.warning("sweep: %s", text)
-    names = _names(traces, [describe(samples) for samples in loaded])
-    planned = list(_plan(loaded, names, configurations, engine))
+    planned = list(_plan(workload, configurations, engine))
     own = planned[first - 1 :: count]
     folder = None if out is None else writable_folder(out)
     with SweepStore(folder and folder / STORE, is_measured) as store:
         store.plan([(point.key, labels) for labels, point in planned])
-        errors = _run(own, traces, loaded, store, jobs, scheduler, progress or silent)
-        table = SweepTable.of([row_of(labels, *_found(store, point, errors)) for labels, point in own])
+        errors = run_missing(own, workload, store, jobs, scheduler, progress or silent)
+        table = SweepTable.of([row_of(labels, *found_in(store, point, errors)) for labels, point in own])
     if folder is not None:
         write_table(folder, table, parquet=parquet, safe_csv=safe_csv)
     return table
@@ -173,7 +178,7 @@ def merge(folders: Sequence[str | Path], out: str | Path, *, safe_csv: bool = Fa
             if Path(folder).resolve() != target.resolve():
                 with _existing(folder) as other:
                     store.merge(other)
-                    _say_damaged(other)
+                    say_damaged(other)
         table = _all_of(store)
     write_table(target, table, parquet=False, safe_csv=safe_csv)
     return table
@@ -188,13 +193,8 @@ def _existing(folder: str | Path) -> SweepStore:
 
 def _all_of(store: SweepStore) -> SweepTable:
     planned = store.planned()
-    _say_damaged(store)
+    say_damaged(store)
     return table_of([(one.labels, one.row, one.error) for one in planned])
-
-
-def _say_damaged(store: SweepStore) -> None:
-    if store.damaged:
-        log.warning("%s: damaged points were taken out, to be run again: %d", store.where, store.damaged)
 
 
 def _configurations(
@@ -207,7 +207,9 @@ def _configurations(
     return [(point, load_accelerator(one, {**overrides, **point})) for one in archs for point in values]
 
 
-def _say_small_effects(configurations: Sequence[tuple[Mapping[str, Any], Accelerator]]) -> None:
+def say_small_effects(
+    configurations: Sequence[tuple[Mapping[str, Any], Accelerator]], what: str = "sweep"
+) -> None:
     """Warn of keys that are swept though little follows from them."""
     values: dict[str, set[str]] = {}
     for point, _ in configurations:
@@ -217,7 +219,7 @@ def _say_small_effects(configurations: Sequence[tuple[Mapping[str, Any], Acceler
     kinds = dict.fromkeys(type(accelerator) for _, accelerator in configurations)
     said = {key: effect for key in swept for kind in kinds if (effect := kind.effect_of(key))}
     if said:
-        log.warning("sweep: %s", "; ".join(f"{key} {effect}" for key, effect in said.items()))
+        log.warning("%s: %s", what, "; ".join(f"{key} {effect}" for key, effect in said.items()))
 
 
 def _check_runnable(
@@ -230,92 +232,16 @@ def _check_runnable(
                 check_runnable(samples, accelerator, engine)
 
 
-def _names(traces: Sequence[TraceLike], described: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of traces; of others with the same one the file, of those made in memory also the place."""
-    names = [one["name"] for one in described]
-    often = Counter(name for name, _ in {(one["name"], one["sha256"]) for one in described})
-    files = Counter(Path(trace).name for trace in traces if not isinstance(trace, AnyTrace))
-
-    def told_apart(place: int, trace: TraceLike, name: str) -> str:
-        if often[name] == 1:
-            return name
-        if isinstance(trace, AnyTrace):
-            return f"{name} ({place})"
-        file = Path(trace).name
-        return file if files[file] == 1 and file not in names else str(trace)
-
-    return [told_apart(*one) for one in zip(range(len(names)), traces, names, strict=True)]
-
-
 def _plan(
-    loaded: Sequence[Sequence[AnyTrace]],
-    names: Sequence[str],
+    workload: Workload,
     configurations: Sequence[tuple[Mapping[str, Any], Accelerator]],
     engine: str,
 ) -> Iterator[tuple[Row, Point]]:
     """Points in grid order, each with its own columns."""
-    for source, (samples, name) in enumerate(zip(loaded, names, strict=True)):
+    for source, (samples, name) in enumerate(zip(workload.loaded, workload.names, strict=True)):
         for values, accelerator in configurations:
             point = Point(point_key(samples, accelerator, engine), source, accelerator, engine)
             yield labels_of(name, accelerator.name, values), point
-
-
-def _run(
-    planned: Sequence[tuple[Row, Point]],
-    traces: Sequence[TraceLike],
-    loaded: Sequence[Sequence[AnyTrace]],
-    store: SweepStore,
-    jobs: int,
-    scheduler: str | None,
-    progress: Progress,
-) -> dict[str, str]:
-    """Run what the store does not have; return the errors of points that failed."""
-    labels = {point.key: f"{shown['trace']} {shown['arch']}" for shown, point in planned}
-    todo = {p.key: p for _, p in planned if store.find(p.key) is None}
-    _say_damaged(store)
-    done = len(labels) - len(todo)
-    errors: dict[str, str] = {}
-    progress("sweep", done, len(labels))
-    # Another sweep may have finished a point since.
-    waiting = (point for point in todo.values() if not store.has(point.key))
-    workers = min(jobs, len(todo))
-    with closing(_outcomes(waiting, traces, loaded, workers, scheduler)) as outcomes:
-        for outcome in outcomes if todo else ():
-            if outcome.row is None:
-                errors[outcome.key] = outcome.error
-                store.add_failure(outcome.key, outcome.error)
-            else:
-                store.add(outcome.key, outcome.row)
-            done += 1
-            progress(labels[outcome.key], done, len(labels))
-    progress("done", len(labels), len(labels))
-    return errors
-
-
-def _outcomes(
-    waiting: Iterable[Point],
-    traces: Sequence[TraceLike],
-    loaded: Sequence[Sequence[AnyTrace]],
-    jobs: int,
-    scheduler: str | None,
-) -> Generator[Outcome, None, None]:
-    """Outcomes of points from where they are to be run."""
-    if scheduler is not None:
-        yield from pools.on_cluster(waiting, loaded, scheduler)
-        return
-    prepare()  # here, so that workers find the kernels compiled
-    if jobs < 2:
-        yield from pools.in_process(waiting, loaded)
-        return
-    files = [None if isinstance(item, AnyTrace) else Path(item) for item in traces]
-    yield from pools.in_processes(waiting, loaded, files, jobs)
-
-
-def _found(store: SweepStore, point: Point, errors: Mapping[str, str]) -> tuple[Row | None, str]:
-    row = store.find(point.key)
-    if row is not None:
-        return row, ""
-    return None, errors.get(point.key, "taken out of the store while the sweep ran; run it again")
 
 
 def _checked_shard(shard: Any) -> tuple[int, int]:
@@ -323,10 +249,3 @@ def _checked_shard(shard: Any) -> tuple[int, int]:
     if not all(type(part) is int for part in parts) or not 1 <= parts[0] <= parts[1] <= MAX_POINTS:
         raise ConfigError(f"must be i/n, the i-th of n parts from 1, not {shard!r:.60}", field="shard")
     return parts[0], parts[1]
-
-
-def _listed(given: Any, what: str, kind: Any) -> list[Any]:
-    items = [given] if isinstance(given, kind) else list(given) if isinstance(given, Iterable) else [None]
-    if not all(isinstance(item, kind) for item in items):
-        raise ConfigError(f"must be one or a list of names, paths or objects, not {given!r:.60}", field=what)
-    return items

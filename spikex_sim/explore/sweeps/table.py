@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,22 @@ def is_measure(column: str) -> bool:
     return column in COLUMNS or any(one.has_column(column) for one in _fields())
 
 
+def numeric_columns() -> list[str]:
+    """Columns of numbers that every sweep has."""
+    return [column for column in COLUMNS if unit_of(column) is not None]
+
+
+def unit_of(column: str) -> str | None:
+    """Unit of a column of numbers, empty of counts and shares; None of no such column."""
+    if column == "samples":
+        return ""
+    for one in _fields():
+        if one.has_column(column):
+            return one.unit.replace("fraction", "") if one.kind in ("count", "number") else None
+    return None
+
+
+@cache
 def _fields() -> tuple[Field, ...]:
     return (*fields_in(SPREAD_CSV), *fields_in(SWEEP_CSV))
 
