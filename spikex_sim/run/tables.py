@@ -12,6 +12,7 @@ from spikex_sim.costs.components import COMPONENTS
 from spikex_sim.run import crossbar_tables
 from spikex_sim.run.results import Totals
 from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
+from spikex_sim.run.saved import Record
 from spikex_sim.spec.arch import Accelerator, Partition, Separate
 
 
