@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikex_sim.accelerators.base import Scheduler
+    from spikex_sim.core.doctor import Installation, doctor
     from spikex_sim.core.errors import (
         ConfigError,
         EnergyTableError,
@@ -68,6 +69,7 @@ _HOMES = {
     "Exploration": "explore.designs.found",
     "FigureError": "core.errors",
     "GraphTrace": "trace.graph",
+    "Installation": "core.doctor",
     "InternalError": "core.errors",
     "Layer": "spec.workload",
     "LayerResult": "run.results",
@@ -90,6 +92,7 @@ _HOMES = {
     "UnsupportedError": "core.errors",
     "against_ann": "explore.ann",
     "compare": "explore.comparison",
+    "doctor": "core.doctor",
     "dynamic_timesteps": "explore.dynamic",
     "evaluate": "explore.evaluation",
     "explain": "explore.explanation",
@@ -127,6 +130,7 @@ __all__ = [
     "Exploration",
     "FigureError",
     "GraphTrace",
+    "Installation",
     "InternalError",
     "Layer",
     "LayerResult",
@@ -149,6 +153,7 @@ __all__ = [
     "UnsupportedError",
     "against_ann",
     "compare",
+    "doctor",
     "dynamic_timesteps",
     "evaluate",
     "explain",

@@ -13,6 +13,8 @@ from typing import Any
 from spikex_sim.cli.process import Output, Terminated, end_as_after_ctrl_c, fill_descriptors
 
 EXIT_MISTAKE = 2
+EXIT_UNSOUND = 1
+"""Of ``doctor``, where the installation does not work."""
 EXIT_FAULT = 70
 """Of an internal error, as in BSD's ``sysexits.h``."""
 EXIT_SIGNAL = 128
@@ -32,10 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     before, sys.stdout = sys.stdout, output
     message = ""
     try:
-        from spikex_sim.cli.app import command
-
+        command = _command()
         code = command().main(arguments, prog_name="spikex-sim", standalone_mode=False)
         output.flush()
+    except _NotLoadedError as exc:
+        message, code = _unsound(exc, sys.argv[1:] if arguments is None else arguments)
     except (Exception, KeyboardInterrupt, Terminated) as exc:
         if os.environ.get(TRACEBACK):
             traceback.print_exception(exc)
@@ -50,6 +53,37 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(OSError):
         sys.stderr.write(message)
     return code if isinstance(code, int) else 0
+
+
+class _NotLoadedError(Exception):
+    """A package that the command line itself needs does not load."""
+
+
+def _command() -> Any:
+    """Return the command line; what is wrong in this package itself, not in others, is a bug."""
+    try:
+        from spikex_sim.cli.app import command
+    except Exception as exc:
+        name = getattr(exc, "name", None) or _module_of(exc)
+        if name.partition(".")[0] == "spikex_sim":
+            raise
+        raise _NotLoadedError(f"{name} does not load: {type(exc).__name__}: {' '.join(str(exc).split())}") from exc
+    return command
+
+
+def _unsound(exc: _NotLoadedError, arguments: list[str]) -> tuple[str, int]:
+    """Message and exit code; of ``doctor``, which cannot print its tables, what is to be mended."""
+    from spikex_sim.core.text import harmless
+
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(exc)
+    lines = [f"{exc}; spikex-sim doctor says more"]
+    if arguments[:1] == ["doctor"]:
+        from spikex_sim.core.doctor import doctor
+
+        lines = [*doctor().problems] or [str(exc)]
+    code = EXIT_UNSOUND if arguments[:1] == ["doctor"] else EXIT_MISTAKE
+    return "".join(harmless(f"spikex-sim: {line}") + "\n" for line in lines), code
 
 
 def _explain(exc: BaseException) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from spikex_sim.cli import (
     dispatch,
+    doctor,
     energy,
     evaluate,
     explore,
@@ -110,6 +111,7 @@ app.command("nas cost")(nas.cost)
 app.command("nas table")(nas.pair_table)
 app.command("nas show")(nas_search.nas_show)
 app.command("list")(listing.list_names)
+app.command()(doctor.doctor)
 
 
 def command() -> Any:

@@ -18,12 +18,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numba
 
 from spikex_sim.core.errors import OutputError
-from spikex_sim.core.files import new_file, writable_folder
+from spikex_sim.core.files import check_writable, new_file, writable_folder
 
 log = logging.getLogger("spikex_sim")
 
@@ -74,6 +74,50 @@ def keep_list() -> Path | None:
     if not names:
         _store().give_up(f"Numba {numba.__version__} does not hand them over")
     return _store().write(_LIST, "\n".join(names).encode())
+
+
+class Kept(NamedTuple):
+    """Compiled kernels on disk, for this machine and these sources.
+
+    Attributes
+    ----------
+    folder : str
+        Where they are, or would be kept; empty where nowhere.
+    files, damaged : int
+        How many there are, and how many of these are not whole.
+    whole : bool
+        Whether all that a run needs is there.
+    writable : bool
+        Whether more can be kept.
+    """
+
+    folder: str
+    files: int
+    damaged: int
+    whole: bool
+    writable: bool
+
+
+def kept() -> Kept:
+    """Look at what is kept, and leave it as it is."""
+    if not _IMPORTED:
+        return Kept("", 0, 0, False, False)
+    found = [(place / _IMPORTED, list((place / _IMPORTED).glob(f"*-{_machine()}"))) for place in _places()]
+    folder, files = next((one for one in found if one[1]), (None, []))
+    can = [place for place, _ in found if _can_be_written(place)]
+    place = folder or next(iter(can), None)
+    contents = [file.read_bytes() for file in files]
+    damaged = sum(one[:_SUM_BYTES] != _hash(one[_SUM_BYTES:]) for one in contents)
+    kernels = sum(not file.name.startswith(f"{_LIST}-") for file in files)
+    return Kept(str(place or ""), kernels, damaged, not damaged and all_kept(), bool(can))
+
+
+def _can_be_written(folder: Path) -> bool:
+    try:
+        check_writable(folder)
+    except OutputError:
+        return False
+    return True
 
 
 class Store:
