@@ -67,7 +67,8 @@ def _command() -> Any:
         name = getattr(exc, "name", None) or _module_of(exc)
         if name.partition(".")[0] == "spikex_sim":
             raise
-        raise _NotLoadedError(f"{name} does not load: {type(exc).__name__}: {' '.join(str(exc).split())}") from exc
+        reason = f"{type(exc).__name__}: {' '.join(str(exc).split())}"
+        raise _NotLoadedError(f"{name} does not load: {reason}") from exc
     return command
 
 

@@ -6,6 +6,7 @@ import configparser
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def _packages(problems: list[str]) -> tuple[str, tuple[Package, ...], tuple[Extr
     try:
         noted = distribution("spikex_sim")
     except PackageNotFoundError:
-        problems.append(f"spikex_sim is not installed for {sys.executable}: python -m pip install {_ROOT}")
+        problems.append(f"spikex_sim is not installed: {_pip(str(_ROOT))}")
         return "unknown", (), ()
     said = configparser.ConfigParser(interpolation=None)
     try:
@@ -194,25 +195,29 @@ def _packages(problems: list[str]) -> tuple[str, tuple[Package, ...], tuple[Extr
     sources = said.get("metadata", "version", fallback=noted.version)
     if sources != noted.version:
         problems.append(
-            f"installed as {noted.version}, and the sources are {sources}: python -m pip install -e {_ROOT}"
+            f"installed as {noted.version}, and the sources are {sources}: {_pip('--editable', str(_ROOT))}"
         )
-    gone = [str(file) for file in noted.files or () if file.suffix != ".pyc" and not file.locate().exists()]
+    gone = [str(file) for file in noted.files or () if file.suffix != ".pyc" and not Path(str(file.locate())).exists()]
     if gone:
         problems.append(
             f"{len(gone)} files of the package are gone, such as {gone[0]}: "
-            f"python -m pip install --force-reinstall spikex_sim"
+            f"{_pip('--force-reinstall', 'spikex_sim')}"
         )
     try:
         needed, extras = packages()
     except ImportError as exc:
-        problems.append(f"packaging does not load ({exc}): python -m pip install --force-reinstall packaging")
+        problems.append(f"packaging does not load ({exc}): {_pip('--force-reinstall', 'packaging')}")
         return noted.version, (), ()
     problems += [
-        f"{one.name}: {one.fault}; python -m pip install --force-reinstall '{one.name}{one.wanted}'"
+        f"{one.name}: {one.fault}; {_pip('--force-reinstall', one.name + one.wanted)}"
         for one in needed
         if one.fault
     ]
     return noted.version, needed, extras
+
+
+def _pip(*arguments: str) -> str:
+    return shlex.join([sys.executable or "python3", "-m", "pip", "install", *arguments])
 
 
 def _program(name: str) -> Program:

@@ -255,6 +255,7 @@ ELSEWHERE = {
     # tests/unit/test_mapping_compare.py
     *(("map compare", option) for option in ("--layers", "--split", "--profile", "--profile-share")),
     ("map", "--layers"),  # tests/unit/test_mapping_layers.py
+    ("doctor", "--json"),  # tests/unit/test_doctor.py
     ("nas table", "--same"),  # tests/unit/test_nas_costs.py
     *(("nas", option) for option in (*LIMITS, *SEARCHED)),  # tests/unit/test_nas_commands.py
     ("map", "--split"),  # tests/unit/test_mapping_split.py
