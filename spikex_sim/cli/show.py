@@ -23,7 +23,7 @@ from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.sheet import LONGEST_KEY, Sheet, percent, short
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules
-from spikex_sim.explore.sweeps.sheet import sweep_table, sweep_title
+from spikex_sim.explore.sweeps.sheet import RANKED, SWEEP_ROWS, sweep_table, sweep_title
 from spikex_sim.run import crossbar_tables
 from spikex_sim.run.advice import datapath_of, moved_again, sentence
 from spikex_sim.run.results import RunResult, Totals
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 NARROWEST_MEANING = 24
 """Columns that the meaning of a key needs beside it."""
-SWEEP_ROWS = 50
-"""Rows of a sweep that are printed."""
 _COLUMNS = os.environ.get("COLUMNS", "")
 _WIDTH = 80 if _COLUMNS and not _COLUMNS.strip("0") else None
 """Of a terminal that says it has no columns; others are asked."""
@@ -238,5 +236,5 @@ def show_points(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: 
 def show_sweep(rows: Sequence[Mapping[str, Any]], keys: Sequence[str], choice: Choice) -> None:
     """Print a sweep, a row a point, or of a long one the best; asterisks mark the best of each trace."""
     if not choice and len(rows) > SWEEP_ROWS:
-        choice = Choice("mean_edp_js", top=SWEEP_ROWS)
+        choice = Choice(RANKED, top=SWEEP_ROWS)
     put(sweep_table(rows, keys, choice.of_rows(rows), choice.order))

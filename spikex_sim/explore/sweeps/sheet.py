@@ -5,9 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spikex_sim.core.html import html_of
 from spikex_sim.core.sheet import LONGEST_KEY, Sheet, count, percent, short, table
+from spikex_sim.core.text import counted
+from spikex_sim.explore.sweeps.table import is_measure
 
 Row = Mapping[str, Any]
+SWEEP_ROWS = 50
+"""Rows of a sweep that are shown; of a longer one those of least EDP."""
+RANKED = "mean_edp_js"
+_OWN = ("trace", "arch", "error")
+
+
+def sweep_html(rows: Sequence[Row]) -> str:
+    """Write a sweep for a notebook; of a long one the best points."""
+    done = [row for row in rows if not row["error"]]
+    failed = [row for row in rows if row["error"]]
+    told = (
+        [f"{counted(len(failed), 'point')} not finished, the first: {failed[0]['error']}"] if failed else []
+    )
+    title = counted(len(rows), "point")
+    if not done:
+        return html_of(title, texts=told)
+    keys = [column for column in rows[0] if column not in _OWN and not is_measure(column)]
+    shown, order = done, ""
+    if len(done) > SWEEP_ROWS:
+        shown = sorted(done, key=lambda row: float(row[RANKED]))[:SWEEP_ROWS]
+        order = f", by {RANKED}, ascending"
+    return html_of(title, [sweep_table(done, keys, shown, order)], texts=told)
 
 
 def mean_of(row: Row, quantity: str, form: Callable[[float], str]) -> str:
