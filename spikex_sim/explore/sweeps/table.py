@@ -54,6 +54,11 @@ class SweepTable(tuple[FrozenMap[str, Any], ...]):
         columns = len(self[0]) if self else 0
         return f"<SweepTable: {len(self)} points, {failed} failed, {columns} columns>"
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.sweeps.sheet import sweep_html
+
+        return sweep_html(self)
+
     def to_frame(self) -> Any:
         """Make a ``pandas.DataFrame`` with the columns of ``sweep.csv``.
 
