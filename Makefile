@@ -134,6 +134,7 @@ $(DOCS)/.ready: setup.cfg
 
 docs docs-serve: export NO_MKDOCS_2_WARNING := 1
 docs: $(DOCS)/.ready
+	$(DOCS)/bin/python scripts/check_pages.py
 	$(DOCS)/bin/mkdocs build --strict
 	$(DOCS)/bin/python scripts/check_site.py build/site
 

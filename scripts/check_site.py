@@ -2,8 +2,8 @@
 
     python scripts/check_site.py build/site
 
-MkDocs checks links of Markdown; this also sees what hooks, docstrings and the theme make. What leads to another
-host is only allowed as a link that a reader follows, never as something that a page loads.
+MkDocs checks links of Markdown; this also sees what hooks, docstrings and the theme make. What leads to
+another host is only allowed as a link that a reader follows, never as something that a page loads.
 """
 
 from __future__ import annotations

@@ -6,13 +6,12 @@ to come in, notebooks become pages, the navigation follows docs/index.md, and na
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import address
 import contents
 import linking
 import notebook
@@ -23,8 +22,6 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACEHOLDER = ".example"
-"""Ending of the host of an address that the owner has not filled in yet (RFC 2606)."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +33,9 @@ class Known:
     names: dict[str, terms.Term]
 
 
-def address() -> str:
-    """Address of the project, from the package's metadata; empty while it is a placeholder."""
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "setup.cfg", "utf-8")
-    url = parser.get("metadata", "url", fallback="")
-    return "" if (urlsplit(url).hostname or PLACEHOLDER).endswith(PLACEHOLDER) else url
-
-
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Set what follows from other files: address, navigation, anchors."""
-    config.repo_url = address() or None
+    config.repo_url = address.address_in((ROOT / "setup.cfg").read_text("utf-8")) or None
     config.repo_name = "Source" if config.repo_url else None
     config.site_url = os.environ.get("SITE_URL", "")
     config.mdx_configs["toc"]["slugify"] = linking.slug
