@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,7 @@ class Watched:
         context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
         self._contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(20_000)
         address = file.resolve().as_uri()
         self._watch(page, address)
         context.route("**/*", lambda route: self._let_through(route, address))
@@ -124,3 +126,11 @@ class Watched:
         for context in self._contexts:
             context.close()
         self._contexts.clear()
+
+
+def until(page: Any, condition: str, seconds: float = 20) -> None:
+    """Wait until an expression is true; Playwright's own way needs what a page's policy forbids."""
+    last = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < last, f"never {condition}"
+        page.wait_for_timeout(20)

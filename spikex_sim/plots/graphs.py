@@ -100,8 +100,8 @@ def graph(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     depth = 1 + int(max(number(row, "depth") for row in rows))
     with panels(ax, style, height=0.8 + ROW_IN * depth) as (figure, axes):
         axis = axes[0]
-        places = _places(rows)
-        lanes = _lanes(rows, places)
+        places = places_of(rows)
+        lanes = lanes_of(rows, places)
         right = 1 + LANE * (2 + max(lanes.values(), default=-1))
         axis.set_xlim(0, right)
         axis.set_ylim(depth - 0.5, -0.5)
@@ -120,8 +120,8 @@ def graph(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, An
     return figure, axis
 
 
-def _places(rows: Rows) -> dict[str, tuple[float, float, float]]:
-    """Middle and half the width of every box: side by side where they are equally deep."""
+def places_of(rows: Rows) -> dict[str, tuple[float, float, float]]:
+    """Middle and half the width of every box, in widths of the drawing: side by side where equally deep."""
     beside: dict[int, list[str]] = {}
     for row in rows:
         beside.setdefault(int(number(row, "depth")), []).append(str(cell(row, "name")))
@@ -132,16 +132,16 @@ def _places(rows: Rows) -> dict[str, tuple[float, float, float]]:
     }
 
 
-def _far(row: Row, places: Mapping[str, tuple[float, float, float]]) -> Iterator[str]:
-    """Sources that are more than one row above."""
+def far_sources(row: Row, places: Mapping[str, tuple[float, float, float]]) -> Iterator[str]:
+    """Sources of a node that are more than one row above it: their lines pass others in a lane."""
     yield from (source for source in cell(row, "sources") if places[source][1] < number(row, "depth") - 1)
 
 
-def _lanes(rows: Rows, places: Mapping[str, tuple[float, float, float]]) -> dict[str, int]:
+def lanes_of(rows: Rows, places: Mapping[str, tuple[float, float, float]]) -> dict[str, int]:
     """Lane beside the boxes for each node that others further down take, up to the last of them."""
     ends: dict[str, float] = {}
     for row in rows:
-        for source in _far(row, places):
+        for source in far_sources(row, places):
             ends[source] = max(ends.get(source, 0.0), number(row, "depth"))
     lanes: dict[str, int] = {}
     free_from: list[float] = []
@@ -157,7 +157,7 @@ def _lines(
     axis: Axes, rows: Rows, places: Mapping[str, tuple[float, float, float]], lanes: Mapping[str, int]
 ) -> None:
     for source, lane in lanes.items():
-        takers = [row for row in rows if source in _far(row, places)]
+        takers = [row for row in rows if source in far_sources(row, places)]
         x, y, half = places[source]
         look: dict[str, Any] = {"color": LINES[lane % len(LINES)], "lw": 0.5, "zorder": 1}
         beside, shift = 1 + LANE * (lane + 0.7), 0.03 * (lane % 4)

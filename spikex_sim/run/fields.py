@@ -165,6 +165,8 @@ FIELDS = (
         "timesteps": "time points `T`",
         "samples": "number of samples",
         "source": "where the spikes come from, as the (first) trace says",
+        "nodes": "the network, what enters and every layer: `name`, `kind`, `carries` and `shape` of what it "
+                 "gives, `sources`: places in this list of what it takes",
     }),
     Field("energy_sources", "text", "", "rows behind prices, leakage and areas", places=TOP, parts={
         "dram": "source and derivation of the DRAM energy",

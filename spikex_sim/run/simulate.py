@@ -40,7 +40,7 @@ from spikex_sim.spec.arch import Accelerator
 from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.plan import Stage
-from spikex_sim.trace.together import AnyTrace, TraceFiles, as_traces, describe
+from spikex_sim.trace.together import AnyTrace, TraceFiles, as_traces, describe, described_nodes
 from spikex_sim.trace.trace import Trace
 
 UNIT = 16
@@ -386,7 +386,7 @@ class Replay:
         return RunResult(
             arch=self.runner.arch,
             engine=self.engine,
-            trace=describe(self.traces, len(samples)),
+            trace=describe(self.traces, len(samples)) | {"nodes": described_nodes(self.traces[0])},
             layers=layers,
             samples=samples,
             energy_model=self.runner.energies_of(layers),

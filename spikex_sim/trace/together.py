@@ -135,6 +135,45 @@ def identities(traces: Sequence[AnyTrace]) -> list[tuple[str, str]]:
     return [(one.name, one.sha256) for one in traces]
 
 
+def described_nodes(trace: AnyTrace) -> list[dict[str, Any]]:
+    """What a network is made of, in the order in which it is computed, as in ``results.json``.
+
+    Parameters
+    ----------
+    trace : Trace or GraphTrace
+
+    Returns
+    -------
+    list of dict
+        ``name``; ``kind``, ``input`` of what enters; ``carries`` and ``shape`` ``[C, H, W]`` or ``[N]`` of
+        what a node gives; ``sources``, places in the list of what it takes: its own of what comes back to it.
+    """
+    if isinstance(trace, GraphTrace):
+        places = {node.name: place for place, node in enumerate(trace.nodes)}
+        return [
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "carries": trace.carries(node.name),
+                "shape": list(trace.shape(node.name)),
+                "sources": [places[one] for one in dict.fromkeys(node.sources)],
+            }
+            for node in trace.nodes
+        ]
+    shapes = [trace.layers[0].input_shape, *(layer.output_shape for layer in trace.layers)]
+    named = [("input", "input"), *((layer.name, layer.kind) for layer in trace.layers)]
+    return [
+        {
+            "name": name,
+            "kind": kind,
+            "carries": "spikes",
+            "shape": list(shapes[place]),
+            "sources": [place - 1] if place else [],
+        }
+        for place, (name, kind) in enumerate(named)
+    ]
+
+
 def describe(traces: Sequence[AnyTrace], samples: int | None = None) -> dict[str, Any]:
     """Name, hash and size of the samples of a run, as in ``results.json``; their number if it is known."""
     hashes = [digest for _, digest in identities(traces)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from browsing import Watched
+from browsing import Watched, until
 
 PAGE = "<!doctype html><html lang=en><title>page</title><body>{}</body></html>"
 
@@ -16,7 +16,7 @@ def opened(pages: Watched, folder: Path, body: str) -> list[str]:
     file = folder / "page.html"
     file.write_text(PAGE.format(body))
     page = pages.open(file)
-    page.wait_for_function("window.done !== false")
+    until(page, "window.done !== false")
     noticed = list(pages.problems)
     pages.problems.clear()
     return noticed
