@@ -89,6 +89,7 @@ def _known(texts: dict[str, str], sources: dict[str, str], files: Files) -> Know
                 place = terms.Term(_url(files, page.removeprefix("docs/")), path, f"reference of {path}")
                 short, last = path.replace("spikex_sim.", "sx.", 1), path.rpartition(".")[2]
                 named |= dict.fromkeys((path, short, f"{terms.ROLE}{last}"), place)
+                named.setdefault(f"sx.{last}", place)
     commands = re.findall(r"^##+ (spikex-sim [\w -]+)$", texts.get("docs/cli.md", ""), re.MULTILINE)
     for command in commands:
         named[command] = terms.Term(_url(files, "cli.md"), linking.slug(command), f"reference of {command}")
