@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from test_docs import page_maker
 
 import spikex_sim as sx
@@ -235,3 +236,16 @@ def test_the_site_takes_the_address_from_the_package() -> None:
     assert address.address_in("[metadata]\nurl = https://a.org/x\n") == "https://a.org/x"
     configured = (ROOT / "mkdocs.yml").read_text("utf-8")
     assert not re.search(r"^(site_url|repo_url|edit_uri):", configured, re.MULTILINE)
+
+
+# --- Publishing ------------------------------------------------------------------------------------
+
+
+def test_the_workflow_builds_as_make_does_and_pins_its_actions() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/docs.yml").read_text("utf-8"))
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert [step["run"] for step in steps if "run" in step] == ["make docs"]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert used and all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", one) for one in used)
+    uploaded = next(step["with"]["path"] for step in steps if "upload-pages" in step.get("uses", ""))
+    assert f"site_dir: {uploaded}\n" in (ROOT / "mkdocs.yml").read_text("utf-8")
