@@ -133,6 +133,7 @@
       this.waiting = this.printing = false;
       this.build(root);
       this.listen();
+      this.draw();
     }
 
     build(root) {
