@@ -30,11 +30,11 @@ def report(
     from spikex_sim.cli import show
     from spikex_sim.report.page import check_target, read_groups, target_of, write_groups
 
-    target = target_of(folders, out)
-    check_target(target)
+    if out is not None:
+        check_target(out)
     with show.progress_bar("reading") as progress:
         groups = read_groups(folders, progress)
-    wrote([write_groups(groups, target)])
+    wrote([write_groups(groups, target_of(folders, out))])
     for path, group in groups:
         for reason in group.left_out:
             echo(f"{path}: left out {reason}")

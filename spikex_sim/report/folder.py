@@ -17,6 +17,7 @@ from spikex_sim.report import machines, run, searches, studies, sweep
 from spikex_sim.report.chart import Chart
 from spikex_sim.report.figures import CHARTS
 from spikex_sim.report.markup import charted, picture
+from spikex_sim.report.network import network_section
 from spikex_sim.report.section import Section
 from spikex_sim.report.timeline import timeline_section
 from spikex_sim.run.fields import SWEEP_CSV
@@ -158,7 +159,9 @@ def _of_run(path: Path, results: SavedResults, figures: _Figures, progress: Prog
     if charts := figures.charts("utilization"):
         yield charted("utilization", "Utilisation", charts)
     figures.forget("area")
-    yield from filter(None, (run.areas(results), timeline_section(path, progress)))
+    if made := figures.pictures("mapping"):
+        yield Section("mapping", "Mapping", "".join(made))
+    yield from filter(None, (run.areas(results), timeline_section(path, progress), network_section(path)))
     yield from run.tables(path, results)
     yield run.configuration(results)
     yield run.provenance(results)

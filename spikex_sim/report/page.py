@@ -28,7 +28,7 @@ _POLICY = (
 """Nothing is loaded, and only the page's own scripts run; Plotly writes styles."""
 
 
-def write_report(
+def report(
     folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str] | None = None,
     *,
@@ -65,14 +65,14 @@ def write_report(
     --------
     >>> import tempfile
     >>> import spikex_sim as sx
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = sx.simulate(sx.load_trace(sx.data.default_trace_path())).save(folder)
-    >>> sx.write_report(folder).name
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = sx.sweep(None, {"tws": [2, 4]}, out=folder)
+    ...     sx.report(folder).name
     'report.html'
     """
-    target = target_of(folders, out)
-    check_target(target)
-    return write_groups(read_groups(folders, progress), target)
+    if out is not None:
+        check_target(Path(out))
+    return write_groups(read_groups(folders, progress), target_of(folders, out))
 
 
 def read_groups(
@@ -100,7 +100,7 @@ def target_of(
 
 
 def check_target(out: Path) -> None:
-    """Raise :class:`OutputError` before anything is read if a file could not be written."""
+    """Raise :class:`OutputError` before anything is read if a file that was asked for could not be written."""
     if out.is_dir():
         raise OutputError("is a folder; name a file", where=str(out))
     if not out.parent.is_dir():

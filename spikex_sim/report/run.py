@@ -17,6 +17,7 @@ from spikex_sim.report.chart import Chart
 from spikex_sim.report.escaping import escaped
 from spikex_sim.report.figures import area_looks, row_of_areas
 from spikex_sim.report.markup import charted, command_block, details, shares
+from spikex_sim.report.reading import check_columns
 from spikex_sim.report.repeat import command_of_run
 from spikex_sim.report.section import Section
 from spikex_sim.report.table import Column, column_of, facts, number_text, table
@@ -132,6 +133,7 @@ def areas(results: SavedResults) -> Section | None:
 def tables(folder: Path, results: SavedResults) -> Iterator[Section]:
     """Layers, accesses and samples in full."""
     rows = read_rows(folder / LAYERS_CSV)
+    check_columns(rows, LAYERS_CSV, str(folder / LAYERS_CSV))
     main = {
         *LAYER_COLUMNS,
         *(key for key in rows[0] if key.startswith("stall_") and any(r[key] for r in rows)),
@@ -142,6 +144,7 @@ def tables(folder: Path, results: SavedResults) -> Iterator[Section]:
     columns.sort(key=lambda one: LAYER_COLUMNS.index(one.name) if one.name in LAYER_COLUMNS else 99)
     body = table(columns, rows, "Layers", source=LAYERS_CSV)
     accesses = read_rows(folder / ACCESSES_CSV)
+    check_columns(accesses, ACCESSES_CSV, str(folder / ACCESSES_CSV))
     used = [row for row in accesses if row["read_bits"] or row["write_bits"]]
     columns = [column_of(name, ACCESSES_CSV) for name in accesses[0]]
     moved = table(

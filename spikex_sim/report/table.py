@@ -28,6 +28,8 @@ LONG = 36
 """Characters of a text from which it may be broken anywhere."""
 _LEAST, _MOST = 1e-3, 1e10
 """Between these, numbers are written without a power of ten."""
+_LONGEST = 10**15
+"""Whole numbers from which they are written with one too."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {
     "pj": "pJ", "uj": "µJ", "js": "Js", "seconds": "s", "cycles": "cycles", "mm2": "mm²", "um2": "µm²", "bits": "bits",
@@ -52,11 +54,12 @@ class Column:
 
 def column_of(name: str, table: str = "", *, main: bool = True) -> Column:
     """Column of a table that the program writes, with the unit and the meaning that the glossary gives it."""
+    unit = UNITS.get(name.rsplit("_", 1)[-1], "")
     for place in _PLACES.get(table, ()):
         for one in fields_in(place):
             if one.name == name or (one.column and one.has_column(name)):
-                return Column(name, one.unit, _meaning(one, name), main)
-    return Column(name, UNITS.get(name.rsplit("_", 1)[-1], ""), "", main)
+                return Column(name, one.unit or unit, _meaning(one, name), main)
+    return Column(name, unit, "", main)
 
 
 def _meaning(one: Field, column: str) -> str:
@@ -78,7 +81,7 @@ def number_text(value: float) -> str:
     ('58,830,350', '0.8394', '9.600×10⁻⁸', '12,346')
     """
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else f"{value:.3e}"
+        return f"{value:,}" if abs(value) < _LONGEST else _with_power(value)
     if not math.isfinite(value):
         return "−∞" if value < 0 else "∞" if value > 0 else "–"
     if value == 0:
@@ -86,6 +89,10 @@ def number_text(value: float) -> str:
     if _LEAST <= abs(value) < _MOST:
         decimals = max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))
         return f"{value:,.{decimals}f}"
+    return _with_power(value)
+
+
+def _with_power(value: float) -> str:
     mantissa, power = f"{value:.{DIGITS - 1}e}".split("e")
     return f"{mantissa}×10{str(int(power)).translate(_RAISED)}"
 

@@ -134,7 +134,9 @@ const spikexReport = { sections: {} };
     for (const section of document.querySelectorAll("section[data-script]")) {
       const content = section.querySelector(':scope > script[type="application/json"]');
       const body = section.querySelector(":scope > .body");
-      whenNear(section, () => spikexReport.sections[section.dataset.script](body, JSON.parse(content.textContent)));
+      const script = spikexReport.sections[section.dataset.script];
+      whenNear(section, () => script(body, JSON.parse(content.textContent)));
+      if (script.early) addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => draw(section)));
     }
   }
 
