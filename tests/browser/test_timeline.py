@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import spikex_sim as sx
 from browsing import Watched, until
 from section_page import section_page
 from spikex_sim.report.timeline import timeline_section
@@ -317,3 +318,14 @@ def test_a_machine_of_crossbars_has_tracks_of_each_layer(pages: Watched, tmp_pat
     page.keyboard.press(".")
     assert heard(page.locator(".timeline-said").inner_text()) == said_of(own[0])
     assert "sample 0 time point" in page.locator(".timeline-said").inner_text()
+
+
+def test_a_timeline_that_nobody_scrolled_to_is_there_to_be_printed(pages: Watched, tmp_path: Path) -> None:
+    run_into(tmp_path)
+    page = pages.open(sx.report(tmp_path), height=300, color_scheme="dark")
+    canvas(page).wait_for(state="attached")
+    assert canvas(page).bounding_box()["y"] > 1500
+    painted = (
+        "document.querySelector('canvas').getContext('2d').getImageData(200, 40, 200, 150).data.some(Boolean)"
+    )
+    until(page, painted)

@@ -504,4 +504,5 @@
     }
     new Timeline(root, data, await unpacked(data.packed));
   };
+  spikexReport.sections.timeline.early = true; // unpacking takes a moment, which a printer does not wait
 })();
