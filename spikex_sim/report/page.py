@@ -65,8 +65,9 @@ def report(
     --------
     >>> import tempfile
     >>> import spikex_sim as sx
+    >>> from spikex_sim.data import default_trace_path
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = sx.sweep(None, {"tws": [2, 4]}, out=folder)
+    ...     _ = sx.sweep(default_trace_path(), {"tws": [2, 4]}, out=folder)
     ...     sx.report(folder).name
     'report.html'
     """

@@ -265,6 +265,7 @@ def test_presets_plugins_and_networks_are_named() -> None:
         "explain.md",
         "extending.md",
         "figures.md",
+        "report.md",
         "studies.md",
         "sweeps.md",
         "timeline.md",
