@@ -1,4 +1,4 @@
-"""Runs what a page of the documentation shows: commands and Python, in the order in which they stand."""
+"""Runs what a page of the documentation shows, commands and Python, in the order in which they stand."""
 
 from __future__ import annotations
 
@@ -60,7 +60,12 @@ def prepare(folder: Path) -> None:
 
 
 def run_page(
-    text: str, folder: Path, capsys: pytest.CaptureFixture[str], left_out: Sequence[str] = ()
+    text: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    left_out: Sequence[str] = (),
+    *,
+    shown: bool = False,
 ) -> list[str]:
     """Run a page's commands and Python blocks in a folder, and hold what it shows against what is printed.
 
@@ -74,6 +79,8 @@ def run_page(
         Pytest's.
     left_out:
         Beginnings of lines, or of Python blocks, that are not run.
+    shown:
+        Whether a block ``text`` is a part of what the block before it prints.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def run_page(
                 printed = capsys.readouterr().out
         elif block.language == "yaml" and (named := re.match(r"# ([\w-]+\.yaml)\n", block.text)):
             (folder / named[1]).write_text(block.text, "utf-8")
-        elif block.language == SHOWN:
+        elif shown and block.language == SHOWN:
             plain = "\n".join(line.rstrip() for line in printed.splitlines())
             assert block.text.rstrip() in plain, f"line {block.line} shows what is not printed:\n{plain}"
     return met
