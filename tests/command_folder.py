@@ -57,6 +57,8 @@ def fill_working_folder() -> None:
     Path("net.yaml").write_text(f"name: net\ntimesteps: 12\nlayers:\n  - {one}\n  - {two}\n")
     Path("net2.yaml").write_text(f"name: net2\ntimesteps: 12\nlayers:\n  - {one}\n")
     Path("arch.yaml").write_text("base: spikex\nname: mine\narray: {rows: 4}\n")
+    Path("space.yaml").write_text("keys: {tws: [1, 2, 3, 4, 5], array.rows: {powers: [2, 16]}}\n")
+    Path("space2.yaml").write_text("keys: {psum_bits: {low: 20, high: 32}}\n")
     Path("study.yaml").write_text("product: {tws: [2, 5]}\nzip: [{array.rows: [4], array.cols: [2]}]\n")
     Path("script.yaml").write_text("base: spikesim-released\nname: mine\nimc: {crossbar: 32}\n")
     Path("mine-ann.yaml").write_text("base: ann\nname: mine\narray: {rows: 4}\n")

@@ -35,6 +35,7 @@ PAIRS = "nas table --same --out o/p.csv"
 MAP = "map g.txt --objective routes --steps 3000"
 LAYERS = "map two.npz --objective packets --engine anneal --steps 3000"
 WAYS = "map compare g.txt --objective routes --steps 3000"
+EXPLORE = "explore t.npz --space space.yaml --budget 3 --sampler random --out o"
 LIMITS = ("--max-params", "--max-area-mm2", "--max-latency-ms", "--max-energy-uj", "--max-edp-js")
 SEARCHED = (
     *("--data", "--out", "--arch", "--bits", "--algorithm", "--carry-score", "--budget", "--sampler"),
@@ -79,6 +80,17 @@ EFFECTS = {
     ("sweep", "--fields"): ("sweep t.npz --out o", "--fields edp_js"),
     ("sweep", "--pareto"): ("sweep t.npz --out o", "--pareto"),
     ("sweep", "--shard"): ("sweep t.npz --grid tws=2,3 --out o", "--shard 1/2"),
+    ("explore", "--space"): (EXPLORE, "--space space2.yaml"),
+    ("explore", "--objective"): (EXPLORE, "--objective max:utilization"),
+    ("explore", "--constraint"): (EXPLORE, "--constraint energy_pj>=1"),
+    ("explore", "--budget"): (EXPLORE, "--budget 4"),
+    ("explore", "--sampler"): (EXPLORE.replace("3", "10"), "--sampler tpe"),
+    ("explore", "--batch"): (EXPLORE.replace("random", "tpe").replace("3", "10"), "--batch 2"),
+    ("explore", "--seed"): (EXPLORE, "--seed 1"),
+    ("explore", "--arch"): (EXPLORE, "--arch ptb"),
+    ("explore", "--set"): (EXPLORE, "--set array.cols=2"),
+    ("explore", "--engine"): (EXPLORE, "--engine event"),
+    ("explore", "--out"): (EXPLORE, "--out o/x"),
     ("sweep export", "--out"): ("sweep export stored", "--out o/all.csv"),
     ("sweep merge", "--out"): ("sweep merge stored --out o/x", "--out o/y"),
     ("sweep", "--out"): ("sweep t.npz", "--out o"),
@@ -282,6 +294,8 @@ ELSEWHERE = {
     ),
     *(("imc-study", option) for option in ("--engine", "--jobs", "--safe-csv")),
     ("sweep", "--scheduler"),
+    # tests/unit/test_explore_run.py, test_explore_cli.py
+    *(("explore", option) for option in ("--jobs", "--scheduler", "--safe-csv")),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
     *(("reproduce", option) for option in ("--weights", "--data", "--samples", "--log")),

@@ -180,7 +180,7 @@ class Optimiser(Chooser):
                 asked[name], trials[name] = genes, trial
 
     def _neighbours(self, asked: dict[str, Genes], count: int) -> None:
-        """Add neighbours of the front, in any order, then theirs; those of what is nearest to be feasible."""
+        """Add neighbours of the front, the nearest first, otherwise in any order."""
         best = [self.genes[name] for name in self._best()]
         for reach in REACHES:
             near = [genes for one in best for genes in self.space.near(one, reach)]
@@ -190,6 +190,7 @@ class Optimiser(Chooser):
                 self._add(asked, near[at])
 
     def _best(self) -> list[str]:
+        """The front; without one, what is nearest to be feasible."""
         feasible = [name for name, one in self.verdicts.items() if one.feasible]
         if feasible:
             on = front(np.array([self.verdicts[name].losses for name in feasible]))
