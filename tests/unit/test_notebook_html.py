@@ -13,6 +13,7 @@ import pytest
 import spikex_sim as sx
 from spikex_sim.core.html import FIRST_ROWS, LAST_ROWS, LONGEST_CELL, MOST_COLUMNS, html_of
 from spikex_sim.core.sheet import table
+from spikex_sim.data import default_trace_path
 from spikex_sim.explore.sweeps.table import SweepTable
 from spikex_sim.run.tables import energy_table, time_table
 from spikex_sim.sources.graph_synth import synthetic_graph
@@ -93,7 +94,8 @@ class TestTables:
 
     def test_saved_results_look_the_same(self, result: sx.RunResult, tmp_path: Path) -> None:
         chip = sx.simulate(a_trace(), "spikesim")
-        for number, one in enumerate((result, chip, sx.simulate(a_trace(), "spikesim-released"))):
+        released = sx.simulate(sx.load_trace(default_trace_path()), "spikesim-released")
+        for number, one in enumerate((result, chip, released)):
             one.save(tmp_path / str(number))
             again = sx.load_results(tmp_path / str(number))
             if number < 2:
@@ -135,18 +137,18 @@ class TestTables:
         assert len(seen.tables) > 5
 
     def test_a_sweep(self) -> None:
-        found = sx.sweep(a_trace(), {"tws": [1, 2, 4], "array.cols": [4, 0]})
+        found = sx.sweep(a_trace(), {"array.rows": [1, 2, 4]}, arch=["spikex", "spinalflow"])
         seen = page(found)
-        assert seen.tables[0][0][:3] == ("arch", "tws", "array.cols")
-        assert [row[1:3] for row in seen.tables[0][1:]] == [("1", "4"), ("2", "4"), ("4", "4")]
-        assert "3 points not finished, the first: " in seen.text
+        assert seen.tables[0][0][:3] == ("arch", "array.rows", "cycles")
+        assert [row[:2] for row in seen.tables[0][1:]] == [("spikex", "1"), ("spikex", "2"), ("spikex", "4")]
+        assert "3 points not finished, the first: " in seen.text and "spike more than once" in seen.text
         best = min(found, key=lambda row: row["cycles"] or 1 << 60)
-        marked = [row[1] for row in seen.tables[0][1:] if row[3].endswith("*")]
-        assert marked == [str(best["tws"])]
+        marked = [row[1] for row in seen.tables[0][1:] if row[2].endswith("*")]
+        assert marked == [str(best["array.rows"])]
 
     def test_sweeps_without_points_or_results(self) -> None:
         assert page(SweepTable.of([])).tables == []
-        failed = sx.sweep(a_trace(), {"array.cols": [0]})
+        failed = sx.sweep(a_trace(), {}, arch="spinalflow")
         assert page(failed).tables == [] and "1 point not finished" in page(failed).text
 
     def test_an_explanation(self) -> None:
