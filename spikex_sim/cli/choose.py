@@ -101,15 +101,6 @@ class Choice:
         return rows[: self.top]
 
 
-def cell(value: Any) -> str:
-    """Write any value of a CSV for a reader: whole numbers in full, others with four digits."""
-    if value is None:
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _rank(value: Any) -> tuple[bool, Any]:
     """Order of values of one column: numbers, then texts."""
     return isinstance(value, str), value

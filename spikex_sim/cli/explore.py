@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from spikex_sim.explore.designs.found import Exploration
     from spikex_sim.explore.designs.judging import Judged
 
-ROWS = 20
-"""Points of a front that are printed."""
 LIVE_ROWS = 10
 """Of the front while it is searched."""
 
@@ -111,8 +109,9 @@ def explore(
 def show_exploration(found: Exploration) -> None:
     """Print a front, what it was found among, and how much each key decides."""
     from spikex_sim.cli import show
+    from spikex_sim.explore.designs.tables import front_table, shares_table
 
-    _show_front(found)
+    show.put(front_table(found))
     failed = [one for one in found.points if not one.figures]
     broken = [one for one in found.points if one.figures and not one.feasible]
     said = [counted(len(found.points), "point"), f"{len(found.front)} on the front"]
@@ -124,61 +123,10 @@ def show_exploration(found: Exploration) -> None:
     volume = found.hypervolume
     corner = ", ".join(f"{name} {value:.4g}" for name, value in volume.reference.items())
     show.say(f"hypervolume {volume.final:.4g} of the box to {corner}".replace("[", r"\["))
-    _show_shares(found)
-
-
-def _show_front(found: Exploration) -> None:
-    from spikex_sim.cli import show
-    from spikex_sim.cli.choose import cell
-    from spikex_sim.core.sheet import LONGEST_KEY, short
-
-    front, keys = found.front, found.keys
-    named = ["arch"] if len({one.arch for one in found.points}) > 1 else []
-    goals = [one.name for one in found.objectives]
-    others = [
-        name for name in dict.fromkeys(name for one in front for name in one.figures) if name not in goals
-    ]
-    titles = [
-        f"{'max ' if one.maximise else ''}{one.name}{_unit(one.name, one.unit)}" for one in found.objectives
-    ]
-    more = f", the first {ROWS} of {len(front)}" if len(front) > ROWS else ""
-    made = show.table(
-        f"Front: no point is better in all of {', '.join(goals)}{more}", "point", *named, *keys, *titles,
-        *others, left=1 + len(named) + len(keys),
-    )  # fmt: skip
-    for one in front[:ROWS]:
-        made.add_row(
-            str(one.order),
-            *([one.arch] if named else []),
-            *(short(_shown(one.values.get(key)), LONGEST_KEY) for key in keys),
-            *(cell(one.figures.get(name)) for name in (*goals, *others)),
-        )
-    show.put(made)
-
-
-def _show_shares(found: Exploration) -> None:
-    from spikex_sim.cli import show
-
-    shares = found.importances.shares
-    if not shares:
+    if found.importances.shares:
+        show.put(shares_table(found))
+    else:
         show.note("importances need at least 10 feasible points")
-        return
-    made = show.table(f"Importance of each key, % ({found.importances.method})", "key", *shares)
-    keys = list(dict.fromkeys(key for of in shares.values() for key in of))
-    last = list(shares.values())[-1]
-    for key in sorted(keys, key=lambda key: -last.get(key, 0.0)):
-        made.add_row(key, *(f"{100 * of[key]:.1f}" if key in of else "" for of in shares.values()))
-    show.put(made)
-
-
-def _unit(name: str, unit: str) -> str:
-    """Unit of a figure, where its name does not end in it."""
-    spelt = unit.replace("µ", "u").replace("²", "2").replace(" ", "_").lower()
-    return f", {unit}" if unit and not name.lower().endswith(spelt) else ""
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None else "/".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @contextmanager
@@ -196,8 +144,8 @@ def _live(names: Sequence[str]) -> Iterator[tuple[Progress, Watch | None]]:
     from rich.text import Text
 
     from spikex_sim.cli import show
-    from spikex_sim.cli.choose import cell
     from spikex_sim.cli.sweep import REDRAW_SECONDS
+    from spikex_sim.core.sheet import cell
     from spikex_sim.explore.designs.judging import named
 
     front, said, drawn = Table(), Text(""), 0.0

@@ -16,11 +16,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from spikex_sim.cli.choose import Choice, cell
+from spikex_sim.cli.choose import Choice
 from spikex_sim.cli.sheet import print_sheet, put_text
 from spikex_sim.core import sheet
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.core.sheet import LONGEST_KEY, Sheet, percent, short
+from spikex_sim.core.sheet import LONGEST_KEY, Sheet, cell, percent, short
 from spikex_sim.core.text import harmless
 from spikex_sim.core.units import joules
 from spikex_sim.explore.sweeps.sheet import RANKED, SWEEP_ROWS, sweep_table, sweep_title

@@ -197,7 +197,8 @@ def _packages(problems: list[str]) -> tuple[str, tuple[Package, ...], tuple[Extr
         problems.append(
             f"installed as {noted.version}, and the sources are {sources}: {_pip('--editable', str(_ROOT))}"
         )
-    gone = [str(file) for file in noted.files or () if file.suffix != ".pyc" and not Path(str(file.locate())).exists()]
+    files = [file for file in noted.files or () if file.suffix != ".pyc"]
+    gone = [str(file) for file in files if not Path(str(file.locate())).exists()]
     if gone:
         problems.append(
             f"{len(gone)} files of the package are gone, such as {gone[0]}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from spikex_sim.core.text import harmless
 
@@ -23,6 +24,15 @@ def percent(part: float, whole: float) -> str:
 def count(number: int) -> str:
     """Write a count in full up to a million, in millions beyond."""
     return f"{number:,}" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
+
+
+def cell(value: Any) -> str:
+    """Write any value of a CSV for a reader: whole numbers in full, others with four digits."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @dataclass

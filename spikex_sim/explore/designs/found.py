@@ -149,6 +149,11 @@ class Exploration(Part):
     def __str__(self) -> str:
         return repr(self)
 
+    def _repr_html_(self) -> str:
+        from spikex_sim.explore.designs.tables import exploration_html
+
+        return exploration_html(self)
+
     @property
     def table(self) -> SweepTable | None:
         """Rows of ``sweep.csv``, a row a point and trace; None of one that was read back."""
