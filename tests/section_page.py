@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from spikex_sim.report.escaping import data_text
+from spikex_sim.report.page import PARTS
 from spikex_sim.report.section import Section
 
 ASSETS = files("spikex_sim.report") / "assets"
@@ -30,9 +31,9 @@ PAGE = """<!doctype html>
 def section_page(section: Section, folder: Path) -> Path:
     """Write a page with a section, its script and its style."""
     file = folder / f"{section.name}.html"
-    style, script = (
-        (ASSETS / f"{section.script}.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
-    )
+    names = [f"{section.script}.css", *PARTS.get(section.script, ()), f"{section.script}.js"]
+    style, *scripts = ((ASSETS / name).read_text(encoding="utf-8") for name in names)
+    script = "</script>\n<script>".join(scripts)
     made = PAGE.format(
         name=section.name, html=section.html, data=data_text(dict(section.data)), style=style, script=script
     )

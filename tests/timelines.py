@@ -75,7 +75,7 @@ def many_slices(folder: Path, count: int, seed: int = 0) -> float:
     layers = event(ph="M", tid=0, name="thread_name", args={"name": "layers"})
     whole = event(ph="X", tid=0, ts=0, dur=int(ends[-1]), cat="layer", name="conv", args={})
     slices = [
-        f'{{"ph":"X","pid":1,"tid":5,"cat":"{kind}","name":"{kind} conv batch {step // 3} step {step}",'
+        f'{{"ph":"X","pid":1,"tid":5,"cat":"{kind}","name":"{kind} conv batch {step // 9} step {step // 3}",'
         f'"ts":{end - dur},"dur":{dur}}}'
         for step, (kind, end, dur) in enumerate(zip(what, ends.tolist(), cycles.tolist(), strict=True))
     ]

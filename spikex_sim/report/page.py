@@ -21,6 +21,8 @@ from spikex_sim.report.section import Section
 FILE = "report.html"
 """What a report is called in the folder that it is of."""
 CHARTS, PLOTLY = "charts", "plotly-basic.min.js"
+PARTS = {"timeline": ("timeline-slices.js", "timeline-drawing.js")}
+"""Files that a script stands on, run before it."""
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
     "form-action 'none'"
@@ -197,7 +199,11 @@ def _scripts(groups: Iterator[Group]) -> list[str]:
     """Files of the scripts that sections need, in the order in which they are run."""
     wanted = dict.fromkeys(script for group in groups for script in _wanted(group))
     library = [PLOTLY] if CHARTS in wanted else []
-    return [*library, "report.js", *(f"{name}.js" for name in wanted)]
+    return [
+        *library,
+        "report.js",
+        *(part for name in wanted for part in (*PARTS.get(name, ()), f"{name}.js")),
+    ]
 
 
 def _styles(groups: Iterator[Group]) -> str:

@@ -131,9 +131,9 @@ def _html(timeline: Timeline, clock: float) -> str:
         f"<p>{counted(slices, 'slice')} in {counted(cycles, 'cycle')}, {with_prefix(cycles / clock, 's')}. "
         "Where slices are narrower than a pixel, heights are shares of the time.</p>"
         '<div class="timeline-view"></div>'
-        f"<details><summary>Keys</summary><dl class='timeline-keys'>{keys}</dl></details>"
+        f"<details class='timeline-help'><summary>Keys</summary><dl class='timeline-keys'>{keys}</dl></details>"
         "<details><summary>Tracks as a table</summary><table><thead><tr><th>track</th>"
-        '<th class="number">slices</th><th>cycles</th></tr></thead>'
+        '<th class="n">slices</th><th>cycles</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
 
@@ -143,7 +143,7 @@ def _row(timeline: Timeline, track: Track, cycles: int) -> str:
     parts = ", ".join(_spent(timeline.kinds[kind], spent[kind], cycles) for kind in spent.nonzero()[0])
     return (
         f"<tr><th scope='row'>{escaped(_named(track.name))}</th>"
-        f'<td class="number">{len(track.start):,}</td><td>{parts}</td></tr>'
+        f'<td class="n">{len(track.start):,}</td><td>{parts}</td></tr>'
     )
 
 
