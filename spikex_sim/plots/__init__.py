@@ -9,6 +9,9 @@
 
 from spikex_sim.plots.crossbars import critical_path, mapping, mapping_rows
 from spikex_sim.plots.dispatch import dispatch_policies
+from spikex_sim.plots.explored import against_objectives as exploration_front
+from spikex_sim.plots.explored import hypervolume as exploration_hypervolume
+from spikex_sim.plots.explored import importance as exploration_importance
 from spikex_sim.plots.graphs import graph, graph_rows
 from spikex_sim.plots.hardware import hardware_model
 from spikex_sim.plots.knobs import (
@@ -74,6 +77,9 @@ __all__ = [
     "energy_by_tensor",
     "energy_rows",
     "evaluation",
+    "exploration_front",
+    "exploration_hypervolume",
+    "exploration_importance",
     "file_bytes",
     "graph",
     "graph_rows",

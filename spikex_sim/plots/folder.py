@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
+from spikex_sim.explore.designs.found import JSON_FILE as EXPLORE_JSON
+from spikex_sim.explore.designs.found import load_exploration
 from spikex_sim.explore.mapping.reading import load_graph
 from spikex_sim.explore.nas.found import JSON_FILE, load_found
 from spikex_sim.mapped.homes import Homes
@@ -20,6 +22,7 @@ from spikex_sim.mapped.saved import SavedMapping
 from spikex_sim.plots import (
     crossbars,
     dispatch,
+    explored,
     graphs,
     knobs,
     layers,
@@ -59,7 +62,7 @@ NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "critical-path", "mapping",
     "area", "comparison", "energy-machines", "tws", "firing-rate", "array-size", *knobs.KNOBS, "pareto",
     "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", "nas-costs",
-    "nas-cells", *STUDIES,
+    "nas-cells", "explore-front", "explore-hypervolume", "explore-importance", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
 AT_ONCE = "the layers of a crossbar machine work at once: critical-path shows what takes time"
@@ -69,6 +72,7 @@ NO_NETWORK = "network.json, which map --out writes, is not beside mapping.json"
 NOT_PLACED = "the crossbars are not placed: map --mesh auto"
 NO_HISTORY = "no stage was annealed"
 MAPPING_JSON = "mapping.json"
+FEW_POINTS = "importances need at least 10 feasible points"
 BUFFERS_ALONE = "of machines without crossbars the area of the buffers alone is known"
 """Why a folder of crossbar machines does not permit a figure."""
 
@@ -141,6 +145,8 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
         found += _of_mapping(path / MAPPING_JSON)
     if (path / JSON_FILE).is_file():
         found += _of_search(path / JSON_FILE)
+    if (path / EXPLORE_JSON).is_file():
+        found += _of_exploration(path / EXPLORE_JSON)
     found += _of_studies(path)
     children = run_folders(path)
     if children and not found:
@@ -148,7 +154,7 @@ def drawings_of(path: Path, tws: int = 4) -> list[Drawing]:
     if not found:
         raise FigureError(
             f"holds no results: neither {FILE} nor {SWEEP_CSV}, nor folders with {FILE}, nor {MAPPING_JSON}, "
-            f"{JSON_FILE}, search.csv, fig9.csv or the like; commands write them with --out",
+            f"{JSON_FILE}, {EXPLORE_JSON}, search.csv, fig9.csv or the like; commands write them with --out",
             where=str(path),
         )
     return found
@@ -237,6 +243,16 @@ def _of_search(file: Path) -> Iterator[Drawing]:
     place = str(file)
     yield Drawing("nas-costs", lambda: searched.cost_rows(found), searched.against_costs, place)
     yield Drawing("nas-cells", lambda: searched.cell_rows(found), searched.cells, place)
+
+
+def _of_exploration(file: Path) -> Iterator[Drawing]:
+    """Figures of an exploration."""
+    found = load_exploration(file)
+    place = str(file)
+    few = "" if found.importances.shares else FEW_POINTS
+    yield Drawing("explore-front", lambda: explored.front_rows(found), explored.against_objectives, place)
+    yield Drawing("explore-hypervolume", lambda: explored.volume_rows(found), explored.hypervolume, place)
+    yield Drawing("explore-importance", lambda: explored.share_rows(found), explored.importance, place, few)
 
 
 def _of_mapping(file: Path) -> Iterator[Drawing]:

@@ -73,7 +73,7 @@ def against_tws(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
     FigureError
         If a column is missing or not a number, or if nothing is left to draw.
     """
-    shown = [row for row in finished(rows) if cell(row, "tws") != "auto"]
+    shown = [row for row in finished(rows) if cell(row, "tws") not in ("auto", None)]
     if not shown:
         raise FigureError("no point has a window size of its own", field="tws")
     series = series_of(shown, apart=("tws",))

@@ -154,6 +154,16 @@ CELLS = [
     for name in "AB"
     for i, j, operation in ((0, 1, "conv3x3"), (0, 2, "avgpool3x3"), (0, 3, "skip"), (2, 3, "skip"))
 ]
+EXPLORED = [
+    {"order": at + 1, "arch": "xy"[at % 2], "objective": goal, "unit": unit, "maximise": False,
+     "value": value, "feasible": at != 3, "front": at < 3}
+    for at, values in enumerate([(1e6, 3.0), (2e6, 2.0), (4e6, 1.0), (9e5, 0.5), (5e6, 3.5)])
+    for goal, unit, value in zip(("energy_pj", "latency_ms"), ("pJ", "ms"), values, strict=True)
+]  # fmt: skip
+VOLUMES = [{"order": at + 1, "hypervolume": value} for at, value in enumerate([0.2, 0.2, 0.7, 0.9])]
+SHARES = [{"objective": goal, "key": key, "share": share}
+          for goal, first in (("energy_pj", 0.7), ("front", 0.4))
+          for key, share in (("tws", first), ("memory.lbuf.bytes", 1 - first))]  # fmt: skip
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "energy-components": (plots.energy_by_component, LAYERS),
     "energy-tensors": (plots.energy_by_tensor, ACCESSES),
@@ -190,6 +200,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], Rows]] = {
     "map-held-out": (plots.mapping_held_out, HELD_OUT),
     "nas-costs": (searched.against_costs, NETWORKS),
     "nas-cells": (searched.cells, CELLS),
+    "explore-front": (plots.exploration_front, EXPLORED),
+    "explore-hypervolume": (plots.exploration_hypervolume, VOLUMES),
+    "explore-importance": (plots.exploration_importance, SHARES),
 }
 
 
