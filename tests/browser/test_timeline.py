@@ -91,7 +91,7 @@ def said_of(slice_: dict[str, Any]) -> str:
         layer = f"{layer}: {rest.removeprefix(layer).strip()}"
     end = slice_["ts"] + slice_["dur"]
     bits = f" {slice_['args']['bits']:,} bits" if "bits" in slice_.get("args", {}) else ""
-    return f"{kind} {layer} cycles {slice_['ts']:,} to {end:,} ({slice_['dur']:,}){bits}"
+    return f"{kind} {layer} cycles {slice_['ts']:,} to {end:,} ({slice_['dur']:,} cycles){bits}"
 
 
 def heard(text: str) -> str:

@@ -20,7 +20,7 @@
       return [
         `${this.data.kinds[track.kind[slice]].name} (${track.name})`,
         [layer, this.labels.place(label)].filter(Boolean).join(": "),
-        `cycles ${grouped(start)} to ${grouped(end)} (${grouped(cycles)}, ${lasting(cycles / this.data.clockHz)})`,
+        `cycles ${grouped(start)} to ${grouped(end)} (${grouped(cycles)} cycles, ${lasting(cycles / this.data.clockHz)})`,
         ...(track.bits && track.bits[slice] >= 0 ? [`${grouped(track.bits[slice])} bits`] : []),
       ].join("\n");
     }
