@@ -117,6 +117,14 @@ const spikexReport = { sections: {} };
     start();
   }
 
+  function drawShown() { // all that is not folded away, near or not; charts begin to wait when their section is drawn
+    for (let some = true; some;) {
+      const shown = [...waiting.keys()].filter((one) => one.checkVisibility());
+      shown.forEach(draw);
+      some = shown.length;
+    }
+  }
+
   function whenNear(element, start) {
     waiting.set(element, start);
     near.observe(element);
@@ -147,7 +155,7 @@ const spikexReport = { sections: {} };
       setTheme("light");
       closed = [...document.querySelectorAll("main details:not([open]):not(.values)")];
       for (const one of closed) one.open = true;
-      while (waiting.size) for (const section of [...waiting.keys()]) draw(section);
+      drawShown();
     });
     addEventListener("afterprint", () => {
       for (const one of closed) one.open = false;
@@ -162,7 +170,7 @@ const spikexReport = { sections: {} };
     target.scrollIntoView();
   }
 
-  Object.assign(spikexReport, { whenNear, drawn: () => waiting.size === 0 });
+  Object.assign(spikexReport, { whenNear, drawShown, drawn: () => waiting.size === 0 });
 
   document.addEventListener("DOMContentLoaded", () => {
     startTheme();
