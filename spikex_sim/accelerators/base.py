@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from spikex_sim.core.counts import UPDATE, alu
 from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.costs.array import array_components
-from spikex_sim.costs.components import usual_components
+from spikex_sim.costs.components import unsynthesised, usual_components
 from spikex_sim.costs.crossbar_table import CROSSBAR_TABLES
 from spikex_sim.costs.energy import Component, EnergyModel
 from spikex_sim.costs.table import BUILT_IN
@@ -71,7 +71,7 @@ class Scheduler(Protocol):
         check_given(self, "lif_units", units, fits=fits, wanted="a number of LIF units")
         found = usual_components(arch, units)
         if not isinstance(arch, NtwuOptions):
-            return found
+            return (*found, *unsynthesised(arch, units))
         update_pj = (found[0].prices or {})[alu(UPDATE, "int")]
         return (*found, *array_components(arch, units, update_pj))
 

@@ -11,6 +11,7 @@ import typer
 from spikex_sim.cli.options import split_names
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import closest
+from spikex_sim.run.fields import ALIASES
 
 Row = Mapping[str, Any]
 Sort = Annotated[
@@ -29,6 +30,11 @@ class Columns(NamedTuple):
     file: str
     known: Sequence[str]
     also: Callable[[str], bool] = lambda _: False
+
+    def meant(self, name: str) -> str:
+        """Column that a name stands for, as ``edap`` for ``edap_js_mm2``; else the name."""
+        column = ALIASES.get(name, name)
+        return column if name not in self.known and column in self.known else name
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,9 @@ class Choice:
         ConfigError
             If a field is no column.
         """
-        names = () if fields is None else tuple(dict.fromkeys(split_names(fields, "--fields")))
-        by = (sort or "").removeprefix("-")
+        given = [] if fields is None else split_names(fields, "--fields")
+        names = tuple(dict.fromkeys(columns.meant(name) for name in given))
+        by = columns.meant((sort or "").removeprefix("-"))
         if sort is not None and not by:
             raise ConfigError("names nothing", where="--sort")
         made = cls(by, (sort or "").startswith("-"), top, names)

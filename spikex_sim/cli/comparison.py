@@ -11,7 +11,7 @@ from spikex_sim.cli import show
 from spikex_sim.cli.choose import Choice
 from spikex_sim.core.sheet import short
 from spikex_sim.explore.comparison import Comparison
-from spikex_sim.explore.comparison_tables import comparison_tables
+from spikex_sim.explore.comparison_tables import comparability, comparison_tables
 from spikex_sim.run.advice import datapath_of
 from spikex_sim.run.results import RunResult
 from spikex_sim.trace.together import AnyTrace
@@ -39,6 +39,8 @@ def show_comparison(found: Comparison, trace: AnyTrace, choice: Choice) -> None:
         if table != usual:
             name = escape(result.arch.name)
             show.say(f"[yellow]{name} is charged by energy table {table}, not {usual}: not like with like[/]")
+    if text := comparability(results):
+        show.note(text)
     for result in results:
         show.warn(result, trace, short(result.arch.name))
     show.say_float(first, trace)

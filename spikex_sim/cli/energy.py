@@ -36,6 +36,7 @@ def show_table(
     from rich.table import Table as RichTable
 
     from spikex_sim.cli import show
+    from spikex_sim.cli.areas import preset_table
     from spikex_sim.costs.crossbar_table import is_of_crossbars
     from spikex_sim.costs.rows import OperationRow
     from spikex_sim.costs.table import EnergyTable
@@ -53,12 +54,14 @@ def show_table(
         )
     made = show.table(
         f"SRAM, {device}, per access of the width",
-        *("bytes", "bits", "node nm", "T K", "read pJ", "write pJ", "leakage mW"),
+        *("bytes", "bits", "node nm", "T K", "read pJ", "write pJ", "leakage mW", "mm²"),
         left=0,
     )
     for row in memories:
         numbers = (row.node_nm, row.temperature_k, row.read_pj, row.write_pj, row.leakage_mw)
-        made.add_row(f"{row.capacity_bytes:,}", str(row.width_bits), *(f"{number:.4g}" for number in numbers))
+        area = f"{row.area_mm2:.4g}" if row.area_mm2 else "not known"
+        cells = (*(f"{number:.4g}" for number in numbers), area)
+        made.add_row(f"{row.capacity_bytes:,}", str(row.width_bits), *cells)
     show.put(made)
     for origin in sorted({f"{row.source}: {row.derivation}" for row in memories}):
         show.say(f"{escape(origin)}\n")
@@ -76,6 +79,8 @@ def show_table(
     _put("Logic, registers and DRAM", logic)
     if table == "default":
         _show_gates(sources)
+    if areas := preset_table(table):
+        show.put(areas)
 
 
 def _show_gates(sources: bool) -> None:
@@ -106,6 +111,7 @@ def show_area(
     """
     from spikex_sim.accelerators.base import energy_model
     from spikex_sim.cli import show
+    from spikex_sim.run.area_tables import KNOWN, missing, sources
     from spikex_sim.run.tables import heading
     from spikex_sim.spec.load import load_accelerator
 
@@ -114,23 +120,25 @@ def show_area(
         for size in ([None] if tws is None else split_names(tws, "--tws"))
     }
     first = next(iter(models.values()))
-    areas = {size: model.area_mm2_by for size, model in models.items()}
+    areas, absent = ({size: getattr(model.area, key) for size, model in models.items()}
+                     for key in ("mm2_by", "absent"))  # fmt: skip
     parts = dict.fromkeys(name for one in areas.values() for name in one)
     if not parts:
         raise EnergyTableError(
-            f"table {first.table} has no area for it; of a crossbar machine `run` shows it", where=first.where
+            f"table {first.table} has no area for it; that of a crossbar machine depends on the network: "
+            "`run` shows it",
+            where=first.where,
         )
     made = show.table("Area, mm²", "part", *("area" if size is None else f"TWS={size}" for size in areas))
     for name in parts:
         cells = (f"{one[name]:.4g}" if name in one else "" for one in areas.values())
         made.add_row(heading(name), *cells)
-    made.add_row("total", *(f"{sum(one.values()):.4g}" for one in areas.values()))
-    made.caption = "\n".join(
-        f"{heading(one.name)}: {text.split(';')[0]}"
-        for one in first.components
-        for text in dict.fromkeys(one.provenance.values())
-        if one.name in parts
-    )
+    made.add_row(KNOWN, *(f"{sum(one.values()):.4g}" if one else "" for one in areas.values()))
+    lines = {size: missing(one) for size, one in absent.items()}
+    if len({str(found) for found in lines.values()}) > 1:
+        lines = {size: [f"TWS={size}: {line}" for line in found] for size, found in lines.items()}
+    told = dict.fromkeys(line for found in lines.values() for line in found)
+    made.caption = "\n".join([*told, *sources(first, parts)])
     show.put(made)
 
 
@@ -189,8 +197,9 @@ def check(
     with show.progress_bar("CACTI") as progress:
         found = rederive(rows, cacti, lambda done, total: progress("CACTI", done, total))
     made = show.table(
-        "Re-derived with CACTI, pJ and mW",
-        *("device", "bytes", "bits", "read", "CACTI", "write", "CACTI", "leakage", "CACTI", "off by %"),
+        "Re-derived with CACTI, pJ, mW and mm²",
+        *("device", "bytes", "bits", "read", "CACTI", "write", "CACTI", "leakage", "CACTI"),
+        *("area", "CACTI", "off by %"),
     )
     for item in found:
         row = item.row
@@ -198,6 +207,7 @@ def check(
             (row.read_pj, item.read_pj),
             (row.write_pj, item.write_pj),
             (row.leakage_mw, item.leakage_mw),
+            (row.area_mm2, item.area_mm2),
         )
         made.add_row(
             row.device,

@@ -26,8 +26,9 @@ from spikex_sim.core.units import joules
 from spikex_sim.explore.sweeps.sheet import RANKED, SWEEP_ROWS, sweep_table, sweep_title
 from spikex_sim.run import crossbar_tables
 from spikex_sim.run.advice import datapath_of, moved_again, sentence
+from spikex_sim.run.area_tables import area_table
 from spikex_sim.run.results import RunResult, Totals
-from spikex_sim.run.tables import heading, headline, spread, sums, tables
+from spikex_sim.run.tables import headline, spread, sums, tables
 from spikex_sim.spec.arch import Dram
 from spikex_sim.trace.graph import GraphTrace
 from spikex_sim.trace.together import AnyTrace
@@ -119,7 +120,7 @@ def show_run(result: RunResult, first: AnyTrace) -> None:
         f": {headline(result)}, {arch.clock_mhz:g} MHz, {result.engine} engine, "
         f"{datapath_of(result)}\n"
     )
-    put(*tables(result), *([_area_table(result)] if totals.area_mm2_by else []))
+    put(*tables(result), area_table(result))
     if len(result.samples) > 1:
         say(
             f"a sample, mean ± standard deviation: latency {spread(result, 'seconds')}, "
@@ -175,26 +176,12 @@ def _times_estimate(totals: Totals) -> str:
     )
 
 
+def _edap(totals: Totals) -> str:
+    return "" if totals.edap_js_mm2 is None else f", EDAP {totals.edap_js_mm2:.4g} Js mm²"
+
+
 def _dram_weights(dram: Dram) -> str:
     return f"amortised over {dram.samples} samples" if dram.weights == "amortised" else dram.weights
-
-
-def _area_table(result: RunResult) -> Sheet:
-    """Areas of the parts, and where they are from."""
-    areas, parts = result.totals.area_mm2_by, result.energy_model.components
-    of_chip = result.totals.imc is not None
-    made = table("Area", "part", "mm²")
-    for name, area in areas.items():
-        made.add_row(heading(name), f"{area:.4g}")
-    made.add_row("total", f"{result.totals.area_mm2:.4g}")
-    sources = {part.name: dict.fromkeys(part.provenance.values()) for part in parts if part.name in areas}
-    if not of_chip:
-        told = [f"{heading(name)}: {text.split(';')[0]}" for name, texts in sources.items() for text in texts]
-    else:
-        each = (text.split("; ")[0].split(": ", 1)[1] for texts in sources.values() for text in texts)
-        told = list(dict.fromkeys(each))
-    made.caption = "\n".join(told)
-    return made
 
 
 def show_config(rows: list[tuple[str, str, str, str]]) -> None:

@@ -16,7 +16,7 @@ from spikex_sim.core.counts import (
     alu,
 )
 from spikex_sim.core.errors import EnergyTableError
-from spikex_sim.costs.energy import Component
+from spikex_sim.costs.energy import Area, Component
 from spikex_sim.costs.gates import Gate, Gates
 from spikex_sim.costs.table import EnergyTable
 from spikex_sim.schedules.ntwu.options import NtwuOptions
@@ -25,14 +25,22 @@ MM2_PER_UM2 = 1e-6
 NS_PER_US = 1e3
 UPDATED = alu(UPDATE, "int")
 CLOCK_KEY, OVERHEADS_KEY = "clock_gating", "overheads"
+NOT_CHARGED = "overheads is none"
+"""Why what ``overheads: hardware`` adds has no area without it."""
+SEARCHED = "depends on the window size, which a run searches"
+
+Size = tuple[float | None, str]
+"""Area in mm²; None where it is not known, and why."""
+WITHIN_PES: Size = (None, "")
+"""Of a clock: it is the PEs' flip-flops that it is charged for."""
 
 
 def array_components(arch: NtwuOptions, lif_units: int, update_pj: float) -> tuple[Component, ...]:
     """Parts of the array beside those that all machines have.
 
-    PEs and LIF units have an area, the others are there where a key asks for them. What was not synthesised
-    for the configured sizes, or at the node of the energy table, has no area; nor has what depends on a
-    window size that is yet to be searched.
+    PEs and LIF units have an area, the others where a key asks for them; without, they are missing by name.
+    Areas go with the square of the energy table's node. What was not synthesised for the configured sizes has
+    no area; nor has what depends on a window size that is yet to be searched.
 
     Parameters
     ----------
@@ -49,14 +57,34 @@ def array_components(arch: NtwuOptions, lif_units: int, update_pj: float) -> tup
         If a key asks for energies that were not synthesised.
     """
     parts = _Parts(arch)
-    if not parts.has_node():
-        return ()
+    parts.check_node()
     found = [parts.pes(), parts.lif(lif_units, update_pj)]
     if arch.clock_gating != "perfect":
         found.append(parts.clock())
     if arch.overheads == "hardware":
-        found += parts.overheads()
-    return tuple(found)
+        return (*found, *parts.overheads())
+    names = ("deskew", "handover", *(("window_table",) if arch.skips_windows else ()), "scanner")
+    return (*found, *(Component(name, area_absent=NOT_CHARGED) for name in names))
+
+
+def area_of_layers(area: Area, *, float_weights: bool, multiplied: bool) -> Area:
+    """Area of an array behind a run: what was synthesised has int weights and does not multiply.
+
+    Parameters
+    ----------
+    area : Area
+        By the configuration.
+    float_weights, multiplied : bool
+        Whether a layer had float weights, and whether products of weights and numbers were made.
+    """
+    known, absent = dict(area.mm2_by), dict(area.absent)
+    if float_weights:
+        for name in ("pe", "lif"):
+            known.pop(name, None)
+            absent[name] = "none was synthesised for float weights"
+    if multiplied:
+        absent["multiplier"] = "PEs were synthesised without"
+    return Area(known, absent)
 
 
 def largest_window(arch: NtwuOptions) -> int | None:
@@ -99,13 +127,14 @@ class _Parts:
         self.arch, self.gates = arch, Gates.load()
         self.rows, self.cols = arch.array.rows, arch.array.cols
         self.tws = largest_window(arch)
+        self.node_nm = EnergyTable.load(arch.energy.table).node_nm
         self.provenance: dict[str, str] = {}
 
-    def has_node(self) -> bool:
-        """Whether the energy table is of the rows' node; else refuse keys that have no energies."""
+    def check_node(self) -> None:
+        """Refuse keys that have no energies at the node of the energy table."""
         node_nm = self.gates.node_nm
-        if EnergyTable.load(self.arch.energy.table).node_nm == node_nm:
-            return True
+        if self.node_nm == node_nm:
+            return
         for key, usual in ((CLOCK_KEY, "perfect"), (OVERHEADS_KEY, "none")):
             value = getattr(self.arch, key)
             if value != usual:
@@ -114,10 +143,13 @@ class _Parts:
                     f"{self.arch.energy.table} is of another node",
                     where=self.arch.name, field=key,
                 )  # fmt: skip
-        return False
 
     def pes(self) -> Component:
         area = self.area("pe", "area", self.arch.psum_bits, self.rows * self.cols)
+        if self.arch.accumulators_per_pe > 1:
+            area = None, "no PE with several accumulators was synthesised"
+        elif self.arch.get("stsap", default=False):
+            area = None, "no PE that packs taps (stsap) was synthesised"
         return self.made("pe", None, area)
 
     def lif(self, units: int, update_pj: float) -> Component:
@@ -137,8 +169,8 @@ class _Parts:
         flip_flops = self.priced(CLOCK_KEY, "pe", "flip_flops", self.arch.psum_bits)
         pe_pj = flip_flops * self.priced(CLOCK_KEY, "flip_flop", "clock")
         if self.arch.clock_gating == "busy":
-            return self.made("clock", {CLOCKED: pe_pj}, None)
-        return self.made("clock", {}, None, idle_pj=self.rows * self.cols * pe_pj)
+            return self.made("clock", {CLOCKED: pe_pj}, WITHIN_PES)
+        return self.made("clock", {}, WITHIN_PES, idle_pj=self.rows * self.cols * pe_pj)
 
     def overheads(self) -> list[Component]:
         """What aligns sums, passes potentials on, knows last windows and looks for active tags."""
@@ -169,14 +201,22 @@ class _Parts:
         except EnergyTableError as exc:
             raise EnergyTableError(str(exc), where=self.arch.name, field=key) from None
 
-    def area(self, component: str, quantity: str, width_bits: int, number: int) -> float | None:
-        """Area of so many parts in mm²; None if it is not known."""
+    def area(self, component: str, quantity: str, width_bits: int, number: int) -> Size:
+        """Area of so many parts at the node of the energy table."""
         if self.tws is None and self.gates.depends(component, quantity):
-            return None
+            return None, SEARCHED
+        if self.node_nm is None:
+            return None, f"energy table {self.arch.energy.table} has no node"
         try:
-            return MM2_PER_UM2 * number * self.known(component, quantity, width_bits).value
-        except EnergyTableError:
-            return None
+            found = self.known(component, quantity, width_bits)
+        except EnergyTableError as exc:
+            return None, str(exc)
+        assert found.node_nm is not None
+        if found.node_nm == self.node_nm:
+            return MM2_PER_UM2 * number * found.value, ""
+        scaled = f"; x ({self.node_nm:g}/{found.node_nm:g})^2, the node of the energy table"
+        self.provenance[f"{component}.{quantity}"] += scaled
+        return MM2_PER_UM2 * number * found.value * (self.node_nm / found.node_nm) ** 2, ""
 
     def known(self, component: str, quantity: str, width_bits: int, tws: int | None = None) -> Gate:
         found = self.gates.value(component, quantity, tws=tws or self.tws or 1, width_bits=width_bits)
@@ -184,8 +224,10 @@ class _Parts:
         return found
 
     def made(
-        self, name: str, prices: Mapping[Counter, float] | None, area_mm2: float | None, idle_pj: float = 0.0
+        self, name: str, prices: Mapping[Counter, float] | None, area: Size, idle_pj: float = 0.0
     ) -> Component:
         """A component, with the rows that were looked up for it."""
         provenance, self.provenance = self.provenance, {}
-        return Component(name, prices, idle_pj=idle_pj, area_mm2=area_mm2, provenance=provenance)
+        return Component(
+            name, prices, idle_pj=idle_pj, area_mm2=area[0], area_absent=area[1], provenance=provenance
+        )

@@ -150,16 +150,17 @@ class Rederived:
     ----------
     row : SramRow
         The row as the table has it.
-    read_pj, write_pj, leakage_mw : float
-        CACTI's values, in pJ per access and mW.
+    read_pj, write_pj, leakage_mw, area_mm2 : float
+        CACTI's values, in pJ per access, mW and mm².
     max_relative_difference : float
-        The largest ``|new - old| / old`` of the three; a fraction.
+        The largest ``|new - old| / old`` of them, of an area where the row has one; a fraction.
     """
 
     row: SramRow
     read_pj: float
     write_pj: float
     leakage_mw: float
+    area_mm2: float
     max_relative_difference: float
 
 
@@ -341,10 +342,12 @@ def rederive(
                 read_pj=new.read_pj,
                 write_pj=new.write_pj,
                 leakage_mw=new.leakage_mw,
+                area_mm2=new.area_mm2,
                 max_relative_difference=max(
                     _relative(new.read_pj, row.read_pj),
                     _relative(new.write_pj, row.write_pj),
                     _relative(new.leakage_mw, row.leakage_mw),
+                    _relative(new.area_mm2, row.area_mm2) if row.area_mm2 else 0.0,
                 ),
             )
         )

@@ -31,6 +31,9 @@ SCRATCHPAD_PORT_BITS = 8
 SCRATCHPAD_BYTES = {"spikes": 9, "weights": 9, "potentials": 8}
 """Scratchpads whose power a table has, together; it is split by capacity (SATA, Section III-A)."""
 
+IN_PE = ""
+"""Of what has no area of its own: registers and adders are within that of the PEs and LIF units."""
+
 PerBit = tuple[float, float]
 """pJ of a bit read and of a bit written."""
 
@@ -61,6 +64,15 @@ def usual_components(arch: Accelerator, lif_units: int) -> tuple[Component, ...]
     return (*parts, _pe(_Rows(table, arch))) if table.has("pe_leakage") else parts
 
 
+def unsynthesised(arch: Accelerator, lif_units: int) -> tuple[Component, ...]:
+    """PEs and LIF units whose area nobody knows, as parts that are missing by name."""
+    why = f"not synthesised for scheduler {arch.scheduler}"
+    found = [Component("pe", area_absent=why)]
+    if lif_units and arch.input_bits == 1:  # an ANN has none
+        found.append(Component("lif", area_absent=why))
+    return tuple(found)
+
+
 def dispatcher(arch: Accelerator) -> Component:
     """What compares NTWUs to put them together.
 
@@ -76,7 +88,8 @@ def dispatcher(arch: Accelerator) -> Component:
     register = rows.of_width("register", 1, "dispatch register")
     full_adder = rows.only("tag_adder")
     return Component(
-        "dispatch", {TAGS_COMPARED: register + full_adder, TAGS_STORED: register}, provenance=rows.provenance
+        "dispatch", {TAGS_COMPARED: register + full_adder, TAGS_STORED: register},
+        area_absent="no dispatcher that compares was synthesised", provenance=rows.provenance,
     )  # fmt: skip
 
 
@@ -90,6 +103,10 @@ class _Rows:
     @property
     def pes(self) -> int:
         return self.arch.array.rows * self.arch.array.cols
+
+    @property
+    def no_area(self) -> str:
+        return f"energy table {self.table.name} has no area of it"
 
     def only(self, component: str) -> float:
         found = self.table.only(component)
@@ -155,6 +172,7 @@ def _glb(rows: _Rows) -> Component:
         _prices("glb", {tensor: _per_bit(memory, width) for tensor, memory in holder.items()}),
         leakage_mw=sum(memory.leakage_mw for memory in memories),
         area_mm2=_total_area(memories),
+        area_absent=rows.no_area,
         provenance=rows.provenance,
     )
 
@@ -168,14 +186,14 @@ def _total_area(memories: list[SramEnergy]) -> float | None:
 def _lbuf(rows: _Rows) -> Component:
     lbuf = rows.arch.memory.lbuf
     if not lbuf.bytes:
-        return Component("lbuf", {}, leakage_mw=0.0)
+        return Component("lbuf", {}, leakage_mw=0.0, area_absent="")
     asked: int | str = rows.arch.get("memory.lbuf.access_bits", default="port")
     width = asked if isinstance(asked, int) else lbuf.port_bits
     memory = rows.sram("lbuf", "lbuf", lbuf.bytes, width)
     per_bit = dict.fromkeys(TENSORS, _per_bit(memory, width))
     return Component(
         "lbuf", _prices("lbuf", per_bit), leakage_mw=memory.leakage_mw, area_mm2=memory.area_mm2,
-        provenance=rows.provenance,
+        area_absent=rows.no_area, provenance=rows.provenance,
     )  # fmt: skip
 
 
@@ -186,7 +204,8 @@ def _rf(rows: _Rows) -> Component:
     if not capacity_bytes:
         bit = rows.of_width("register", 1, "rf")
         return Component(
-            "rf", _prices("rf", dict.fromkeys(TENSORS, (bit, bit))), provenance=rows.provenance
+            "rf", _prices("rf", dict.fromkeys(TENSORS, (bit, bit))), area_absent=IN_PE,
+            provenance=rows.provenance,
         )  # fmt: skip
     memory = rows.sram("rf", "rf", capacity_bytes, SCRATCHPAD_PORT_BITS)
     per_bit = dict.fromkeys(TENSORS, _per_bit(memory, SCRATCHPAD_PORT_BITS))
@@ -195,6 +214,7 @@ def _rf(rows: _Rows) -> Component:
         _prices("rf", per_bit),
         leakage_mw=memory.leakage_mw * rows.pes,
         area_mm2=None if memory.area_mm2 is None else memory.area_mm2 * rows.pes,
+        area_absent=rows.no_area,
         provenance=rows.provenance,
     )
 
@@ -210,7 +230,10 @@ def _powered_scratchpads(rows: _Rows) -> Component:
     idle = rows.pes * rows.only("scratchpad_idle")
     prices = _prices("rf", dict.fromkeys(TENSORS, (0.0, 0.0)))
     prices[alu(ADD, "int")] = rows.only("scratchpad")
-    return Component("rf", prices, idle_pj=idle, uses=SCRATCHPAD_BYTES, provenance=rows.provenance)
+    return Component(
+        "rf", prices, idle_pj=idle, area_absent=rows.no_area, uses=SCRATCHPAD_BYTES,
+        provenance=rows.provenance,
+    )  # fmt: skip
 
 
 def _alu(rows: _Rows, lif_units: int) -> Component:
@@ -230,7 +253,7 @@ def _alu(rows: _Rows, lif_units: int) -> Component:
     idle = 0.0
     if rows.table.has("scratchpad"):
         idle = rows.pes * rows.only("accumulate_idle") + lif_units * rows.only("lif_idle")
-    return Component("alu", prices, idle_pj=idle, provenance=rows.provenance)
+    return Component("alu", prices, idle_pj=idle, area_absent=IN_PE, provenance=rows.provenance)
 
 
 def _operations(

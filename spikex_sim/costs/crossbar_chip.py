@@ -89,6 +89,15 @@ def area_um2(chip: Chip, arch: CrossbarOptions) -> dict[str, float]:
     }
 
 
+def unsized(arch: CrossbarOptions) -> dict[str, str]:
+    """Buffers that are used and have no size, and thus no area, and why."""
+    return {
+        name: f"imc.buffers.{name} is 0, which is unsized"
+        for name in ("gb", "tb", "pb", "pib")
+        if not getattr(arch.imc.buffers, name)
+    }
+
+
 def _banks(layer: LayerMapping, arch: CrossbarOptions) -> int:
     return layer.pes * (1 if arch.imc.adc.sharing == "pe" else arch.imc.crossbars_per_pe)
 

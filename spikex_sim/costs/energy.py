@@ -18,6 +18,28 @@ USES = FrozenMap(
 LEVELS = ("alu", *reversed(MEMORIES))
 """Components that machines with an array of PEs have."""
 PJ_PER_MW_SECOND = 1e9
+UNKNOWN, OFF_CHIP = "not known", "off chip"
+"""Why a component without an area has none, where it does not say."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Area of a machine as far as it is known.
+
+    Attributes
+    ----------
+    mm2_by : mapping of str to float
+        Area in mm² of the components whose area is known.
+    absent : mapping of str to str
+        Parts whose area is in none of these, and why.
+    """
+
+    mm2_by: Mapping[str, float] = field(default_factory=FrozenMap)
+    absent: Mapping[str, str] = field(default_factory=FrozenMap)
+
+    def __post_init__(self) -> None:
+        for key in ("mm2_by", "absent"):
+            object.__setattr__(self, key, FrozenMap(getattr(self, key)))
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,9 @@ class Component:
         pJ per cycle, whatever is done.
     leakage_mw, area_mm2 : float or None
         Leakage power in mW and area in mm²; None where they are not known.
+    area_absent : str or None
+        Why ``area_mm2`` is None; empty where nothing is missing, as the area is within that of another
+        component or there is none. Without a reason it is :data:`UNKNOWN`, or :data:`OFF_CHIP`.
     off_chip : bool
         Whether its energy is left out of that of the chip.
     uses : mapping of str to float
@@ -51,6 +76,7 @@ class Component:
     idle_pj: float = 0.0
     leakage_mw: float | None = None
     area_mm2: float | None = None
+    area_absent: str | None = None
     off_chip: bool = False
     uses: Mapping[str, float] = field(default_factory=FrozenMap)
     levels: Mapping[str, str] = field(default_factory=FrozenMap)
@@ -152,7 +178,14 @@ class EnergyModel:
     @property
     def area_mm2_by(self) -> Mapping[str, float]:
         """Area in mm² of the components whose area is known."""
-        return FrozenMap({one.name: one.area_mm2 for one in self.components if one.area_mm2 is not None})
+        return self.area.mm2_by
+
+    @cached_property
+    def area(self) -> Area:
+        """Area by component, and what is missing in it."""
+        known = {one.name: one.area_mm2 for one in self.components if one.area_mm2 is not None}
+        absent = {one.name: _absence(one) for one in self.components if one.name not in known}
+        return Area(known, {name: why for name, why in absent.items() if why})
 
     def energy(self, counts: Counts, cycles: int) -> Energy:
         """Multiply counts with prices.
@@ -192,6 +225,12 @@ class EnergyModel:
             off_chip_pj=sum((sum(spent[one.name].values()) for one in charging if one.off_chip), 0.0),
             levels=_by_level(charging, counts),
         )
+
+
+def _absence(component: Component) -> str:
+    if component.area_absent is not None:
+        return component.area_absent
+    return OFF_CHIP if component.off_chip else UNKNOWN
 
 
 def _by_level(components: Sequence[Component], counts: Counts) -> dict[str, float]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from spikex_sim.core.html import html_of
 from spikex_sim.core.sheet import Sheet, short, table
 from spikex_sim.core.units import joules, with_prefix
+from spikex_sim.costs.areas import Lacking, on_chip, unlike
+from spikex_sim.run.area_tables import missing
 from spikex_sim.run.results import LayerResult, RunResult, Totals
 from spikex_sim.run.rows import total_name
 from spikex_sim.run.tables import energy_cells, energy_headings, has_lbuf, spread
@@ -27,6 +29,7 @@ def comparison_html(found: Comparison) -> str:
     trace = found.baseline.trace
     title = f"{trace['name']} (T={trace['timesteps']}); ratios to {found.baseline.arch.name}"
     told = [f"{name} did not run: {reason}" for name, reason in found.refused.items()]
+    told += filter(None, [comparability(found.results)])
     totals = totals_table(found.results, found.refused)
     others = [one for one in (*machines, *every[: -len(machines)]) if one.title != totals.title]
     return html_of(title, [totals], texts=told, folded=others)
@@ -51,6 +54,7 @@ def machine_tables(results: Sequence[RunResult], refused: Refused) -> list[Sheet
         _component_table(results, refused),
         _estimate_table(results, refused),
         totals_table(results, refused),
+        _area_table(results, refused),
         *([_spread_table(results, refused)] if len(results[0].samples) > 1 else []),
     ]
 
@@ -159,6 +163,33 @@ def totals_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
     made = _machine_table(title, headings, results, refused, cells)
     made.beside = "ratio"
     return made
+
+
+def _area_table(results: Sequence[RunResult], refused: Refused) -> Sheet:
+    base = results[0].totals
+
+    def cells(result: RunResult) -> list[str]:
+        totals = result.totals
+        pairs = ((totals.area_mm2, base.area_mm2), (totals.edap_js_mm2, base.edap_js_mm2))
+        return [
+            cell
+            for value, of in pairs
+            for cell in (("", "") if value is None else (f"{value:.4g}", _ratio(value, of or 0.0)))
+        ]
+
+    headings = ("mm²", "ratio", "EDAP, Js mm²", "ratio")
+    made = _machine_table("Area that is known", headings, results, refused, cells)
+    made.beside = "ratio"
+    lines = ((one.arch.name, missing(on_chip(one.totals.area_absent))) for one in results)
+    made.caption = "\n".join(f"{short(name)}: {line}" for name, found in lines for line in found)
+    return made
+
+
+def comparability(results: Sequence[RunResult]) -> str:
+    """Why areas of several machines are not like with like; empty where they are."""
+    return unlike([
+        Lacking(one.arch.name, one.arch.scheduler, tuple(on_chip(one.totals.area_absent))) for one in results
+    ])  # fmt: skip
 
 
 def _spread_table(results: Sequence[RunResult], refused: Refused) -> Sheet:

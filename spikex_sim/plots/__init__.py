@@ -53,7 +53,13 @@ from spikex_sim.plots.paper import (
 from spikex_sim.plots.spikes import raster, spike_rows
 from spikex_sim.plots.studies import against_ann, dynamic, evaluation, window_search
 from spikex_sim.plots.style import columns, file_bytes
-from spikex_sim.plots.sweeps import against_array_size, against_firing_rate, against_tws, pareto
+from spikex_sim.plots.sweeps import (
+    against_array_size,
+    against_firing_rate,
+    against_tws,
+    pareto,
+    pareto_of_area,
+)
 
 __all__ = [
     "PAPER_FIGURES",
@@ -103,6 +109,7 @@ __all__ = [
     "paper_fig12",
     "paper_fig13",
     "pareto",
+    "pareto_of_area",
     "raster",
     "roofline",
     "roofline_rows",

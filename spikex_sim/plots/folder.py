@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.hints import closest_path
+from spikex_sim.costs.areas import on_chip
 from spikex_sim.explore.designs.found import JSON_FILE as EXPLORE_JSON
 from spikex_sim.explore.designs.found import load_exploration
 from spikex_sim.explore.mapping.reading import load_graph
@@ -61,7 +62,7 @@ STUDIES: dict[str, tuple[str, Callable[..., tuple[Figure, Any]]]] = {
 NAMES = (
     "energy-components", "energy-tensors", "stalls", "utilization", "roofline", "critical-path", "mapping",
     "area", "comparison", "energy-machines", "tws", "firing-rate", "array-size", *knobs.KNOBS, "pareto",
-    "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", "nas-costs",
+    "pareto-area", "raster", "graph", "map-steps", "map-types", "map-crossbars", "map-mesh", "nas-costs",
     "nas-cells", "explore-front", "explore-hypervolume", "explore-importance", *STUDIES,
 )  # fmt: skip
 """Every figure, by the name of its file."""
@@ -73,8 +74,9 @@ NOT_PLACED = "the crossbars are not placed: map --mesh auto"
 NO_HISTORY = "no stage was annealed"
 MAPPING_JSON = "mapping.json"
 FEW_POINTS = "importances need at least 10 feasible points"
-BUFFERS_ALONE = "of machines without crossbars the area of the buffers alone is known"
-"""Why a folder of crossbar machines does not permit a figure."""
+NO_AREA = "no part of the area is known"
+SAME_AREA = "the points do not differ in area"
+"""Why a folder does not permit a figure."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,8 @@ def _of_run(path: Path) -> Iterator[Drawing]:
     )
     if chip:
         yield from _of_chip(results, rows, path)
+    areas = [_areas(results.arch_name, results)]
+    yield Drawing("area", lambda: areas, machines.area_by_machine, str(path / FILE), _lacks_areas(areas))
 
 
 def _of_chip(results: SavedResults, rows: Rows, path: Path) -> Iterator[Drawing]:
@@ -197,13 +201,20 @@ def _of_chip(results: SavedResults, rows: Rows, path: Path) -> Iterator[Drawing]
 
     yield Drawing("critical-path", lambda: rows, crossbars.critical_path, str(path / LAYERS_CSV), released)
     yield Drawing("mapping", placed, crossbars.mapping, kept, released)
-    yield Drawing("area", lambda: [_areas(results.arch_name, results)], machines.area_by_machine, kept)
 
 
 def _areas(name: str, results: SavedResults) -> Row:
-    """Areas of a run by component, as in ``sweep.csv``."""
+    """Areas of a run by component, as in ``sweep.csv``, and what is missing on the chip."""
     found = results.totals["area_mm2_by"] or {}
-    return {"run": name, **{f"area_{part}_mm2": area for part, area in found.items()}}
+    missing = ", ".join(on_chip(results.totals.get("area_absent") or {}))
+    return {
+        "run": name, machines.ABSENT: missing, **{f"area_{part}_mm2": area for part, area in found.items()}
+    }  # fmt: skip
+
+
+def _lacks_areas(areas: list[Row]) -> str:
+    known = any(column.startswith("area_") for row in areas for column in row)
+    return "" if known else NO_AREA
 
 
 def _of_sweep(file: Path) -> Iterator[Drawing]:
@@ -227,6 +238,9 @@ def _of_sweep(file: Path) -> Iterator[Drawing]:
         if len({str(row.get(key)) for row in rows if not row.get("error")}) > 1:
             yield Drawing(name, lambda: rows, partial(knobs.against, knob=name), place)
     yield Drawing("pareto", lambda: rows, sweeps.pareto, place)
+    areas = {row.get("area_mm2") for row in rows if not row.get("error")}
+    lacks = "the area of some points is not known" if None in areas else "" if len(areas) > 1 else SAME_AREA
+    yield Drawing("pareto-area", lambda: rows, sweeps.pareto_of_area, place, lacks)
 
 
 def _of_studies(path: Path) -> Iterator[Drawing]:
@@ -292,13 +306,11 @@ def _of_runs(path: Path, folders: list[Path]) -> Iterator[Drawing]:
     yield Drawing("comparison", lambda: totals, machines.comparison, str(path), lacks)
     tables = [read_rows(folder / LAYERS_CSV) for folder in folders]
     rows = [{**row, "run": name} for name, table in zip(names, tables, strict=True) for row in table]
-    chips = [is_chip(table[0]) for table in tables]
     areas = [_areas(name, one) for name, one in zip(names, results, strict=True)]
     energies = partial(machines.energy_rows, rows)
     yield Drawing("energy-machines", energies, machines.energy_by_machine, str(path), lacks)
-    if any(chips):
-        some = lacks or ("" if all(chips) else BUFFERS_ALONE)
-        yield Drawing("area", lambda: areas, machines.area_by_machine, str(path), some)
+    some = lacks or _lacks_areas(areas)
+    yield Drawing("area", lambda: areas, machines.area_by_machine, str(path), some)
     yield Drawing("utilization", lambda: rows, layers.utilization, str(path), lacks)
 
 

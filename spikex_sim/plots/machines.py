@@ -22,6 +22,7 @@ from spikex_sim.plots.style import (
     Style,
     legend,
     logarithmic,
+    note,
     panels,
     short,
 )
@@ -31,6 +32,19 @@ COMPARED = {"seconds": "latency", "energy_pj": "energy", "energy_on_chip_pj": "n
 CHIP_AREAS = {
     f"area_{part}_mm2": look for part, look in zip(CHIP_PARTS, CHIP_COMPONENTS.values(), strict=True)
 }
+ARRAY_AREAS = {
+    **{f"area_{part}_mm2": COMPONENTS[f"energy_{part}_pj"] for part in ("glb", "lbuf", "rf")},
+    "area_pe_mm2": COMPONENTS["energy_alu_pj"]._replace(label="PEs"),
+    **{
+        f"area_{part}_mm2": ADDED[f"energy_{part}_pj"]
+        for part in ("lif", "deskew", "handover", "window_table", "scanner")
+    },
+}
+"""Parts of arrays, with the looks of their energies."""
+APART = {"": "oo", "////": "//oo", "\\\\\\\\": "**", "....": "..oo", "xxxx": "xxoo"}
+"""Hatches of arrays' parts beside those of crossbar machines, whose fillings are the same."""
+ABSENT = "absent"
+"""Column of what is missing in an area, in words."""
 LOG_FROM = 30
 LABEL_SIZE = 5.5
 LETTER_IN = 0.68 * LABEL_SIZE / 72
@@ -76,16 +90,37 @@ def energy_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tupl
 
 
 def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
-    """Stacked area of crossbar machines by component.
+    """Stacked area of several machines by component, as far as it is known; a note says what is missing.
 
     Parameters
     ----------
     rows : sequence of dict
-        A row a run: its name in ``run``, and areas in mm² in ``area_crossbar_mm2`` and so on.
-    ax, style
-        As :func:`energy_by_machine`, and so what is returned and raised.
+        A row a run: its name in ``run``, areas in mm² in ``area_glb_mm2``, ``area_crossbar_mm2`` and so on,
+        and in ``absent``, if there is such a column, what is missing in them.
+    ax, style, returns, raises
+        As :func:`energy_by_machine`.
     """
-    return _stacked(*_parts(CHIP_AREAS, rows), "Area", "mm²", 1.0, ax, style)
+    missing = dict.fromkeys(
+        f"{short(cell(row, 'run'))}: without {row[ABSENT]}" for row in rows if row.get(ABSENT)
+    )
+    return _stacked(*_parts(_area_looks(rows), rows), "Known area", "mm²", 1.0, ax, style, "; ".join(missing))
+
+
+def _area_looks(rows: Rows) -> dict[str, Look]:
+    """Looks of the areas in some rows: of chips, of arrays, of both side by side, and of further parts."""
+    chips = [row.get("area_crossbar_mm2") is not None for row in rows]
+    looks = CHIP_AREAS if all(chips) else ARRAY_AREAS
+    if any(chips) and not all(chips):
+        apart = {part: look._replace(hatch=APART[look.hatch]) for part, look in ARRAY_AREAS.items()}
+        looks = CHIP_AREAS | apart
+        looks["area_lif_mm2"] = looks.pop("area_lif_mm2")  # which both have
+    columns = dict.fromkeys(column for row in rows for column in row if column.startswith("area_"))
+    others = [column for column in columns if column not in looks]
+    more = {
+        column: Look(column.removeprefix("area_").removesuffix("_mm2"), "#CCCCCC", HATCHES[at % len(HATCHES)])
+        for at, column in enumerate(others)
+    }
+    return {**looks, **more}
 
 
 def _parts(looks: Mapping[str, Look], rows: Rows) -> tuple[Rows, dict[str, Look]]:
@@ -96,7 +131,14 @@ def _parts(looks: Mapping[str, Look], rows: Rows) -> tuple[Rows, dict[str, Look]
 
 
 def _stacked(
-    rows: Rows, looks: Mapping[str, Look], what: str, unit: str, per: float, ax: Given, style: Style
+    rows: Rows,
+    looks: Mapping[str, Look],
+    what: str,
+    unit: str,
+    per: float,
+    ax: Given,
+    style: Style,
+    said: str = "",
 ) -> tuple[Figure, Axes]:
     if not rows:
         raise FigureError("there are no runs", field="run")
@@ -108,6 +150,7 @@ def _stacked(
     with panels(ax, style, height=bar_heights(len(rows)) + 0.55) as (figure, axes):
         names = [str(cell(row, "run")) for row in rows]
         stack(axes[0], names, parts, looks, divisor * per, f"{what} ({prefixed})")
+        note(figure, axes, ax is None, said)
         legend(figure, axes, ax is None, patches(looks.values()), [look.label for look in looks.values()])
     return figure, axes[0]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.units import PJ_PER_J
+from spikex_sim.costs.areas import said_of
 from spikex_sim.explore.sweeps.table import pareto_front
 from spikex_sim.plots.naming import along_steps, name_points
 from spikex_sim.plots.style import (
@@ -22,6 +24,7 @@ from spikex_sim.plots.style import (
     decades,
     legend,
     logarithmic,
+    note,
     panels,
     plain,
     series_look,
@@ -47,6 +50,12 @@ LETTERS = "abcdefgh"
 """Names of the points of a front, if there are not more."""
 CROWD = 100
 """Points from which on they are small."""
+COSTS = {
+    "seconds": ("Latency", "s", 1.0), "energy_pj": ("Energy", "J", PJ_PER_J),
+    "energy_on_chip_pj": ("Energy without DRAM", "J", PJ_PER_J), "edp_js": ("EDP", "Js", 1.0),
+    "area_mm2": ("Known area", "mm²", 1.0),
+}  # fmt: skip
+"""What a front may be of: name, unit, and how many of the column make one."""
 _TRACE = "which trace"
 _RING: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "none", "markeredgewidth": 0.5}
 
@@ -204,26 +213,30 @@ def _check_count(series: dict[str, list[Row]]) -> None:
         )
 
 
-def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, Any]:
-    """Latency and energy of every point, and of each trace the front that no point beats in both.
+def pareto(
+    rows: Rows, ax: Given = None, style: Style = None, *, by: tuple[str, str] = ("seconds", "energy_pj")
+) -> tuple[Figure, Any]:
+    """Two measures of every point, and of each trace the front that no point beats in both.
 
     Parameters
     ----------
     rows : sequence of dict
         Rows of a sweep.
     ax : Axes, optional
-    style
-        As :func:`against_tws`, and so what is returned and raised; one Axes. Points of
-        the front, if few, are named by their swept values.
+    by : tuple of str
+        Two of ``seconds``, ``energy_pj``, ``energy_on_chip_pj``, ``edp_js`` and ``area_mm2``, along and up.
+    style, returns, raises
+        As :func:`against_tws`; one Axes. Points of the front, if few, are named by their swept values.
     """
+    for column in by:
+        if column not in COSTS:
+            raise FigureError(f"must be of {', '.join(COSTS)}, not {column!r:.40}", field="by")
     shown = finished(rows)
     keys = brief(grid_keys(shown))
     series = _kinds_of_points(shown, keys)
-    seconds, unit_s = scale(numbers(shown, "seconds"), "s")
-    pj, unit_j = scale((value / PJ_PER_J for value in numbers(shown, "energy_pj")), "J")
-    pj *= PJ_PER_J
+    sides = [_side(shown, column) for column in by]
     fronts: dict[Any, list[Row]] = {}
-    for row in pareto_front([{**row, _TRACE: trace_of(row)} for row in shown], each=_TRACE):
+    for row in pareto_front([{**row, _TRACE: trace_of(row)} for row in shown], by, each=_TRACE):
         fronts.setdefault(row[_TRACE], []).append(row)
     telling = ({"arch": ""} if len({row["arch"] for row in shown}) > 1 else {}) | keys
     named = next(iter(fronts.values())) if keys and len(fronts) == 1 else []
@@ -235,11 +248,9 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
         crowd: dict[str, Any] = {"markersize": 2.5} if len(shown) > CROWD else {}
         for index, members in enumerate(series.values()):
             look = series_look(index) | {"linestyle": ""} | crowd
-            handles += axis.plot(*_places(members, seconds, pj), **look)
+            handles += axis.plot(*_places(members, sides), **look)
         for index, front in enumerate(fronts.values()):
-            line = axis.step(
-                *_places(front, seconds, pj), where="post", color="black", lw=0.7, ls="--", **_RING
-            )
+            line = axis.step(*_places(front, sides), where="post", color="black", lw=0.7, ls="--", **_RING)
             if index == 0:
                 handles += line
                 labels.append("front")
@@ -247,18 +258,22 @@ def pareto(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figure, A
             handles.append(Line2D([], [], ls=""))
             said = ", ".join(f"{name} {point[key]}".strip() for key, name in telling.items())
             labels.append(plain(f"{letter}: {said}"))
-        axis.set_xlabel(f"Latency ({unit_s})")
-        axis.set_ylabel(f"Energy ({unit_j})")
+        axis.set_xlabel(sides[0].label)
+        axis.set_ylabel(sides[1].label)
         axis.margins(0.1)
-        for side, values in zip("xy", _places(shown, seconds, pj), strict=True):
+        note(figure, axes, ax is None, said_of(shown) if "area_mm2" in by else "")
+        for side, values in zip("xy", _places(shown, sides), strict=True):
             _spread(axis, side, values)
         axis.grid()
         legend(figure, axes, ax is None, handles, labels)
         if named:
-            points = list(zip(*_places(named, seconds, pj), strict=True))
-            others = [*zip(*_places(shown, seconds, pj), strict=True), *along_steps(points)]
+            points = list(zip(*_places(named, sides), strict=True))
+            others = [*zip(*_places(shown, sides), strict=True), *along_steps(points)]
             name_points(figure, axis, LETTERS[: len(named)], points, others)
     return figure, axis
+
+
+pareto_of_area = partial(pareto, by=("area_mm2", "edp_js"))
 
 
 def _kinds_of_points(rows: Rows, swept: Iterable[str]) -> dict[str, list[Row]]:
@@ -278,5 +293,20 @@ def _spread(axis: Axes, side: str, values: Iterable[float]) -> None:
         logarithmic(axis, side, high / low)
 
 
-def _places(rows: Rows, seconds: float, pj: float) -> tuple[Any, Any]:
-    return np.divide(numbers(rows, "seconds"), seconds), np.divide(numbers(rows, "energy_pj"), pj)
+class _Side(NamedTuple):
+    """An axis: its column, how many of it make a unit, and what it says."""
+
+    column: str
+    per: float
+    label: str
+
+
+def _side(rows: Rows, column: str) -> _Side:
+    name, unit, per = COSTS[column]
+    found = numbers(rows, column)
+    divisor, prefixed = (1.0, unit) if unit == "mm²" else scale((value / per for value in found), unit)
+    return _Side(column, divisor * per, f"{name} ({prefixed})")
+
+
+def _places(rows: Rows, sides: Iterable[_Side]) -> tuple[Any, ...]:
+    return tuple(np.divide(numbers(rows, one.column), one.per) for one in sides)

@@ -18,7 +18,8 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import check_given
 from spikex_sim.core.spikes import count_spikes
-from spikex_sim.costs.crossbar_chip import area_um2, umem_leakage_mw
+from spikex_sim.costs.crossbar_chip import area_um2, umem_leakage_mw, unsized
+from spikex_sim.costs.energy import Area
 from spikex_sim.run.arrays import Arrays, Calibrated, Weights, calibration_samples, input_of
 from spikex_sim.run.chip_network import Network, wired_chain, wired_graph
 from spikex_sim.run.flow import GraphFlow
@@ -154,17 +155,19 @@ class CrossbarRunner(LayerRunner):
         """Of stages that have no crossbars."""
         return 0
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
+    def area_of(self, layers: Sequence[LayerResult]) -> Area:
         """Area by component of the chip that some layers ran on."""
         kept = any(one.chip is not None and (one.chip.counts or {}).get("current_writes") for one in layers)
-        return self._areas_mm2[kept]
+        return self._areas[kept]
 
     @cached_property
-    def _areas_mm2(self) -> dict[bool, Mapping[str, float]]:
-        """Area by component of chips without and with sums that are kept, mm²."""
+    def _areas(self) -> dict[bool, Area]:
+        """Areas of chips without and with sums that are kept."""
         areas = {kept: area_um2(self.network.chip(kept), self.options) for kept in (False, True)}
+        missing = unsized(self.options)
         return {
-            kept: FrozenMap({name: um2 / 1e6 for name, um2 in found.items()}) for kept, found in areas.items()
+            kept: Area({name: um2 / 1e6 for name, um2 in found.items()}, missing)
+            for kept, found in areas.items()
         }
 
     def run_sample(self, flow: Flow | GraphFlow, progress: Progress = silent) -> Ran:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from spikex_sim.core.counts import MOST
 from spikex_sim.core.frozen import FrozenMap
+from spikex_sim.costs.areas import on_chip
 
 RUN, LAYERS, TOTALS, SAMPLES = "run", "layers", "totals", "samples"
 """Places in `results.json`: the top level, `layers[]`, `totals` and `samples[]`."""
@@ -49,6 +50,8 @@ class Field:
         Where it is written.
     of_some : bool
         Whether only some layers or machines have it, and others leave it out.
+    later : bool
+        Whether results of this schema that were saved before there was such a figure are read without.
     optional : bool
         Whether it may be null: not known, or without meaning.
     parts : mapping, optional
@@ -69,6 +72,7 @@ class Field:
     places: tuple[str, ...] = ALL
     optional: bool = False
     of_some: bool = False
+    later: bool = False
     parts: Parts | None = None
     others: Parts = field(default_factory=FrozenMap)
     column: str = ""
@@ -130,6 +134,10 @@ SPREAD: Parts = {
 """Figures of which a run has the mean and the standard deviation over its samples."""
 
 
+def _absent_names(costs: Any) -> str:
+    return "/".join(on_chip(costs.area_absent))
+
+
 def _imc_cycles(costs: Any) -> dict[str, int] | None:
     """Cycles of ``imc`` side by side, 0 of pooling; None of machines without crossbars."""
     if getattr(costs, "energy_by_level_pj", None) is None:
@@ -137,6 +145,9 @@ def _imc_cycles(costs: Any) -> dict[str, int] | None:
     found = getattr(costs, "imc", None)
     return {} if found is None else {**found["stalls"], "busy": found["busy"]}
 
+
+ALIASES: Mapping[str, str] = FrozenMap({"edp": "edp_js", "edap": "edap_js_mm2"})
+"""Short names of columns, for those who name columns."""
 
 FIELDS = (
     Field("schema", "count", "", "version of this layout, now 2", places=TOP),
@@ -318,16 +329,24 @@ FIELDS = (
           "`dense_accumulations` / `seconds`", TOTAL),
     Field("tops_per_watt", "number", "1e12 / (s W)", "additions per energy, DRAM included",
           "`accumulations` / `energy_pj`", TOTAL),
-    Field("area_mm2", "number", "mm²", "area of the parts whose area is known; null if none is",
-          "Σ of `area_mm2_by`", TOTAL, optional=True),
+    Field("area_mm2", "number", "mm²", "area of the parts whose area is known, and of no other "
+          "([how far to trust it](energy.md#area)); null if none is", "Σ of `area_mm2_by`", TOTAL,
+          optional=True),
+    Field("edap_js_mm2", "number", "Js mm²", "energy-delay-area product, of the area that is known; null "
+          "without", "`edp_js` × `area_mm2`", TOTAL, optional=True, later=True),
     Field("area_mm2_by", "number", "mm²", "area by part", places=TOTAL, optional=True,
           column="area_{}_mm2", parts={
         "glb": ("area of the GLB, of separate memories together; source: `energy_sources.glb`",
                 "row of the energy table"),
         "lbuf": ("area of the LBUF; source: `energy_sources.lbuf`", "likewise"),
-        "pe": ("area of the PEs of SpikeX and PTB, as synthesised", "PEs × `pe.area` at TWS and `psum_bits`"),
-        "lif": ("of their LIF units", "units × `lif.area` at TWS and `potential_bits`"),
+        "pe": ("area of the PEs of SpikeX and PTB, as synthesised, their registers included",
+               "PEs × `pe.area` at TWS and `psum_bits` × (node / 32 nm)²"),
+        "lif": ("of their LIF units", "units × `lif.area` at TWS and `potential_bits` × (node / 32 nm)²"),
     }, others={"rf": "of the RFs of all PEs, with `memory.rf.bytes`"}),
+    Field("area_absent", "text", "", "parts whose area is not in `area_mm2`, by name, and why: off chip, not "
+          "synthesised, not in the energy table, or not charged", places=SUMS, later=True, parts={}),
+    Field("area_absent", "text", "", "names of the parts of `area_absent` that are on the chip, separated "
+          "by `/`", places=(SWEEP_CSV,), derived=_absent_names),
     Field("input_spikes", "count", "", "spikes that entered", places=LAYER, optional=True),
     Field("output_spikes", "count", "",
           "spikes emitted; totals: by neurons, pooling apart; null where weights are missing", optional=True),

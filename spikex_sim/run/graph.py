@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
-from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.costs.energy import Area, EnergyModel
 from spikex_sim.run.currents import has_tags, issued_by, with_tags
 from spikex_sim.run.flow import GraphFlow, GraphStage
 from spikex_sim.run.joins import reading_of, reads
@@ -93,9 +93,9 @@ class GraphRunner:
         """See :class:`spikex_sim.run.replay.LayerRunner`."""
         return self.layers.energies_of(layers)
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
+    def area_of(self, layers: Sequence[LayerResult]) -> Area:
         """See :class:`spikex_sim.run.replay.LayerRunner`."""
-        return self.layers.areas_mm2(layers)
+        return self.layers.area_of(layers)
 
     @property
     def unobserved(self) -> GraphRunner:

@@ -18,6 +18,7 @@ from spikex_sim.core.memory import check_memory
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.costs.crossbar_mapped import mapped_area_um2, mapped_leakage_mw
+from spikex_sim.costs.energy import Area
 from spikex_sim.mapped.baselines import first_fit
 from spikex_sim.mapped.graph import with_inputs
 from spikex_sim.mapped.homes import Homes
@@ -148,14 +149,14 @@ class MappedRunner(LayerRunner):
         """Of stages that have no crossbars."""
         return 0
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:  # noqa: ARG002
+    def area_of(self, layers: Sequence[LayerResult]) -> Area:  # noqa: ARG002
         """Area by component of all tiles."""
-        return self._areas_mm2
+        return self._area
 
     @cached_property
-    def _areas_mm2(self) -> Mapping[str, float]:
-        area = mapped_area_um2(self.plan, self.options)
-        return FrozenMap({name: um2 / 1e6 for name, um2 in area.items()})
+    def _area(self) -> Area:
+        found = mapped_area_um2(self.plan, self.options)
+        return Area({name: um2 / 1e6 for name, um2 in found.items()})
 
     def run_sample(self, flow: Flow | GraphFlow, progress: Progress = silent) -> Ran:
         """Replay a sample: results of all layers, and what left them."""

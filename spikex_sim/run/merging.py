@@ -18,7 +18,7 @@ import numpy as np
 from spikex_sim.core.counts import Counts, Operations, Stalls
 from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.spikes import PackedSpikes
-from spikex_sim.costs.energy import Energy
+from spikex_sim.costs.energy import Area, Energy
 from spikex_sim.run.results import LayerResult, SampleResult
 from spikex_sim.run.tally import ChipFigures
 from spikex_sim.schedules.held import Held, merged
@@ -59,13 +59,13 @@ class SampleRun:
         found = [out for out, layer in zip(self.outputs, self.layers, strict=True) if layer.tws is not None]
         return found[-1] if found else None
 
-    def result(self, area_mm2_by: Any, *, spiking: bool) -> SampleResult:
+    def result(self, area: Area, *, spiking: bool) -> SampleResult:
         """Totals of the sample, with name, class and prediction."""
         answer = self.answer if spiking else None
         predicted = None if answer is None else int(class_sums(answer).argmax())
         more = {"name": self.name, "label": self.label, "prediction": predicted}
         more["software_prediction"] = self.software
-        return SampleResult.of(self.layers, area_mm2_by, **more)
+        return SampleResult.of(self.layers, area, **more)
 
 
 def class_sums(outputs: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[Any]]:

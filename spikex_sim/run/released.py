@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from spikex_sim.core.counts import Counts, Operations, Stalls
-from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.progress import Progress, silent
-from spikex_sim.costs.energy import Energy
+from spikex_sim.costs.energy import Area, Energy
 from spikex_sim.run.arrays import Weights
 from spikex_sim.run.crossbar import Ran, scheduled
 from spikex_sim.run.passage import ChainPassage
@@ -27,6 +26,8 @@ from spikex_sim.trace.trace import Trace
 USE_OF = {"crossbar": "weights", "adc": "adc", "digital": "potentials", "buffers": "potentials",
           "htree": "potentials", "noc": "noc", "lif": "lif"}  # fmt: skip
 """What components spend energy for."""
+LEFT_OUT = ("noc", "gb")
+"""Network on chip and global buffer, of which the script knows no area."""
 LEVEL_OF = {"buffers": "lbuf", "htree": "lbuf", "noc": "glb"}
 """What other machines have in place of components; of the rest the ALU. Buffers are the tiles'."""
 
@@ -56,9 +57,11 @@ class ReleasedRunner(LayerRunner):
         """Of stages that have no crossbars."""
         return 0
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:  # noqa: ARG002
-        """Area by component."""
-        return FrozenMap({name: um2 / 1e6 for name, um2 in self.figures.area_um2_by.items()})
+    def area_of(self, layers: Sequence[LayerResult]) -> Area:  # noqa: ARG002
+        """Area by component; what the script leaves out is missing by name."""
+        found = self.figures.area_um2_by.items()
+        known = {name: um2 / 1e6 for name, um2 in found if name not in LEFT_OUT}
+        return Area(known, dict.fromkeys(LEFT_OUT, "the released script leaves it out"))
 
     def run_sample(self, flow: Flow, progress: Progress = silent) -> Ran:
         """Replay a sample."""

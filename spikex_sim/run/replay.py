@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import prod
@@ -22,11 +22,13 @@ from spikex_sim.core.progress import Progress
 from spikex_sim.core.registry import check_given, plugin
 from spikex_sim.core.spikes import PackedSpikes, count_spikes
 from spikex_sim.core.tags import WindowedSpikes, window_spikes
-from spikex_sim.costs.energy import Energy, EnergyModel
+from spikex_sim.costs.array import area_of_layers
+from spikex_sim.costs.energy import Area, Energy, EnergyModel
 from spikex_sim.run.results import LayerResult
 from spikex_sim.schedules.base import Handover, Layout, Schedule, check_task
 from spikex_sim.schedules.dense.activations import Activations, pooled, rectified, spike_counts
 from spikex_sim.schedules.dense.schedule import DenseSchedule
+from spikex_sim.schedules.ntwu.options import NtwuOptions
 from spikex_sim.schedules.reading import Reading
 from spikex_sim.schedules.synapses import Executed, Synapses
 from spikex_sim.schedules.task import Task, widths_of
@@ -205,9 +207,16 @@ class LayerRunner:
             return self.energies
         return self.energies_at(max((one.tws for one in layers if one.tws is not None), default=None))
 
-    def areas_mm2(self, layers: Sequence[LayerResult]) -> Mapping[str, float]:
-        """Area by component of what some layers ran on, mm²."""
-        return self.energies_of(layers).area_mm2_by
+    def area_of(self, layers: Sequence[LayerResult]) -> Area:
+        """Area of what some layers ran on."""
+        found = self.energies_of(layers).area
+        if not isinstance(self.arch, NtwuOptions):
+            return found
+        return area_of_layers(
+            found,
+            float_weights=any(one.datapath == "float" for one in layers),
+            multiplied=any(one.multiplications for one in layers),
+        )
 
     def run_layer(self, index: int, flow: Flow, tws: int, known: LayerCost | None = None) -> LayerResult:
         """Run one layer for a sample, whose cost may be known; its spikes, or activations, move on."""

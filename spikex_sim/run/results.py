@@ -20,7 +20,7 @@ from spikex_sim.core.origin import origin
 from spikex_sim.core.spikes import PackedSpikes
 from spikex_sim.core.units import joules
 from spikex_sim.costs.crossbar import buffer_rows
-from spikex_sim.costs.energy import EnergyModel
+from spikex_sim.costs.energy import Area, EnergyModel
 from spikex_sim.run.fields import ACCESSES_CSV, LAYERS, LAYERS_CSV, SAMPLES, SPREAD, TOTALS, cells_of, entry
 from spikex_sim.run.tally import Costs, sum_if_known, sum_of
 from spikex_sim.schedules.held import Held
@@ -95,22 +95,28 @@ class Totals(Costs):
     ----------
     output_spikes : int or None
         Spikes that neurons fired, pooling apart; None where a layer has no weights.
-    area_mm2_by : mapping of str to float
-        Area in mm² of the components whose area is known.
+    area : Area
+        Of what they ran on, as far as it is known.
     """
 
     output_spikes: int | None
-    area_mm2_by: Mapping[str, float]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "area_mm2_by", FrozenMap(self.area_mm2_by))
+    area: Area
 
     @classmethod
-    def of(cls, layers: Sequence[LayerResult], area_mm2_by: Mapping[str, float], **more: Any) -> Self:
+    def of(cls, layers: Sequence[LayerResult], area: Area, **more: Any) -> Self:
         """Add layers up; ``more`` is what a class that derives from this one has besides."""
         fired = sum_if_known(layer.output_spikes for layer in layers if layer.tws is not None)
-        return cls(**sum_of(layers), output_spikes=fired, area_mm2_by=area_mm2_by, **more)
+        return cls(**sum_of(layers), output_spikes=fired, area=area, **more)
+
+    @property
+    def area_mm2_by(self) -> Mapping[str, float]:
+        """Area in mm² of the components whose area is known."""
+        return self.area.mm2_by
+
+    @property
+    def area_absent(self) -> Mapping[str, str]:
+        """Parts whose area is not known, or not asked for, and why."""
+        return self.area.absent
 
     @property
     def estimate_factor(self) -> float | None:
@@ -156,6 +162,11 @@ class Totals(Costs):
     def area_mm2(self) -> float | None:
         """Area of the components whose area is known; None if none is."""
         return sum(self.area_mm2_by.values()) if self.area_mm2_by else None
+
+    @property
+    def edap_js_mm2(self) -> float | None:
+        """EDP times the area that is known; None without any."""
+        return None if self.area_mm2 is None else self.edp_js * self.area_mm2
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``results.json``."""
@@ -322,8 +333,8 @@ class RunResult(Results):
         Totals of each sample, its class and its prediction.
     energy_model : EnergyModel
         Energies used, with their provenance.
-    area_mm2_by : mapping of str to float
-        Area in mm² of the components whose area is known.
+    area : Area
+        Of what it ran on, as far as it is known.
     versions : mapping
         Of this package and of what it computes with.
     timestamp : str
@@ -339,13 +350,13 @@ class RunResult(Results):
     layers: tuple[LayerResult, ...]
     samples: Sequence[SampleResult]
     energy_model: EnergyModel
-    area_mm2_by: Mapping[str, float]
+    area: Area
     versions: Mapping[str, str]
     timestamp: str
     outputs: PackedSpikes | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for key in ("trace", "versions", "area_mm2_by"):
+        for key in ("trace", "versions"):
             object.__setattr__(self, key, frozen(getattr(self, key)))
         if self.outputs is not None:
             object.__setattr__(self, "outputs", frozen_array(self.outputs))
@@ -383,7 +394,7 @@ class RunResult(Results):
     @cached_property
     def totals(self) -> Totals:
         """Sums over all layers and samples."""
-        return Totals.of(self.layers, self.area_mm2_by)
+        return Totals.of(self.layers, self.area)
 
     @cached_property
     def mean(self) -> Mapping[str, float]:

@@ -179,7 +179,7 @@ def _checked(content: Any, where: str) -> dict[str, Any]:
 
 def _check_entry(found: Any, place: str, where: str, prefix: str) -> None:
     for one in fields_in(place):
-        if one.of_some and isinstance(found, dict) and one.name not in found:
+        if (one.of_some or one.later) and isinstance(found, dict) and one.name not in found:
             continue
         if not isinstance(found, dict) or one.name not in found:
             raise ResultsError("missing", where=where, field=f"{prefix}{one.name}")

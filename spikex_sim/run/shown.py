@@ -6,6 +6,7 @@ from spikex_sim.core.errors import ResultsError
 from spikex_sim.core.html import html_of
 from spikex_sim.core.sheet import percent
 from spikex_sim.core.text import counted
+from spikex_sim.costs.areas import on_chip, told
 from spikex_sim.run.rows import AnyResults, imc_of
 from spikex_sim.run.tables import energy_table, headline, sums, tables, time_table
 
@@ -35,6 +36,8 @@ def results_html(result: AnyResults) -> str:
             f"{use} {percent(pj, totals.energy_pj)} %" for use, pj in uses if use != "alu"
         )
     if totals.area_mm2:
-        texts.append(f"area {totals.area_mm2:.4g} mm² of the parts whose area is known")
+        missing = on_chip(getattr(totals, "area_absent", {}))
+        without = f"; without {told(missing)}" if missing else ""
+        texts.append(f"area {totals.area_mm2:.4g} mm² of the parts whose area is known{without}")
     title = f"{trace['name']} (T={trace['timesteps']}{samples}) on {result.arch_name}: {machine}"
     return html_of(title, seen, texts=texts, folded=folded)

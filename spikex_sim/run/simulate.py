@@ -379,7 +379,7 @@ class Replay:
                 for layer_sum, layer, outputs in zip(sums, one.layers, one.outputs, strict=True):
                     layer_sum.add(layer, outputs)
                 answers.append(one.answer if spiking else None)
-                yield one.result(self.runner.areas_mm2(one.layers), spiking=spiking)
+                yield one.result(self.runner.area_of(one.layers), spiking=spiking)
 
         samples = sample_results(added())
         layers = tuple(one.result() for one in sums)
@@ -390,7 +390,7 @@ class Replay:
             layers=layers,
             samples=samples,
             energy_model=self.runner.energies_of(layers),
-            area_mm2_by=self.runner.areas_mm2(layers),
+            area=self.runner.area_of(layers),
             versions=versions(),
             timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
             outputs=_stacked(answers),

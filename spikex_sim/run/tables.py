@@ -178,9 +178,10 @@ def spread(result: AnyResults, quantity: str) -> str:
 
 def sums(totals: Totals | Record) -> list[str]:
     """What a whole run takes: a line of time, one of energy, one of work per time and per energy."""
+    edap = getattr(totals, "edap_js_mm2", None)  # results that were saved before have none
     return [
         f"latency {with_prefix(totals.seconds, 's')}, power {totals.power_mw:.4g} mW, "
-        f"EDP {totals.edp_js:.4g} Js",
+        f"EDP {totals.edp_js:.4g} Js" + ("" if edap is None else f", EDAP {edap:.4g} Js mm²"),
         f"energy {joules(totals.energy_pj)}, without DRAM {joules(totals.energy_on_chip_pj)}; "
         f"leakage apart {joules(sum(totals.leakage_pj.values()))}",
         f"{totals.tops * 1e3:.4g} GOPS ({totals.tops_dense * 1e3:.4g} dense), "

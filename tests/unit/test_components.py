@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,18 @@ class TestDeclared:
         assert "adc" in both.out
 
 
+def without_areas(folder: Path) -> str:
+    """The default energy table, all areas 0, which are not known."""
+    shutil.copytree(REPOSITORY / "spikex_sim/costs/tables", folder, dirs_exist_ok=True)
+    with (folder / "sram.csv").open(newline="") as file:
+        rows = [row | {"area_mm2": "0"} for row in csv.DictReader(file)]
+    with (folder / "sram.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return str(folder)
+
+
 class TestArea:
     @staticmethod
     def of_table(size: int, width: int) -> float:
@@ -214,10 +227,10 @@ class TestArea:
         totals = self.totals(**{"memory.rf.bytes": 64, "array.rows": 3, "array.cols": 5})
         assert totals.area_mm2_by["rf"] == pytest.approx(15 * self.of_table(64, 8))
 
-    def test_none_where_the_table_has_none_or_there_is_no_buffer(self) -> None:
-        published = self.totals("sata")
-        assert published.area_mm2 is None and published.area_mm2_by == {}
-        assert published.to_dict()["area_mm2"] is None
+    def test_none_where_the_table_has_none_or_there_is_no_buffer(self, tmp_path: Path) -> None:
+        unknown = self.totals(**{"energy.table": without_areas(tmp_path), "tws": 64})
+        assert unknown.area_mm2 is None and unknown.area_mm2_by == {} and unknown.edap_js_mm2 is None
+        assert unknown.to_dict()["area_mm2"] is None and unknown.to_dict()["edap_js_mm2"] is None
         assert "lbuf" not in self.totals("systolic-os", **{"memory.lbuf.bytes": 0}).area_mm2_by
 
     def test_is_printed_with_where_it_is_from(
@@ -229,4 +242,13 @@ class TestArea:
         assert (
             f"{self.of_table(55296, 64):.4g}" in shown and "GLB: 55296 B x 64 bit (hp, 32 nm): CACTI" in shown
         )
-        assert "mm²" not in succeed(capsys, "run", "t.npz", "--arch", "sata").out
+        nothing = succeed(
+            capsys,
+            "run",
+            "t.npz",
+            "--set",
+            f"energy.table={without_areas(tmp_path / 'table')}",
+            "--set",
+            "tws=64",
+        ).out
+        assert "known" not in nothing.split("Area")[1].split("without")[0] and "EDAP" not in nothing

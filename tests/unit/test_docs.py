@@ -67,7 +67,7 @@ def tiny() -> Trace:
 
 PLACEHOLDERS = {
     r"^accesses\.\w+\.\w+\.": "accesses.LEVEL.TENSOR.",
-    r"^(imc\.(?:counts|energy_pj|stalls)|area_um2)\..*": r"\1",
+    r"^(imc\.(?:counts|energy_pj|stalls)|area_um2|area_absent)\..*": r"\1",
     r"^energy_sources\.\w+\.\w+$": "energy_sources.PART.ACTION",
 }
 """What stands on the page for many keys at once."""

@@ -285,7 +285,10 @@ class TestArea:
 
     def test_other_machines_have_none(self) -> None:
         for arch in ("systolic-os", "spinalflow", "sata-on-spikex"):
-            assert energy_model(sx.load_accelerator(arch)).area_mm2_by.keys() <= {"lbuf", "glb"}
+            model = energy_model(sx.load_accelerator(arch))
+            assert model.area_mm2_by.keys() == {"lbuf", "glb"}
+            assert model.area.absent["pe"] == model.area.absent["lif"] != ""
+            assert set(model.area.absent) == {"pe", "lif", "dram"}
 
     def test_is_printed_by_window_size(self, capsys: pytest.CaptureFixture[str]) -> None:
         shown = succeed(capsys, "energy", "area", "--tws", "2,8").out
@@ -306,10 +309,17 @@ class TestRefusals:
     @pytest.mark.parametrize("key", ["clock_gating", "overheads"])
     def test_nodes_are_not_mixed(self, other_node: str, key: str) -> None:
         keys = {"energy.table": other_node}
-        assert run(**{"energy__table": other_node}).totals.area_mm2_by.keys() <= {"lbuf", "glb"}
         value = {"clock_gating": "busy", "overheads": "hardware"}[key]
         with pytest.raises(EnergyTableError, match=rf"^spikex: {key}: {value} has energies of 32 nm alone"):
             energy_model(sx.load_accelerator("spikex", keys | {key: value}))
+
+    def test_areas_go_with_the_square_of_the_node(self, other_node: str) -> None:
+        model = energy_model(sx.load_accelerator("spikex", {"energy.table": other_node}))
+        assert model.area_mm2_by["pe"] == pytest.approx(64e-6 * (28 / 32) ** 2 * written("pe", "area", 4, 24))
+        assert model.area_mm2_by["lif"] == pytest.approx(
+            64e-6 * (28 / 32) ** 2 * written("lif", "area", 4, 16)
+        )
+        assert model.provenance["pe.area"].endswith("; x (28/32)^2, the node of the energy table")
 
     @pytest.mark.parametrize(
         ("keys", "message"),

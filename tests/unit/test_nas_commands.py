@@ -132,7 +132,7 @@ class TestOptions:
         ("--max-energy-uj nan", ("--max-energy-uj", "wants a number above 0")),
         ("--max-params -1", ("--max-params", "wants a number above 0")),
         ("--max-edp-js inf", ("--max-edp-js",)),
-        ("--arch spikex --max-area-mm2 5", ("max_area_mm2", "buffers alone")),
+        ("--arch spikex --max-area-mm2 5", ("max_area_mm2", "the same for every network")),
         ("--bits 16 --arch spikex", ("arch spikex", "bits", "1 to 8")),
         ("--bits 33", ("bits", "1 to 32")),
         ("--space nas", ("space",)),

@@ -92,7 +92,7 @@ def test_more_spikes_cost_no_less_and_limits_are_of_known_costs(arch: str) -> No
     assert np.isnan(machine.of_shapes(macro, a, b).energy_uj)
     narrow = Machine.of(arch, 2, 2).of_spikes(macro, recorded(macro, a, b, 0.5))
     assert narrow.energy_uj < many.energy_uj
-    assert np.isnan(many.area_mm2) == (arch not in ("spikesim", "neuronas"))  # of others: buffers alone
+    assert np.isnan(many.area_mm2) == (arch not in ("spikesim", "neuronas"))
 
 
 def test_images_of_64_pixels_have_a_stride() -> None:

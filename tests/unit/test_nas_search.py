@@ -328,7 +328,7 @@ class TestOptions:
 
     def test_limits_that_say_nothing_are_refused(self) -> None:
         spikex = pairs_of(Constraints(area_mm2=1), arch="spikex", bits=8)
-        with pytest.raises(ConfigError, match="max_area_mm2: area is of chips of crossbars; of spikex"):
+        with pytest.raises(ConfigError, match=r"max_area_mm2: area is of chips of cr.*; that of spikex"):
             check_search(spikex, Method(), 1, None)
         with pytest.raises(ConfigError, match="minimise: area is of chips of crossbars"):
             check_search(pairs_of(FEW, arch="ptb"), Method(minimise=("area_mm2",)), 1, None)

@@ -84,8 +84,8 @@ def drawn(folder: Path, name: str) -> Any:
             {"critical-path": RELEASED, "mapping": RELEASED, "energy-tensors": "no layer accesses anything"},
         ),
         ("chips", "comparison energy-machines area utilization", {}),
-        ("mixed", "comparison energy-machines utilization", {"area": "of machines without crossbars"}),
-        ("sweep", "crossbar-size adc-bits pareto", {"tws": "tws was not swept"}),
+        ("mixed", "comparison energy-machines area utilization", {}),
+        ("sweep", "crossbar-size adc-bits pareto pareto-area", {"tws": "tws was not swept"}),
     ],
 )
 def test_folders_permit_what_their_machines_have(
@@ -109,7 +109,7 @@ def test_energy_and_area_are_those_of_results(kept: Path) -> None:
     whole = results.totals.energy_pj / unit[total.get_xlabel()]
     assert sum(map(sum, widths(total))) == pytest.approx(whole)
     _, ax = drawn(kept / "run", "area")
-    assert ax.get_xlabel() == "Area (mm²)"
+    assert ax.get_xlabel() == "Known area (mm²)"
     areas = [[results.totals.area_um2[part] / 1e6] for part in CROSSBAR_COMPONENTS]
     np.testing.assert_allclose(widths(ax), areas)
 

@@ -112,7 +112,7 @@ def check_limits(machine: Machine, limits: Constraints, minimise: Sequence[str] 
     for field, given in fields.items():
         if given and not isinstance(machine.arch, ImcMachine):
             raise ConfigError(
-                f"area is of chips of crossbars; of {machine.name} that of the buffers alone is known, the "
-                "same for every network",
+                f"area is of chips of crossbars, which are made for their network; that of {machine.name} is "
+                "the same for every network",
                 field=field,
             )

@@ -63,8 +63,8 @@ def replayed(macro: Macro, arch: Accelerator, recorded: Sequence[Recorded]) -> C
     Returns
     -------
     Costs
-        ``energy_uj`` is dynamic, without leakage; ``area_mm2`` is NaN but of chips of crossbars, as of other
-        machines that of the buffers alone is known.
+        ``energy_uj`` is dynamic, without leakage; ``area_mm2`` is NaN but of chips of crossbars, as that of
+        other machines is the same for every network.
 
     Raises
     ------

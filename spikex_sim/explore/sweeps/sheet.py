@@ -8,6 +8,7 @@ from typing import Any
 from spikex_sim.core.html import html_of
 from spikex_sim.core.sheet import LONGEST_KEY, Sheet, count, percent, short, table
 from spikex_sim.core.text import counted
+from spikex_sim.costs.areas import said_of
 from spikex_sim.explore.sweeps.table import is_measure
 
 Row = Mapping[str, Any]
@@ -49,12 +50,13 @@ def sweep_title(rows: Sequence[Row], keys: Sequence[str]) -> tuple[str, list[str
 
 
 SWEPT: Mapping[str, Callable[[Row], str]] = {
+    "mm²": lambda row: "" if row["area_mm2"] is None else f"{row['area_mm2']:.4g}",
     "PE %": lambda row: f"{100 * row['utilization']:.1f}",
     "stall %": lambda row: percent(row["cycles"] - row["compute_cycles"], row["cycles"]),
 }
 """Columns of a sweep besides its measures; one without any entry is left out."""
 SWEPT_ON_CHIPS: Mapping[str, Callable[[Row], str]] = {
-    "mm²": lambda row: "" if row["area_mm2"] is None else f"{row['area_mm2']:.4g}",
+    "mm²": SWEPT["mm²"],
     "PE %": SWEPT["PE %"],
     "changed": lambda row: count(row["changed_spikes"]) if row.get("changed_spikes") else "",
     "correct %": lambda row: "" if row.get("accuracy") is None else f"{100 * row['accuracy']:.1f}",
@@ -85,7 +87,8 @@ def sweep_table(rows: Sequence[Row], keys: Sequence[str], shown: Sequence[Row], 
         "edp_js": lambda value: f"{value:.3g}",
     }
     headings = ["cycles", unit, "no DRAM", "EDP, Js"]
-    others = SWEPT
+    same_area = len({row["area_mm2"] for row in rows}) == 1
+    others = {**SWEPT, "mm²": lambda _: ""} if same_area else SWEPT
     if all(row.get("energy_crossbar_pj") is not None for row in rows):  # nothing is spent in DRAM
         del measures["energy_on_chip_pj"], headings[2]
         others = SWEPT_ON_CHIPS
@@ -111,4 +114,12 @@ def sweep_table(rows: Sequence[Row], keys: Sequence[str], shown: Sequence[Row], 
         made.caption = f"of several samples mean ± standard deviation; sweep.csv has totals\n{made.caption}"
     if len(shown) < len(rows):
         made.caption += f" of {len(rows)} points; here the first {len(shown)}, sweep.csv has all"
+    made.caption = "\n".join([made.caption, *_areas(rows, same=same_area)])
     return made
+
+
+def _areas(rows: Sequence[Row], *, same: bool) -> list[str]:
+    """Lines below the table: the area that all points have, and what areas lack."""
+    area = rows[0]["area_mm2"]
+    lines = [f"area that is known: {area:.4g} mm² at every point"] if same and area is not None else []
+    return [*lines, *filter(None, [said_of(rows)])]
