@@ -176,10 +176,6 @@ def _times_estimate(totals: Totals) -> str:
     )
 
 
-def _edap(totals: Totals) -> str:
-    return "" if totals.edap_js_mm2 is None else f", EDAP {totals.edap_js_mm2:.4g} Js mm²"
-
-
 def _dram_weights(dram: Dram) -> str:
     return f"amortised over {dram.samples} samples" if dram.weights == "amortised" else dram.weights
 
