@@ -189,6 +189,11 @@ def without_areas(folder: Path) -> str:
     return str(folder)
 
 
+UNSYNTHESISED = {"psum_bits": 40, "potential_bits": 7}
+SET = [word for key, value in UNSYNTHESISED.items() for word in ("--set", f"{key}={value}")]
+"""Widths of which there are neither PEs nor LIF units."""
+
+
 class TestArea:
     @staticmethod
     def of_table(size: int, width: int) -> float:
@@ -228,7 +233,7 @@ class TestArea:
         assert totals.area_mm2_by["rf"] == pytest.approx(15 * self.of_table(64, 8))
 
     def test_none_where_the_table_has_none_or_there_is_no_buffer(self, tmp_path: Path) -> None:
-        unknown = self.totals(**{"energy.table": without_areas(tmp_path), "tws": 64})
+        unknown = self.totals(**{"energy.table": without_areas(tmp_path), **UNSYNTHESISED})
         assert unknown.area_mm2 is None and unknown.area_mm2_by == {} and unknown.edap_js_mm2 is None
         assert unknown.to_dict()["area_mm2"] is None and unknown.to_dict()["edap_js_mm2"] is None
         assert "lbuf" not in self.totals("systolic-os", **{"memory.lbuf.bytes": 0}).area_mm2_by
@@ -248,7 +253,6 @@ class TestArea:
             "t.npz",
             "--set",
             f"energy.table={without_areas(tmp_path / 'table')}",
-            "--set",
-            "tws=64",
+            *SET,
         ).out
         assert "known" not in nothing.split("Area")[1].split("without")[0] and "EDAP" not in nothing
