@@ -41,6 +41,7 @@ LEFT_OUT = {
         "spikex-sim energy check ": TOOLS,
         "python -m zipfile ": TOOLS,
         "python scripts/make_energy_table.py ": TOOLS,
+        "from spikex_sim.costs.table import ": OWN,
     },
     "evaluation.md": {"spikex-sim evaluate nmnist --variant has --data nmnist_small.npz ": DATA},
     "explain.md": {
