@@ -22,8 +22,8 @@ def report(
 ) -> None:
     """Write one HTML page, which needs no network, of what folders of results hold.
 
-    Of a run, of several runs in a folder, of a sweep, an evaluation, a mapping, a search or a study: figures to
-    zoom into, tables to sort, the configuration and the command that repeats it. Runs nothing.
+    Of a run, of several runs in a folder, of a sweep, an evaluation, a mapping, a search or a study: figures
+    to zoom into, tables to sort, the configuration and the command that repeats it. Runs nothing.
 
     Example: spikex-sim report results/run --out report.html
     """

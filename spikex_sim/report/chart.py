@@ -30,7 +30,7 @@ LOG_FROM = 20
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 INK, MUTED = "@ink", "@muted"
 _APART = "\u200b"
-"""Put before names on an axis: Plotly looks categories up in an object, where ``constructor`` is something."""
+"""Put before names on an axis: Plotly looks them up in an object, where ``constructor`` is something."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,12 @@ def axis(title: str, *, log: bool = False, names: Names | None = None, **more: A
     if title:
         found["title"] = {"text": title}
     if names is not None:
-        found |= {"type": "category", "categoryorder": "array", "categoryarray": names.shown, "showgrid": False}
+        found |= {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": names.shown,
+            "showgrid": False,
+        }
     elif log:
         found |= {"type": "log"}
     else:
@@ -108,9 +113,15 @@ def fill(look: Look) -> dict[str, Any]:
     return {
         "color": look.color,
         "line": {"color": INK, "width": 0.6},
-        "pattern": {"shape": PATTERNS[look.hatch], "fgcolor": "#000000", "fgopacity": 0.55, "size": 6,
-                    "solidity": 0.22, "fillmode": "overlay"},
-    }  # fmt: skip
+        "pattern": {
+            "shape": PATTERNS[look.hatch],
+            "fgcolor": "#000000",
+            "fgopacity": 0.55,
+            "size": 6,
+            "solidity": 0.22,
+            "fillmode": "overlay",
+        },
+    }
 
 
 def look_of(index: int, label: str) -> Look:
@@ -119,52 +130,86 @@ def look_of(index: int, label: str) -> Look:
 
 
 def stacked(
-    title: str, names: Sequence[object], parts: Mapping[str, Sequence[float]], looks: Mapping[str, Look],
-    label: str, unit: str, *, lying: bool = False, note: str = "", most: float | None = None,
-) -> Chart:  # fmt: skip
+    title: str,
+    names: Sequence[object],
+    parts: Mapping[str, Sequence[float]],
+    looks: Mapping[str, Look],
+    label: str,
+    unit: str,
+    *,
+    lying: bool = False,
+    note: str = "",
+    most: float | None = None,
+) -> Chart:
     """Bars made of parts, which are already in ``unit``."""
     places = Names.of(names)
     data = []
     for part, look in looks.items():
         values = [float(value) for value in parts[part]]
         along, across = ("x", "y") if lying else ("y", "x")
-        data.append({
-            "type": "bar", "name": chart_label(look.label), across: places.shown, along: values,
-            "customdata": places.whole, "marker": fill(look), "orientation": "h" if lying else "v",
-            "hovertemplate": f"%{{customdata}}<br>{chart_label(look.label)}: %{{{along}:.4~g}} {unit}"
-                             "<extra></extra>",
-        })  # fmt: skip
+        data.append(
+            {
+                "type": "bar",
+                "name": chart_label(look.label),
+                across: places.shown,
+                along: values,
+                "customdata": places.whole,
+                "marker": fill(look),
+                "orientation": "h" if lying else "v",
+                "hovertemplate": f"%{{customdata}}<br>{chart_label(look.label)}: %{{{along}:.4~g}} {unit}"
+                "<extra></extra>",
+            }
+        )
     said = f"{label} ({unit})" if unit else label
-    value_axis = axis(said, **({} if most is None else {"range": [0, most]}))
-    name_axis = axis("", names=places, **({"autorange": "reversed"} if lying else {}))
+    value_axis = axis(said) | ({} if most is None else {"range": [0, most]})
+    name_axis = axis("", names=places) | ({"autorange": "reversed"} if lying else {})
     layout = {
-        "barmode": "stack", "xaxis": value_axis if lying else name_axis,
-        "yaxis": name_axis if lying else value_axis, "bargap": 0.3 if len(names) > 2 else 0.5,
-    }  # fmt: skip
+        "barmode": "stack",
+        "xaxis": value_axis if lying else name_axis,
+        "yaxis": name_axis if lying else value_axis,
+        "bargap": 0.3 if len(names) > 2 else 0.5,
+    }
     height = max(180, 120 + ROW_PX * len(names)) if lying else HEIGHT_PX
     return Chart(title, data, layout, note, height)
 
 
 def grouped(
-    title: str, names: Sequence[object], series: Mapping[str, Sequence[float | None]], label: str, unit: str,
-    *, log: bool = False, note: str = "", looks: Mapping[str, Look] | None = None, base: float | None = None,
-) -> Chart:  # fmt: skip
+    title: str,
+    names: Sequence[object],
+    series: Mapping[str, Sequence[float | None]],
+    label: str,
+    unit: str,
+    *,
+    log: bool = False,
+    note: str = "",
+    looks: Mapping[str, Look] | None = None,
+    base: float | None = None,
+) -> Chart:
     """Bars side by side, a colour a series."""
     places = Names.of(names)
     data = []
     for index, (name, values) in enumerate(series.items()):
         said = chart_label(name)
-        data.append({
-            "type": "bar", "name": chart_label(short(name)), "x": places.shown, "y": list(values),
-            "customdata": places.whole, "marker": fill((looks or {}).get(name) or look_of(index, name)),
-            "hovertemplate": f"%{{customdata}}<br>{_inert(said)}: %{{y:.4~g}}{f' {unit}' if unit else ''}"
-                             "<extra></extra>",
-        })  # fmt: skip
+        data.append(
+            {
+                "type": "bar",
+                "name": chart_label(short(name)),
+                "x": places.shown,
+                "y": list(values),
+                "customdata": places.whole,
+                "marker": fill((looks or {}).get(name) or look_of(index, name)),
+                "hovertemplate": f"%{{customdata}}<br>{_inert(said)}: %{{y:.4~g}}{f' {unit}' if unit else ''}"
+                "<extra></extra>",
+            }
+        )
     shapes = [] if base is None else [level(base, INK)]
     layout = {
-        "barmode": "group", "xaxis": axis("", names=places), "bargap": 0.25, "shapes": shapes,
+        "barmode": "group",
+        "xaxis": axis("", names=places),
+        "bargap": 0.25,
+        "shapes": shapes,
         "yaxis": axis(f"{label} ({unit})" if unit else label, log=log),
-    }  # fmt: skip
+    }
     return Chart(title, data, layout, note, wide=len(names) * len(series) > MANY_BARS)
 
 
@@ -175,15 +220,30 @@ def _inert(text: str) -> str:
 
 def level(value: float, color: str, *, dash: str = "solid") -> dict[str, Any]:
     """Shape that marks a value of the vertical axis."""
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value,
-            "line": {"color": color, "width": 1.2, "dash": dash}, "layer": "above"}  # fmt: skip
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": value,
+        "y1": value,
+        "line": {"color": color, "width": 1.2, "dash": dash},
+        "layer": "above",
+    }
 
 
 def upright_line(value: float, name: str) -> dict[str, Any]:
     """Shape that marks a value of the horizontal axis."""
-    return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": value, "x1": value,
-            "line": {"color": "#D55E00", "width": 1.5, "dash": "dash"},
-            "label": {"text": name, "textposition": "end", "font": {"color": MUTED}}}  # fmt: skip
+    return {
+        "type": "line",
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "x0": value,
+        "x1": value,
+        "line": {"color": "#D55E00", "width": 1.5, "dash": "dash"},
+        "label": {"text": name, "textposition": "end", "font": {"color": MUTED}},
+    }
 
 
 def colors() -> list[str]:
@@ -194,20 +254,36 @@ def colors() -> list[str]:
 
 
 def points(
-    name: str, x: Sequence[Any], y: Sequence[Any], index: int, hover: Sequence[str], *,
-    rows: Sequence[int] | None = None, line: bool = False, size: int = 8, unit: tuple[str, str] = ("", ""),
-) -> dict[str, Any]:  # fmt: skip
-    """Scatter trace of the ``index``-th series; ``hover`` says what every point is, ``rows`` its table's row."""
+    name: str,
+    x: Sequence[Any],
+    y: Sequence[Any],
+    index: int,
+    hover: Sequence[str],
+    *,
+    rows: Sequence[int] | None = None,
+    line: bool = False,
+    size: int = 8,
+    unit: tuple[str, str] = ("", ""),
+) -> dict[str, Any]:
+    """Points of the ``index``-th series; ``hover`` says what every one is, ``rows`` its row in the table."""
     palette = colors()
     color = palette[index % len(palette)]
     dash = DASHES[(index % len(SYMBOLS) + index // len(SYMBOLS)) % len(DASHES)]
     found: dict[str, Any] = {
-        "type": "scatter", "mode": "lines+markers" if line else "markers", "name": chart_label(short(name, 48)),
-        "x": list(x), "y": list(y), "text": list(hover),
-        "marker": {"color": color, "symbol": SYMBOLS[index % len(SYMBOLS)], "size": size,
-                   "line": {"color": "@paper", "width": 0.8}},
+        "type": "scatter",
+        "mode": "lines+markers" if line else "markers",
+        "name": chart_label(short(name, 48)),
+        "x": list(x),
+        "y": list(y),
+        "text": list(hover),
+        "marker": {
+            "color": color,
+            "symbol": SYMBOLS[index % len(SYMBOLS)],
+            "size": size,
+            "line": {"color": "@paper", "width": 0.8},
+        },
         "hovertemplate": f"%{{text}}<br>%{{x:.4~g}} {unit[0]}, %{{y:.4~g}} {unit[1]}<extra></extra>",
-    }  # fmt: skip
+    }
     if line:
         found["line"] = {"color": color, "width": 1.5, "dash": dash}
     if rows is not None:

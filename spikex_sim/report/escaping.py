@@ -1,4 +1,4 @@
-"""Text of unknown origin on a page: in markup, in embedded data, and in charts, whose labels are markup too."""
+"""Text of unknown origin on a page: in markup, in embedded data, in charts, whose labels are markup too."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def short(value: object, longest: int = LONGEST_NAME) -> str:
 
 
 def data_text(content: Any) -> str:
-    """JSON for a ``script`` element, which nothing inside can end.
+    r"""JSON for a ``script`` element, which nothing inside can end.
 
     Examples
     --------
     >>> data_text({"name": "</script>"})
-    '{"name":"\\\\u003c/script\\\\u003e"}'
+    '{"name":"\\u003c/script\\u003e"}'
     """
     return json.dumps(content, allow_nan=False, separators=(",", ":")).translate(_DATA)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from spikex_sim.core.units import PJ_PER_J
 from spikex_sim.plots.crossbars import BUSY, PATH
 from spikex_sim.plots.layers import (
+    ADDED,
     CHIP_COMPONENTS,
     COMPONENTS,
     STALLS,
@@ -16,7 +17,7 @@ from spikex_sim.plots.layers import (
     known,
     tensor_energies,
 )
-from spikex_sim.plots.machines import ADDED, COMPARED
+from spikex_sim.plots.machines import COMPARED
 from spikex_sim.plots.style import Look
 from spikex_sim.plots.table import TOTAL, Row, Rows, cell, is_chip, number, numbers, scale, working
 from spikex_sim.report import study_charts
@@ -52,9 +53,13 @@ def _energies(title: str, rows: Rows, looks: Mapping[str, Look]) -> Chart:
 
 
 def _in_joules(
-    title: str, names: Sequence[object], parts: Mapping[str, Sequence[float]], looks: Mapping[str, Look],
-    *, lying: bool = False,
-) -> Chart:  # fmt: skip
+    title: str,
+    names: Sequence[object],
+    parts: Mapping[str, Sequence[float]],
+    looks: Mapping[str, Look],
+    *,
+    lying: bool = False,
+) -> Chart:
     largest = max(map(sum, zip(*parts.values(), strict=True)))
     divisor, unit = scale([largest / PJ_PER_J], "J")
     scaled = {part: [value / (divisor * PJ_PER_J) for value in values] for part, values in parts.items()}
@@ -80,8 +85,18 @@ def stalls(rows: Rows) -> list[Chart]:
         for column, values in cycles.items()
     }
     names = [*(cell(row, "name") for row in shown), TOTAL]
-    return [stacked("Where cycles go", names, shares, STALLS, "Share of cycles", "%", most=100,
-                    note="array: it works; the others: it waits for them")]  # fmt: skip
+    return [
+        stacked(
+            "Where cycles go",
+            names,
+            shares,
+            STALLS,
+            "Share of cycles",
+            "%",
+            most=100,
+            note="array: it works; the others: it waits for them",
+        )
+    ]
 
 
 def critical_path(rows: Rows) -> list[Chart]:
@@ -92,17 +107,31 @@ def critical_path(rows: Rows) -> list[Chart]:
     data = []
     for group, looks in (("path", PATH), ("busy", BUSY)):
         for column, look in looks.items():
-            data.append({
-                "type": "bar", "name": look.label, "x": places.shown, "customdata": places.whole,
-                "y": [100 * value / total for value in numbers(shown, column)], "marker": fill(look),
-                "offsetgroup": group,
-                "hovertemplate": f"%{{customdata}}<br>{look.label}: %{{y:.4~g}} %<extra></extra>",
-            })  # fmt: skip
+            data.append(
+                {
+                    "type": "bar",
+                    "name": look.label,
+                    "x": places.shown,
+                    "customdata": places.whole,
+                    "y": [100 * value / total for value in numbers(shown, column)],
+                    "marker": fill(look),
+                    "offsetgroup": group,
+                    "hovertemplate": f"%{{customdata}}<br>{look.label}: %{{y:.4~g}} %<extra></extra>",
+                }
+            )
     layout = {
-        "barmode": "stack", "xaxis": axis("", names=places), "yaxis": axis("Cycles (% of the critical path)"),
-    }  # fmt: skip
-    return [Chart("Critical path", data, layout, "layers work at once: beside its share of the critical path, "
-                  "what a layer's PEs compute")]  # fmt: skip
+        "barmode": "stack",
+        "xaxis": axis("", names=places),
+        "yaxis": axis("Cycles (% of the critical path)"),
+    }
+    return [
+        Chart(
+            "Critical path",
+            data,
+            layout,
+            "layers work at once: beside its share of the critical path, what a layer's PEs compute",
+        )
+    ]
 
 
 def utilization(rows: Rows) -> list[Chart]:
@@ -133,14 +162,29 @@ def roofline(rows: Rows) -> list[Chart]:
     ridge = peak / bandwidth
     ends = [min(*x, ridge) / 2, ridge, max(*x, ridge) * 2]
     roof = {
-        "type": "scatter", "mode": "lines", "name": f"roof ({bandwidth / 1e9:g} GB/s)", "x": ends,
-        "y": [min(peak, bandwidth * end) / 1e9 for end in ends], "line": {"color": INK, "width": 2},
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"roof ({bandwidth / 1e9:g} GB/s)",
+        "x": ends,
+        "y": [min(peak, bandwidth * end) / 1e9 for end in ends],
+        "line": {"color": INK, "width": 2},
         "hovertemplate": "%{x:.4~g} /B, %{y:.4~g} ×10⁹/s<extra>roof</extra>",
-    }  # fmt: skip
-    data = [roof, *(
-        points(str(row["name"]), [at], [per_s], index, [chart_label(row["name"])], size=11, unit=("/B", "×10⁹/s"))
-        for index, (row, at, per_s) in enumerate(zip(shown, x, y, strict=True))
-    )]  # fmt: skip
+    }
+    data = [
+        roof,
+        *(
+            points(
+                str(row["name"]),
+                [at],
+                [per_s],
+                index,
+                [chart_label(row["name"])],
+                size=11,
+                unit=("/B", "×10⁹/s"),
+            )
+            for index, (row, at, per_s) in enumerate(zip(shown, x, y, strict=True))
+        ),
+    ]
     layout = {
         "xaxis": axis("Additions per DRAM byte (1/B)", log=True),
         "yaxis": axis("Additions (10⁹/s)", log=True),
@@ -164,10 +208,7 @@ def comparison(rows: Rows) -> list[Chart]:
 
 def energy_machines(rows: Rows) -> list[Chart]:
     """Energy of several runs by component; what ``energy_rows`` returns."""
-    if all(map(is_chip, rows)):
-        looks = known(CHIP_COMPONENTS, rows)
-    else:
-        looks = array_looks(rows)
+    looks = known(CHIP_COMPONENTS, rows) if all(map(is_chip, rows)) else array_looks(rows)
     parts = {column: [number({column: 0.0, **row}, column) for row in rows] for column in looks}
     if any(map(is_chip, rows)) and not all(map(is_chip, rows)):
         for column in looks.keys() & ADDED.keys():
@@ -200,9 +241,11 @@ def area(rows: Rows) -> list[Chart]:
 def area_looks(rows: Rows) -> dict[str, Look]:
     """Looks of the parts whose area some row has: a component's area is coloured as its energy."""
     columns = dict.fromkeys(
-        key for row in rows for key, value in row.items()
+        key
+        for row in rows
+        for key, value in row.items()
         if key.startswith(AREA_BEFORE) and key.endswith(AREA_AFTER) and value
-    )  # fmt: skip
+    )
     energies = COMPONENTS | ADDED | CHIP_COMPONENTS
     own = {"pe": Look("PEs", "#E69F00", "")}  # which do the arithmetic
     found = {}
@@ -222,13 +265,24 @@ def annealing(rows: Rows) -> list[Chart]:
         for index, run in enumerate(dict.fromkeys(row["run"] for row in some)):
             mine = [row for row in some if row["run"] == run]
             name = f"run {run}"
-            data.append(points(name, numbers(mine, "steps"), numbers(mine, "value"), index, [name] * len(mine),
-                               line=True, size=4, unit=("steps", stage)))  # fmt: skip
+            data.append(
+                points(
+                    name,
+                    numbers(mine, "steps"),
+                    numbers(mine, "value"),
+                    index,
+                    [name] * len(mine),
+                    line=True,
+                    size=4,
+                    unit=("steps", stage),
+                )
+            )
         bound = some[0].get("bound")
         layout = {
-            "xaxis": axis("Steps"), "yaxis": axis(chart_label(stage), log=is_far(numbers(some, "value"))),
+            "xaxis": axis("Steps"),
+            "yaxis": axis(chart_label(stage), log=is_far(numbers(some, "value"))),
             "shapes": [] if bound is None else [level(float(bound), MUTED, dash="dash")],
-        }  # fmt: skip
+        }
         charts.append(
             Chart(f"Annealing: {stage}", data, layout, "" if bound is None else "dashed: the bound")
         )

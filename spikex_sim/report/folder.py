@@ -26,8 +26,18 @@ from spikex_sim.run.saved import FILE, SavedResults, load_results
 Made = TypeVar("Made", Chart, str)
 ENERGY = ("energy-components", "energy-tensors")
 TIME = ("stalls", "critical-path")
-SWEPT = ("tws", "firing-rate", "array-size", "utilization", "pareto", "crossbar-size", "adc-bits", "device-bits",
-         "r-on", "timesteps")  # fmt: skip
+SWEPT = (
+    "tws",
+    "firing-rate",
+    "array-size",
+    "utilization",
+    "pareto",
+    "crossbar-size",
+    "adc-bits",
+    "device-bits",
+    "r-on",
+    "timesteps",
+)
 """Figures of a sweep, in whose place the report has charts of any key."""
 
 
@@ -125,8 +135,11 @@ def group_of(path: Path, progress: Progress = silent) -> Group:
         sections += sweep.sections(path)
     if (path / MAPPING_JSON).is_file():
         titles.append("mapping")
-        sections += searches.of_mapping(path / MAPPING_JSON, figures.charts("map-types", "map-steps"),
-                                        figures.pictures("map-crossbars", "map-mesh"))  # fmt: skip
+        sections += searches.of_mapping(
+            path / MAPPING_JSON,
+            figures.charts("map-types", "map-steps"),
+            figures.pictures("map-crossbars", "map-mesh"),
+        )
     if (path / JSON_FILE).is_file():
         titles.append("architecture search")
         figures.forget("nas-costs")
@@ -182,5 +195,8 @@ def _runs(path: Path, progress: Progress) -> Iterator[Group]:
     names = names_of_runs(folders, [load_results(folder) for folder in folders])
     for folder, name in zip(folders, names, strict=True):
         group = group_of(folder, progress)
-        yield Group(f"{name}: {group.title}" if name not in group.title else group.title, group.sections,
-                    left_out=group.left_out)  # fmt: skip
+        yield Group(
+            f"{name}: {group.title}" if name not in group.title else group.title,
+            group.sections,
+            left_out=group.left_out,
+        )

@@ -16,9 +16,14 @@ SCRIPT = "charts"
 
 
 def charted(
-    name: str, title: str, charts: Sequence[Chart], *, before: str = "", after: str = "",
+    name: str,
+    title: str,
+    charts: Sequence[Chart],
+    *,
+    before: str = "",
+    after: str = "",
     more: Mapping[str, object] | None = None,
-) -> Section:  # fmt: skip
+) -> Section:
     """Section of charts, with markup around them; ``more`` goes to the script besides."""
     figures = "".join(_figure(index, chart) for index, chart in enumerate(charts))
     body = f'{before}<div class="charts">{figures}</div>{after}' if charts else before + after
@@ -29,18 +34,21 @@ def charted(
 def _figure(index: int, chart: Chart) -> str:
     note = f"<p>{escaped(chart.note)}</p>" if chart.note else ""
     said = escaped(chart.title)
+    kind = "chart wide" if chart.wide else "chart"
     return (
-        f'<figure class="chart{" wide" if chart.wide else ""}" data-chart="{index}"><figcaption>{said}</figcaption>'
-        f'<div class="plot" style="height:{chart.height}px" role="group" tabindex="0" aria-label="{said}: chart; '
-        f'+ and − zoom, arrows move, 0 shows all"></div>{note}'
+        f'<figure class="{kind}" data-chart="{index}"><figcaption>{said}</figcaption>'
+        f'<div class="plot" style="height:{chart.height}px" role="group" tabindex="0" '
+        f'aria-label="{said}: chart; + and − zoom, arrows move, 0 shows all"></div>{note}'
         f'<details class="values"><summary>Values</summary></details></figure>'
     )
 
 
 PICTURES = {
-    "map-crossbars": "What the crossbars hold", "map-mesh": "Crossbars on the mesh", "nas-cells": "Cells of the winner",
+    "map-crossbars": "What the crossbars hold",
+    "map-mesh": "Crossbars on the mesh",
+    "nas-cells": "Cells of the winner",
     "mapping": "Where the layers lie",
-}  # fmt: skip
+}
 """What figures are called on a page; others by their name."""
 
 
@@ -82,12 +90,15 @@ def shares(caption: str, parts: Mapping[str, float], looks: Mapping[str, Look], 
         label = look.label if look else part
         color = look.color if look else "#999999"
         shown = _with_unit(value / per, unit)
+        width = f"width:{max(share, 0.3):.1f}%;background:{color}"
         lines.append(
-            f'<tr><th scope="row">{escaped(label)}</th><td class="n">{shown}</td><td class="n">{share:.1f} %</td>'
-            f'<td class="share"><span style="width:{max(share, 0.3):.1f}%;background:{color}"></span></td></tr>'
+            f'<tr><th scope="row">{escaped(label)}</th><td class="n">{shown}</td>'
+            f'<td class="n">{share:.1f} %</td><td class="share"><span style="{width}"></span></td></tr>'
         )
-    lines.append(f'<tr><th scope="row">total</th><td class="n">{_with_unit(total / per, unit)}</td>'
-                 f'<td class="n"></td><td></td></tr>')  # fmt: skip
+    lines.append(
+        f'<tr><th scope="row">total</th><td class="n">{_with_unit(total / per, unit)}</td>'
+        f'<td class="n"></td><td></td></tr>'
+    )
     return (
         f'<table class="shares"><caption>{escaped(caption)}</caption><tbody>{"".join(lines)}</tbody></table>'
     )

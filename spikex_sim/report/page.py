@@ -24,8 +24,8 @@ CHARTS, PLOTLY = "charts", "plotly-basic.min.js"
 PARTS = {"timeline": ("timeline-slices.js", "timeline-drawing.js")}
 """Files that a script stands on, run before it."""
 _POLICY = (
-    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
-    "form-action 'none'"
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
 )
 """Nothing is loaded, and only the page's own scripts run; Plotly writes styles."""
 
@@ -41,7 +41,7 @@ def report(
     Parameters
     ----------
     folders : path or sequence of paths
-        Of a run, several runs, a sweep, an evaluation, a mapping, a search or a study, in the order of the page.
+        Of a run, several runs, a sweep, an evaluation, a mapping, a search or a study, in the page's order.
     out : path, optional
         File; by default ``report.html`` in the first folder.
     progress : callable, optional
@@ -103,7 +103,7 @@ def target_of(
 
 
 def check_target(out: Path) -> None:
-    """Raise :class:`OutputError` before anything is read if a file that was asked for could not be written."""
+    """Raise :class:`OutputError`, before anything is read, if a file could not be written."""
     if out.is_dir():
         raise OutputError("is a folder; name a file", where=str(out))
     if not out.parent.is_dir():
@@ -141,7 +141,8 @@ def _page(groups: Sequence[tuple[Path, Group]]) -> Iterator[str]:
         '<div class="switches"><button type="button" id="theme" hidden>dark</button>'
         '<button type="button" id="print" hidden>print</button></div></header>\n'
     )
-    yield f'<nav aria-label="Contents"><details open><summary>Contents</summary>{_contents(numbered)}</details></nav>\n'
+    contents = f"<details open><summary>Contents</summary>{_contents(numbered)}</details>"
+    yield f'<nav aria-label="Contents">{contents}</nav>\n'
     yield '<main id="content" tabindex="-1">\n'
     yield '<noscript><p class="left-out">Charts need JavaScript; tables do without.</p></noscript>\n'
     for name, path, group in numbered:

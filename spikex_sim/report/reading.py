@@ -21,8 +21,11 @@ def check_columns(rows: Rows, table: str, where: str) -> None:
             continue
         for column in one.columns():
             if column not in rows[0]:
-                raise ResultsError("no such column; it is damaged or of another version: run it again",
-                                   where=where, field=column)  # fmt: skip
+                raise ResultsError(
+                    "no such column; it is damaged or of another version: run it again",
+                    where=where,
+                    field=column,
+                )
 
 
 def read_evaluations(file: Path) -> dict[str, Any]:
@@ -45,8 +48,9 @@ def read_evaluations(file: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         raise ResultsError(
             f"must be {SCHEMA}, the layout of this version, not {schema!r:.40}; run it again",
-            where=where, field="schema",
-        )  # fmt: skip
+            where=where,
+            field="schema",
+        )
     for path, kind in _WANTED.items():
         for found in _found(content, path.split("."), where, path):
             if not isinstance(found, kind) or isinstance(found, bool):
@@ -57,13 +61,28 @@ def read_evaluations(file: Path) -> dict[str, Any]:
 
 
 _WANTED: dict[str, Any] = {
-    "versions": dict, "network": dict, "network.name": str, "network.sha256": str | None, "data": dict,
-    "data.source": str, "data.sha256": str | None, "data.samples": int, "runs": list, "runs.*": dict,
-    "runs.*.arch": str, "runs.*.engine": str, "runs.*.accuracy": int | float, "runs.*.tws": list,
-    "runs.*.mean": dict, "runs.*.layers": list, "runs.*.layers.*": dict,
-    **{f"runs.*.mean.{key}": int | float
-       for key in ("cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js")},
-}  # fmt: skip
+    "versions": dict,
+    "network": dict,
+    "network.name": str,
+    "network.sha256": str | None,
+    "data": dict,
+    "data.source": str,
+    "data.sha256": str | None,
+    "data.samples": int,
+    "runs": list,
+    "runs.*": dict,
+    "runs.*.arch": str,
+    "runs.*.engine": str,
+    "runs.*.accuracy": int | float,
+    "runs.*.tws": list,
+    "runs.*.mean": dict,
+    "runs.*.layers": list,
+    "runs.*.layers.*": dict,
+    **{
+        f"runs.*.mean.{key}": int | float
+        for key in ("cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
+    },
+}
 """Kinds of what a report shows of an evaluation, ``*`` for every entry of a list, which has one."""
 
 

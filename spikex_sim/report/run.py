@@ -26,9 +26,21 @@ from spikex_sim.run.saved import FILE, SavedResults
 from spikex_sim.spec.load import describe_keys
 
 LAYER_COLUMNS = (
-    "name", "kind", "tws", "mode", "cycles", "seconds", "energy_pj", "energy_on_chip_pj", "edp_js",
-    "utilization", "add_utilization", "accumulations", "input_spikes", "output_spikes",
-)  # fmt: skip
+    "name",
+    "kind",
+    "tws",
+    "mode",
+    "cycles",
+    "seconds",
+    "energy_pj",
+    "energy_on_chip_pj",
+    "edp_js",
+    "utilization",
+    "add_utilization",
+    "accumulations",
+    "input_spikes",
+    "output_spikes",
+)
 """Shown from the start; the other columns of ``layers.csv`` are one click away."""
 SAMPLE_COLUMNS = (
     "name",
@@ -40,7 +52,6 @@ SAMPLE_COLUMNS = (
     "energy_on_chip_pj",
     "edp_js",
 )
-MAX_SAMPLES = 2000
 MAX_SOURCES = 400
 
 
@@ -51,13 +62,14 @@ def summary(results: SavedResults) -> Section:
     of = f"; all figures are sums over {counted(samples, 'sample')}" if samples > 1 else ""
     subject = (
         f"<p>Machine <b>{escaped(results.arch_name)}</b> on <b>{escaped(trace['name'])}</b>: "
-        f"{escaped(counted(len(results.layers), 'layer'))}, {escaped(counted(int(trace['timesteps']), 'time point'))}, "
-        f"{escaped(counted(samples, 'sample'))}; engine {escaped(results.engine)}{escaped(of)}.</p>"
+        f"{counted(len(results.layers), 'layer')}, {counted(int(trace['timesteps']), 'time point')}, "
+        f"{counted(samples, 'sample')}; engine {escaped(results.engine)}{escaped(of)}.</p>"
     )
     scalars = [
         {"figure": name, "value": value, **_said(name)}
-        for name, value in totals.items() if isinstance(value, int | float | str)
-    ]  # fmt: skip
+        for name, value in totals.items()
+        if isinstance(value, int | float | str)
+    ]
     columns = [Column("figure"), Column("value"), Column("unit"), Column("meaning")]
     whole = details("All totals", table(columns, scalars, "Totals of results.json"))
     return Section("summary", "Summary", f"{subject}{cards(figures_of(results))}{whole}")
@@ -72,11 +84,14 @@ def figures_of(results: SavedResults) -> list[tuple[str, str, str]]:
     """Key figures, as far as they are known: name, value with unit, and what it is made of."""
     totals = results.totals
     found = [
-        ("Energy", with_prefix(totals["energy_pj"] / PJ_PER_J, "J"),
-         f"{with_prefix(totals['energy_on_chip_pj'] / PJ_PER_J, 'J')} without DRAM"),
+        (
+            "Energy",
+            with_prefix(totals["energy_pj"] / PJ_PER_J, "J"),
+            f"{with_prefix(totals['energy_on_chip_pj'] / PJ_PER_J, 'J')} without DRAM",
+        ),
         ("Latency", with_prefix(totals["seconds"], "s"), f"{totals['cycles']:,} cycles"),
         ("EDP", with_prefix(totals["edp_js"], "Js"), "energy × latency"),
-    ]  # fmt: skip
+    ]
     if totals.get("area_mm2") is not None:
         found.append(
             ("Area", f"{number_text(float(totals['area_mm2']))} mm²", "of the parts whose area is known")
@@ -98,7 +113,8 @@ def figures_of(results: SavedResults) -> list[tuple[str, str, str]]:
 def cards(figures: Sequence[tuple[str, str, str]]) -> str:
     """Key figures side by side."""
     made = (
-        f'<div class="card"><dt>{escaped(name)}</dt><dd>{escaped(value)}<small>{escaped(of)}</small></dd></div>'
+        f'<div class="card"><dt>{escaped(name)}</dt>'
+        f"<dd>{escaped(value)}<small>{escaped(of)}</small></dd></div>"
         for name, value, of in figures
     )
     return f'<dl class="cards">{"".join(made)}</dl>'
@@ -196,19 +212,31 @@ def _leaves(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 def provenance(results: SavedResults) -> Section:
     """What was run with what, and the command that repeats it."""
     trace = results.trace
-    told = facts([
-        ("Trace", trace["name"]), ("SHA-256 of the trace", trace["sha256"]), ("Source of the trace", trace["source"]),
-        ("Run ended (UTC)", results.timestamp), ("Engine", results.engine),
-        *((f"Version of {name}" if name not in ("commit", "source_sha256") else
-           {"commit": "Commit", "source_sha256": "SHA-256 of the sources"}[name], value)
-          for name, value in results.versions.items()),
-    ])  # fmt: skip
+    told = facts(
+        [
+            ("Trace", trace["name"]),
+            ("SHA-256 of the trace", trace["sha256"]),
+            ("Source of the trace", trace["source"]),
+            ("Run ended (UTC)", results.timestamp),
+            ("Engine", results.engine),
+            *(
+                (
+                    f"Version of {name}"
+                    if name not in ("commit", "source_sha256")
+                    else {"commit": "Commit", "source_sha256": "SHA-256 of the sources"}[name],
+                    value,
+                )
+                for name, value in results.versions.items()
+            ),
+        ]
+    )
     command, remark = command_of_run(results)
     sources = results.content["energy_sources"]
     rows = [{"part": part, "source": source} for part, source in list(sources.items())[:MAX_SOURCES]]
     body = table([Column("part"), Column("source")], rows, "Sources of prices, leakage and areas")
     again = command_block(command, remark) if command else f"<p>{escaped(remark)}</p>"
     return Section(
-        "provenance", "Provenance",
+        "provenance",
+        "Provenance",
         f"<h3>To repeat it</h3>{again}{told}{details('Sources of energies and areas', body)}",
-    )  # fmt: skip
+    )

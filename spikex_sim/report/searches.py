@@ -21,13 +21,28 @@ from spikex_sim.report.section import Section
 from spikex_sim.report.table import Column, column_of, facts, number_text, table
 
 STAGE_COLUMNS = (
-    "objective", "engine", "value", "status", "bound", "bound_name", "gap", "area_budget", "seed", "steps",
-    "restarts", "deterministic_time", "seconds", "cut",
-)  # fmt: skip
+    "objective",
+    "engine",
+    "value",
+    "status",
+    "bound",
+    "bound_name",
+    "gap",
+    "area_budget",
+    "seed",
+    "steps",
+    "restarts",
+    "deterministic_time",
+    "seconds",
+    "cut",
+)
 METRICS = {
-    "area": ("Area", "cells"), "crossbars": ("Crossbars", ""), "routes_global": ("Routes", "between crossbars"),
-    "packets_global": ("Packets", "between crossbars"), "hops": ("Hops", "on the mesh"),
-}  # fmt: skip
+    "area": ("Area", "cells"),
+    "crossbars": ("Crossbars", ""),
+    "routes_global": ("Routes", "between crossbars"),
+    "packets_global": ("Packets", "between crossbars"),
+    "hops": ("Hops", "on the mesh"),
+}
 MAX_POINTS = 5000
 
 
@@ -35,11 +50,14 @@ def of_mapping(file: Path, charts: Sequence[Chart], pictures: Sequence[str]) -> 
     """Sections of ``mapping.json``."""
     saved = SavedMapping.load(file)
     network, metrics = saved.network, saved.metrics
-    told = [(name, number_text(metrics[key]), said) for key, (name, said) in METRICS.items()
-            if isinstance(metrics.get(key), int | float)]  # fmt: skip
+    told = [
+        (name, number_text(metrics[key]), said)
+        for key, (name, said) in METRICS.items()
+        if isinstance(metrics.get(key), int | float)
+    ]
     text = (
         f"<p>Network <b>{escaped(network.get('name'))}</b>: {_whole(network.get('neurons'))} neurons, "
-        f"{_whole(network.get('edges'))} edges, in a pool of {len(saved.pool['types'])} types of crossbars.</p>"
+        f"{_whole(network.get('edges'))} edges; a pool of {len(saved.pool['types'])} types of crossbars.</p>"
     )
     others = [{"figure": key, "value": _cell(value)} for key, value in metrics.items()]
     stages = [{key: _cell(one.get(key)) for key in STAGE_COLUMNS} for one in saved.stages]
@@ -49,15 +67,29 @@ def of_mapping(file: Path, charts: Sequence[Chart], pictures: Sequence[str]) -> 
     if charts or pictures:
         yield charted("mapping", "Mapping", charts, after="".join(pictures))
     crossbars = [
-        {"crossbar": index, "type": one["type"], "neurons": len(one["neurons"]), "x": one.get("x"), "y": one.get("y")}
+        {
+            "crossbar": index,
+            "type": one["type"],
+            "neurons": len(one["neurons"]),
+            "x": one.get("x"),
+            "y": one.get("y"),
+        }
         for index, one in enumerate(saved.crossbars)
-    ]  # fmt: skip
+    ]
     columns = [Column(key) for key in ("crossbar", "type", "neurons", "x", "y")]
     yield Section("crossbars", "Crossbars", table(columns, crossbars, "Crossbars", source="crossbars.csv"))
-    yield Section("provenance", "Provenance", facts([
-        ("Network", network.get("name")), ("SHA-256 of the network", network.get("sha256")),
-        ("Pool", saved.pool.get("name")), *((f"Version of {name}", value) for name, value in saved.versions.items()),
-    ]))  # fmt: skip
+    yield Section(
+        "provenance",
+        "Provenance",
+        facts(
+            [
+                ("Network", network.get("name")),
+                ("SHA-256 of the network", network.get("sha256")),
+                ("Pool", saved.pool.get("name")),
+                *((f"Version of {name}", value) for name, value in saved.versions.items()),
+            ]
+        ),
+    )
 
 
 def _whole(value: Any) -> str:
@@ -73,9 +105,9 @@ def of_architectures(file: Path, pictures: Sequence[str]) -> Iterator[Section]:
     found = load_found(file)
     winner, counts = found.winner, found.counts
     text = (
-        f"<p>{counts.scored:,} networks scored, {counts.skipped:,} pairs left out by their shapes, {counts.broken:,} "
-        f"broke a limit, {counts.saved:,} had the forms of others. Winner: cells <b>{escaped(winner.cell_a)}</b> and "
-        f"<b>{escaped(winner.cell_b)}</b>.</p>"
+        f"<p>{counts.scored:,} networks scored, {counts.skipped:,} pairs left out by their shapes, "
+        f"{counts.broken:,} broke a limit, {counts.saved:,} had the forms of others. Winner: cells "
+        f"<b>{escaped(winner.cell_a)}</b> and <b>{escaped(winner.cell_b)}</b>.</p>"
     )
     yield Section("summary", "Summary", text + cards(_winner(found)) + "".join(pictures))
     rows = found.rows()
@@ -84,11 +116,20 @@ def of_architectures(file: Path, pictures: Sequence[str]) -> Iterator[Section]:
     body = table(
         columns, told, "Networks, in the order in which they were scored", selectable=True, source="nas.csv"
     )
-    yield charted("networks", "Networks", _fitness(found), before='<div class="linked"></div>', after=body,
-                  more={"link": True})  # fmt: skip
+    yield charted(
+        "networks",
+        "Networks",
+        _fitness(found),
+        before='<div class="linked"></div>',
+        after=body,
+        more={"link": True},
+    )
     settings = [{"key": key, "value": _cell(value)} for key, value in _leaves(found.search)]
-    yield Section("configuration", "Configuration",
-                  table([Column("key"), Column("value")], settings, "All that decides the outcome"))  # fmt: skip
+    yield Section(
+        "configuration",
+        "Configuration",
+        table([Column("key"), Column("value")], settings, "All that decides the outcome"),
+    )
     yield Section("provenance", "Provenance", facts(found.versions.items()))
 
 
@@ -132,26 +173,36 @@ def _against(name: str, label: str, per: float, rows: Mapping[int, Row], network
         step = -(-len(some) // MAX_POINTS)
         some = some[::step]
         made = points(
-            kind, [per * number(rows[index], name) for index in some], [float(rows[index]["score"]) for index in some],
-            place, [chart_label(f"{kind}; {rows[index]['convolutions']} convolutions") for index in some], size=7,
+            kind,
+            [per * number(rows[index], name) for index in some],
+            [float(rows[index]["score"]) for index in some],
+            place,
+            [chart_label(f"{kind}; {rows[index]['convolutions']} convolutions") for index in some],
+            size=7,
             rows=[index if index < networks else -1 for index in some],
-        )  # fmt: skip
+        )
         if kind == "winner":
             made["marker"] = {**made["marker"], "symbol": "star", "size": 15, "color": "#D55E00"}
         data.append(made)
     front = sorted((row for row in rows.values() if row["front"]), key=lambda row: number(row, name))
-    data.append({
-        "type": "scatter", "mode": "markers", "name": "front", "hoverinfo": "skip",
-        "x": [per * number(row, name) for row in front], "y": [float(row["score"]) for row in front],
-        "marker": {"symbol": "circle-open", "size": 12, "color": INK},
-    })  # fmt: skip
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "front",
+            "hoverinfo": "skip",
+            "x": [per * number(row, name) for row in front],
+            "y": [float(row["score"]) for row in front],
+            "marker": {"symbol": "circle-open", "size": 12, "color": INK},
+        }
+    )
     values = [per * number(row, name) for row in rows.values()]
-    some = next(iter(rows.values()))
-    limit = some.get(f"limit_{name}")
+    limit = next(iter(rows.values())).get(f"limit_{name}")
     layout = {
-        "xaxis": axis(label, log=is_far(values), rangemode="normal"), "yaxis": axis("Fitness", rangemode="normal"),
+        "xaxis": axis(label, log=is_far(values), rangemode="normal"),
+        "yaxis": axis("Fitness", rangemode="normal"),
         "shapes": [] if limit is None else [upright_line(per * float(limit), "limit")],
-    }  # fmt: skip
+    }
     return Chart(f"Fitness against {label.split(' (', maxsplit=1)[0].lower()}", data, layout, linked=True)
 
 

@@ -16,14 +16,23 @@ from spikex_sim.report.section import Section
 from spikex_sim.report.table import column_of, facts, table
 
 TITLES = {
-    "evaluate": "evaluation", "ann": "SNN against ANN", "dynamic": "dynamic time steps",
-    "search-tws": "window-size search", "dispatch": "dispatch policies", "map-compare": "ways to map",
-    "map-front": "mappings by area budget", "map-held-out": "packets of held-out samples",
-    "imc-precision": "crossbars: precision", "imc-umem": "crossbars: membrane memory",
-    "imc-sharing": "crossbars: sharing of converters", "imc-encoding": "crossbars: encoding",
-    "imc-r-on": "crossbars: resistance", "imc-size": "crossbars: size", "imc-timesteps": "crossbars: time points",
+    "evaluate": "evaluation",
+    "ann": "SNN against ANN",
+    "dynamic": "dynamic time steps",
+    "search-tws": "window-size search",
+    "dispatch": "dispatch policies",
+    "map-compare": "ways to map",
+    "map-front": "mappings by area budget",
+    "map-held-out": "packets of held-out samples",
+    "imc-precision": "crossbars: precision",
+    "imc-umem": "crossbars: membrane memory",
+    "imc-sharing": "crossbars: sharing of converters",
+    "imc-encoding": "crossbars: encoding",
+    "imc-r-on": "crossbars: resistance",
+    "imc-size": "crossbars: size",
+    "imc-timesteps": "crossbars: time points",
     "imc-keys": "crossbars: keys",
-}  # fmt: skip
+}
 """What a study is called; others by their figure."""
 PROVENANCE = ("trace", "trace_sha256", "engine", "commit", "source_sha256")
 """Columns that say what was run; the same in all rows, they are said once."""
@@ -67,17 +76,30 @@ def _evaluation(file: Path, name: str, title: str, charts: Sequence[Chart]) -> I
     overview = table([column_of(key) for key in keys], rows, "Machines; costs are means of a sample")
     shown = cards([("Correct", f"{100 * best:.2f} %", f"of {samples:,} samples")])
     layers = [
-        {"arch": run["arch"], **{key: value for key, value in layer.items() if isinstance(value, int | float | str)}}
-        for run in content["runs"] for layer in run["layers"]
-    ]  # fmt: skip
+        {
+            "arch": run["arch"],
+            **{key: value for key, value in layer.items() if isinstance(value, int | float | str)},
+        }
+        for run in content["runs"]
+        for layer in run["layers"]
+    ]
     columns = [column_of(key) for key in dict.fromkeys(key for row in layers for key in row)]
     body = table(columns, layers, "Layers; means of a sample", source=file.name)
     yield charted(name, title, charts, before=text + shown + overview, after=body)
     versions = content["versions"]
-    yield Section("provenance", "Provenance", facts([
-        ("Network", network["name"]), ("SHA-256 of the network", network["sha256"]), ("Data", data["source"]),
-        ("SHA-256 of the data", data["sha256"]), *((key, versions[key]) for key in versions),
-    ]))  # fmt: skip
+    yield Section(
+        "provenance",
+        "Provenance",
+        facts(
+            [
+                ("Network", network["name"]),
+                ("SHA-256 of the network", network["sha256"]),
+                ("Data", data["source"]),
+                ("SHA-256 of the data", data["sha256"]),
+                *((key, versions[key]) for key in versions),
+            ]
+        ),
+    )
 
 
 def _run(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,9 @@ def evaluation(rows: Rows) -> list[Chart]:
         divisor, unit = scale((value / per for value in numbers(rows, column)), base)
         series = {}
         for run, arch in runs.items():
-            mine = {str(row["layer"]): number(row, column) / per / divisor for row in rows if row["run"] == run}
+            mine = {
+                str(row["layer"]): number(row, column) / per / divisor for row in rows if row["run"] == run
+            }
             name = arch if list(runs.values()).count(arch) == 1 else f"{arch} ({run + 1})"
             series[name] = [mine.get(layer) for layer in layers]
         charts.append(grouped(title, layers, series, title.split()[0], unit))
@@ -43,7 +45,9 @@ def against_ann(rows: Rows) -> list[Chart]:
         return []
     times = numbers(snn, "timesteps")
     data = [
-        points(name, times, numbers(snn, column), index, [name] * len(snn), line=True, unit=("time points", "×"))
+        points(
+            name, times, numbers(snn, column), index, [name] * len(snn), line=True, unit=("time points", "×")
+        )
         for index, (column, name) in enumerate(RATIOS.items())
     ]
     values = [value for column in RATIOS for value in numbers(snn, column)]
@@ -56,7 +60,7 @@ def against_ann(rows: Rows) -> list[Chart]:
 
 
 def dynamic(rows: Rows) -> list[Chart]:
-    """Samples that are right, and energy of a sample, against the time points that it runs until it is certain."""
+    """Samples that are right, and energy of a sample, against the time points until it is certain."""
     shown = sorted(rows, key=lambda row: number(row, "mean_timesteps"))
     times = numbers(shown, "mean_timesteps")
     names = [chart_label(f"stopped below an entropy of {number(row, 'threshold'):g}") for row in shown]
@@ -95,7 +99,10 @@ def dispatch(rows: Rows) -> list[Chart]:
     ):
         of_bound = base == "bound_cycles"
         values = {
-            name: [_over(some, layer, column, row if not of_bound else None, base) for layer, row in first.items()]
+            name: [
+                _over(some, layer, column, row if not of_bound else None, base)
+                for layer, row in first.items()
+            ]
             for name, some in series.items()
         }
         label = f"{title.split(' of')[0]} {'over the bound' if of_bound else over}"
@@ -137,12 +144,18 @@ def mapping_front(rows: Rows) -> list[Chart]:
         said = [chart_label(f"{row['crossbars']} crossbars") for row in shown]
         area = numbers(shown, "area")
         least: dict[str, Any] = {
-            "type": "scatter", "mode": "lines", "name": "least within the area", "x": area, "y": best,
-            "line": {"color": INK, "width": 1, "dash": "dash", "shape": "hv"}, "hoverinfo": "skip",
-        }  # fmt: skip
+            "type": "scatter",
+            "mode": "lines",
+            "name": "least within the area",
+            "x": area,
+            "y": best,
+            "line": {"color": INK, "width": 1, "dash": "dash", "shape": "hv"},
+            "hoverinfo": "skip",
+        }
         data = [least, points("mapping", area, numbers(shown, column), 0, said, unit=("cells", column))]
         layout = {
-            "xaxis": axis(STAGES["area"], rangemode="normal"), "yaxis": axis(STAGES[column], rangemode="normal"),
-        }  # fmt: skip
+            "xaxis": axis(STAGES["area"], rangemode="normal"),
+            "yaxis": axis(STAGES[column], rangemode="normal"),
+        }
         charts.append(Chart(f"{column.capitalize()} against area", data, layout))
     return charts

@@ -1,8 +1,9 @@
-"""Sections of a sweep: its front, every key against the costs, and a table, whose points are selected together."""
+"""Sections of a sweep: its front, every key against the costs, a table; points are selected together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,26 @@ from spikex_sim.report.table import Column, column_of, facts, table
 from spikex_sim.run.fields import SWEEP_CSV
 
 MAIN = (
-    "seconds", "energy_pj", "energy_on_chip_pj", "edp_js", "area_mm2", "edap_js_mm2", "utilization", "power_mw",
-    "tops_per_watt", "accuracy", "error",
-)  # fmt: skip
+    "seconds",
+    "energy_pj",
+    "energy_on_chip_pj",
+    "edp_js",
+    "area_mm2",
+    "edap_js_mm2",
+    "utilization",
+    "power_mw",
+    "tops_per_watt",
+    "accuracy",
+    "error",
+)
 """Measures that the table shows from the start."""
 BEST = {
-    "seconds": "least latency", "energy_pj": "least energy", "edp_js": "least EDP", "area_mm2": "least area",
+    "seconds": "least latency",
+    "energy_pj": "least energy",
+    "edp_js": "least EDP",
+    "area_mm2": "least area",
     "edap_js_mm2": "least EDAP",
-}  # fmt: skip
+}
 MAX_KEYS = 6
 """Most swept keys with charts of their own."""
 MAX_SERIES = 12
@@ -47,9 +60,14 @@ MAX_SERIES = 12
 MAX_POINTS = 5000
 """Most points of a chart, beside those of the front."""
 CROWD = 100
+"""Points from which on they are small."""
 LOG_KEY_FROM = 8
+"""Ratio of values of a key from which its axis is logarithmic."""
+MAX_TICKS = 12
+"""Most values of a key that are named below its axis."""
 COSTS = (("seconds", "Latency", "s", 1.0), ("energy_pj", "Energy", "J", PJ_PER_J))
 _DIGITS = ".6g"
+"""Of values among which readers choose."""
 
 
 def sections(folder: Path) -> Iterator[Section]:
@@ -86,9 +104,8 @@ def _summary(rows: Rows, done: Rows, keys: Sequence[str]) -> Section:
         *(column_of(key, SWEEP_CSV) for key in BEST),
     ]
     values = facts(
-        (key, ", ".join(dict.fromkeys(str(row.get(key)) for row in rows)))
-        for key in ("trace", "arch", *keys)
-    )  # fmt: skip
+        (key, ", ".join(dict.fromkeys(str(row.get(key)) for row in rows))) for key in ("trace", "arch", *keys)
+    )
     found = table(columns, best, "Best points") if best else ""
     return Section("summary", "Summary", text + found + values)
 
@@ -107,15 +124,21 @@ def _points(rows: Rows, done: Rows, keys: Sequence[str]) -> Section:
     names += [name for name in rows[0] if name not in names]
     columns = [
         Column("front", "", "no point of the same trace has both less latency and less energy")
-        if name == "front" else column_of(name, SWEEP_CSV, main=name in main)
-        for name in names if name == "front" or name in rows[0]
-    ]  # fmt: skip
+        if name == "front"
+        else column_of(name, SWEEP_CSV, main=name in main)
+        for name in names
+        if name == "front" or name in rows[0]
+    ]
     body = table(columns, shown, "Points of the sweep", selectable=True, source=SWEEP_CSV)
     note = "" if len(drawn) == len(done) else f"<p>Of {len(done):,} points {len(drawn):,} are drawn.</p>"
     return charted(
-        "points", "Points", charts, before=f'{note}<div class="linked"></div>', after=body,
+        "points",
+        "Points",
+        charts,
+        before=f'{note}<div class="linked"></div>',
+        after=body,
         more={"link": True, "free": _free(drawn, varied, place)},
-    )  # fmt: skip
+    )
 
 
 def _front(rows: Rows) -> list[Row]:
@@ -129,6 +152,45 @@ def _thinned(rows: Rows, front: Rows) -> Rows:
         return rows
     kept = {id(row) for row in rows[:: -(-len(rows) // MAX_POINTS)]} | {id(row) for row in front}
     return [row for row in rows if id(row) in kept]
+
+
+@dataclass(frozen=True)
+class _Along:
+    """Where rows stand along an axis of the values of a key."""
+
+    key: str
+    spots: Mapping[str, Any]
+    order: Sequence[Any]
+    axis: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, rows: Rows, key: str) -> _Along:
+        """Numbers stand where they are, other values side by side, numbers among them first."""
+        values = {str(row.get(key)): row.get(key) for row in rows}
+        numeric: dict[str, float] = {
+            text: value for text, value in values.items() if isinstance(value, int | float)
+        }
+        ascending = sorted(numeric, key=lambda text: numeric[text])
+        if len(numeric) == len(values):
+            order = [numeric[text] for text in ascending]
+            return cls(key, numeric, order, _number_axis(key, order))
+        texts = [*ascending, *(text for text in values if text not in numeric)]
+        names = Names.of("–" if values[text] is None else text for text in texts)
+        spots = dict(zip(texts, names.shown, strict=True))
+        return cls(key, spots, names.shown, axis(chart_label(key), names=names))
+
+    def place(self, row: Row) -> Any:
+        """Position of a row."""
+        return self.spots[str(row.get(self.key))]
+
+
+def _number_axis(key: str, order: Sequence[float]) -> dict[str, Any]:
+    log = order[0] > 0 and order[-1] / order[0] >= LOG_KEY_FROM
+    found = axis(chart_label(key), log=log) | {"rangemode": "normal"}
+    if len(order) > MAX_TICKS:
+        return found
+    texts = [f"{value:,}" if isinstance(value, int) else f"{value:g}" for value in order]
+    return found | {"tickmode": "array", "tickvals": list(order), "ticktext": texts}
 
 
 class _View:
@@ -157,63 +219,74 @@ class _View:
         for row in front:
             lines.setdefault(trace_of(row), []).append(row)
         for index, some in enumerate(lines.values()):
-            data.append({
-                "type": "scatter", "mode": "lines+markers", "name": "front", "showlegend": index == 0,
-                "x": [number(row, "seconds") / x_per for row in some],
-                "y": [number(row, "energy_pj") / y_per for row in some], "hoverinfo": "skip",
-                "line": {"color": INK, "width": 1, "dash": "dash", "shape": "hv"},
-                "marker": {"symbol": "circle-open", "size": 12, "color": INK},
-            })  # fmt: skip
+            data.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "name": "front",
+                    "showlegend": index == 0,
+                    "x": [number(row, "seconds") / x_per for row in some],
+                    "y": [number(row, "energy_pj") / y_per for row in some],
+                    "hoverinfo": "skip",
+                    "line": {"color": INK, "width": 1, "dash": "dash", "shape": "hv"},
+                    "marker": {"symbol": "circle-open", "size": 12, "color": INK},
+                }
+            )
         layout = {
             "xaxis": self._axis("Latency", x_unit, [number(row, "seconds") / x_per for row in self._rows]),
             "yaxis": self._axis("Energy", y_unit, [number(row, "energy_pj") / y_per for row in self._rows]),
         }
-        return Chart("Latency and energy", data, layout, "front: no point has both less latency and less energy",
-                     440, linked=True, wide=True)  # fmt: skip
+        return Chart(
+            "Latency and energy",
+            data,
+            layout,
+            "front: no point has both less latency and less energy",
+            440,
+            linked=True,
+            wide=True,
+        )
 
     def against(self, key: str) -> list[Chart]:
         """Latency and energy against a swept key."""
-        values = [row.get(key) for row in self._rows]
-        numeric = all(isinstance(value, int | float) for value in values)
-        names = None if numeric else Names.of(dict.fromkeys(map(str, values)))
-        spots: dict[Any, Any] = {}
-        if names is not None:
-            spots = dict(zip(dict.fromkeys(map(str, values)), names.shown, strict=True))
-        x = (lambda row: row[key]) if names is None else (lambda row: spots[str(row.get(key))])
+        along = _Along.of(self._rows, key)
         charts = []
         for column, title, base, per in COSTS:
             divisor, unit = self._scaled(column, base, per)
-            data = self._traces(x, column, divisor, ("", unit))
-            least: dict[Any, float] = {}
-            for row in self._rows:
-                at, value = x(row), number(row, column) / divisor
-                least[at] = min(value, least.get(at, value))
-            order = sorted(least) if numeric else list(spots.values())
-            data.append({
-                "type": "scatter", "mode": "lines", "name": "least", "x": order, "y": [least[at] for at in order],
-                "line": {"color": INK, "width": 1, "dash": "dot"}, "hoverinfo": "skip",
-            })  # fmt: skip
-            charts.append(Chart(f"{title} against {key}", data, {
-                "xaxis": self._key_axis(key, order, names),
-                "yaxis": self._axis(title, unit, [number(row, column) / divisor for row in self._rows]),
-            }, linked=True))  # fmt: skip
+            data = self._traces(along.place, column, divisor, ("", unit))
+            data.append(self._least(along, column, divisor))
+            values = [number(row, column) / divisor for row in self._rows]
+            layout = {"xaxis": along.axis, "yaxis": self._axis(title, unit, values)}
+            charts.append(Chart(f"{title} against {key}", data, layout, linked=True))
         return charts
 
-    def _key_axis(self, key: str, order: Sequence[Any], names: Names | None) -> dict[str, Any]:
-        if names is not None:
-            return axis(chart_label(key), names=names)
-        log = order[0] > 0 and order[-1] / order[0] >= LOG_KEY_FROM
-        ticks = {"tickmode": "array", "tickvals": list(order), "ticktext": [f"{value:g}" if value < 1e5 else f"{value:,}"
-                 for value in order]} if len(order) <= 12 else {}  # fmt: skip
-        return axis(chart_label(key), log=log, **{**ticks, "rangemode": "normal"})
+    def _least(self, along: _Along, column: str, divisor: float) -> dict[str, Any]:
+        """Line through the least value at every value of a key."""
+        least: dict[Any, float] = {}
+        for row in self._rows:
+            at, value = along.place(row), number(row, column) / divisor
+            least[at] = min(value, least.get(at, value))
+        look = {"color": INK, "width": 1, "dash": "dot"}
+        return {
+            "type": "scatter", "mode": "lines", "name": "least", "x": list(along.order),
+            "y": [least[at] for at in along.order], "line": look, "hoverinfo": "skip",
+        }  # fmt: skip
 
-    def _traces(self, x: Any, column: str, divisor: float, units: tuple[str, str]) -> list[dict[str, Any]]:
+    def _traces(
+        self, x: Callable[[Row], Any], column: str, divisor: float, units: tuple[str, str]
+    ) -> list[dict[str, Any]]:
         return [
-            points(name, [x(row) for row in some], [number(row, column) / divisor for row in some], index,
-                   [self._said[id(row)] for row in some], rows=[self._place[id(row)] for row in some],
-                   size=self._size, unit=units)
+            points(
+                name,
+                [x(row) for row in some],
+                [number(row, column) / divisor for row in some],
+                index,
+                [self._said[id(row)] for row in some],
+                rows=[self._place[id(row)] for row in some],
+                size=self._size,
+                unit=units,
+            )
             for index, (name, some) in enumerate(self._series.items())
-        ]  # fmt: skip
+        ]
 
     def _scaled(self, column: str, unit: str, per: float) -> tuple[float, str]:
         divisor, prefixed = scale((value / per for value in numbers(self._rows, column)), unit)
@@ -246,7 +319,8 @@ def _provenance(rows: Rows, keys: Sequence[str]) -> Section:
     command, remark = command_of_sweep(rows, keys)
     told = facts(
         (name, ", ".join(dict.fromkeys(str(row[name]) for row in rows if row.get(name))) or "–")
-        for name in ("trace", "trace_sha256", "engine", "commit", "source_sha256") if name in rows[0]
-    )  # fmt: skip
+        for name in ("trace", "trace_sha256", "engine", "commit", "source_sha256")
+        if name in rows[0]
+    )
     again = command_block(command, remark) if command else f"<p>{escaped(remark)}</p>"
     return Section("provenance", "Provenance", f"<h3>To repeat it</h3>{again}{told}")

@@ -32,14 +32,30 @@ _LONGEST = 10**15
 """Whole numbers from which they are written with one too."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {
-    "pj": "pJ", "uj": "µJ", "js": "Js", "seconds": "s", "cycles": "cycles", "mm2": "mm²", "um2": "µm²", "bits": "bits",
-    "mw": "mW", "percent": "%", "ms": "ms", "bytes": "B", "mhz": "MHz", "ratio": "×", "kohm": "kΩ",
-}  # fmt: skip
+    "pj": "pJ",
+    "uj": "µJ",
+    "js": "Js",
+    "seconds": "s",
+    "cycles": "cycles",
+    "mm2": "mm²",
+    "um2": "µm²",
+    "bits": "bits",
+    "mw": "mW",
+    "percent": "%",
+    "ms": "ms",
+    "bytes": "B",
+    "mhz": "MHz",
+    "ratio": "×",
+    "kohm": "kΩ",
+}
 """Units by the end of a column's name."""
 _PLACES = {
-    LAYERS_CSV: (LAYERS_CSV,), ACCESSES_CSV: (ACCESSES_CSV,), SWEEP_CSV: (SWEEP_CSV, SPREAD_CSV),
-    TOTALS: (TOTALS,), SAMPLES: (SAMPLES,),
-}  # fmt: skip
+    LAYERS_CSV: (LAYERS_CSV,),
+    ACCESSES_CSV: (ACCESSES_CSV,),
+    SWEEP_CSV: (SWEEP_CSV, SPREAD_CSV),
+    TOTALS: (TOTALS,),
+    SAMPLES: (SAMPLES,),
+}
 
 
 @dataclass(frozen=True)
@@ -111,9 +127,13 @@ def cell(value: Any) -> str:
 
 
 def table(
-    columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], caption: str, *, selectable: bool = False,
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    caption: str,
+    *,
+    selectable: bool = False,
     source: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """Make a table that can be sorted by any column.
 
     Parameters
@@ -167,7 +187,8 @@ def _heading(one: Column, *, numeric: bool) -> str:
     title = f' title="{escaped(one.meaning)}"' if one.meaning else ""
     classes = " ".join(word for word, there in (("n", numeric), ("extra", not one.main)) if there)
     kind = f' class="{classes}"' if classes else ""
-    return f'<th scope="col"{kind}{title}><button type="button"><span class="label">{escaped(one.name)}</span>{unit}</button></th>'
+    label = f'<span class="label">{escaped(one.name)}</span>'
+    return f'<th scope="col"{kind}{title}><button type="button">{label}{unit}</button></th>'
 
 
 def _box(index: int) -> str:

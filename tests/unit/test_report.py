@@ -1,4 +1,4 @@
-"""Reports: their numbers are those of the results, they are complete by themselves, and mistakes are one line."""
+"""Reports: their numbers are those of the results, they need nothing else, mistakes are one line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from report_pages import Page, names_of
 from spikex_sim.plots import layers
 from spikex_sim.plots.files import read_rows
 from spikex_sim.report import figures, table
-from spikex_sim.report.escaping import chart_label, data_text, escaped
 from spikex_sim.report.chart import FILLS, look_of
+from spikex_sim.report.escaping import chart_label, data_text, escaped
 from spikex_sim.report.page import asset
 
 UNITS = {"nJ": 1e3, "µJ": 1e6, "mJ": 1e9}
@@ -86,10 +86,13 @@ def test_stalls_use_and_roofline_are_those_of_the_results(folder: Path, page: Pa
     series = page.traces("g0-time")
     shares = [[*series[name]["y"]] for name in ("array", "DRAM", "GLB", "LBUF", "drain")]
     wanted = [
-        [100 * one.compute_cycles / one.cycles, *(100 * one.stalls[k] / one.cycles for k in ("dram", "glb", "lbuf", "drain"))]
+        [
+            100 * one.compute_cycles / one.cycles,
+            *(100 * one.stalls[k] / one.cycles for k in ("dram", "glb", "lbuf", "drain")),
+        ]
         for one in (*results.layers, results.totals)
-    ]  # fmt: skip
-    assert np.array(shares).T == pytest.approx(np.array(wanted))
+    ]
+    assert pytest.approx(np.array(wanted)) == np.array(shares).T
     use = page.traces("g0-utilization")
     assert use["in use"]["y"] == pytest.approx([100 * one.utilization for one in results.layers])
     assert use["adding"]["y"] == pytest.approx([100 * one.add_utilization for one in results.layers])
@@ -110,13 +113,20 @@ def test_bars_are_those_of_the_figures_for_papers(folder: Path, arch: str) -> No
     drawn = [series["y"] for series in chart.data]
     assert any(np.shape(one) == np.shape(drawn) and np.allclose(one, drawn) for one in (upright, lying))
     colors = [series["marker"]["color"] for series in chart.data]
-    assert colors == [look.color for look in (layers.COMPONENTS if arch == "spikex" else layers.CHIP_COMPONENTS).values()]
+    assert colors == [
+        look.color for look in (layers.COMPONENTS if arch == "spikex" else layers.CHIP_COMPONENTS).values()
+    ]
 
 
 def test_summary_has_the_totals_with_units(folder: Path, page: Page) -> None:
     totals = sx.load_results(folder / "run").totals
-    for text in (f"{totals.energy_pj / UNITS['nJ']:.4g} nJ", f"{totals.seconds * 1e6:.4g} µs", f"{totals.cycles:,} cycles",
-                 f"{totals.edp_js * 1e12:.4g} pJs", f"{totals.area_mm2:.4g}"[:5]):  # fmt: skip
+    for text in (
+        f"{totals.energy_pj / UNITS['nJ']:.4g} nJ",
+        f"{totals.seconds * 1e6:.4g} µs",
+        f"{totals.cycles:,} cycles",
+        f"{totals.edp_js * 1e12:.4g} pJs",
+        f"{totals.area_mm2:.4g}"[:5],
+    ):
         assert text in page.text
     rows = read_rows(folder / "run/layers.csv")
     for column in rows[0]:
@@ -140,7 +150,10 @@ def test_comparison_is_relative_to_the_first(folder: Path) -> None:
     series = one.traces("g0-comparison")
     base = results["ptb"]  # the first by name
     for name, totals in results.items():
-        wanted = [getattr(totals, key) / getattr(base, key) for key in ("seconds", "energy_pj", "energy_on_chip_pj", "edp_js")]
+        wanted = [
+            getattr(totals, key) / getattr(base, key)
+            for key in ("seconds", "energy_pj", "energy_on_chip_pj", "edp_js")
+        ]
         assert series[name]["y"] == pytest.approx(wanted)
     assert {"g0", "g0-0", "g0-1", "g0-2", "g0-2-energy", "g0-2-configuration"} <= set(one.ids)
 
@@ -153,7 +166,10 @@ def test_points_of_a_sweep_are_its_rows(folder: Path) -> None:
     rows = read_rows(folder / "sweep/sweep.csv")
     data = one.data["g0-points"]
     first = data["charts"][0]
-    x, y = (UNITS.get(unit_of(first, side), {"ms": 1e-3, "µs": 1e-6}.get(unit_of(first, side))) for side in ("xaxis", "yaxis"))
+    x, y = (
+        UNITS.get(unit_of(first, side), {"ms": 1e-3, "µs": 1e-6}.get(unit_of(first, side)))
+        for side in ("xaxis", "yaxis")
+    )
     points = [series for series in first["data"] if "customdata" in series]
     seen = {}
     for series in points:
@@ -165,14 +181,18 @@ def test_points_of_a_sweep_are_its_rows(folder: Path) -> None:
     front = next(series for series in first["data"] if series["name"] == "front")
     wanted = sx.pareto_front(rows)
     assert [value * x for value in front["x"]] == pytest.approx([row["seconds"] for row in wanted])
-    assert [chart["linked"] for chart in data["charts"]] == [True] * 5  # the front, and two charts of each key
+    assert [chart["linked"] for chart in data["charts"]] == [
+        True
+    ] * 5  # the front, and two charts of each key
     marked = [known["data-row"] for tag, known in one.elements if tag == "tr" and "data-row" in known]
     assert marked == [str(index) for index in range(6)]
     free = data["free"]["columns"]
     assert free["tws"]["values"] == [row["tws"] for row in rows] and free["edp_js"]["unit"] == "Js"
 
 
-def test_very_many_points_are_thinned_but_for_the_front(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_very_many_points_are_thinned_but_for_the_front(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     monkeypatch.setattr("spikex_sim.report.sweep.MAX_POINTS", 2)
     monkeypatch.setattr(table, "MAX_ROWS", 4)
     one = Page.of(sx.report(folder / "sweep", folder / "thin.html"))
@@ -195,11 +215,14 @@ def command_in(page: Page) -> list[str]:
 
 @pytest.mark.parametrize(
     "options",
-    [["--tws", "3"], ["--arch", "ptb", "--set", "array.rows=4", "--set", "memory.glb.bytes=40000"],
-     ["--arch", "arch.yaml", "--engine", "event"], ["--set", "memory.glb.partition.ifmap=0.2",
-      "--set", "memory.glb.partition.filter=0.7"]],
+    [
+        ["--tws", "3"],
+        ["--arch", "ptb", "--set", "array.rows=4", "--set", "memory.glb.bytes=40000"],
+        ["--arch", "arch.yaml", "--engine", "event"],
+        ["--set", "memory.glb.partition.ifmap=0.2", "--set", "memory.glb.partition.filter=0.7"],
+    ],
     ids=["tws", "ptb", "file", "partition"],
-)  # fmt: skip
+)
 def test_command_repeats_a_run(here: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     succeed(capsys, "run", "t.npz", *options, "--out", "one")
     found = Page.of(sx.report("one"))
@@ -221,7 +244,19 @@ def test_command_of_the_packaged_trace_names_no_trace(tmp_path: Path) -> None:
 
 
 def test_command_repeats_a_sweep(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    succeed(capsys, "sweep", "t.npz", "--grid", "tws=2,3", "--grid", "array.rows=4,8", "--arch", "spikex,ptb", "--out", "one")
+    succeed(
+        capsys,
+        "sweep",
+        "t.npz",
+        "--grid",
+        "tws=2,3",
+        "--grid",
+        "array.rows=4,8",
+        "--arch",
+        "spikex,ptb",
+        "--out",
+        "one",
+    )
     words = command_in(Page.of(sx.report("one")))[1:]
     words = words[: words.index("and")] if "and" in words else words
     succeed(capsys, *["t.npz" if word == "TRACE" else word for word in words], "--out", "two")
@@ -240,7 +275,11 @@ def test_a_sweep_that_is_no_grid_has_no_command(here: Path, capsys: pytest.Captu
 
 def test_nothing_is_loaded_and_only_own_scripts_run(folder: Path, page: Page) -> None:
     text = (folder / "run.html").read_text("utf-8")
-    policy = next(str(known["content"]) for tag, known in page.elements if known.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        str(known["content"])
+        for tag, known in page.elements
+        if known.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     allowed = set(re.findall(r"'sha256-([^']+)'", policy))
     hashes = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in page.scripts}
@@ -256,10 +295,19 @@ def test_nothing_is_loaded_and_only_own_scripts_run(folder: Path, page: Page) ->
 
 def hostile_trace() -> sx.Trace:
     meta = [
-        {"name": name, "kind": "conv", "in_channels": into, "out_channels": 2, "kernel": 3, "padding": 1, "in_height": 6,
-         "in_width": 6, "neuron": {"threshold": 3, "leak_shift": 3}}
+        {
+            "name": name,
+            "kind": "conv",
+            "in_channels": into,
+            "out_channels": 2,
+            "kernel": 3,
+            "padding": 1,
+            "in_height": 6,
+            "in_width": 6,
+            "neuron": {"threshold": 3, "leak_shift": 3},
+        }
         for name, into in ((name, 2) for name in HOSTILE)
-    ]  # fmt: skip
+    ]
     rng = np.random.default_rng(0)
     weights = [rng.integers(-2, 6, (2, 2, 3, 3)).astype(np.int8) for _ in HOSTILE]
     return sx.Trace.from_arrays(meta, rng.random((2, 6, 6, 12)) < 0.3, weights=weights, name=HOSTILE[1])
@@ -320,7 +368,10 @@ def test_text_that_turns_around_or_is_long_is_shown_so() -> None:
 def test_the_library_is_the_published_one() -> None:
     text = asset("plotly-basic.min.js")
     page = (Path(__file__).resolve().parents[2] / "docs/report.md").read_text("utf-8")
-    digest, version = re.findall(r"`([0-9a-f]{64})`", page)[0], re.findall(r"plotly.js-basic-dist-min (\S+)", page)[0]
+    digest, version = (
+        re.findall(r"`([0-9a-f]{64})`", page)[0],
+        re.findall(r"plotly.js-basic-dist-min (\S+)", page)[0],
+    )
     assert hashlib.sha256(text.encode()).hexdigest() == digest
     assert f"plotly.js (basic - minified) v{version}" in text[:200]
     assert "MIT License" in asset("plotly-LICENSE.txt")
@@ -339,9 +390,19 @@ def test_seventeen_series_look_different() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.0, "0"), (1234567, "1,234,567"), (0.123456, "0.1235"), (99999.99, "100,000"), (1e-4, "1.000×10⁻⁴"),
-     (-2.5, "-2.500"), (3e12, "3.000×10¹²"), (10**18, "1.000×10¹⁸"), (float("-inf"), "−∞")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (0.0, "0"),
+        (1234567, "1,234,567"),
+        (0.123456, "0.1235"),
+        (99999.99, "100,000"),
+        (1e-4, "1.000×10⁻⁴"),
+        (-2.5, "-2.500"),
+        (3e12, "3.000×10¹²"),
+        (10**18, "1.000×10¹⁸"),
+        (float("-inf"), "−∞"),
+    ],
+)
 def test_numbers_can_be_read(value: float, text: str) -> None:
     assert table.number_text(value) == text
 
@@ -351,7 +412,11 @@ def test_every_column_of_results_has_unit_and_meaning(folder: Path) -> None:
         for column in read_rows(folder / "run" / name)[0]:
             assert table.column_of(column, name).meaning, column
     assert table.column_of("energy_dram_pj", "layers.csv").unit == "pJ"
-    assert table.column_of("mean_edp_js", "sweep.csv").unit == table.column_of("edp_js", "sweep.csv").unit == "Js"
+    assert (
+        table.column_of("mean_edp_js", "sweep.csv").unit
+        == table.column_of("edp_js", "sweep.csv").unit
+        == "Js"
+    )
 
 
 # --- Every kind of folder -----------------------------------------------------------------------------
@@ -363,7 +428,11 @@ def test_every_column_of_results_has_unit_and_meaning(folder: Path) -> None:
         ("dispatch t.npz", 2, ("slot_cycles", "agile")),
         ("ann t.npz", 1, ("energy_ratio",)),
         ("dynamic l.npz", 2, ("threshold",)),
-        ("evaluate ht.npz --data lab.npz --arch spikex,ptb", 2, ("accuracy", "SHA-256 of the data", "net-ht")),
+        (
+            "evaluate ht.npz --data lab.npz --arch spikex,ptb",
+            2,
+            ("accuracy", "SHA-256 of the data", "net-ht"),
+        ),
         ("search-tws ht.npz --data lab.npz --tws 1,2", 1, ("method", "edp_js")),
         ("map g.txt --objective routes --steps 300 --mesh auto", 4, ("Crossbars", "routes_global")),
         ("imc-study t.npz --study umem", 0, ("imc.umem",)),
@@ -383,11 +452,15 @@ def test_studies_have_reports(
         assert word in page.text, word
 
 
-def test_command_says_what_is_left_out(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_says_what_is_left_out(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "page.html"
     shown = succeed(capsys, "report", folder / "runs/spikesim", folder / "run", "--out", out)
     assert shown.lines[0] == f"wrote {out}"
-    assert f"{folder}/runs/spikesim: left out stalls: the layers of a crossbar machine work at once" in shown.out
+    assert (
+        f"{folder}/runs/spikesim: left out stalls: the layers of a crossbar machine work at once" in shown.out
+    )
     assert "stalls: the layers of a crossbar machine" in Page.of(out).text
 
 
@@ -414,20 +487,36 @@ def of_schema(text: str) -> str:
         (lambda folder: [str(folder / "runn")], ("no such folder", "run")),
         (lambda folder: [str(folder / "run/layers.csv")], ("is a file", "folder")),
         (lambda folder: [str(folder / "run"), str(folder / "run")], ("named twice",)),
-        (lambda folder: [str(folder / "run"), "--out", str(folder / "none/r.html")], ("none/r.html", "no folder")),
+        (
+            lambda folder: [str(folder / "run"), "--out", str(folder / "none/r.html")],
+            ("none/r.html", "no folder"),
+        ),
         (lambda folder: [str(folder / "run"), "--out", str(folder / "run")], ("is a folder", "name a file")),
         (lambda folder: [str(folder / "run"), "--out", "/proc/r.html"], ("/proc/r.html",)),
         (spoil("run/results.json", of_schema), ("schema", "run it again")),
         (spoil("run/results.json", lambda text: text[:-9]), ("results.json",)),
-        (spoil("run/layers.csv", lambda text: text.replace("energy_pj", "energy", 1)), ("layers.csv", "energy_pj")),
+        (
+            spoil("run/layers.csv", lambda text: text.replace("energy_pj", "energy", 1)),
+            ("layers.csv", "energy_pj"),
+        ),
         (spoil("run/layers.csv", lambda text: text.replace("\nfirst,", '\nfirst","', 1)), ("layers.csv",)),
-        (spoil("run/accesses.csv", lambda text: "\n".join(text.split("\n")[:1]) + "\n"), ("accesses.csv", "no rows")),
-        (spoil("sweep/sweep.csv", lambda text: text.replace(",edp_js,", ",edp,", 1)), ("sweep.csv", "edp_js", "version")),
+        (
+            spoil("run/accesses.csv", lambda text: "\n".join(text.split("\n")[:1]) + "\n"),
+            ("accesses.csv", "no rows"),
+        ),
+        (
+            spoil("sweep/sweep.csv", lambda text: text.replace(",edp_js,", ",edp,", 1)),
+            ("sweep.csv", "edp_js", "version"),
+        ),
         (spoil("sweep/sweep.csv", lambda text: text[: len(text) // 2]), ("sweep.csv", "cells")),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_one_line_and_nothing_is_written(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], list[str]], words: tuple[str, ...]
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], list[str]],
+    words: tuple[str, ...],
 ) -> None:
     for name in ("run", "sweep"):
         (tmp_path / "x" / name).mkdir(parents=True)
@@ -457,8 +546,13 @@ def test_evaluations_of_another_version_are_refused(here: Path, capsys: pytest.C
     assert files_under(Path("o")) == ["evaluate.json"]
 
 
-def test_an_older_page_stays_when_a_new_one_cannot_be_made(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_older_page_stays_when_a_new_one_cannot_be_made(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "report.html").write_text("older")
     (tmp_path / "results.json").write_text("{}")
     is_mistake(spikex(capsys, "report", tmp_path), "layers.csv")
-    assert (tmp_path / "report.html").read_text() == "older" and files_under(tmp_path) == ["report.html", "results.json"]
+    assert (tmp_path / "report.html").read_text() == "older" and files_under(tmp_path) == [
+        "report.html",
+        "results.json",
+    ]
