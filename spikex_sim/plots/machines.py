@@ -103,10 +103,10 @@ def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[
     missing = dict.fromkeys(
         f"{short(cell(row, 'run'))}: without {row[ABSENT]}" for row in rows if row.get(ABSENT)
     )
-    return _stacked(*_parts(_area_looks(rows), rows), "Known area", "mm²", 1.0, ax, style, "; ".join(missing))
+    return _stacked(*_parts(area_looks(rows), rows), "Known area", "mm²", 1.0, ax, style, "; ".join(missing))
 
 
-def _area_looks(rows: Rows) -> dict[str, Look]:
+def area_looks(rows: Rows) -> dict[str, Look]:
     """Looks of the areas in some rows: of chips, of arrays, of both side by side, and of further parts."""
     chips = [row.get("area_crossbar_mm2") is not None for row in rows]
     looks = CHIP_AREAS if all(chips) else ARRAY_AREAS

@@ -10,16 +10,15 @@ from spikex_sim.plots.crossbars import BUSY, PATH
 from spikex_sim.plots.layers import (
     ADDED,
     CHIP_COMPONENTS,
-    COMPONENTS,
     STALLS,
     TENSOR_LOOKS,
     array_looks,
     known,
     tensor_energies,
 )
-from spikex_sim.plots.machines import COMPARED
+from spikex_sim.plots.machines import ABSENT, COMPARED, area_looks
 from spikex_sim.plots.style import Look
-from spikex_sim.plots.table import TOTAL, Row, Rows, cell, is_chip, number, numbers, scale, working
+from spikex_sim.plots.table import TOTAL, Rows, cell, is_chip, number, numbers, scale, working
 from spikex_sim.report import study_charts
 from spikex_sim.report.chart import (
     INK,
@@ -31,13 +30,10 @@ from spikex_sim.report.chart import (
     grouped,
     is_far,
     level,
-    look_of,
     points,
     stacked,
 )
 from spikex_sim.report.escaping import chart_label
-
-AREA_BEFORE, AREA_AFTER = "area_", "_mm2"
 
 
 def energy_components(rows: Rows) -> list[Chart]:
@@ -228,32 +224,23 @@ def energy_machines(rows: Rows) -> list[Chart]:
 
 
 def area(rows: Rows) -> list[Chart]:
-    """Area of runs by component: a row a run, its areas in ``area_glb_mm2`` and so on."""
-    looks = area_looks(rows)
+    """Area of runs by component: a row a run, with ``area_glb_mm2`` and so on, and what is missing."""
+    looks = known_areas(rows)
     if not looks:
         return []
     parts = {column: [float(row.get(column) or 0.0) for row in rows] for column in looks}
+    missing = dict.fromkeys(f"{row['run']}: without {row[ABSENT]}" for row in rows if row.get(ABSENT))
+    names = [row["run"] for row in rows]
     return [
-        stacked("Area by component", [row["run"] for row in rows], parts, looks, "Area", "mm²", lying=True)
+        stacked(
+            "Area by component", names, parts, looks, "Known area", "mm²", lying=True, note="; ".join(missing)
+        )
     ]
 
 
-def area_looks(rows: Rows) -> dict[str, Look]:
+def known_areas(rows: Rows) -> dict[str, Look]:
     """Looks of the parts whose area some row has: a component's area is coloured as its energy."""
-    columns = dict.fromkeys(
-        key
-        for row in rows
-        for key, value in row.items()
-        if key.startswith(AREA_BEFORE) and key.endswith(AREA_AFTER) and value
-    )
-    energies = COMPONENTS | ADDED | CHIP_COMPONENTS
-    own = {"pe": Look("PEs", "#E69F00", "")}  # which do the arithmetic
-    found = {}
-    for index, column in enumerate(columns):
-        part = column.removeprefix(AREA_BEFORE).removesuffix(AREA_AFTER)
-        label = part.replace("_", " ")
-        found[column] = energies.get(f"energy_{part}_pj") or own.get(part) or look_of(index, label)
-    return found
+    return known(area_looks(rows), rows)
 
 
 def annealing(rows: Rows) -> list[Chart]:
@@ -319,8 +306,3 @@ CHARTS: dict[str, Callable[[Rows], list[Chart]]] = {
     "map-front": study_charts.mapping_front,
 }
 """What makes charts of a figure's rows; other figures are shown as they are drawn for papers."""
-
-
-def row_of_areas(name: str, areas: Mapping[str, float]) -> Row:
-    """Row of :func:`area` of ``area_mm2_by``."""
-    return {"run": name, **{f"{AREA_BEFORE}{part}{AREA_AFTER}": value for part, value in areas.items()}}

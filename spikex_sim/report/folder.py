@@ -10,10 +10,11 @@ from typing import TypeVar
 from spikex_sim.core.errors import FigureError
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.text import counted
+from spikex_sim.explore.designs.found import JSON_FILE as EXPLORE_JSON
 from spikex_sim.explore.nas.found import JSON_FILE
 from spikex_sim.plots.folder import MAPPING_JSON, STUDIES, Drawing, drawings_of, names_of_runs, run_folders
 from spikex_sim.plots.style import columns as column_style
-from spikex_sim.report import machines, run, searches, studies, sweep
+from spikex_sim.report import explorations, machines, run, searches, studies, sweep
 from spikex_sim.report.chart import Chart
 from spikex_sim.report.figures import CHARTS
 from spikex_sim.report.markup import charted, picture
@@ -32,6 +33,7 @@ SWEPT = (
     "array-size",
     "utilization",
     "pareto",
+    "pareto-area",
     "crossbar-size",
     "adc-bits",
     "device-bits",
@@ -122,28 +124,10 @@ def group_of(path: Path, progress: Progress = silent) -> Group:
     if path.exists() and not path.is_dir():
         raise FigureError("is a file; name the folder of the results", where=str(path))
     figures = _Figures(drawings_of(path))
-    sections: list[Section] = []
-    groups: list[Group] = []
-    titles: list[str] = []
-    if (path / FILE).is_file():
-        results = load_results(path / FILE)
-        titles.append(_run_title(results))
-        sections += _of_run(path, results, figures, progress)
-    if (path / SWEEP_CSV).is_file():
-        titles.append("sweep")
-        figures.forget(*SWEPT)
-        sections += sweep.sections(path)
-    if (path / MAPPING_JSON).is_file():
-        titles.append("mapping")
-        sections += searches.of_mapping(
-            path / MAPPING_JSON,
-            figures.charts("map-types", "map-steps"),
-            figures.pictures("map-crossbars", "map-mesh"),
-        )
-    if (path / JSON_FILE).is_file():
-        titles.append("architecture search")
-        figures.forget("nas-costs")
-        sections += searches.of_architectures(path / JSON_FILE, figures.pictures("nas-cells"))
+    kinds = list(_kinds(path, figures, progress))
+    sections: list[Section] = [*kinds[0][1]] if kinds else []
+    groups = [Group(title, tuple(found)) for title, found in kinds[1:]]
+    titles = [title for title, _ in kinds[:1]]
     for name, (file_name, _) in STUDIES.items():
         if (path / file_name).is_file():
             titles.append(studies.TITLES.get(name, name))
@@ -156,6 +140,27 @@ def group_of(path: Path, progress: Progress = silent) -> Group:
     if left := figures.pictures():
         sections.append(Section("figures", "Other figures", "".join(left)))
     return Group(" and ".join(dict.fromkeys(titles)), tuple(sections), tuple(groups), tuple(figures.left_out))
+
+
+def _kinds(path: Path, figures: _Figures, progress: Progress) -> Iterator[tuple[str, list[Section]]]:
+    """Title and sections of everything in a folder that has a summary; what it is of comes first."""
+    if (path / FILE).is_file():
+        results = load_results(path / FILE)
+        yield _run_title(results), list(_of_run(path, results, figures, progress))
+    if (path / EXPLORE_JSON).is_file():
+        figures.forget("explore-front", "explore-hypervolume", "explore-importance")
+        yield "exploration of designs", list(explorations.sections(path / EXPLORE_JSON))
+    if (path / SWEEP_CSV).is_file():
+        figures.forget(*SWEPT)
+        yield "sweep", list(sweep.sections(path))
+    if (path / MAPPING_JSON).is_file():
+        charts = figures.charts("map-types", "map-steps")
+        pictures = figures.pictures("map-crossbars", "map-mesh")
+        yield "mapping", list(searches.of_mapping(path / MAPPING_JSON, charts, pictures))
+    if (path / JSON_FILE).is_file():
+        figures.forget("nas-costs")
+        pictures = figures.pictures("nas-cells")
+        yield "architecture search", list(searches.of_architectures(path / JSON_FILE, pictures))
 
 
 def _run_title(results: SavedResults) -> str:

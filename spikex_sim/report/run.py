@@ -15,7 +15,7 @@ from spikex_sim.plots.style import Look
 from spikex_sim.plots.table import is_chip
 from spikex_sim.report.chart import Chart
 from spikex_sim.report.escaping import escaped
-from spikex_sim.report.figures import area_looks, row_of_areas
+from spikex_sim.report.figures import known_areas
 from spikex_sim.report.markup import charted, command_block, details, shares
 from spikex_sim.report.reading import check_columns
 from spikex_sim.report.repeat import command_of_run
@@ -134,16 +134,15 @@ def _energy_looks() -> dict[str, Look]:
 
 
 def areas(results: SavedResults) -> Section | None:
-    """Area by component; None where none is known."""
+    """Area by component, and what is missing in it; None where none is known."""
     found = results.totals.get("area_mm2_by")
     if not found:
         return None
-    row = row_of_areas(results.arch_name, found)
-    looks = area_looks([row])
-    values = {column: float(row[column]) for column in looks}
-    body = shares("Area by component", values, looks, 1.0, "mm²")
-    missing = "<p>Parts whose area is not known are not among them.</p>"
-    return Section("area", "Area", f"{body}{missing}") if values else None
+    values = {f"area_{part}_mm2": float(value) for part, value in found.items()}
+    body = shares("Known area by component", values, known_areas([values]), 1.0, "mm²")
+    missing = results.totals.get("area_absent") or {}
+    reasons = "; ".join(f"{part}: {reason}" for part, reason in missing.items())
+    return Section("area", "Area", body + (f"<p>Not in it: {escaped(reasons)}.</p>" if reasons else ""))
 
 
 def tables(folder: Path, results: SavedResults) -> Iterator[Section]:

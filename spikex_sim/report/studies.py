@@ -88,7 +88,7 @@ def _evaluation(file: Path, name: str, title: str, charts: Sequence[Chart]) -> I
     yield charted(name, title, charts, before=text + shown + overview, after=body)
     versions = content["versions"]
     yield Section(
-        "provenance",
+        f"{name}-provenance",
         "Provenance",
         facts(
             [
