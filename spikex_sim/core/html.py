@@ -21,7 +21,7 @@ STYLE = """<style>
 .spikex-sim th,.spikex-sim td{padding:.1em .6em;border:0;text-align:right;white-space:nowrap;background:none}
 .spikex-sim th{font-weight:normal}
 .spikex-sim thead th{border-bottom:1px solid;opacity:.75}
-.spikex-sim .name{text-align:left}
+.spikex-sim .name{text-align:left;white-space:normal}
 .spikex-sim .note{opacity:.75;font-size:85%}
 </style>"""
 

@@ -20,10 +20,10 @@ CHANGED = {"cycles": "cycles", "energy_pj": "energy", "edp_js": "EDP"}
 
 def explanation_html(found: Explanation) -> str:
     """Write an explanation for a notebook."""
-    tried = table("Tried: change of", "keys", *CHANGED.values(), "why")
+    tried = table("Tried: change of", "keys", "why", *CHANGED.values(), left=2)
     for trial in found.trials:
         changes = changes_of(trial, found.result) if trial.result else ["refused", "", ""]
-        tried.add_row(settings(trial.changes), *changes, trial.refused or trial.reason)
+        tried.add_row(settings(trial.changes), trial.refused or trial.reason, *changes)
     busy = [busy_table(found.result)] if found.result.totals.imc is None else []
     texts = [*sums(found.result.totals)[:2], *map(sentence, found.again)]
     name = found.result.trace["name"]

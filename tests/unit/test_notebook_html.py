@@ -155,7 +155,7 @@ class TestTables:
         found = sx.explain(a_trace(), tws=4)
         seen = page(found)
         assert len(seen.tables[0]) == 1 + len(found.trials)
-        shown = [row[3] for row in seen.tables[0][1:]]
+        shown = [row[4] for row in seen.tables[0][1:]]
         for trial, change in zip(found.trials, shown, strict=True):
             if trial.result is not None:
                 ratio = trial.result.totals.edp_js / found.result.totals.edp_js
