@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from run_notebooks import NOTEBOOKS, executed
 
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
