@@ -51,7 +51,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "sweep --arch spikesim --grid imc.crossbar=32,64,128 --grid imc.adc.bits=4,5,6 --out crossbars",
     ),
     "cells": (
-        "sweep --arch spikesim --grid imc.device.bits=1,2,4 --grid imc.device.r_on_kohm=20,50,100,200 "
+        "sweep --arch spikesim --grid imc.device.bits=1,2,4 --grid imc.device.r_on_kohm=20,50,100,150 "
         "--out cells",
     ),
     "steps": (

@@ -201,7 +201,7 @@ def _packages(problems: list[str]) -> tuple[str, tuple[Package, ...], tuple[Extr
     gone = [str(file) for file in files if not Path(str(file.locate())).exists()]
     if gone:
         problems.append(
-            f"{len(gone)} files of the package are gone, such as {gone[0]}: "
+            f"{gone[0]} is gone{f', and {len(gone) - 1} more' if len(gone) > 1 else ''}: "
             f"{_pip('--force-reinstall', 'spikex_sim')}"
         )
     try:
