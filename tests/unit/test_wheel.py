@@ -51,7 +51,7 @@ RUNS = (
     ("energy", "show"),
     ("list",),
 )  # fmt: skip
-"""Commands that need what is no code: traces, weights, tables, presets, published numbers, Verilog, assets."""
+"""Commands that need what is no code: traces, weights, tables, presets, numbers of papers, Verilog, assets."""
 
 
 def clean(**changes: str) -> dict[str, str]:
@@ -182,4 +182,4 @@ def test_doctor_notices_what_is_gone(program: Path) -> None:
         done = call(program, "doctor", cwd=elsewhere)
     finally:
         table.write_bytes(kept)
-    assert done.returncode == 1 and "costs/tables/sram.csv is gone" in "".join(done.stdout.split("\n"))
+    assert done.returncode == 1 and "costs/tables/sram.csv is gone" in " ".join(done.stdout.split())
