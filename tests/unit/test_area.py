@@ -14,6 +14,7 @@ import spikex_sim as sx
 from command import REPOSITORY, is_mistake, spikex, succeed
 from spikex_sim.accelerators.base import energy_model
 from spikex_sim.costs.areas import Lacking, on_chip, said_of, told, unlike
+from spikex_sim.costs.array import area_of_layers
 from spikex_sim.costs.energy import Area, Component, EnergyModel
 from spikex_sim.plots.folder import drawings_of
 from spikex_sim.run.fields import ALIASES
@@ -164,6 +165,13 @@ class TestAbsent:
         assert (
             totals.area_absent["pe"] == totals.area_absent["lif"] == "none was synthesised for float weights"
         )
+
+    def test_products_want_multipliers_that_pes_have_not(self) -> None:
+        known = Area({"pe": 1.0, "glb": 2.0}, {"dram": "off chip"})
+        assert area_of_layers(known, float_weights=False, multiplied=False) == known
+        found = area_of_layers(known, float_weights=False, multiplied=True)
+        assert found.mm2_by == known.mm2_by
+        assert found.absent == {"dram": "off chip", "multiplier": "PEs were synthesised without"}
 
     def test_crossbars_lack_the_buffers_without_a_size(self) -> None:
         assert sx.simulate(a_trace(), "spikesim").totals.area_absent == {
