@@ -207,13 +207,14 @@ def check(
             (row.read_pj, item.read_pj),
             (row.write_pj, item.write_pj),
             (row.leakage_mw, item.leakage_mw),
-            (row.area_mm2, item.area_mm2),
         )
+        area = f"{row.area_mm2:.3g}" if row.area_mm2 else ""
         made.add_row(
             row.device,
             str(row.capacity_bytes),
             str(row.width_bits),
             *(f"{value:.3g}" for pair in pairs for value in pair),
+            *(area, f"{item.area_mm2:.3g}"),
             f"{100 * item.max_relative_difference:.3f}",
         )
     show.put(made)

@@ -213,9 +213,9 @@ def read_sram(file: str, text: str) -> list[SramRow]:
     Raises
     ------
     EnergyTableError
-        A column is unknown or missing, or a cell is empty, no number or negative.
+        A column is unknown or missing, or a cell is empty, no number or negative; areas may be missing or empty.
     """
-    return list(_read_rows(file, text, SRAM_COLUMNS, _sram_row))
+    return list(_read_rows(file, text, SRAM_COLUMNS, _sram_row, optional=("area_mm2",)))
 
 
 def read_operations(file: str, text: str) -> list[OperationRow]:
@@ -263,7 +263,11 @@ def ordered(file: str, rows: Iterable[_Sized], size: Callable[[_Sized], int]) ->
 
 
 def _read_rows(
-    file: str, text: str, columns: tuple[str, ...], make: Callable[[_Cells], _Row]
+    file: str,
+    text: str,
+    columns: tuple[str, ...],
+    make: Callable[[_Cells], _Row],
+    optional: tuple[str, ...] = (),
 ) -> Iterable[_Row]:
     """Check the header, then make a row of each line."""
     lines = csv.reader(io.StringIO(text, newline=""))
@@ -274,7 +278,7 @@ def _read_rows(
             f"unknown column {unknown[0]!r}; the columns are {', '.join(columns)}", where=f"{file}: row 1"
         )
     for name in columns:
-        if header.count(name) != 1:
+        if header.count(name) != 1 and not (name in optional and name not in header):
             raise EnergyTableError(
                 "the column is missing" if name not in header else "the column is there twice",
                 where=f"{file}: row 1",
@@ -315,7 +319,7 @@ class _Cells:
         return value
 
     def known(self, column: str) -> float | None:
-        return self.number(column) if self.cells[column].strip() else None
+        return self.number(column) if self.cells.get(column, "").strip() else None
 
     def positive(self, column: str) -> float:
         value = self.number(column)
@@ -354,7 +358,7 @@ def _sram_row(cells: _Cells) -> SramRow:
         write_pj=cells.number("write_pj"),
         leakage_mw=cells.number("leakage_mw"),
         access_ns=cells.number("access_ns"),
-        area_mm2=cells.number("area_mm2"),
+        area_mm2=cells.known("area_mm2") or 0.0,
         unit=cells.unit(),
         source=cells.text("source"),
         derivation=cells.text("derivation"),

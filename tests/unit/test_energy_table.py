@@ -349,6 +349,14 @@ def test_a_table_is_read_once_until_it_changes(tmp_path):
     assert EnergyTable.load(tmp_path).logic("add", 8).energy_pj == 7
 
 
+@pytest.mark.parametrize("columns", [tuple(one for one in SRAM_COLUMNS if one != "area_mm2"), SRAM_COLUMNS])
+def test_areas_may_be_left_out_and_are_unknown_not_zero(tmp_path, columns):
+    rows = [sram_line(area_mm2=""), sram_line(area_mm2="", capacity_bytes=4096)]
+    write_table(tmp_path, sram=rows, sram_columns=columns)
+    found = EnergyTable.load(tmp_path)
+    assert [found.sram(size, 64).area_mm2 for size in (1024, 2048, 4096)] == [None] * 3
+
+
 def test_columns_may_come_in_any_order_with_a_byte_order_mark(tmp_path):
     write_table(tmp_path, sram_columns=SRAM_COLUMNS[::-1])
     text = (tmp_path / "sram.csv").read_text(encoding="utf-8")
