@@ -200,6 +200,7 @@ def check(
         "Re-derived with CACTI, pJ, mW and mm²",
         *("device", "bytes", "bits", "read", "CACTI", "write", "CACTI", "leakage", "CACTI"),
         *("area", "CACTI", "off by %"),
+        left=3,
     )
     for item in found:
         row = item.row

@@ -213,7 +213,7 @@ def read_sram(file: str, text: str) -> list[SramRow]:
     Raises
     ------
     EnergyTableError
-        A column is unknown or missing, or a cell is empty, no number or negative; areas may be missing or empty.
+        A column is unknown or missing, or a cell is empty, no number or negative. Areas may be left out.
     """
     return list(_read_rows(file, text, SRAM_COLUMNS, _sram_row, optional=("area_mm2",)))
 
