@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.text import counted
-from spikex_sim.core.units import prefix_of
+from spikex_sim.core.units import prefix_of, with_prefix
 from spikex_sim.explore.designs.found import CSV_FILE, Exploration, Explored, Goal, load_exploration
 from spikex_sim.plots.explored import UNITS, share_rows, volume_rows
 from spikex_sim.report.chart import INK, MUTED, Chart, axis, grouped, is_far, points
@@ -43,11 +43,16 @@ def _summary(found: Exploration) -> Section:
     told = [("Hypervolume", f"{100 * found.hypervolume.final:.1f} %", "of the box from best to reference")]
     for goal in found.objectives:
         best = found.hypervolume.best[goal.name]
-        told.append((f"Best {goal.name}", f"{number_text(best)} {goal.unit}", "of all feasible points"))
+        told.append((f"Best {goal.name}", _with_unit(best, goal.unit), "of all feasible points"))
     rows = [_row(one) for one in found.front]
     columns = [_column(found, name) for name in dict.fromkeys(key for row in rows for key in row)]
     keep = [one for one in columns if one.name not in ("feasible", "front", "reason", "hypervolume")]
     return Section("summary", "Summary", text + cards(told) + table(keep, rows, "Front", source=CSV_FILE))
+
+
+def _with_unit(value: float, unit: str) -> str:
+    factor, base = UNITS.get(unit, (1.0, ""))
+    return with_prefix(factor * value, base) if base else f"{number_text(value)} {unit}"
 
 
 def _row(one: Explored) -> dict[str, Any]:
@@ -172,7 +177,7 @@ def _volume(found: Exploration) -> Chart:
         size=4,
         unit=("points", "%"),
     )
-    trace["line"] = {**trace["line"], "shape": "hv"}
+    trace |= {"mode": "lines", "line": {**trace["line"], "shape": "hv"}}
     layout = {"xaxis": axis("Points (number tried)"), "yaxis": axis("Hypervolume (% of the box)")}
     return Chart("Hypervolume", [trace], layout, "of the box from the best values to the reference point")
 

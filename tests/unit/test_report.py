@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import spikex_sim as sx
-from command import files_under, is_mistake, spikex, succeed
+from command import REPOSITORY, files_under, is_mistake, spikex, succeed
 from command_folder import TRACE
 from report_pages import Page, names_of
 from spikex_sim.plots import layers
@@ -25,6 +26,7 @@ from spikex_sim.report import figures, table
 from spikex_sim.report.chart import FILLS, look_of
 from spikex_sim.report.escaping import chart_label, data_text, escaped
 from spikex_sim.report.page import asset
+from winners import found_of
 
 UNITS = {"nJ": 1e3, "µJ": 1e6, "mJ": 1e9}
 """pJ."""
@@ -367,7 +369,7 @@ def test_text_that_turns_around_or_is_long_is_shown_so() -> None:
 
 def test_the_library_is_the_published_one() -> None:
     text = asset("plotly-basic.min.js")
-    page = (Path(__file__).resolve().parents[2] / "docs/report.md").read_text("utf-8")
+    page = (REPOSITORY / "docs/report.md").read_text("utf-8")
     digest, version = (
         re.findall(r"`([0-9a-f]{64})`", page)[0],
         re.findall(r"plotly.js-basic-dist-min (\S+)", page)[0],
@@ -450,6 +452,130 @@ def test_studies_have_reports(
     assert charts or page.tags["img"] == 1
     for word in words:
         assert word in page.text, word
+
+
+def test_searched_networks_are_points_of_their_table(tmp_path: Path) -> None:
+    found = found_of("111111", "110021")
+    one = found.networks[0]
+    others = [
+        one.model_copy(update={"score": score, "front": False, "feasible": fits, "costs": one.costs.model_copy(
+            update={"energy_uj": energy})})
+        for score, energy, fits in ((-30.0, 1.0, True), (-math.inf, 9.0, True), (-10.0, 40.0, False))
+    ]  # fmt: skip
+    search = {**found.search, "limits": {"energy_uj": 20.0}}
+    found.model_copy(update={"networks": (one, *others), "search": search}).save(tmp_path)
+    page = Page.of(sx.report(tmp_path))
+    chart = page.data["g0-networks"]["charts"][0]
+    places = {row: (x, y) for series in chart["data"] if "customdata" in series
+              for row, x, y in zip(series["customdata"], series["x"], series["y"], strict=True)}  # fmt: skip
+    assert places == {0: (3.0, -20.0), 1: (1.0, -30.0), 3: (40.0, -10.0)}, "and none of the infinite score"
+    assert chart["layout"]["shapes"][0]["x0"] == 20.0
+    assert {series["name"] for series in chart["data"]} == {"winner", "fits", "breaks a limit", "front"}
+    assert sum(tag == "tr" and "data-row" in known for tag, known in page.elements) == 4
+    assert page.tags["img"] == 1 and "−∞" in page.text and "limit 20.00" in page.text
+
+
+def test_explorations_have_reports(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    found = sx.explore(TRACE, {"tws": [2, 4, 8], "array.cols": [2, 4, 8]}, ["energy_pj", "latency_ms"], budget=9,
+                       sampler="grid", out=tmp_path)  # fmt: skip
+    page = Page.of(sx.report(tmp_path))
+    charts = page.data["g0-points"]["charts"]
+    x, y = charts[0]["layout"]["xaxis"]["title"]["text"], charts[0]["layout"]["yaxis"]["title"]["text"]
+    factors = {"nJ": 1e3, "µJ": 1e6}[x[-3:-1]], {"ms": 1.0, "µs": 1e-3}[y[-3:-1]]
+    seen = {row: (a * factors[0], b * factors[1]) for series in charts[0]["data"] if "customdata" in series
+            for row, a, b in zip(series["customdata"], series["x"], series["y"], strict=True)}  # fmt: skip
+    assert len(seen) == 9
+    for row, place in seen.items():
+        figures = found.points[row].figures
+        assert place == pytest.approx((figures["energy_pj"], figures["latency_ms"]))
+    front = next(series for series in charts[0]["data"] if series["name"] == "front")
+    assert sorted(value * factors[0] for value in front["x"]) == pytest.approx(
+        sorted(one.figures["energy_pj"] for one in found.front)
+    )
+    assert page.traces("g0-points", 1)["hypervolume"]["y"] == pytest.approx(
+        [100 * one.hypervolume for one in found.points]
+    )
+    assert "g0-0-points" in page.data, "and the sweep that its points are of"
+
+
+def test_a_folder_of_two_kinds_shows_both(folder: Path, tmp_path: Path) -> None:
+    for name in ("run", "sweep"):
+        for file in (folder / name).iterdir():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    page = Page.of(sx.report(tmp_path))
+    assert {"g0-energy", "g0-0-points"} <= set(page.data) and len(page.ids) == len(set(page.ids))
+
+
+def test_tables_of_mappings_have_charts(tmp_path: Path) -> None:
+    lines = [
+        "area_budget,area,routes,packets,crossbars",
+        "200,200,30,60,9",
+        "300,260,20,70,8",
+        "400,390,25,40,7",
+    ]
+    (tmp_path / "pareto.csv").write_text("\n".join(lines) + "\n")
+    lines = [
+        "kind,pool,method,start,objective,area,routes,less_percent",
+        "one,p,mcc,,,1000,50,",
+        "many,q,anneal,,,600,40,40.0",
+    ]
+    (tmp_path / "compare.csv").write_text("\n".join(lines) + "\n")
+    page = Page.of(sx.report(tmp_path))
+    front = page.traces("g0-map-front")
+    assert front["mapping"]["x"] == [200, 260, 390] and front["least within the area"]["y"] == [30, 20, 20]
+    assert page.traces("g0-map-front", 1)["least within the area"]["y"] == [60, 60, 40]
+    assert page.traces("g0-map-compare")["Area"]["y"] == [1000, 600]
+
+
+def test_figures_of_papers_are_shown_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "fig13.csv").write_bytes((REPOSITORY / "docs/fig13.csv").read_bytes())
+    page = Page.of(sx.report(tmp_path))
+    assert page.tags["img"] == 1 and not page.data and page.tags["table"] == 1
+    assert "plotly.js" not in (tmp_path / "report.html").read_text("utf-8"), "which nothing there needs"
+
+
+def test_names_in_other_files_are_text(
+    folder: Path, tmp_path: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = HOSTILE[1]
+    (tmp_path / "sweep").mkdir()
+    text = (folder / "sweep/sweep.csv").read_text("utf-8")
+    rows = list(csv.reader(text.splitlines()))
+    for index, row in enumerate(rows[1:]):
+        row[0], row[1] = name, f"{name}{index % 2}"
+    with (tmp_path / "sweep/sweep.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    for kind in (
+        "evaluate ht.npz --data lab.npz",
+        "dispatch t.npz --policies agile,across",
+        "map g.txt --steps 30",
+    ):
+        succeed(capsys, *kind.split(), "--out", tmp_path / kind.split()[0])
+    for place, old in (
+        ("evaluate/evaluate.json", "net-ht"),
+        ("evaluate/evaluate.json", "first"),
+        ("dispatch/dispatch.csv", "first"),
+        ("dispatch/dispatch.csv", "across"),
+        ("map/mapping.json", '"name": "g'),
+    ):
+        file = tmp_path / place
+        before = file.read_text("utf-8")
+        new = json.dumps(name)[1:-1] if file.suffix == ".json" else name.replace('"', "")
+        file.write_text(before.replace(old, f'"name": "{new}' if old.startswith('"') else new), "utf-8")
+        assert file.read_text("utf-8") != before, place
+    page = Page.of(
+        sx.report([tmp_path / one for one in ("sweep", "evaluate", "dispatch", "map")], tmp_path / "r.html")
+    )
+    assert page.tags["script"] == len(page.scripts) + len(page.data)
+    assert not any(
+        known.get("src") == "x" or name.startswith("on") for _, known in page.elements for name in known
+    )
+    for data in page.data.values():
+        for chart in data["charts"]:
+            texts = [one["name"] for one in chart["data"]] + [side["title"]["text"] for side in
+                     (chart["layout"]["xaxis"], chart["layout"]["yaxis"]) if "title" in side]  # fmt: skip
+            assert not any("<" in text for text in texts), texts
 
 
 def test_command_says_what_is_left_out(
