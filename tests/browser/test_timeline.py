@@ -12,7 +12,7 @@ import spikex_sim as sx
 from browsing import Watched, until
 from section_page import section_page
 from spikex_sim.report.timeline import timeline_section
-from timelines import HOSTILE, many_slices, run_into, slices_in
+from timelines import HOSTILE, event, many_slices, run_into, slices_in, written
 
 NAMES_PX, ROW_PX, FIRST_PX = 150, 30, 34
 """Width of the names of tracks, height of a track, and where the first begins."""
@@ -30,6 +30,11 @@ COUNT = """() => {
   });
 }"""
 """Counts what a frame asks of the slices, and of the canvas."""
+COPY = """const canvas = document.querySelector('canvas'), copy = document.createElement('canvas');
+  Object.assign(copy, { width: canvas.width, height: canvas.height });
+  const brush = copy.getContext('2d', { willReadFrequently: true });
+  brush.drawImage(canvas, 0, 0);"""
+"""A copy to be read: reading the canvas itself makes it slow, and Chromium warn."""
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -273,8 +278,9 @@ def test_columns_of_many_slices_are_shares_of_time(pages: Watched, many: tuple[P
     file, share = many
     page = opened(pages, file)
     stalls, others = page.evaluate(
-        """([left, top]) => {
-          const canvas = document.querySelector('canvas'), brush = canvas.getContext('2d');
+        "([left, top]) => {"
+        + COPY
+        + """
           const { data } = brush.getImageData(left, top, canvas.width - left, 22);
           let stalls = 0, others = 0;
           for (let at = 0; at < data.length; at += 4) {
@@ -327,12 +333,31 @@ def test_a_machine_of_crossbars_has_tracks_of_each_layer(pages: Watched, tmp_pat
     assert "sample 0 time point" in page.locator(".timeline-said").inner_text()
 
 
+def test_of_very_many_tracks_those_in_sight_are_painted(pages: Watched, tmp_path: Path) -> None:
+    tracks = range(1200)
+    named = [event(ph="M", tid=one, name="thread_name", args={"name": f"l{one} compute"}) for one in tracks]
+    slices = [
+        event(ph="X", tid=one, cat="compute", name=f"compute l{one} row 0 step 0", ts=0, dur=9)
+        for one in tracks
+    ]
+    written(tmp_path, named + slices)
+    page = opened(pages, page_in(tmp_path), device_scale_factor=2)
+    painted = (
+        "() => {"
+        + COPY
+        + """return [40, canvas.height - 60].map((top) =>
+      brush.getImageData(600, top, 1, 50).data.some((one, at) => at % 4 === 3 && one === 255)); }"""
+    )
+    assert page.evaluate(painted) == [True, False]
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.evaluate(SETTLED)
+    assert page.evaluate(painted) == [False, True]
+
+
 def test_a_timeline_that_nobody_scrolled_to_is_there_to_be_printed(pages: Watched, tmp_path: Path) -> None:
     run_into(tmp_path)
     page = pages.open(sx.report(tmp_path), height=300, color_scheme="dark")
     canvas(page).wait_for(state="attached")
     assert canvas(page).bounding_box()["y"] > 1500
-    painted = (
-        "document.querySelector('canvas').getContext('2d').getImageData(200, 40, 200, 150).data.some(Boolean)"
-    )
+    painted = "(() => {" + COPY + "return brush.getImageData(200, 40, 200, 150).data.some(Boolean); })()"
     until(page, painted)

@@ -5,7 +5,7 @@
   const ROW = 30, BAR = 22, AXIS = 34, GUTTER = 150, NARROW = 560, CAPTION = 15;
   const LEAST = 10; // cycles across the whole width
   const MOST_LAYERS = 2000, LABEL_FROM = 64, GAP_FROM = 5, TICK = 110, STEP = 1.25, PAN = 0.2;
-  const FEW_TRACKS = 12, MARGIN = 200;
+  const FEW_TRACKS = 12, MARGIN = 200, MOST_HIGH = 32000, MOST_PIXELS = 1 << 26;
   const LIGHT = {
     text: "#1f2328", compute: "#c4cbd3", pixel: 0x0f28231f, line: "rgba(31,35,40,0.25)", mark: "#111111",
   };
@@ -140,7 +140,10 @@
     measure() {
       const width = this.stage.clientWidth, narrow = width < NARROW;
       const row = ROW + (narrow ? CAPTION : 0);
-      const height = AXIS + row * this.tracks.length, ratio = window.devicePixelRatio || 1;
+      const height = AXIS + row * this.tracks.length;
+      // Of very many tracks coarser ones: a canvas that is larger stays empty.
+      const most = Math.min(MOST_HIGH / height, Math.sqrt(MOST_PIXELS / (height * Math.max(width, 1))));
+      const ratio = Math.min(window.devicePixelRatio || 1, most);
       return { width, narrow, row, left: narrow ? 0 : GUTTER, height, ratio };
     }
 
