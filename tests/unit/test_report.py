@@ -457,11 +457,15 @@ def test_studies_have_reports(
 def test_searched_networks_are_points_of_their_table(tmp_path: Path) -> None:
     found = found_of("111111", "110021")
     one = found.networks[0]
-    others = [
-        one.model_copy(update={"score": score, "front": False, "feasible": fits, "costs": one.costs.model_copy(
-            update={"energy_uj": energy})})
-        for score, energy, fits in ((-30.0, 1.0, True), (-math.inf, 9.0, True), (-10.0, 40.0, False))
-    ]  # fmt: skip
+    others = []
+    for cell, score, energy, fits in (
+        ("111110", -30.0, 1.0, True),
+        ("110001", -math.inf, 9.0, True),
+        ("110011", -10.0, 40.0, False),
+    ):
+        costs = one.costs.model_copy(update={"energy_uj": energy})
+        changes = {"cell_b": cell, "score": score, "front": False, "feasible": fits, "costs": costs}
+        others.append(one.model_copy(update=changes))
     search = {**found.search, "limits": {"energy_uj": 20.0}}
     found.model_copy(update={"networks": (one, *others), "search": search}).save(tmp_path)
     page = Page.of(sx.report(tmp_path))
@@ -477,8 +481,9 @@ def test_searched_networks_are_points_of_their_table(tmp_path: Path) -> None:
 
 def test_explorations_have_reports(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    found = sx.explore(TRACE, {"tws": [2, 4, 8], "array.cols": [2, 4, 8]}, ["energy_pj", "latency_ms"], budget=9,
-                       sampler="grid", out=tmp_path)  # fmt: skip
+    keys = {"tws": [2, 4, 8], "array.cols": [2, 4, 8]}
+    goals = ["energy_pj", "latency_ms"]
+    found = sx.explore(TRACE, keys, goals, budget=9, sampler="grid", out=tmp_path)
     page = Page.of(sx.report(tmp_path))
     charts = page.data["g0-points"]["charts"]
     x, y = charts[0]["layout"]["xaxis"]["title"]["text"], charts[0]["layout"]["yaxis"]["title"]["text"]
