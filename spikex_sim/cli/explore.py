@@ -123,10 +123,10 @@ def show_exploration(found: Exploration) -> None:
     volume = found.hypervolume
     corner = ", ".join(f"{name} {value:.4g}" for name, value in volume.reference.items())
     show.say(f"hypervolume {volume.final:.4g} of the box to {corner}".replace("[", r"\["))
-    if found.importances.shares:
+    if any(found.importances.shares.values()):
         show.put(shares_table(found))
     else:
-        show.note("importances need at least 10 feasible points")
+        show.note("importances need at least 10 feasible points that are not all alike")
 
 
 @contextmanager

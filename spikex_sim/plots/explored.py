@@ -216,7 +216,7 @@ def importance(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     goals = list(dict.fromkeys(str(cell(row, "objective")) for row in rows))
     shares = {(str(cell(row, "key")), str(row["objective"])): 100 * number(row, "share") for row in rows}
     if not shares:
-        raise FigureError("too few feasible points for importances", field="share")
+        raise FigureError("there are no importances", field="share")
     if len(goals) > len(FILLS):
         raise FigureError(f"{len(goals)} objectives, more than {len(FILLS)}, cannot be told apart")
     keys = sorted(dict.fromkeys(key for key, _ in shares), key=lambda key: shares.get((key, goals[-1]), 0.0))

@@ -73,7 +73,7 @@ NO_NETWORK = "network.json, which map --out writes, is not beside mapping.json"
 NOT_PLACED = "the crossbars are not placed: map --mesh auto"
 NO_HISTORY = "no stage was annealed"
 MAPPING_JSON = "mapping.json"
-FEW_POINTS = "importances need at least 10 feasible points"
+FEW_POINTS = "importances need at least 10 feasible points that are not all alike"
 NO_AREA = "no part of the area is known"
 SAME_AREA = "the points do not differ in area"
 """Why a folder does not permit a figure."""
@@ -263,7 +263,7 @@ def _of_exploration(file: Path) -> Iterator[Drawing]:
     """Figures of an exploration."""
     found = load_exploration(file)
     place = str(file)
-    few = "" if found.importances.shares else FEW_POINTS
+    few = "" if any(found.importances.shares.values()) else FEW_POINTS
     yield Drawing("explore-front", lambda: explored.front_rows(found), explored.against_objectives, place)
     yield Drawing("explore-hypervolume", lambda: explored.volume_rows(found), explored.hypervolume, place)
     yield Drawing("explore-importance", lambda: explored.share_rows(found), explored.importance, place, few)

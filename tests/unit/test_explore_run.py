@@ -319,6 +319,8 @@ class TestSaved:
             (lambda said: [one.update(front=False) for one in said["points"]], "front"),
             (lambda said: said["points"][0].update(figures={}), "lacks an objective"),
             (lambda said: said["hypervolume"].update(best={}), "hypervolume"),
+            (lambda said: said["search"].update(space=[]), "search.space"),
+            (lambda said: said["points"][0].update(feasible=False, front=True), "not feasible"),
         ],
     )
     def test_what_is_damaged_is_refused(self, trace: Path, tmp_path: Path, change: Any, words: str) -> None:
@@ -347,6 +349,14 @@ class TestShares:
         assert list(shares) == ["area_pe_mm2", "energy_pj", "front"]
         assert shares["area_pe_mm2"]["array.rows"] > 0.9
         assert all(sum(one.values()) == pytest.approx(1) for one in shares.values())
+
+    def test_what_is_the_same_for_all_points_is_decided_by_no_key(self, trace: Path) -> None:
+        found = sx.explore(trace, GRID, "output_spikes,energy_pj", sampler="grid")
+        shares = found.importances.shares
+        assert shares["output_spikes"] == {} and sum(shares["energy_pj"].values()) == pytest.approx(1)
+        assert "front" not in shares
+        volume = found.hypervolume
+        assert volume.reference["output_spikes"] == pytest.approx(1.1 * volume.best["output_spikes"])
 
     def test_of_few_points_there_are_none(self, trace: Path) -> None:
         assert sx.explore(trace, {"tws": [1, 2, 3]}).importances.shares == {}

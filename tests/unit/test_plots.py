@@ -24,8 +24,9 @@ from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
 from spikex_sim.costs.crossbar import CROSSBAR_COMPONENTS
+from spikex_sim.explore.designs.api import explore
 from spikex_sim.explore.sweeps.runner import sweep
-from spikex_sim.plots import searched
+from spikex_sim.plots import explored, searched
 from spikex_sim.plots.files import read_rows
 from spikex_sim.plots.folder import NAMES, drawings_of
 from spikex_sim.plots.imc import IMC_FIGURES
@@ -364,6 +365,26 @@ def test_heat_maps() -> None:
     _, ax = plots.utilization(SWEEP)
     assert ax.collections[0].get_array().shape == (2, 2)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["2", "4"]
+
+
+def test_an_exploration(tmp_path: Path) -> None:
+    keys = {"tws": [1, 2, 4], "array.rows": [2, 4]}
+    neuron = {"threshold": 5, "leak_shift": 3}
+    fc = {"name": "fc", "kind": "linear", "in_channels": 6, "out_channels": 4, "neuron": neuron}
+    trace = Trace.from_arrays([fc], np.ones((6, 16), bool), weights=[np.ones((4, 6), np.int8)])
+    found = explore(trace, keys, ["energy_pj", "max:utilization"], sampler="grid", out=tmp_path)
+    lacks = {one.name: one.lacks for one in drawings_of(tmp_path) if one.name.startswith("explore-")}
+    assert lacks.pop("explore-importance").startswith("importances need at least 10 feasible points")
+    assert lacks == {"explore-front": "", "explore-hypervolume": ""}
+    _, ax = plots.exploration_front(explored.front_rows(found))
+    on = sorted((one.figures["energy_pj"] / 1e3, one.figures["utilization"]) for one in found.front)
+    np.testing.assert_allclose(ax.lines[-1].get_xydata(), on)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Energy (nJ)", "Utilization, more is better")
+    _, axis = plots.exploration_hypervolume(explored.volume_rows(found))
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), [100 * one.hypervolume for one in found.points])
+    _, ax = plots.exploration_importance(SHARES)
+    np.testing.assert_allclose(widths(ax), [[70, 30], [40, 60]])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["tws", "memory.lbuf.bytes"]
 
 
 def test_roofline() -> None:

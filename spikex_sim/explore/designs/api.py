@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikex_sim.core.errors import ConfigError
-from spikex_sim.core.files import writable_folder, write_files
+from spikex_sim.core.files import csv_text, writable_folder, write_files
 from spikex_sim.core.progress import Progress, silent
 from spikex_sim.core.registry import plugin
 from spikex_sim.explore.designs.bench import Bench
@@ -24,10 +24,12 @@ from spikex_sim.explore.sweeps.bench import TraceLike, Workload, listed
 from spikex_sim.explore.sweeps.grid import MAX_POINTS
 from spikex_sim.explore.sweeps.runner import STORE, say_small_effects
 from spikex_sim.explore.sweeps.store import SweepStore
-from spikex_sim.explore.sweeps.table import is_measured, write_table
+from spikex_sim.explore.sweeps.table import is_measured
 from spikex_sim.explore.workers import check_places
+from spikex_sim.run.fields import SWEEP_CSV
 from spikex_sim.run.psums import remarks
 from spikex_sim.spec.arch import Accelerator
+from spikex_sim.spec.load import load_accelerator
 from spikex_sim.trace.together import AnyTrace, describe
 
 log = logging.getLogger("spikex_sim")
@@ -114,10 +116,9 @@ def explore(
     UnsupportedError
         If no point can be run or keeps the limits, with the nearest miss.
     """
-    goals, limits = (
-        objectives_of(_texts(objectives, "objectives")),
-        limits_of(_texts(constraints, "constraints")),
-    )
+    given = objectives.split(",") if isinstance(objectives, str) else objectives
+    goals = objectives_of(_texts(given, "objectives"))
+    limits = limits_of(_texts(constraints, "constraints"))
     check_sampler(sampler)
     check_places(jobs, scheduler)
     plugin("engines", engine)
@@ -138,7 +139,7 @@ def explore(
     search = {
         "space": chosen.plain(),
         "set": plain_values(designs.fixed),
-        "arch": None if ARCH in chosen.named else designs.load({}).name,
+        "arch": None if ARCH in chosen.named else load_accelerator(designs.machine({})).name,
         "engine": engine,
         "traces": [
             {"name": name, "sha256": describe(samples)["sha256"]}
@@ -148,7 +149,7 @@ def explore(
         "sampler": sampler, "budget": count, "batch": batch, "seed": seed,
     }  # fmt: skip
     folder = None if out is None else writable_folder(out)
-    judge, points = Judge(goals, limits), list[Judged]()
+    judge, points, best = Judge(goals, limits), list[Judged](), list[Judged]()
     with (
         SweepStore(folder and folder / STORE, is_measured) as store,
         chooser_of(
@@ -159,30 +160,31 @@ def explore(
         while len(points) < count and (asked := chooser.ask(min(batch, count - len(points)))):
             made = [designs.of(genes) for genes in asked]
             found = bench.run(made)
-            points += (judge.of(*one) for one in zip(asked, made, found, strict=True))
-            chooser.tell([one.verdict for one in points[-len(asked) :]])
-            on = on_front(points)
+            new = [judge.of(*one) for one in zip(asked, made, found, strict=True)]
+            points += new
+            chooser.tell([one.verdict for one in new])
+            best = [one for one, on in zip(best + new, on_front(best + new), strict=True) if on]
             if watch is not None:
-                watch(points, [one for one, is_on in zip(points, on, strict=True) if is_on])
-            if not any(on) and _tried_all_machines(chosen, points) and (wrong := lacking(points)):
+                watch(points, best)
+            if not best and _ran_everywhere(chosen, points) and (wrong := lacking(points)):
                 raise wrong
         table = bench.table()
-    if not any(one.verdict.feasible for one in points):
+    if not best:
         raise none_feasible(points, limits, chosen.size)
-    _remark(points, workload)
+    _remark(points, best, workload)
     result = exploration_of(chosen, search, goals, points)
     result._table = table
     if folder is not None:
-        write_table(folder, table, parquet=False, safe_csv=safe_csv)
-        write_files(folder, result.contents(safe_csv=safe_csv))
+        rows = csv_text([dict(row) for row in table], safe=safe_csv)
+        write_files(folder, {SWEEP_CSV: rows, **result.contents(safe_csv=safe_csv)})
     return result
 
 
-def _remark(points: Sequence[Judged], workload: Workload) -> None:
+def _remark(points: Sequence[Judged], best: Sequence[Judged], workload: Workload) -> None:
     """Say what a reader should know of the machines on the front, and of keys from which little follows."""
     made = [(one.design.values, one.design.arch) for one in points if one.design.arch is not None]
     say_small_effects(made, "explore")
-    on = (one.design.arch for one, is_on in zip(points, on_front(points), strict=True) if is_on)
+    on = (one.design.arch for one in best)
     said = (
         text for arch in on if arch is not None for samples in workload.loaded
         for text in remarks(samples[0], arch)
@@ -231,7 +233,8 @@ def _texts(given: Any, what: str) -> list[str]:
     return list(given)
 
 
-def _tried_all_machines(space: Space, points: Sequence[Judged]) -> bool:
+def _ran_everywhere(space: Space, points: Sequence[Judged]) -> bool:
+    """Whether there is a result of every machine, though without a column that is asked for."""
     if ARCH not in space.named:
         return True
-    return set(space.named[ARCH].values) <= {one.design.values.get(ARCH) for one in points}
+    return set(space.named[ARCH].values) <= {one.design.values.get(ARCH) for one in points if one.lacks}

@@ -140,6 +140,7 @@ class Optimiser(Chooser):
         super().__init__(space, identify, seed)
         self._study = study
         self._flying: list[Any] = []
+        self._on_front: list[str] = []
 
     def ask(self, count: int) -> list[Genes]:
         """See :class:`Chooser`."""
@@ -164,7 +165,12 @@ class Optimiser(Chooser):
         """See :class:`Chooser`."""
         for trial, verdict in zip(self._flying, verdicts, strict=True):
             self._tell(trial, verdict)
+        new = list(self.genes)[len(self.verdicts) :]
         super().tell(verdicts)
+        feasible = [name for name in (*self._on_front, *new) if self.verdicts[name].feasible]
+        if feasible:
+            on = front(np.array([self.verdicts[name].losses for name in feasible]))
+            self._on_front = [name for name, is_on in zip(feasible, on, strict=True) if is_on]
 
     def _propose(self, asked: dict[str, Genes], trials: dict[str, Any], count: int) -> None:
         """Ask for new points until there are so many; of those that were given it is told again."""
@@ -191,10 +197,8 @@ class Optimiser(Chooser):
 
     def _best(self) -> list[str]:
         """The front; without one, what is nearest to be feasible."""
-        feasible = [name for name, one in self.verdicts.items() if one.feasible]
-        if feasible:
-            on = front(np.array([self.verdicts[name].losses for name in feasible]))
-            return [name for name, is_on in zip(feasible, on, strict=True) if is_on]
+        if self._on_front:
+            return self._on_front
         ran = [name for name, one in self.verdicts.items() if one.losses]
         return [min(ran, key=lambda name: self.verdicts[name].miss)] if ran else []
 

@@ -134,6 +134,10 @@ class Exploration(Part):
         for one in self.points:
             if one.feasible and not names <= one.figures.keys():
                 raise ValueError(f"points.{one.order} lacks an objective")
+            if one.front and not one.feasible:
+                raise ValueError(f"points.{one.order} is on the front and not feasible")
+        if not isinstance(self.search.get("space"), dict):
+            raise ValueError("search.space is missing or of another kind")
         if not any(one.front for one in self.points):
             raise ValueError("points has no front")
         return self
@@ -169,7 +173,7 @@ class Exploration(Part):
     @cached_property
     def keys(self) -> list[str]:
         """Keys of the space, but the machine."""
-        return [key for key in self.search.get("space", {}) if key != "arch"]
+        return [key for key in self.search["space"] if key != "arch"]
 
     def rows(self) -> list[dict[str, Any]]:
         """Rows of ``explore.csv``: a point a row, in order."""

@@ -136,7 +136,7 @@ class Limit:
         return cls(Measure.of(found[1], "--constraint"), found[2] == ">=", value)
 
     def __str__(self) -> str:
-        return f"{self.measure.name}{'>=' if self.least else '<='}{self.value:g}"
+        return f"{self.measure.name}{'>=' if self.least else '<='}{self.value:.12g}"
 
     def worst(self, values: Sequence[float]) -> float:
         """Of several traces, the value that the limit is held against."""
@@ -149,7 +149,7 @@ class Limit:
 
     def miss(self, value: float) -> str:
         """Say that a value does not keep the limit."""
-        return f"{self.measure.name} {value:.4g}, not {'>=' if self.least else '<='} {self.value:g}"
+        return f"{self.measure.name} {value:.4g}, not {'>=' if self.least else '<='} {self.value:.12g}"
 
 
 def objectives_of(names: Iterable[str]) -> tuple[Objective, ...]:

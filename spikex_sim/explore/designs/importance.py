@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from spikex_sim.explore.designs.choosing import quiet
 from spikex_sim.explore.designs.space import Genes, Space
 
-LEAST_POINTS = 10
-"""Feasible points from which on importances are computed."""
+LEAST_POINTS, MOST_POINTS = 10, 1000
+"""Feasible points from which on importances are computed, and that they are computed of at most."""
 METHOD = "PED-ANOVA"
 
 
@@ -30,7 +31,7 @@ def importances(space: Space, genes: Sequence[Genes], losses: Sequence[Sequence[
     -------
     dict
         For each objective, by number, and for all together (``"front"``), keys to shares that add up to 1;
-        keys of one value have none.
+        keys of one value have none, nor has anything in an objective that is the same for all points.
 
     Notes
     -----
@@ -40,6 +41,8 @@ def importances(space: Space, genes: Sequence[Genes], losses: Sequence[Sequence[
     """
     if len(genes) < LEAST_POINTS:
         return {}
+    some = range(0, len(genes), -(-len(genes) // MOST_POINTS))
+    genes, losses = [genes[at] for at in some], [losses[at] for at in some]
     import optuna
 
     keys = [key for key in space.keys if len(key.values) != 1]
@@ -65,8 +68,12 @@ def importances(space: Space, genes: Sequence[Genes], losses: Sequence[Sequence[
             found = optuna.importance.get_param_importances(
                 study, evaluator=optuna.importance.PedAnovaImportanceEvaluator(), target=target
             )
-        return {name: float(found[name]) for name in kinds if name in found}
+        return {name: float(found[name]) for name in kinds if math.isfinite(found.get(name, math.nan))}
 
-    several = len(losses[0]) > 1
-    made = {str(at): shares(lambda trial, at=at: trial.values[at]) for at in range(len(losses[0]))}
+    # Of an objective that is the same for all points no key decides.
+    made = {
+        str(at): shares(lambda trial, at=at: trial.values[at]) if len(set(values)) > 1 else {}
+        for at, values in enumerate(zip(*losses, strict=True))
+    }
+    several = sum(map(bool, made.values())) > 1
     return made | ({"front": shares(None)} if several else {})

@@ -24,10 +24,14 @@ def front(losses: Floats) -> NDArray[np.bool_]:
     bool array ``[points]``
         Points that are equal in all objectives are all there, or none.
     """
-    kept = np.ones(len(losses), bool)
-    for at, one in enumerate(losses):
-        as_good, better = (losses <= one).all(axis=1), (losses < one).any(axis=1)
-        kept[at] = not (as_good & better).any()
+    kept = np.zeros(len(losses), bool)
+    best = np.empty((0, losses.shape[1]))
+    # In this order a point is beaten by earlier ones alone, and then also by one on the front.
+    for at in np.lexsort(losses.T[::-1]):
+        one = losses[at]
+        if not ((best <= one).all(axis=1) & (best < one).any(axis=1)).any():
+            kept[at] = True
+            best = np.vstack([best, one])
     return kept
 
 
