@@ -131,7 +131,8 @@ def _html(timeline: Timeline, clock: float) -> str:
         f"<p>{counted(slices, 'slice')} in {counted(cycles, 'cycle')}, {with_prefix(cycles / clock, 's')}. "
         "Where slices are narrower than a pixel, heights are shares of the time.</p>"
         '<div class="timeline-view"></div>'
-        f"<details class='timeline-help'><summary>Keys</summary><dl class='timeline-keys'>{keys}</dl></details>"
+        '<details class="timeline-help"><summary>Keys</summary>'
+        f'<dl class="timeline-keys">{keys}</dl></details>'
         "<details><summary>Tracks as a table</summary><table><thead><tr><th>track</th>"
         '<th class="n">slices</th><th>cycles</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
