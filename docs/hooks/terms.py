@@ -28,7 +28,7 @@ class Term:
 def abbreviations(glossary: str) -> dict[str, str]:
     """Abbreviations of the glossary with what they stand for, as plain text."""
     found = re.search(rf"^## {ABBREVIATIONS}\n(.*?)(?=^## |\Z)", glossary, re.MULTILINE | re.DOTALL)
-    return {} if found is None else {cells[0]: _plain(cells[1]) for cells in _rows(found[1])}
+    return {} if found is None else {cells[0]: _plain(cells[1]) for _, cells in _rows(found[1])}
 
 
 def as_markdown(known: Mapping[str, str], text: str) -> str:
@@ -44,12 +44,11 @@ def names(page: str, text: str) -> dict[str, Term]:
     first counts.
     """
     found: dict[str, Term] = {}
-    for cells in _rows(text):
+    for headings, cells in _rows(text):
+        meaning = next((at for at, one in enumerate(headings) if "meaning" in one), len(cells) - 1)
         for name in re.findall(r"`([\w.\[\]]+)`", cells[0]):
-            if re.search(r"[._]", name):
-                column = 3 if page.startswith("configuration") and len(cells) > 4 else 1
-                told = next((_plain(cell) for cell in [cells[-1], *cells[column:]] if len(cell) > 3), "")
-                found.setdefault(name, Term(page, slug(name), told))
+            if re.search(r"[._]", name) and meaning < len(cells):
+                found.setdefault(name, Term(page, slug(name), _plain(cells[meaning])))
     return found
 
 
@@ -113,15 +112,18 @@ def _term(code: str, known: Mapping[str, Term]) -> Term | None:
     return None
 
 
-def _rows(text: str) -> Iterator[list[str]]:
-    """Cells of the rows of all tables, without headings and rules."""
+def _rows(text: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Headings and cells of the rows of all tables."""
     lines = text.splitlines()
-    for at, line in enumerate(lines):
-        below = lines[at + 1] if at + 1 < len(lines) else ""
-        if line.startswith("|") and not line.startswith("|---") and not below.startswith("|---"):
-            yield [
-                cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))
-            ]
+    headings: list[str] = []
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if not line.startswith("|") or line.startswith(("|---", "| ---")):
+            continue
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        if below.startswith(("|---", "| ---")):
+            headings = cells
+        else:
+            yield headings, cells
 
 
 def _plain(text: str) -> str:

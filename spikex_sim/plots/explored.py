@@ -188,8 +188,8 @@ def hypervolume(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figu
     ----------
     rows : sequence of dict
         What :func:`volume_rows` returns, or rows of ``explore.csv``.
-    ax, style, returns, raises
-        As :func:`against_objectives`; one Axes.
+    ax, style
+        As :func:`against_objectives`, and so what is returned and raised; one Axes.
     """
     places = sorted((number(row, "order"), 100 * number(row, "hypervolume")) for row in rows)
     if not places:
@@ -210,8 +210,8 @@ def importance(rows: Rows, ax: Given = None, style: Style = None) -> tuple[Figur
     ----------
     rows : sequence of dict
         What :func:`share_rows` returns.
-    ax, style, returns, raises
-        As :func:`against_objectives`; one Axes.
+    ax, style
+        As :func:`against_objectives`, and so what is returned and raised; one Axes.
     """
     goals = list(dict.fromkeys(str(cell(row, "objective")) for row in rows))
     shares = {(str(cell(row, "key")), str(row["objective"])): 100 * number(row, "share") for row in rows}

@@ -97,8 +97,8 @@ def area_by_machine(rows: Rows, ax: Given = None, style: Style = None) -> tuple[
     rows : sequence of dict
         A row a run: its name in ``run``, areas in mm² in ``area_glb_mm2``, ``area_crossbar_mm2`` and so on,
         and in ``absent``, if there is such a column, what is missing in them.
-    ax, style, returns, raises
-        As :func:`energy_by_machine`.
+    ax, style
+        As :func:`energy_by_machine`, and so what is returned and raised.
     """
     missing = dict.fromkeys(
         f"{short(cell(row, 'run'))}: without {row[ABSENT]}" for row in rows if row.get(ABSENT)

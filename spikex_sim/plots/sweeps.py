@@ -225,8 +225,9 @@ def pareto(
     ax : Axes, optional
     by : tuple of str
         Two of ``seconds``, ``energy_pj``, ``energy_on_chip_pj``, ``edp_js`` and ``area_mm2``, along and up.
-    style, returns, raises
-        As :func:`against_tws`; one Axes. Points of the front, if few, are named by their swept values.
+    style
+        As :func:`against_tws`, and so what is returned and raised; one Axes. Points of
+        the front, if few, are named by their swept values.
     """
     for column in by:
         if column not in COSTS:

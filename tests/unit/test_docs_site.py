@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import inspect
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,17 @@ def test_names_lead_to_their_row() -> None:
     assert "mode" not in known, "an ordinary word elsewhere"
 
 
+def test_tooltips_are_meanings_and_no_formulas() -> None:
+    headings = "| key | unit | meaning | formula |\n|---|---|---|---|\n"
+    table = headings + "| `a_b`, `a.c` | pJ | of [x](y.md) `z` | `1 \\| 2` |\n"
+    assert terms.names("g/", table) == {
+        "a_b": terms.Term("g/", "a_b", "of x z"),
+        "a.c": terms.Term("g/", "ac", "of x z"),
+    }
+    keys = terms.names("configuration/", read("configuration.md"))
+    assert keys["memory.lbuf.port_bits"].meaning == "ports"
+
+
 def test_commands_and_calls_lead_to_their_reference() -> None:
     known = {
         name: terms.Term("r/", name, "") for name in ("spikex-sim trace show", "spikex-sim run", "sx.sweep")
@@ -220,6 +233,34 @@ def test_what_the_reference_names_exists_and_is_documented(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     found = getattr(importlib.import_module(module), attribute)
     assert name == "spikex_sim.plots.PAPER_FIGURES" or found.__doc__
+
+
+def parameters_told(docstring: str) -> list[str]:
+    """Names in the section Parameters of a docstring in NumPy style."""
+    found = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[\w ]*\n-+\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    lines = [] if found is None else re.findall(r"^(\S[^:\n]*?)\s*(?::.*)?$", found[1], re.MULTILINE)
+    return [name.strip("* ") for line in lines for name in line.split(",")]
+
+
+def callables() -> Iterator[tuple[str, Any]]:
+    for name in documented():
+        module, _, attribute = name.rpartition(".")
+        found = getattr(importlib.import_module(module), attribute)
+        if inspect.isfunction(found):
+            yield name, found
+        elif inspect.isclass(found):
+            own = {key: one for key, one in vars(found).items() if key[0] != "_" and inspect.isfunction(one)}
+            yield from ((f"{name}.{key}", one) for key, one in own.items())
+
+
+def test_docstrings_tell_of_parameters_that_there_are() -> None:
+    """Whatever else stands in the section is a warning, which stops the site."""
+    told = 0
+    for name, one in callables():
+        names = parameters_told(inspect.getdoc(one) or "")
+        assert set(names) <= set(inspect.signature(one).parameters), name
+        told += len(names)
+    assert told > 300
 
 
 def test_reference_of_the_command_line_is_up_to_date() -> None:
