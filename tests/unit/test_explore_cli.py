@@ -103,6 +103,7 @@ class TestMistakes:
         is_mistake(spikex(capsys, "explore", "no.npz", *WORDS[2:]), "no.npz")
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_goes_on_as_if_it_had_not_been(self, tmp_path: Path) -> None:
         watched = Watched(tmp_path, 4, 4, 1)
@@ -139,6 +140,7 @@ class TestKilled:
             assert database.execute("SELECT count(*) FROM attempts").fetchone() == (12,)
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_the_front_grow(here: Path) -> None:
     ours, theirs = pty.openpty()
     running = subprocess.Popen(

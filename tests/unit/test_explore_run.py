@@ -16,6 +16,7 @@ import pytest
 import naive_explore
 import spikex_sim as sx
 from spikex_sim.core.errors import ConfigError, OutputError, ResultsError, SpikexError, UnsupportedError
+from spikex_sim.data import default_trace_path
 from spikex_sim.explore.designs.choosing import Verdict, chooser_of
 from spikex_sim.explore.designs.found import load_exploration
 from spikex_sim.explore.designs.reading import space_of
@@ -393,3 +394,18 @@ class TestFinds:
     def test_of_every_seed(self) -> None:
         shares = [share_found("tpe", seed) for seed in range(6)]
         assert min(shares) >= 0.8 and np.mean(shares) >= 0.9, shares
+
+    @pytest.mark.slow
+    def test_of_the_packaged_digit_as_the_page_says(self, tmp_path: Path) -> None:
+        grid = {
+            "tws": [1, 2, 3, 4, 6, 8, 12, 16], "array.rows": [4, 8, 16, 32], "array.cols": [4, 8, 16, 32],
+            "memory.lbuf.bytes": [1024, 2048, 4096],
+        }  # fmt: skip
+        whole = sx.explore(default_trace_path(), grid, GOALS, sampler="grid", out=tmp_path)
+        assert len(whole.points) == 384 and len(whole.front) == 37
+        wanted = {identity(one.values) for one in whole.front}
+        for seed in range(3):
+            found = sx.explore(default_trace_path(), grid, GOALS, budget=128, seed=seed, out=tmp_path)
+            share = len(wanted & {identity(one.values) for one in found.front}) / len(wanted)
+            assert share >= 0.85, (seed, share)
+        assert attempts(tmp_path) == 384  # all of them from the store
