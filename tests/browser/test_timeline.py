@@ -341,12 +341,12 @@ def test_of_very_many_tracks_those_in_sight_are_painted(pages: Watched, tmp_path
         for one in tracks
     ]
     written(tmp_path, named + slices)
-    page = opened(pages, page_in(tmp_path), device_scale_factor=2)
+    page = opened(pages, page_in(tmp_path), device_scale_factor=2, width=800)
     painted = (
         "() => {"
         + COPY
         + """return [40, canvas.height - 60].map((top) =>
-      brush.getImageData(600, top, 1, 50).data.some((one, at) => at % 4 === 3 && one === 255)); }"""
+      brush.getImageData(500, top, 1, 50).data.some((one, at) => at % 4 === 3 && one === 255)); }"""
     )
     assert page.evaluate(painted) == [True, False]
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
