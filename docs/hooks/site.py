@@ -37,7 +37,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Set what follows from other files: address, navigation, anchors."""
     config.repo_url = address.address_in((ROOT / "setup.cfg").read_text("utf-8")) or None
     config.repo_name = "Source" if config.repo_url else None
-    config.site_url = os.environ.get("SITE_URL", config.site_url)
+    if os.environ.get("SITE_URL"):
+        config.site_url = os.environ["SITE_URL"].rstrip("/") + "/"
     config.mdx_configs["toc"]["slugify"] = linking.slug
     docs = Path(config.docs_dir)
     books = sorted(path.relative_to(docs).as_posix() for path in docs.glob("notebooks/*.ipynb"))
