@@ -30,10 +30,12 @@ def small_trace(samples: int = 1) -> sx.Trace:
     return sx.Trace.from_arrays(LAYERS, given, weights=weights, name="small")
 
 
-def run_into(folder: Path, arch: str = "spikex", samples: int = 1, **overrides: Any) -> sx.RunResult:
-    """Replay the small trace and write results and timeline."""
+def run_into(
+    folder: Path, arch: str = "spikex", samples: int = 1, trace: Any = None, **overrides: Any
+) -> sx.RunResult:
+    """Replay a trace, by default the small one, and write results and timeline."""
     observed = Observed()
-    result = sx.simulate(small_trace(samples), arch, overrides=overrides, observe=observed)
+    result = sx.simulate(trace or small_trace(samples), arch, overrides=overrides, observe=observed)
     result.save(folder)
     lines = "".join(timeline_lines(observed.placed(), result))
     (folder / "timeline.json").write_text(lines, encoding="utf-8")

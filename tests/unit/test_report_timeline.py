@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graph_files import everything
 from spikex_sim.core.errors import ResultsError
 from spikex_sim.report import slices
 from spikex_sim.report.columns import GAP, Texts, differences, leb128, packed
@@ -117,6 +118,14 @@ def section_of(folder: Path) -> Any:
 def test_a_page_holds_every_slice(tmp_path: Path, arch: str, how: dict[str, Any]) -> None:
     run_into(tmp_path, arch, **how)
     assert drawn(section_of(tmp_path).data) == told(tmp_path)
+
+
+def test_a_page_holds_every_slice_of_a_graph(tmp_path: Path) -> None:
+    run_into(tmp_path, trace=everything(), tws=2)
+    section = section_of(tmp_path)
+    assert drawn(section.data) == told(tmp_path)
+    assert {"pop (channels 0-1)", "att (t=8, head 1)"} <= set(section.data["layers"])
+    assert "stall recurrence" in {kind["name"] for kind in section.data["kinds"]}
 
 
 def test_what_the_tracks_sum_up_to_is_the_result(tmp_path: Path) -> None:
