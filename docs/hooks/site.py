@@ -35,8 +35,9 @@ class Known:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Set what follows from other files: address, navigation, anchors."""
-    config.repo_url = address.address_in((ROOT / "setup.cfg").read_text("utf-8")) or None
-    config.repo_name = "Source" if config.repo_url else None
+    home = address.address_in((ROOT / "setup.cfg").read_text("utf-8"))
+    if home:  # a link, and no repo_url, for which readers' browsers would ask another host
+        config.extra["social"] = [{"icon": "material/source-repository", "link": home, "name": "Project"}]
     if os.environ.get("SITE_URL"):
         config.site_url = os.environ["SITE_URL"].rstrip("/") + "/"
     config.mdx_configs["toc"]["slugify"] = linking.slug
