@@ -98,6 +98,8 @@ class _Figures:
         except FigureError as exc:
             self.left_out.append(f"{name}: {exc}")
             return []
+        except (LookupError, TypeError, ValueError) as exc:  # of what nobody checked before
+            raise FigureError(f"{name} cannot be drawn of it; the file is damaged", where=one.where) from exc
 
 
 def _picture(one: Drawing) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from spikex_sim.core.errors import ResultsError
 from spikex_sim.explore.evaluation import SCHEMA
 from spikex_sim.plots.files import FIELDS, MAX_BYTES
-from spikex_sim.plots.table import Rows
+from spikex_sim.plots.table import MOST, Rows
 from spikex_sim.trace.npyzip import open_regular
 
 
@@ -53,7 +53,7 @@ def read_evaluations(file: Path) -> dict[str, Any]:
         )
     for path, kind in _WANTED.items():
         for found in _found(content, path.split("."), where, path):
-            if not isinstance(found, kind) or isinstance(found, bool):
+            if not isinstance(found, kind) or isinstance(found, bool) or not _is_finite(found):
                 raise ResultsError(
                     f"is not what evaluate writes: {str(found)!r:.40}", where=where, field=path
                 )
@@ -100,6 +100,10 @@ def _found(content: Any, path: list[str], where: str, whole: str) -> Iterator[An
     if key not in content:
         raise ResultsError("missing", where=where, field=whole)
     yield from _found(content[key], rest, where, whole)
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, int | float) or 0 <= value <= MOST
 
 
 def _refuse(text: str) -> NoReturn:

@@ -72,7 +72,18 @@ def summary(results: SavedResults) -> Section:
     ]
     columns = [Column("figure"), Column("value"), Column("unit"), Column("meaning")]
     whole = details("All totals", table(columns, scalars, "Totals of results.json"))
-    return Section("summary", "Summary", f"{subject}{cards(figures_of(results))}{whole}")
+    spread = _spread(results) if samples > 1 else ""
+    return Section("summary", "Summary", f"{subject}{cards(figures_of(results))}{spread}{whole}")
+
+
+def _spread(results: SavedResults) -> str:
+    """Mean and standard deviation of a sample."""
+    rows = [
+        {"figure": name, "mean": value, "sd": results.sd.get(name), "unit": column_of(name).unit}
+        for name, value in results.mean.items()
+    ]
+    columns = [Column(name) for name in ("figure", "mean", "sd", "unit")]
+    return table(columns, rows, "A sample: mean and standard deviation")
 
 
 def _said(name: str) -> dict[str, str]:
@@ -215,7 +226,7 @@ def provenance(results: SavedResults) -> Section:
         [
             ("Trace", trace["name"]),
             ("SHA-256 of the trace", trace["sha256"]),
-            ("Source of the trace", trace["source"]),
+            ("Source of the trace", trace.get("source")),
             ("Run ended (UTC)", results.timestamp),
             ("Engine", results.engine),
             *(

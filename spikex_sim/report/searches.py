@@ -86,10 +86,15 @@ def of_mapping(file: Path, charts: Sequence[Chart], pictures: Sequence[str]) -> 
                 ("Network", network.get("name")),
                 ("SHA-256 of the network", network.get("sha256")),
                 ("Pool", saved.pool.get("name")),
-                *((f"Version of {name}", value) for name, value in saved.versions.items()),
+                *((f"Version of {name}", value) for name, value in _items(saved.versions)),
             ]
         ),
     )
+
+
+def _items(content: Any) -> Iterator[tuple[str, Any]]:
+    """Entries of what should be a mapping, as nobody has checked before."""
+    yield from content.items() if isinstance(content, Mapping) else ()
 
 
 def _whole(value: Any) -> str:

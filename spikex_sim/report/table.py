@@ -28,7 +28,7 @@ LONG = 36
 """Characters of a text from which it may be broken anywhere."""
 _LEAST, _MOST = 1e-3, 1e10
 """Between these, numbers are written without a power of ten."""
-_LONGEST = 10**15
+_LONGEST, _FARTHEST = 10**15, 10**300
 """Whole numbers from which they are written with one too."""
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 UNITS = {
@@ -109,6 +109,7 @@ def number_text(value: float) -> str:
 
 
 def _with_power(value: float) -> str:
+    value = min(max(value, -_FARTHEST), _FARTHEST)  # whole numbers from a file may be larger than floats are
     mantissa, power = f"{value:.{DIGITS - 1}e}".split("e")
     return f"{mantissa}×10{str(int(power)).translate(_RAISED)}"
 

@@ -135,6 +135,18 @@ def test_summary_has_the_totals_with_units(folder: Path, page: Page) -> None:
         assert column in page.text or all(row[column] is None for row in rows)
 
 
+def test_several_samples_have_mean_and_deviation(tmp_path: Path) -> None:
+    spikes = np.random.default_rng(5).random((2, 2, 6, 6, 9)) < 0.2
+    trace = sx.Trace.from_arrays(TRACE.layers[:1], spikes, weights=[TRACE.weights[0]], name="two")
+    result = sx.simulate(trace, tws=4)
+    result.save(tmp_path)
+    page = Page.of(sx.report(tmp_path))
+    assert "2 samples" in page.text and "sums over 2 samples" in page.text
+    assert table.number_text(result.mean["energy_pj"]) in page.text
+    assert table.number_text(result.sd["energy_pj"]) in page.text
+    assert "g0-samples" in page.ids
+
+
 def test_a_component_has_the_same_colour_everywhere(folder: Path) -> None:
     one = Page.of(sx.report([folder / "run", folder / "runs"], folder / "both.html"))
     found: dict[str, set[str]] = {}
