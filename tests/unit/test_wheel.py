@@ -51,7 +51,7 @@ RUNS = (
     ("energy", "show"),
     ("list",),
 )  # fmt: skip
-"""Commands that need what is no code: traces, weights, tables, presets, numbers of papers, Verilog, assets."""
+"""Commands that need what is no code: traces, weights, tables, presets, numbers, Verilog, assets."""
 
 
 def clean(**changes: str) -> dict[str, str]:
