@@ -32,7 +32,7 @@ WORK = DOCS.parent / "build/gallery"
 DPI = 110
 WIDE = {"energy-components", "comparison", "fig12", "fig13", "tornado", "imc-keys", "map-mesh", "evaluate"}
 """Figures of many bars, which are drawn across two columns."""
-EXPLORE = "{tws: [2, 3, 4, 8], array.cols: [4, 8, 16], memory.glb.bytes: [27648, 55296, 110592]}"
+EXPLORE = "keys: {tws: [2, 3, 4, 8], array.cols: [4, 8, 16], memory.glb.bytes: [27648, 55296, 110592]}"
 STEPS: dict[str, tuple[str, ...]] = {
     "run": ("run --tws 4 --out run",),
     "chip": ("run --arch spikesim --out chip",),

@@ -141,6 +141,14 @@ class TestFiles:
             assert names.split() == [f"{folder.relative_to(ROOT)}/*.v"] and list(folder.glob("*.v"))
 
 
+def test_every_extra_has_a_row() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+`) \|", read("docs/installation.md").partition("## Extras")[2], re.MULTILINE
+    )
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert set(metadata()["options.extras_require"]) <= set(named)
+
+
 def matches(name: str, pattern: str) -> bool:
     """Whether a pattern of setup.cfg names a file; a star stays within a folder."""
     parts, wanted = Path(name).parts, Path(pattern).parts
