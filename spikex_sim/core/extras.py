@@ -138,7 +138,7 @@ def _faults(names: Iterable[str]) -> dict[str, str]:
 
 
 def module_of(package: Distribution) -> str:
-    """Module that a package is loaded by; empty where it brings none, as types alone.
+    """Module that a package is loaded by; empty where it brings none, as types alone, or nobody noted which.
 
     Examples
     --------
@@ -153,8 +153,10 @@ def module_of(package: Distribution) -> str:
             tops.add(file.parts[0])
         elif len(file.parts) == 1 and file.suffix in (".py", ".so", ".pyd"):
             tops.add(file.name.partition(".")[0])
+    if not package.files:  # as system packages are
+        tops = set((package.read_text("top_level.txt") or "").split())
     tops = {one for one in tops if one.isidentifier() and not one.startswith("_")}
-    return usual if usual in tops or not package.files else min(tops, default="")
+    return usual if usual in tops else min(tops, default="")
 
 
 def _loaded(modules: list[str]) -> Iterator[tuple[str, str]]:

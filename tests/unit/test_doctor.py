@@ -67,6 +67,16 @@ class TestPackages:
     def test_modules_of_packages(self, name: str, module_name: str) -> None:
         assert module_of(distribution(name)) == module_name
 
+    def test_modules_of_packages_whose_files_nobody_noted(self, tmp_path: Path) -> None:
+        from importlib.metadata import PathDistribution
+
+        info = tmp_path / "PyYAML-6.0.egg-info"
+        info.mkdir()
+        (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: PyYAML\nVersion: 6.0\n")
+        assert module_of(PathDistribution(info)) == ""
+        (info / "top_level.txt").write_text("_yaml\nyaml\n")
+        assert module_of(PathDistribution(info)) == "yaml"
+
     def test_one_that_ends_the_process_hides_no_other(self, broken: Path) -> None:
         names = ["refuses", "ends", "leaves", "talks", "json", "nowhere"]
         faults = dict(extras._loaded(names))
