@@ -85,7 +85,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "paper": ("reproduce fig5 fig7 fig8 fig9 fig10 fig11 fig12 --out paper",),
     "nas": (
         "nas --data images.npz --space neuronas --same --max-params 400000 --channels 8 --score-channels 4 "
-        "--timesteps 2 --batch 8 --repeats 1 --budget 12 --seed 1 --out nas",
+        "--timesteps 2 --batch 8 --repeats 1 --algorithm random --budget 6 --seed 1 --out nas",
     ),
 }
 """Commands by what they leave in the working folder."""
@@ -104,7 +104,10 @@ def run_all() -> None:
         shutil.copy(DOCS / name, Path("studies", name))
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (64, 3, 32, 32), np.uint8)
-    np.savez("images.npz", train_images=images, train_labels=rng.integers(0, 10, 64, np.int64))
+    labels = rng.integers(0, 10, 64, np.uint8)
+    parts = {f"{part}_{what}": array for part in ("train", "test") for what, array in
+             (("images", images), ("labels", labels))}  # fmt: skip
+    np.savez("images.npz", **parts, classes=np.array([f"class {number}" for number in range(10)]))
     for made, lines in STEPS.items():
         stamp = Path(f"{made.replace('/', '-')}.done")
         if stamp.exists():
