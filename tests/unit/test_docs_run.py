@@ -68,6 +68,8 @@ LEFT_OUT = {
         "spikex-sim map verify results/ways/": HOURS,
         "spikex-sim plot results/ways ": HOURS,
         "spikex-sim map recordings/0.npz ": DATA,
+        "spikex-sim map compare traces/nmnist_digit.npz ": HOURS,
+        "spikex-sim sweep traces/nmnist_digit.npz --arch crossbar ": HOURS,
     },
     "nas.md": {
         "spikex-sim nas table ": "test_nas_validation",
