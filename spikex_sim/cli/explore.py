@@ -57,16 +57,16 @@ def explore(
         str, typer.Option("--sampler", help="Which are tried.", metavar="tpe|nsga2|random|grid")
     ] = "tpe",
     batch: Annotated[int, typer.Option("--batch", help="Points asked for at a time.", metavar="N")] = 8,
-    seed: Annotated[int, typer.Option("--seed", help="Of all draws.", metavar="N")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of all draws; default: 0.", metavar="N")] = None,
     arch: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--arch",
-            help="Preset name or YAML file, unless a key of the space.",
+            help="Preset name or YAML file, unless a key of the space; default: spikex.",
             metavar="NAME|FILE",
             autocompletion=completing(preset_names),
         ),
-    ] = "spikex",
+    ] = None,
     settings: Settings = None,
     engine: Annotated[str, typer.Option("--engine", help="Memory engine.", metavar="fast|event")] = "fast",
     jobs: Jobs = 1,

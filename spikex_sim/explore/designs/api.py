@@ -48,13 +48,13 @@ def explore(
     objectives: Sequence[str] = OBJECTIVES,
     *,
     constraints: Sequence[str] = (),
-    arch: str | Path | Accelerator = "spikex",
+    arch: str | Path | Accelerator | None = None,
     overrides: Mapping[str, Any] | None = None,
     engine: str = "fast",
     budget: int | None = None,
     sampler: str = "tpe",
     batch: int = BATCH,
-    seed: int = 0,
+    seed: int | None = None,
     jobs: int = 1,
     scheduler: str | None = None,
     out: str | Path | None = None,
@@ -77,8 +77,8 @@ def explore(
         ``latency_ms``, ``latency_us``, ``energy_uj``, ``energy_mj``, ``edp``, ``edap``.
     constraints : sequence of str
         ``NAME<=VALUE`` or ``NAME>=VALUE``, of the same names.
-    arch : str, Path or Accelerator
-        Machine, where it is no key of the space.
+    arch : str, Path or Accelerator, optional
+        Machine, where it is no key of the space; by default ``spikex``.
     overrides : mapping, optional
         Configuration keys that are the same for all points.
     engine : {"fast", "event"}
@@ -89,8 +89,8 @@ def explore(
         Which points are tried.
     batch : int
         Points that are asked for at a time; other batches, other points.
-    seed : int
-        Of all draws.
+    seed : int, optional
+        Of all draws; by default 0.
     jobs : int
         Processes on this machine.
     scheduler : str, optional
@@ -125,10 +125,13 @@ def explore(
     chosen = _space(space)
     count = _count(chosen, sampler, budget)
     _whole("batch", batch, 1, MOST_BATCH)
+    if seed is not None and sampler == "grid":
+        raise ConfigError("has no effect with sampler grid, which draws nothing", field="seed")
+    seed = 0 if seed is None else seed
     _whole("seed", seed, 0, (1 << 63) - 1)
-    if ARCH in chosen.named and arch != "spikex":
+    if ARCH in chosen.named and arch is not None:
         raise ConfigError(f"is a key of {chosen.where}; it cannot be given as well", field="arch")
-    designs = Designs(chosen, arch, overrides)
+    designs = Designs(chosen, "spikex" if arch is None else arch, overrides)
     designs.check()
     traces: list[TraceLike] = listed(trace, "trace", AnyTrace | str | Path)
     if not traces:
