@@ -12,6 +12,7 @@ from spikex_sim.core.sheet import Sheet, table
 if TYPE_CHECKING:
     from spikex_sim.core.doctor import Installation
 
+
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:

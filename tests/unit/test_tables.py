@@ -14,8 +14,8 @@ from command import environment, is_mistake, process, spikex, succeed
 from distribution import install
 from spikex_sim.cli import show
 from spikex_sim.cli.sheet import print_sheet
-from spikex_sim.core.sheet import Sheet
 from spikex_sim.core import registry
+from spikex_sim.core.sheet import Sheet
 from spikex_sim.plots.folder import NAMES
 from spikex_sim.spec.load import preset_names
 from spikex_sim.spec.networks import load_network, network_names
