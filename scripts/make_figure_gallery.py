@@ -17,6 +17,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pages import filled
@@ -89,7 +90,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Commands by what they leave in the working folder."""
-SOURCES = (*STEPS, "chips", "traces/t20.npz", "studies", DOCS / "imc-studies")
+SOURCES: tuple[str | Path, ...] = (*STEPS, "chips", "traces/t20.npz", "studies", DOCS / "imc-studies")
 KEPT = ("fig13.csv", "tornado.csv", "densities.csv")
 """Rows that lie in docs/."""
 
@@ -105,7 +106,7 @@ def run_all() -> None:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (64, 3, 32, 32), np.uint8)
     labels = rng.integers(0, 10, 64, np.uint8)
-    parts = {f"{part}_{what}": array for part in ("train", "test") for what, array in
+    parts: dict[str, Any] = {f"{part}_{what}": array for part in ("train", "test") for what, array in
              (("images", images), ("labels", labels))}  # fmt: skip
     np.savez("images.npz", **parts, classes=np.array([f"class {number}" for number in range(10)]))
     for made, lines in STEPS.items():
