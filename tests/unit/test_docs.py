@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -363,9 +364,13 @@ def command_lines(text: str) -> Iterator[tuple[str, bool]]:
             yield found[1], False
 
 
+built = cache(command)
+"""The command line, made once for all lines of all pages."""
+
+
 def parse(words: list[str], complete: bool) -> None:
     """Parse a command line as the program would, without running it."""
-    here: Any = command()
+    here: Any = built()
     names = ["spikex-sim"]
     while words and words[0] in getattr(here, "commands", {}):
         both = " ".join(words[:2])

@@ -22,6 +22,7 @@ TOOLS = "takes a tool that is not Python's: make test-rtl, energy check"
 WHOLE = {
     "cli.md": "an example a command, most on files of one's own; that they parse is tested in test_docs",
     "extending.md": INSTALLED,
+    "installation.md": "installs and sets shells up: test_doctor and tests of the wheel",
     "record.md": TORCH,
     "models/cifar10.md": HOURS,
     "models/dvs-gesture-large.md": HOURS,
