@@ -150,7 +150,9 @@ def draw_all() -> None:
 
 def section() -> str:
     """The gallery, a picture a figure."""
-    return "\n\n".join(f"**`{name}`**\n\n![{name}](figures/gallery/{name}.png)" for name in NAMES)
+    pictures = {name: f"figures/gallery/{name}.png" for name in NAMES}
+    pictures["hardware_model"] = "hardware-model-nmnist.svg"  # a function alone
+    return "\n\n".join(f"**`{name}`**\n\n![{name}]({path})" for name, path in pictures.items())
 
 
 def main() -> None:
