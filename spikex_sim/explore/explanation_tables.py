@@ -24,11 +24,13 @@ def explanation_html(found: Explanation) -> str:
     for trial in found.trials:
         changes = changes_of(trial, found.result) if trial.result else ["refused", "", ""]
         tried.add_row(settings(trial.changes), trial.refused or trial.reason, *changes)
-    busy = [busy_table(found.result)] if found.result.totals.imc is None else []
-    texts = [*sums(found.result.totals)[:2], *map(sentence, found.again)]
-    name = found.result.trace["name"]
-    title = f"{name} on {found.result.arch.name}, bound by {NAMES[bound_of(found.result.totals)]}"
-    return html_of(title if busy else f"{name} on {found.result.arch.name}", [tried, *busy], texts=texts)
+    totals = found.result.totals
+    title = f"{found.result.trace['name']} on {found.result.arch.name}"
+    texts = [*sums(totals)[:2], *map(sentence, found.again)]
+    if totals.imc is not None:  # whose time is no layer's own
+        return html_of(title, [tried], texts=texts)
+    bound = NAMES[bound_of(totals)]
+    return html_of(f"{title}, bound by {bound}", [tried, busy_table(found.result)], texts=texts)
 
 
 def changes_of(trial: Trial, base: RunResult) -> list[str]:

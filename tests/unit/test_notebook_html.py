@@ -161,10 +161,22 @@ class TestTables:
                 ratio = trial.result.totals.edp_js / found.result.totals.edp_js
                 assert change == f"{100 * (ratio - 1):+.1f} %"
 
+    def test_an_explanation_of_crossbars(self) -> None:
+        found = sx.explain(a_trace(), "spikesim")
+        assert len(page(found).tables) == 1 and len(page(found).tables[0]) == 1 + len(found.trials)
+
     def test_a_mapping(self) -> None:
         found = sx.map_network("gen:A", "table2", steps=1000)
         seen = page(found)
         assert seen.tables[1][-1] == ("total", f"{len(found.crossbars):,}", f"{found.area:,}")
+
+
+    def test_searches(self) -> None:
+        found = sx.search_tws(a_trace(), choices=[1, 2])
+        assert [row[0] for row in page(found).tables[0][1:]] == [one.method for one in found.found]
+        ann = sx.against_ann(a_trace(), timesteps=[2, 4])
+        assert [row[0] for row in page(ann).tables[0][1:]] == ["ANN", "T=2", "T=4"]
+        assert "SNN below the ANN: energy " in page(ann).text
 
 
 class TestFrames:
