@@ -392,6 +392,7 @@ def parse(words: list[str], complete: bool) -> None:
 def test_command_lines_exist(path: Path) -> None:
     for line, complete in command_lines(path.read_text("utf-8")):
         words = shlex.split(line, comments=True)
+        words = words[: words.index(">")] if ">" in words else words
         if words and words[0] == "COMMAND":
             continue
         parse(words, complete)
