@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from pages import filled
+from PIL import Image
 
 from spikex_sim.__main__ import main as command
 from spikex_sim.core.errors import FigureError
@@ -31,6 +32,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 PICTURES = DOCS / "figures/gallery"
 WORK = DOCS.parent / "build/gallery"
 DPI = 110
+COLOURS = 64
+"""Of a picture: a third of the bytes."""
 WIDE = {"energy-components", "comparison", "fig12", "fig13", "tornado", "imc-keys", "map-mesh", "evaluate"}
 """Figures of many bars, which are drawn across two columns."""
 EXPLORE = "keys: {tws: [2, 3, 4, 8], array.cols: [4, 8, 16], memory.glb.bytes: [27648, 55296, 110592]}"
@@ -124,10 +127,10 @@ def run_all() -> None:
             stamp.touch()
 
 
-def draw_all() -> None:
-    """Draw every figure that the folders permit, the first folder that does."""
+def draw_all(*, missing: bool) -> None:
+    """Draw every figure that the folders permit, the first folder that does; or those without a picture."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    drawn: set[str] = set()
+    drawn = {path.stem for path in PICTURES.glob("*.png")} if missing else set()
     for source in SOURCES:
         path = WORK / source
         if not path.exists():
@@ -141,8 +144,12 @@ def draw_all() -> None:
                 print(f"{path}: {one.name}: {exc}")
                 continue
             drawn.add(one.name)
+            whole = io.BytesIO()
             with styled({"savefig.dpi": DPI}):
-                figure.savefig(PICTURES / f"{one.name}.png", metadata={"Software": None})
+                figure.savefig(whole, metadata={"Software": None})
+            Image.open(whole).convert("RGB").quantize(COLOURS).save(
+                PICTURES / f"{one.name}.png", optimize=True
+            )
     print(
         f"drew {len(drawn)}; not: {', '.join(name for name in NAMES if name not in drawn) or 'none left out'}"
     )
@@ -159,10 +166,12 @@ def main() -> None:
     """Make pictures and page, or only check them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether all is there")
-    checking = parser.parse_args().check
+    parser.add_argument("--missing", action="store_true", help="draw figures that have no picture yet")
+    given = parser.parse_args()
+    checking = given.check
     if not checking:
         run_all()
-        draw_all()
+        draw_all(missing=given.missing)
     missing = [name for name in NAMES if not (PICTURES / f"{name}.png").is_file()]
     page = DOCS / "figures.md"
     wanted = filled(page.read_text("utf-8"), Path(__file__).stem, [("gallery", section())])
