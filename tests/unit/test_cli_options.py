@@ -294,7 +294,7 @@ ELSEWHERE = {
     ),
     *(("imc-study", option) for option in ("--engine", "--jobs", "--safe-csv")),
     ("sweep", "--scheduler"),
-    # tests/unit/test_explore_run.py, test_explore_cli.py
+    # tests/unit/test_explore_run.py, test_explore_cluster.py
     *(("explore", option) for option in ("--jobs", "--scheduler", "--safe-csv")),
     ("sweep", "--parquet"),
     *(("reproduce", option) for option in ("--format", "--columns", "--jobs", "--out")),
