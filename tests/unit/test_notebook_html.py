@@ -170,7 +170,6 @@ class TestTables:
         seen = page(found)
         assert seen.tables[1][-1] == ("total", f"{len(found.crossbars):,}", f"{found.area:,}")
 
-
     def test_searches(self) -> None:
         found = sx.search_tws(a_trace(), choices=[1, 2])
         assert [row[0] for row in page(found).tables[0][1:]] == [one.method for one in found.found]
