@@ -73,10 +73,11 @@ def said_of(rows: Iterable[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows : iterable of mapping
-        With ``arch``, ``area_mm2`` and ``area_absent`` as in ``sweep.csv``; those without area are left out.
+        With ``arch``, ``area_mm2`` and ``area_parts_absent`` as in ``sweep.csv``; those without area are
+        left out.
     """
     known = [row for row in rows if row.get("area_mm2") is not None]
-    absent = dict.fromkeys((row["arch"], row.get("area_absent") or "") for row in known)
+    absent = dict.fromkeys((row["arch"], row.get("area_parts_absent") or "") for row in known)
     machines = [Lacking(arch, arch, tuple(text.split("/")) if text else ()) for arch, text in absent]
     parts = machines[0].parts if machines else ()
     return unlike(machines) or (f"areas are without {', '.join(parts)}" if parts else "")

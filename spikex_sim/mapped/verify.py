@@ -190,7 +190,11 @@ def _hops(
         saved.metrics.get("mesh"),
         [(one.get("x", -1), one.get("y", -1)) for one in saved.crossbars],
     )
-    rows, cols = mesh if isinstance(mesh, list) and len(mesh) == 2 else (0, 0)
+    sides = mesh if isinstance(mesh, list) and len(mesh) == 2 else [0, 0]
+    if not all(type(side) is int for side in sides):
+        yield f"metric mesh: {str(mesh)!r:.40} is not two whole numbers"
+        return
+    rows, cols = sides
     taken: dict[tuple[int, int], int] = {}
     for j, (x, y) in enumerate(places):
         if not (isinstance(x, int) and isinstance(y, int) and 0 <= x < cols and 0 <= y < rows):
@@ -216,9 +220,12 @@ def _hops(
 
 def _stages(saved: SavedMapping) -> Iterator[str]:
     for at, stage in enumerate(saved.stages):
-        value, bound, budget = stage.get("value"), stage.get("bound"), stage.get("area_budget")
+        value, bound, budget = (stage.get(key) for key in ("value", "bound", "area_budget"))
+        if not all(one is None or isinstance(one, (int, float)) for one in (value, bound, budget)):
+            yield f"stage {at}: value, bound and area_budget are not numbers"
+            continue
         if bound is not None and value is not None and value < bound:
             yield f"stage {at} ({stage.get('objective')}): {value} is below its bound {bound}"
         area = saved.metrics.get("area", 0)
-        if budget is not None and area > budget:
+        if budget is not None and isinstance(area, (int, float)) and area > budget:
             yield f"stage {at} ({stage.get('objective')}): area {area} above the budget {budget}"

@@ -345,8 +345,8 @@ FIELDS = (
     }, others={"rf": "of the RFs of all PEs, with `memory.rf.bytes`"}),
     Field("area_absent", "text", "", "parts whose area is not in `area_mm2`, by name, and why: off chip, not "
           "synthesised, not in the energy table, or not charged", places=SUMS, later=True, parts={}),
-    Field("area_absent", "text", "", "names of the parts of `area_absent` that are on the chip, separated "
-          "by `/`", places=(SWEEP_CSV,), derived=_absent_names),
+    Field("area_parts_absent", "text", "", "names of the parts of `area_absent` that are on the chip, "
+          "separated by `/`", places=(SWEEP_CSV,), derived=_absent_names),
     Field("input_spikes", "count", "", "spikes that entered", places=LAYER, optional=True),
     Field("output_spikes", "count", "",
           "spikes emitted; totals: by neurons, pooling apart; null where weights are missing", optional=True),

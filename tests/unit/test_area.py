@@ -242,12 +242,12 @@ class TestFiles:
         table = sx.sweep(
             a_trace(), {"memory.glb.bytes": [32768, 55296]}, arch=["spikex", "sata-on-spikex"], out=tmp_path
         )
-        assert [row["area_absent"] for row in table] == ["/".join(OVERHEADS)] * 2 + ["pe/lif"] * 2
+        assert [row["area_parts_absent"] for row in table] == ["/".join(OVERHEADS)] * 2 + ["pe/lif"] * 2
         for row in table:
             assert row["edap_js_mm2"] == pytest.approx(row["edp_js"] * row["area_mm2"])
             assert row["area_glb_mm2"] == sram(row["memory.glb.bytes"], 64)
         with (tmp_path / "sweep.csv").open(newline="") as file:
-            assert next(csv.DictReader(file))["area_absent"] == "/".join(OVERHEADS)
+            assert next(csv.DictReader(file))["area_parts_absent"] == "/".join(OVERHEADS)
 
     def test_a_figure_shows_every_part_and_what_is_missing(self, tmp_path: Path) -> None:
         for arch in ("spikex", "systolic-os", "spikesim"):
@@ -282,10 +282,12 @@ class TestInWords:
         )
 
     def test_points_of_one_machine_may_differ(self) -> None:
-        rows = [{"arch": "spikex", "area_mm2": 1.0, "area_absent": text} for text in ("", "deskew/scanner")]
+        rows = [
+            {"arch": "spikex", "area_mm2": 1.0, "area_parts_absent": text} for text in ("", "deskew/scanner")
+        ]
         assert said_of(rows) == "areas are not like with like: spikex without deskew, scanner"
         assert said_of(rows[:1]) == "" and said_of(rows[1:]) == "areas are without deskew, scanner"
-        assert said_of([{"arch": "x", "area_mm2": None, "area_absent": "glb"}]) == ""
+        assert said_of([{"arch": "x", "area_mm2": None, "area_parts_absent": "glb"}]) == ""
 
     def test_a_comparison_warns_of_areas_that_do_not_compare(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -191,6 +191,14 @@ def over_budget(given: dict[str, Any]) -> None:
     given["stages"][1]["area_budget"] = 1
 
 
+def sideless(given: dict[str, Any]) -> None:
+    given["metrics"]["mesh"] = ["8", 8]
+
+
+def of_words(given: dict[str, Any]) -> None:
+    given["stages"][0]["value"] = "few"
+
+
 def another(given: dict[str, Any]) -> None:
     given["network"]["sha256"] = "0" * 64
 
@@ -207,6 +215,8 @@ CORRUPTIONS: dict[Corruption, str] = {
     fewer: "metric packets_global",
     bounded: "below its bound",
     over_budget: "above the budget 1",
+    sideless: "is not two whole numbers",
+    of_words: "value, bound and area_budget are not numbers",
     another: "of another one",
 }
 

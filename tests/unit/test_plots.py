@@ -69,8 +69,10 @@ CONFIG = {
 }  # fmt: skip
 ROOF = plots.roofline_rows(LAYERS, ACCESSES, CONFIG)
 SWEEP = [point(a, s * t * 1e-3, e * 1e6 / t, tws=t) for a, s, e in (("x", 1, 8), ("y", 2, 9)) for t in (2, 4)]
-SWEPT_AREAS = [row | {"edp_js": 1e-9 / row["tws"], "area_mm2": 0.1 * row["tws"], "area_absent": "pe/lif"}
-               for row in SWEEP]  # fmt: skip
+SWEPT_AREAS = [
+    row | {"edp_js": 1e-9 / row["tws"], "area_mm2": 0.1 * row["tws"], "area_parts_absent": "pe/lif"}
+    for row in SWEEP
+]
 SIZES = [point("x", 1e-3 / c, 1e6 * r, **{"array.rows": r, "array.cols": c}) for r in (4, 8) for c in (4, 16)]
 RATES = [point("x", 1e-3 * n, 1e6, tws=4) | {"trace": f"t{n}", "tops": n / 10} for n in (1, 2, 3)]
 RUNS = [{"run": n, "seconds": 2.0 * k, "energy_pj": 4.0 * k, "energy_on_chip_pj": 1.0, "edp_js": k * k}
