@@ -16,8 +16,11 @@ from matplotlib import rcParams
 from spikex_sim.plots.style import FILLS, HATCHES, Look, styled
 from spikex_sim.report.escaping import chart_label, short
 
-PATTERNS = {"": "", "////": "/", "\\\\\\\\": "\\", "....": ".", "xxxx": "x", "----": "-", "++++": "+"}
-"""Plotly's names of the hatches of figures."""
+PATTERNS = {
+    "": "", "////": "/", "\\\\\\\\": "\\", "....": ".", "xxxx": "x", "----": "-", "++++": "+",
+    "oo": "|", "//oo": "+", "**": "-", "..oo": "x", "xxoo": ".",
+}  # fmt: skip
+"""Plotly's names of the hatches of figures; it has fewer, so that doubled ones take one of another filling."""
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 """Plotly's names of the markers of figures."""
 DASHES = ("solid", "dash", "dot", "dashdot")

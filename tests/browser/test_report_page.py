@@ -44,7 +44,7 @@ def range_of(page: Any, chart: str, side: str = "xaxis") -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("name", "charts", "scheme"), [("run", 5, "dark"), ("runs", 4, "light"), ("sweep", 6, "light")]
+    ("name", "charts", "scheme"), [("run", 5, "dark"), ("runs", 5, "light"), ("sweep", 6, "light")]
 )
 def test_pages_open_and_charts_are_drawn(
     pages: Watched, folder: Path, name: str, charts: int, scheme: str

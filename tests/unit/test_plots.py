@@ -273,9 +273,11 @@ def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
         "matplotlib.rcParams.update({'font.size': 20, 'svg.hashsalt': 'other', 'axes.grid': True})\n"
         "print(*test_plots.hashes())\n"
     )
+    folder = Path(__file__).parent
+    path = os.pathsep.join([str(folder), str(folder.parent)])
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parent, env=os.environ | {"PYTHONHASHSEED": "7"}, capture_output=True, text=True,
+        env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": path}, capture_output=True, text=True,
         check=True, timeout=300,
     )  # fmt: skip
     once = hashes()

@@ -143,7 +143,7 @@ def test_one_figure_that_cannot_be_drawn_leaves_the_others(
     assert "left out energy-components: " in (said := capsys.readouterr().out)
     assert "layers.csv: energy_rf_pj: no such column" in said
     drawn = {path.stem for path in (tmp_path / "out").iterdir()}
-    assert drawn == {"energy-tensors", "stalls", "utilization", "roofline"}
+    assert drawn == {"area", "energy-tensors", "stalls", "utilization", "roofline"}
 
 
 def test_where_nothing_can_be_drawn_it_says_why(
@@ -151,7 +151,10 @@ def test_where_nothing_can_be_drawn_it_says_why(
 ) -> None:
     folder = shutil.copytree(kept / "sweep", tmp_path / "in")
     header, _, rows = (folder / "sweep.csv").read_text().partition("\n")
-    named = [f"other_{name}" if name in ("utilization", "seconds") else name for name in header.split(",")]
+    named = [
+        f"other_{name}" if name in ("utilization", "seconds", "area_mm2") else name
+        for name in header.split(",")
+    ]
     (folder / "sweep.csv").write_text(",".join(named) + "\n" + rows)
     assert main(["plot", str(folder)]) == 2
     error = capsys.readouterr().err
