@@ -20,7 +20,7 @@ PATTERNS = {
     "": "", "////": "/", "\\\\\\\\": "\\", "....": ".", "xxxx": "x", "----": "-", "++++": "+",
     "oo": "|", "//oo": "+", "**": "-", "..oo": "x", "xxoo": ".",
 }  # fmt: skip
-"""Plotly's names of the hatches of figures; it has fewer, so that doubled ones take one of another filling."""
+"""Plotly's names of the hatches of figures; it has fewer: doubled ones take that of another filling."""
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 """Plotly's names of the markers of figures."""
 DASHES = ("solid", "dash", "dot", "dashdot")
