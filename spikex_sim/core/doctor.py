@@ -197,7 +197,9 @@ def _packages(problems: list[str]) -> tuple[str, tuple[Package, ...], tuple[Extr
         problems.append(
             f"installed as {noted.version}, and the sources are {sources}: {_pip('--editable', str(_ROOT))}"
         )
-    files = [file for file in noted.files or () if file.suffix != ".pyc"]
+    # what builds leave beside the sources lists sources, also those that have gone since
+    listed = noted.files if noted.read_text("RECORD") is not None else None
+    files = [file for file in listed or () if file.suffix != ".pyc"]
     gone = [str(file) for file in files if not Path(str(file.locate())).exists()]
     if gone:
         problems.append(
