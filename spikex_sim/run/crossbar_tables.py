@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from spikex_sim.core.sheet import Sheet, count, percent, short, table
 from spikex_sim.core.text import counted
 from spikex_sim.run import mapped_tables
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
+from spikex_sim.run.rows import AnyCosts, AnyResults, chip_layers, chip_rows, imc_of
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 
@@ -72,17 +71,6 @@ def _end(layer: Any) -> int:
     return 0 if layer.imc is None else layer.imc["end"] or 0
 
 
-def _layers(result: AnyResults) -> list[Any]:
-    return [layer for layer in result.layers if imc_of(layer) is not None]
-
-
-def _rows(made: Sheet, result: AnyResults, cells: Callable[[AnyCosts], list[str]]) -> Sheet:
-    for layer in _layers(result):
-        made.add_row(short(layer.name), *cells(layer))
-    made.add_row(total_name(len(result.samples)), *cells(result.totals))
-    return made
-
-
 def _time_table(result: AnyResults) -> Sheet:
     made = table(
         "Time: shares of the critical path, cycles, and what they are spent with, %",
@@ -101,7 +89,7 @@ def _time_table(result: AnyResults) -> Sheet:
             f"{figures['end'] - figures['start']:,}" if known else "varies",
         ]
 
-    made = _rows(made, result, cells)
+    made = chip_rows(made, result, cells)
     made.caption = "layers work at once: their shares add up to the total; busy: cycles that the PEs compute"
     return made
 
@@ -113,7 +101,7 @@ def _released_table(result: AnyResults) -> Sheet:
         pes = getattr(costs, "pes", None)  # not in files
         return [f"{costs.cycles:,}", "" if pes is None else f"{pes:,}"]
 
-    return _rows(made, result, cells)
+    return chip_rows(made, result, cells)
 
 
 def _work_table(result: AnyResults) -> Sheet:
@@ -130,7 +118,7 @@ def _work_table(result: AnyResults) -> Sheet:
             *("" if one is None else count(one) for one in spikes),
         ]
 
-    return _rows(made, result, cells)
+    return chip_rows(made, result, cells)
 
 
 def _mapping_table(result: AnyResults) -> Sheet:
@@ -139,7 +127,7 @@ def _mapping_table(result: AnyResults) -> Sheet:
         "Mapping: crossbars of a column group, PE rows, column groups, channels of a crossbar",
         *("layer", "blocks", "rows", "groups", "channels", "PEs", "tiles", "cells %", "PE cycle", "sum bits"),
     )
-    for layer in _layers(result):
+    for layer in chip_layers(result):
         found = layer.mapping
         made.add_row(
             short(layer.name),

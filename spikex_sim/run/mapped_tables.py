@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from spikex_sim.core.sheet import Sheet, count, percent, short, table
 from spikex_sim.run.results import RunResult
-from spikex_sim.run.rows import AnyCosts, AnyResults, imc_of, total_name
+from spikex_sim.run.rows import AnyCosts, AnyResults, chip_layers, chip_rows, imc_of
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 
 
@@ -15,7 +12,7 @@ def headline(result: AnyResults) -> str:
     """What the machine is, in a few words."""
     arch = result.arch
     assert isinstance(arch, MappedOptions)
-    layers = _layers(result)
+    layers = chip_layers(result)
     crossbars = sum(layer.mapping["pes"] for layer in layers)
     return (
         f"{crossbars:,} crossbars of {arch.imc.device.bits}-bit cells on a {layers[0].mapping['mesh']} mesh"
@@ -35,7 +32,7 @@ def notes(result: RunResult) -> list[str]:
     if arch.crossbar_mapping is None:
         found.append("no mapping is given: neurons lie in the first crossbar with room; `map` finds better "
                      "homes, and crossbar_mapping names its file")  # fmt: skip
-    elif not _layers(result)[0].mapping["placed"]:
+    elif not chip_layers(result)[0].mapping["placed"]:
         found.append("the mapping has no tiles, crossbars lie in their order; `map --mesh auto` places them")
     moved = totals.imc["stalls"]["noc_in"]
     if moved:
@@ -44,17 +41,6 @@ def notes(result: RunResult) -> list[str]:
             "packets do not wait for each other"
         )
     return found
-
-
-def _layers(result: AnyResults) -> list[Any]:
-    return [layer for layer in result.layers if imc_of(layer) is not None]
-
-
-def _rows(made: Sheet, result: AnyResults, cells: Callable[[AnyCosts], list[str]]) -> Sheet:
-    for layer in _layers(result):
-        made.add_row(short(layer.name), *cells(layer))
-    made.add_row(total_name(len(result.samples)), *cells(result.totals))
-    return made
 
 
 def _time_table(result: AnyResults) -> Sheet:
@@ -68,7 +54,7 @@ def _time_table(result: AnyResults) -> Sheet:
         parts = (stalls["noc_in"], costs.compute_cycles, stalls["lif"])
         return [f"{costs.cycles:,}", *(percent(part, costs.cycles) for part in parts)]
 
-    return _rows(made, result, cells)
+    return chip_rows(made, result, cells)
 
 
 def _work_table(result: AnyResults) -> Sheet:
@@ -85,7 +71,7 @@ def _work_table(result: AnyResults) -> Sheet:
             *("" if one is None else count(one) for one in spikes),
         ]
 
-    return _rows(made, result, cells)
+    return chip_rows(made, result, cells)
 
 
 def _size_table(result: AnyResults) -> Sheet:
@@ -94,6 +80,6 @@ def _size_table(result: AnyResults) -> Sheet:
         "Neurons, and crossbars whose lowest neuron is one of the layer",
         *("layer", "neurons", "columns", "synapses", "crossbars", "read cycles", "sum bits"),
     )
-    for layer in _layers(result):
+    for layer in chip_layers(result):
         made.add_row(short(layer.name), *(f"{layer.mapping[name]:,}" for name in names))
     return made
