@@ -251,15 +251,15 @@ def _kernels(needed: tuple[Package, ...], notes: list[str]) -> Kernels:
     try:
         import numba
 
-        from spikex_sim.core import jit
+        from spikex_sim.core.jit import kept
 
         if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             notes.append("NUMBA_DISABLE_JIT is set: runs take hundreds of times as long")
-        found = Kernels(*jit.kept())
+        found = Kernels(*kept())
     except Exception as exc:  # whatever another version of Numba says
         return Kernels(note=f"{type(exc).__name__}: {exc}"[:LONGEST])
     if not found.whole:
-        notes.append("kernels are not compiled yet, or not all: the first run does, in some twenty seconds")
+        notes.append("kernels are not compiled yet, or not all: the first run does, in a minute or two")
     if not found.writable:
         notes.append("kernels cannot be kept: every run compiles them; NUMBA_CACHE_DIR names another folder")
     return found

@@ -26,7 +26,7 @@ def ensure_compiled(run_small: Callable[[], None]) -> None:
     """
     if not KERNELS or all_kept():
         return
-    log.warning("compiling kernels, once; this takes some twenty seconds ...")
+    log.warning("compiling kernels, once; this takes a minute or two ...")
     start = time.perf_counter()
     run_small()
     seconds = time.perf_counter() - start
