@@ -56,7 +56,8 @@ def _show(found: Installation) -> None:
     if kernels.note:
         show.say(f"kernels: {escape(kernels.note)}")
     else:
-        state = "all" if kernels.whole else f"{kernels.damaged} damaged" if kernels.damaged else "not all"
+        damaged = f"{kernels.damaged} damaged" if kernels.damaged else ""
+        state = ", ".join(kernels.ready) or damaged or "not all of any machine"
         keep = "" if kernels.writable else ", which cannot be written"
         show.say(f"kernels: {kernels.files} compiled, {state}, in {escape(kernels.folder)}{keep}")
     memory = "unknown" if found.memory_gb is None else f"{found.memory_gb:.3g} GB"

@@ -62,7 +62,7 @@ class Kernels(NamedTuple):
     folder: str = ""
     files: int = 0
     damaged: int = 0
-    whole: bool = False
+    ready: tuple[str, ...] = ()
     writable: bool = False
     note: str = ""
 
@@ -258,8 +258,8 @@ def _kernels(needed: tuple[Package, ...], notes: list[str]) -> Kernels:
         found = Kernels(*kept())
     except Exception as exc:  # whatever another version of Numba says
         return Kernels(note=f"{type(exc).__name__}: {exc}"[:LONGEST])
-    if not found.whole:
-        notes.append("kernels are not compiled yet, or not all: the first run does, in a minute or two")
+    if not found.ready:
+        notes.append("kernels are not compiled yet: the first run does, in a minute or two")
     if not found.writable:
         notes.append("kernels cannot be kept: every run compiles them; NUMBA_CACHE_DIR names another folder")
     return found

@@ -34,7 +34,7 @@ _PACKAGE = Path(__file__).absolute().parents[1]
 _IMPORT = re.compile(rb"from spikex_sim([\w.]*) import (\([^)]*\)|.*)")
 _CONFIG: Any = numba.config
 _SUM_BYTES = 16
-_LIST = "all"
+_LIST = "all-"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,18 +62,18 @@ def kernel(function: Any = None, **options: Any) -> Any:
     return compiled
 
 
-def all_kept() -> bool:
-    """Whether what an earlier :func:`keep_list` listed lies on disk, for this machine and these sources."""
-    listed = _store().read(_LIST)
+def all_kept(use: str) -> bool:
+    """Whether what :func:`keep_list` listed for a use lies on disk, for this machine and these sources."""
+    listed = _store().read(_LIST + use)
     return listed is not None and all(map(_store().holds, listed.decode().split()))
 
 
-def keep_list() -> Path | None:
-    """Note that what was compiled or loaded up to here is all that is needed; where it is, if it is kept."""
-    names = sorted(_store().used - {_LIST})
+def keep_list(use: str) -> Path | None:
+    """Note that a use needs no more than is compiled or loaded by now; where that is, if it is kept."""
+    names = sorted(name for name in _store().used if not name.startswith(_LIST))
     if not names:
         _store().give_up(f"Numba {numba.__version__} does not hand them over")
-    return _store().write(_LIST, "\n".join(names).encode())
+    return _store().write(_LIST + use, "\n".join(names).encode())
 
 
 class Kept(NamedTuple):
@@ -85,8 +85,8 @@ class Kept(NamedTuple):
         Where they are, or would be kept; empty where nowhere.
     files, damaged : int
         How many there are, and how many of these are not whole.
-    whole : bool
-        Whether all that a run needs is there.
+    ready : tuple of str
+        Uses for which all is there (:func:`keep_list`).
     writable : bool
         Whether more can be kept.
     """
@@ -94,22 +94,24 @@ class Kept(NamedTuple):
     folder: str
     files: int
     damaged: int
-    whole: bool
+    ready: tuple[str, ...]
     writable: bool
 
 
 def kept() -> Kept:
     """Look at what is kept, and leave it as it is."""
     if not _IMPORTED:
-        return Kept("", 0, 0, False, False)
+        return Kept("", 0, 0, (), False)
     found = [(place / _IMPORTED, list((place / _IMPORTED).glob(f"*-{_machine()}"))) for place in _places()]
     folder, files = next((one for one in found if one[1]), (None, []))
     can = [place for place, _ in found if _can_be_written(place)]
     place = folder or next(iter(can), None)
     contents = [file.read_bytes() for file in files]
     damaged = sum(one[:_SUM_BYTES] != _hash(one[_SUM_BYTES:]) for one in contents)
-    kernels = sum(not file.name.startswith(f"{_LIST}-") for file in files)
-    return Kept(str(place or ""), kernels, damaged, not damaged and all_kept(), bool(can))
+    lists = [file.name for file in files if file.name.startswith(_LIST)]
+    uses = sorted(name.removeprefix(_LIST).removesuffix(f"-{_machine()}") for name in lists)
+    ready = () if damaged else tuple(filter(all_kept, uses))
+    return Kept(str(place or ""), len(files) - len(lists), damaged, ready, bool(can))
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -135,7 +135,7 @@ def against_ann(
     if timesteps is None:
         timesteps = sorted({whole, *(1 << power for power in range(whole.bit_length()))})
     points = sorted(map(int, list_of_numbers(timesteps, Integral, 1, whole, "timesteps")))
-    prepare()
+    prepare(snn_arch, ann_arch)
     check_runnable(traces, ann_arch, engine)
     arrays = check_runnable(traces, snn_arch, engine)
     told = progress or silent

@@ -108,7 +108,7 @@ def dynamic_timesteps(
     loaded = as_chains(traces, "dynamic time steps")
     for trace in loaded:
         _check_classifier(trace)
-    prepare()
+    prepare(accelerator)
     arrays = check_runnable(loaded, accelerator, engine)
     samples = [one for trace in loaded for one in samples_of(trace)]
     replays = _Replays(samples, accelerator, engine, arrays, progress or silent)

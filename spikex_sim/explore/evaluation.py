@@ -236,7 +236,7 @@ def evaluate(
                 where=samples.source,
                 field="label",
             )
-    prepare()
+    prepare(accelerator)
     at_once = len(samples) if accelerator.get("tws", default=None) == "auto" else BATCH
     starts = range(0, len(samples), at_once)
     parts = [range(start, min(start + at_once, len(samples))) for start in starts]

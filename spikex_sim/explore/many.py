@@ -72,7 +72,7 @@ def replay_all(
         If traces or configurations are wrong.
     """
     check_jobs(jobs)
-    prepare()
+    prepare(*accelerators)
     replays: list[Replay | UnsupportedError] = []
     for one in accelerators:
         try:

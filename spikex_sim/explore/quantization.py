@@ -25,6 +25,7 @@ SAME = 1e-3
 """Share of differing spikes up to which a recorded input is what the layer before gives."""
 TWS = 4
 """Window size in which spikes are computed; all give the same."""
+_MACHINE = "spikex"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def quantize(trace: TraceLike, *, progress: Progress | None = None) -> Quantizat
     tell = progress or silent
     (given,) = as_chains(trace, "quantisation")
     quantized(given)  # what is refused is refused before anything is replayed
-    prepare()
+    prepare(load_accelerator(_MACHINE))
     tell("replaying float32", 0, 2)
     before, closed = _closed(given)
     made, layers = quantized(closed)
@@ -140,7 +141,7 @@ def _closed(trace: Trace) -> tuple[list[list[PackedSpikes]], Trace]:
 
 def _outputs(trace: Trace, differing: dict[int, int] | None = None) -> Iterator[list[PackedSpikes]]:
     """Packed output spikes of every layer, by sample; counts where recorded inputs differ from these."""
-    arch = load_accelerator("spikex", {"mapping.tile": "layer"})
+    arch = load_accelerator(_MACHINE, {"mapping.tile": "layer"})
     runner = LayerRunner(arch, plugin("engines", "fast"), energy_model(arch))
     stages = plan_stages(trace)
     flows = [Flow(stages, trace, sample) for sample in range(trace.samples)]

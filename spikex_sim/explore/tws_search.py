@@ -175,7 +175,7 @@ class TwsSpace:
             if set(other.inputs) != set(loaded[0].inputs):
                 raise TraceError(f"has not the recorded layers of {loaded[0].where}", where=other.where)
         check_runnable(loaded, self.arch, engine)
-        prepare()
+        prepare(self.arch)
         self._layers = layers_apart(loaded, self.arch)
         self._costs: dict[tuple[int, int, Kept], _Cost] = {}
         self.samples = sum(one.samples for one in loaded)

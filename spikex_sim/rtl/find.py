@@ -82,7 +82,7 @@ def rtl_layer(
     if len(traces) != 1:
         raise ConfigError(f"{len(traces)} traces are given; name one file", field="TRACE")
     one = traces[0]
-    prepare()
+    prepare(arch)
     replay = Replay.of(traces, arch, "fast")
     names = [stage.name for stage in replay.stages]
     if layer not in names:

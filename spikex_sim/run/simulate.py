@@ -32,8 +32,9 @@ from spikex_sim.run.psums import check_psums
 from spikex_sim.run.released import ReleasedRunner
 from spikex_sim.run.replay import Flow, LayerRunner, Observer, Signal
 from spikex_sim.run.results import LayerResult, RunResult, SampleResult
+from spikex_sim.run.small import small_runs, uses_of
 from spikex_sim.run.stages import flow_of, stages_of
-from spikex_sim.run.warmup import ensure_compiled, small_spikes
+from spikex_sim.run.warmup import ensure_compiled
 from spikex_sim.schedules.crossbar.mapped.options import MappedOptions
 from spikex_sim.schedules.crossbar.options import CrossbarOptions
 from spikex_sim.spec.arch import Accelerator
@@ -45,8 +46,6 @@ from spikex_sim.trace.trace import Trace
 
 UNIT = 16
 """Samples that are replayed, handed to other processes and stored at a time."""
-_NONIDEAL = {"imc.arrays": "nonideal", "imc.write_sigma": 0.1, "imc.stuck.off": 0.1}
-"""Arrays of a crossbar machine that take every kernel."""
 
 
 def simulate(
@@ -99,8 +98,9 @@ def simulate(
     >>> result.layers[0].output_spikes
     16
     """
-    prepare()
-    return _simulate(trace, arch, tws, engine, overrides, progress or silent, observe)
+    accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
+    prepare(accelerator)
+    return _simulate(trace, accelerator, engine, progress or silent, observe)
 
 
 def simulate_on(
@@ -112,20 +112,17 @@ def simulate_on(
     observe: Observer | None = None,
 ) -> RunResult:
     """As :func:`simulate`, on arrays that are programmed already (:func:`check_runnable`)."""
-    return _simulate(trace, arch, None, engine, None, silent, observe, arrays)
+    return _simulate(trace, arch, engine, silent, observe, arrays)
 
 
 def _simulate(
     trace: AnyTrace | Sequence[AnyTrace | str | Path] | str | Path,
-    arch: str | Path | Accelerator,
-    tws: int | str | Sequence[int] | None,
+    accelerator: Accelerator,
     engine: str,
-    overrides: Mapping[str, Any] | None,
-    progress: Progress,
+    progress: Progress = silent,
     observe: Observer | None = None,
     arrays: Arrays | None = None,
 ) -> RunResult:
-    accelerator = load_accelerator(arch, dict(overrides or {}) | ({} if tws is None else {"tws": tws}))
     replay = Replay.of(as_traces(trace), accelerator, engine, observe, arrays)
     layer_by_layer = replay.searches or replay.count == 1
     runs = _in_order(replay, progress if layer_by_layer else silent)
@@ -425,29 +422,21 @@ def check_runnable(traces: Sequence[AnyTrace], accelerator: Accelerator, engine:
     return runner.arrays if isinstance(runner, CrossbarRunner) else None
 
 
-def prepare() -> None:
-    """Compile the kernels now if they are not cached, rather than with the first simulation."""
-    ensure_compiled(_run_small)
+def prepare(*accelerators: Accelerator) -> None:
+    """Compile kernels now if they are not cached, rather than with the first simulation.
+
+    Parameters
+    ----------
+    *accelerators : Accelerator
+        What they are for; every kernel of simulations if none is given, or one's scheduler is not built in.
+    """
+    ensure_compiled(uses_of(accelerators), _run_small)
 
 
-def _run_small() -> None:
-    """Run a tiny convolution through every kernel in both datapaths."""
-    layer = {"name": "conv", "kind": "conv", "in_channels": 1, "out_channels": 2, "kernel": 3,
-             "in_height": 4, "in_width": 4}  # fmt: skip
-    neurons = (
-        ({"threshold": 1, "leak_shift": 2}, np.int8),
-        ({"threshold": 1, "leak": 0.5, "datapath": "float"}, np.float32),
-    )
-    for neuron, dtype in neurons:
-        weight = np.ones((2, 1, 3, 3), dtype)
-        trace = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes(), weights=[weight])
-        for arch, tws in (("ptb-stsap", 2), ("spikex-plus", 2), ("systolic-os", None), ("ann", None)):
-            _simulate(trace, arch, tws, "fast", None, silent)
-        once = Trace.from_arrays([{**layer, "neuron": neuron}], small_spikes()[..., :1], weights=[weight])
-        _simulate(once, "spinalflow", None, "fast", None, silent)
-        _simulate(trace, "crossbar", None, "fast", None, silent)
-        for keys in ({}, _NONIDEAL):
-            _simulate(trace, "spikesim", None, "fast", keys, silent)
+def _run_small(use: str) -> None:
+    """Go through every kernel of a use."""
+    for trace, accelerator in small_runs(use):
+        _simulate(trace, accelerator, "fast")
 
 
 def versions() -> dict[str, str]:

@@ -164,7 +164,7 @@ class TestSurroundings:
         jit._store.cache_clear()
         try:
             empty = jit.kept()
-            assert (empty.files, empty.damaged, empty.whole, empty.writable) == (0, 0, False, True)
+            assert (empty.files, empty.damaged, empty.ready, empty.writable) == (0, 0, (), True)
             assert list(tmp_path.iterdir()) == []
             folder = Path(empty.folder)
             folder.mkdir(parents=True)
@@ -173,12 +173,12 @@ class TestSurroundings:
             assert jit.kept()[1:3] == (1, 0)
             (folder / "c-of-another-machine").write_bytes(b"?")
             bad.write_bytes(jit._hash(b"code") + b"spoilt")
-            assert jit.kept()[1:4] == (2, 1, False)
+            assert jit.kept()[1:4] == (2, 1, ())
             assert bad.exists()
             bad.unlink()
-            listed = folder / f"all-{jit._machine()}"
-            listed.write_bytes(jit._hash(b"a") + b"a")
-            assert jit.kept()[1:4] == (1, 0, True)
+            for use, needed in (("ptb", b"a"), ("sata", b"a c")):
+                (folder / f"all-{use}-{jit._machine()}").write_bytes(jit._hash(needed) + needed)
+            assert jit.kept()[1:4] == (1, 0, ("ptb",))
         finally:
             jit._store.cache_clear()
 

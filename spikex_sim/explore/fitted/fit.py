@@ -101,7 +101,7 @@ def fit_hardware_model(
     if samples < 1:
         raise ConfigError(f"must be at least 1, not {samples}", field="samples")
     sizes = window_sizes(tws_choices, description.timesteps)
-    prepare()
+    prepare(accelerator)
     fits: list[LayerFit] = []
     refused: list[Refusal] = []
     layers = layers_of(description)

@@ -152,7 +152,7 @@ def trains_of(
     loaded = as_traces(traces)
     places = [(at, sample) for at, one in enumerate(loaded) for sample in range(one.samples)]
     wanted = range(len(places)) if samples is None else samples
-    prepare()
+    prepare(load_accelerator(_MACHINE))
     known: tuple[int, GraphTrace] | None = None
     for done, number in enumerate(wanted):
         at, sample = places[number]

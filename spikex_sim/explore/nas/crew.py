@@ -19,6 +19,8 @@ from spikex_sim.explore.nas.macro import Macro
 from spikex_sim.explore.nas.scores import Score, Scorer
 from spikex_sim.explore.sweeps import pools
 from spikex_sim.explore.workers import KILLED, Workers, check_places
+from spikex_sim.run.simulate import prepare
+from spikex_sim.spec.arch import Accelerator
 
 Scorers = Callable[[int], Scorer]
 """Scorer with the weights and mini-batches of a seed; reaches other processes pickled."""
@@ -71,10 +73,16 @@ class Bench:
         The network around the cells.
     machines : sequence of Machine
         By number.
+
+    Attributes
+    ----------
+    replays : list of Accelerator
+        Configurations of those whose costs follow from spikes.
     """
 
     def __init__(self, scorers: Scorers, macro: Macro, machines: Sequence[Machine]) -> None:
         self._scorers, self._macro, self._machines = scorers, macro, machines
+        self.replays: list[Accelerator] = [one.arch for one in machines if one.script is None]
         self._made: dict[int, Scorer] = {}
 
     def run(self, task: Task) -> Outcome:
@@ -118,10 +126,8 @@ class Crew:
         self._most = 1
 
     def __enter__(self) -> Self:
-        if self._scheduler is None:
-            from spikex_sim.run.simulate import prepare
-
-            prepare()  # here, so that workers find the kernels compiled
+        if self._scheduler is None and self._bench.replays:
+            prepare(*self._bench.replays)  # here, so that workers find the kernels compiled
         if self._scheduler is not None:
             client = self._stack.enter_context(pools.connected(self._scheduler))
             held = pools.sent(client, self._bench)

@@ -17,6 +17,7 @@ from spikex_sim.explore.sweeps.store import SweepStore
 from spikex_sim.explore.sweeps.table import Row
 from spikex_sim.explore.sweeps.work import Outcome, Point
 from spikex_sim.run.simulate import prepare
+from spikex_sim.spec.arch import Accelerator
 from spikex_sim.trace.together import AnyTrace, as_traces, describe
 
 log = logging.getLogger("spikex_sim")
@@ -66,8 +67,9 @@ def run_missing(
     progress("sweep", done, len(labels))
     # Another sweep may have finished a point since.
     waiting = (point for point in todo.values() if not store.has(point.key))
+    machines = [point.arch for point in todo.values()]
     workers = min(jobs, len(todo))
-    with closing(_outcomes(waiting, workload, workers, scheduler)) as outcomes:
+    with closing(_outcomes(waiting, machines, workload, workers, scheduler)) as outcomes:
         for outcome in outcomes if todo else ():
             if outcome.row is None:
                 errors[outcome.key] = outcome.error
@@ -82,6 +84,7 @@ def run_missing(
 
 def _outcomes(
     waiting: Iterable[Point],
+    machines: Iterable[Accelerator],
     workload: Workload,
     jobs: int,
     scheduler: str | None,
@@ -90,7 +93,7 @@ def _outcomes(
     if scheduler is not None:
         yield from pools.on_cluster(waiting, workload.loaded, scheduler)
         return
-    prepare()  # here, so that workers find the kernels compiled
+    prepare(*machines)  # here, so that workers find the kernels compiled
     if jobs < 2:
         yield from pools.in_process(waiting, workload.loaded)
         return
