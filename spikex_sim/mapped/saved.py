@@ -50,6 +50,8 @@ class Stage:
         Runs.
     area_budget : int or None
         Largest area allowed, cells.
+    freeze : {"area", "types"}
+        What it kept of the area stage.
     bound : int or None
         No mapping has a smaller value, in the pool that ``bound_scope`` names.
     bound_name, bound_scope : str
@@ -71,6 +73,7 @@ class Stage:
     deterministic_time: float | None = None
     restarts: int = 1
     area_budget: int | None = None
+    freeze: str = "area"
     bound: int | None = None
     bound_name: str = ""
     bound_scope: str = ""

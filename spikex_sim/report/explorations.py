@@ -14,7 +14,8 @@ from spikex_sim.explore.designs.found import CSV_FILE, Exploration, Explored, Go
 from spikex_sim.plots.explored import UNITS, share_rows, volume_rows
 from spikex_sim.report.chart import INK, MUTED, Chart, axis, grouped, is_far, points
 from spikex_sim.report.escaping import chart_label, escaped
-from spikex_sim.report.markup import charted
+from spikex_sim.report.markup import charted, command_block, repeated
+from spikex_sim.report.repeat_searches import SPACE, command_of_exploration, space_text
 from spikex_sim.report.run import cards
 from spikex_sim.report.section import Section
 from spikex_sim.report.table import Column, column_of, facts, number_text, table
@@ -29,7 +30,8 @@ def sections(file: Path) -> Iterator[Section]:
     yield _summary(found)
     yield _points(found)
     yield _settings(found)
-    yield Section("provenance", "Provenance", facts(found.versions.items()))
+    again = repeated(*command_of_exploration(found)) + command_block(space_text(found), SPACE)
+    yield Section("provenance", "Provenance", again + facts(found.versions.items()))
 
 
 def _summary(found: Exploration) -> Section:

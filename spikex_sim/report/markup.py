@@ -78,6 +78,12 @@ def command_block(text: str, remark: str = "") -> str:
     )
 
 
+def repeated(command: str, remark: str) -> str:
+    """Part that says how to repeat what is shown, or why that is not known."""
+    body = command_block(command, remark) if command else f"<p>{escaped(remark)}</p>"
+    return f"<h3>To repeat it</h3>{body}"
+
+
 def shares(caption: str, parts: Mapping[str, float], looks: Mapping[str, Look], per: float, unit: str) -> str:
     """Table of parts of a sum with a bar each, the largest first."""
     total = sum(parts.values())

@@ -31,28 +31,28 @@ def command_of_run(results: SavedResults) -> tuple[str, str]:
         The remark says what ``TRACE`` stands for, or why there is no command: configurations that no preset
         and a few keys give need the file of the configuration.
     """
-    trace, remark = _trace(str(results.trace["sha256"]), str(results.trace["name"]))
+    trace, remark = trace_words(str(results.trace["sha256"]), str(results.trace["name"]))
     engine = [] if results.engine == "fast" else ["--engine", results.engine]
     try:
         arch = results.arch
     except SpikexError as exc:
         return "", f"the configuration cannot be read: {exc}"
-    found = _settings(arch)
+    found = settings_of(arch)
     if found is None:
         remark = "; ".join(filter(None, (remark, "arch.yaml: the configuration as it stands above")))
         return shlex.join(["spikex-sim", "run", *trace, "--arch", "arch.yaml", *engine]), remark
     preset, changed = found
-    settings = [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
-    return shlex.join(["spikex-sim", "run", *trace, "--arch", preset, *settings, *engine]), remark
+    return shlex.join(["spikex-sim", "run", *trace, "--arch", preset, *set_words(changed), *engine]), remark
 
 
-def _trace(sha256: str, name: str) -> tuple[list[str], str]:
+def trace_words(sha256: str, name: str) -> tuple[list[str], str]:
+    """Argument of a trace, and what is to be put in its place; neither for the packaged trace."""
     if sha256 == file_sha256(default_trace_path()):
         return [], ""
     return [TRACE], f"{TRACE}: the file of {name}, SHA-256 {sha256}"
 
 
-def _settings(arch: Accelerator) -> tuple[str, dict[str, str]] | None:
+def settings_of(arch: Accelerator) -> tuple[str, dict[str, str]] | None:
     """Preset and keys that give a configuration, but for its name; None if they are many."""
     wanted = dict(_values(arch))
     best: tuple[str, dict[str, str]] | None = None
@@ -71,6 +71,11 @@ def _settings(arch: Accelerator) -> tuple[str, dict[str, str]] | None:
     except SpikexError:
         return None
     return best if dict(_values(again)) == wanted else None
+
+
+def set_words(changed: Mapping[str, str]) -> list[str]:
+    """Options that set keys."""
+    return [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
 
 
 def _values(arch: Accelerator) -> Iterator[tuple[str, Any]]:
@@ -99,7 +104,7 @@ def command_of_sweep(rows: Rows, keys: Sequence[str]) -> tuple[str, str]:
     if prod(map(len, axes.values())) * len(archs) * len(traces) != len(rows):
         return "", "the points are no grid: sweep --spec"
     names = {str(row.get("trace_sha256") or row["trace"]): str(row["trace"]) for row in rows}
-    ready = [_trace(one, names[one]) for one in traces]
+    ready = [trace_words(one, names[one]) for one in traces]
     words = ["spikex-sim", "sweep", *(word for found, _ in ready for word in found)]
     words += ["--arch", ",".join(archs)]
     words += [word for key, values in axes.items() for word in ("--grid", f"{key}={','.join(values)}")]

@@ -16,7 +16,7 @@ from spikex_sim.plots.table import is_chip
 from spikex_sim.report.chart import Chart
 from spikex_sim.report.escaping import escaped
 from spikex_sim.report.figures import known_areas
-from spikex_sim.report.markup import charted, command_block, details, shares
+from spikex_sim.report.markup import charted, command_block, details, repeated, shares
 from spikex_sim.report.reading import check_columns
 from spikex_sim.report.repeat import command_of_run
 from spikex_sim.report.section import Section
@@ -244,9 +244,8 @@ def provenance(results: SavedResults) -> Section:
     sources = results.content["energy_sources"]
     rows = [{"part": part, "source": source} for part, source in list(sources.items())[:MAX_SOURCES]]
     body = table([Column("part"), Column("source")], rows, "Sources of prices, leakage and areas")
-    again = command_block(command, remark) if command else f"<p>{escaped(remark)}</p>"
     return Section(
         "provenance",
         "Provenance",
-        f"<h3>To repeat it</h3>{again}{told}{details('Sources of energies and areas', body)}",
+        f"{repeated(command, remark)}{told}{details('Sources of energies and areas', body)}",
     )

@@ -15,7 +15,8 @@ from spikex_sim.plots.searched import ROLES, SHOWN, cost_rows
 from spikex_sim.plots.table import Row, number
 from spikex_sim.report.chart import INK, Chart, axis, is_far, points, upright_line
 from spikex_sim.report.escaping import chart_label, escaped
-from spikex_sim.report.markup import charted, details
+from spikex_sim.report.markup import charted, details, repeated
+from spikex_sim.report.repeat_searches import command_of_architectures, command_of_mapping
 from spikex_sim.report.run import cards
 from spikex_sim.report.section import Section
 from spikex_sim.report.table import Column, column_of, facts, number_text, table
@@ -81,7 +82,8 @@ def of_mapping(file: Path, charts: Sequence[Chart], pictures: Sequence[str]) -> 
     yield Section(
         "provenance",
         "Provenance",
-        facts(
+        repeated(*command_of_mapping(saved, file.parent))
+        + facts(
             [
                 ("Network", network.get("name")),
                 ("SHA-256 of the network", network.get("sha256")),
@@ -135,7 +137,8 @@ def of_architectures(file: Path, pictures: Sequence[str]) -> Iterator[Section]:
         "Configuration",
         table([Column("key"), Column("value")], settings, "All that decides the outcome"),
     )
-    yield Section("provenance", "Provenance", facts(found.versions.items()))
+    again = repeated(*command_of_architectures(found))
+    yield Section("provenance", "Provenance", again + facts(found.versions.items()))
 
 
 def _winner(found: ArchitectureFound) -> list[tuple[str, str, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 from spikex_sim.plots.files import read_rows
 from spikex_sim.report.chart import Chart
 from spikex_sim.report.escaping import escaped
-from spikex_sim.report.markup import charted, details
+from spikex_sim.report.markup import charted, details, repeated
 from spikex_sim.report.reading import read_evaluations
+from spikex_sim.report.repeat_searches import commands_of_evaluation
 from spikex_sim.report.run import cards
 from spikex_sim.report.section import Section
 from spikex_sim.report.table import column_of, facts, table
@@ -90,7 +91,8 @@ def _evaluation(file: Path, name: str, title: str, charts: Sequence[Chart]) -> I
     yield Section(
         f"{name}-provenance",
         "Provenance",
-        facts(
+        repeated(*commands_of_evaluation(content))
+        + facts(
             [
                 ("Network", network["name"]),
                 ("SHA-256 of the network", network["sha256"]),

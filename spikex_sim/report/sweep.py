@@ -25,7 +25,7 @@ from spikex_sim.plots.table import (
 )
 from spikex_sim.report.chart import INK, Chart, Names, axis, is_far, points
 from spikex_sim.report.escaping import chart_label, escaped
-from spikex_sim.report.markup import charted, command_block
+from spikex_sim.report.markup import charted, repeated
 from spikex_sim.report.reading import check_columns
 from spikex_sim.report.repeat import command_of_sweep
 from spikex_sim.report.section import Section
@@ -322,5 +322,4 @@ def _provenance(rows: Rows, keys: Sequence[str]) -> Section:
         for name in ("trace", "trace_sha256", "engine", "commit", "source_sha256")
         if name in rows[0]
     )
-    again = command_block(command, remark) if command else f"<p>{escaped(remark)}</p>"
-    return Section("provenance", "Provenance", f"<h3>To repeat it</h3>{again}{told}")
+    return Section("provenance", "Provenance", repeated(command, remark) + told)

@@ -85,17 +85,27 @@ class SavedResults(Results):
         ResultsError
             If it is none of this version, or of a machine that is not installed.
         """
-        config = plain(self.content["config"])
-        try:
-            options = options_of(config.get("scheduler"), FILE)
-        except ConfigError as exc:
-            raise ResultsError(str(exc)) from None
-        return validated(options, config, where=FILE, error=ResultsError, prefix="config")
+        return arch_of(plain(self.content["config"]), FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``results.json``."""
         content: dict[str, Any] = plain(self.content)
         return content
+
+
+def arch_of(config: Mapping[str, Any], where: str) -> Accelerator:
+    """Configuration that a file has.
+
+    Raises
+    ------
+    ResultsError
+        If it is none of this version, or of a machine that is not installed.
+    """
+    try:
+        options = options_of(str(config.get("scheduler")), where)
+    except ConfigError as exc:
+        raise ResultsError(str(exc)) from None
+    return validated(options, config, where=where, error=ResultsError, prefix="config")
 
 
 def load_results(path: str | os.PathLike[str]) -> SavedResults:

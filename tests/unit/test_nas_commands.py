@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from spikex_sim.core.errors import FigureError
 from spikex_sim.explore.nas.found import load_found
 from spikex_sim.explore.nas.macro import Macro
 from spikex_sim.plots import searched
+from spikex_sim.report.repeat_searches import command_of_architectures
 from spikex_sim.training import architecture
 
 pytestmark = pytest.mark.usefixtures("quiet_logger")
@@ -169,6 +171,33 @@ def _without(line: list[str], option: str) -> list[str]:
         at = line.index(option)
         line[at : at + 2] = []
     return line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*RANDOM, "--max-params", "900", "--seed", "3", "--kernel", "normalised"),
+        (*RANDOM, "--arch", "spikesim", "--same", "--space", "snasnet", "--batch", "9"),
+        (*RANDOM, "--score-channels", "2", "--repeats", "3"),
+        (*JOINT, "--sampler", "tpe", "--minimise", "latency_ms,area_mm2", "--constant", "skip"),
+        (*BASE, "--carry-score", "--max-latency-ms", "6.5", "--dataset", "cifar100"),
+        (*RANDOM, "--arch", "mine.yaml"),
+    ],
+    ids=["limit", "machine", "smaller", "joint", "paper", "file"],
+)  # fmt: skip
+def test_a_report_says_how_to_repeat_it(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    if "joint" in words:
+        pytest.importorskip("optuna")
+    Path("mine.yaml").write_text("base: spikesim\nname: mine\nimc: {crossbar: 32}\n")
+    run(capsys, *words)
+    command, remark = command_of_architectures(load_found("o"))
+    line = shlex.split(command.replace("--data DATA", "--data d.npz").replace("arch.yaml", "mine.yaml"))
+    assert line[0] == "spikex-sim" and ("arch.yaml" in remark) == ("mine.yaml" in words)
+    at = line.index("--out")
+    succeed(capsys, *line[1:at], *line[at + 2 :], "--out", "again")
+    first, again = (json.loads(Path(one, "nas.json").read_text()) for one in ("o", "again"))
+    for key in first.keys() - {"seconds"}:
+        assert first[key] == again[key], key
 
 
 class TestFolders:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,71 +216,6 @@ def test_very_many_points_are_thinned_but_for_the_front(
     assert front | {0, 3} == drawn
     assert f"Of 6 points {len(drawn)} are drawn" in one.text and "2 more in sweep.csv" in one.text
     assert sum(tag == "tr" and "data-row" in known for tag, known in one.elements) == 4
-
-
-# --- Commands that repeat -------------------------------------------------------------------------
-
-
-def command_in(page: Page) -> list[str]:
-    found = next(line for line in page.text.split("copy") if line.startswith("spikex-sim "))
-    return shlex.split(found.split("TRACE:")[0])
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["--tws", "3"],
-        ["--arch", "ptb", "--set", "array.rows=4", "--set", "memory.glb.bytes=40000"],
-        ["--arch", "arch.yaml", "--engine", "event"],
-        ["--set", "memory.glb.partition.ifmap=0.2", "--set", "memory.glb.partition.filter=0.7"],
-    ],
-    ids=["tws", "ptb", "file", "partition"],
-)
-def test_command_repeats_a_run(here: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
-    succeed(capsys, "run", "t.npz", *options, "--out", "one")
-    found = Page.of(sx.report("one"))
-    program, *words = command_in(found)
-    assert program == "spikex-sim" and words[:2] == ["run", "TRACE"]
-    succeed(capsys, *["t.npz" if word == "TRACE" else word for word in words], "--out", "two")
-    one, two = (sx.load_results(name).to_dict() for name in ("one", "two"))
-    for content in (one, two):
-        content["config"].pop("name")
-    assert all(one[key] == two[key] for key in ("config", "engine", "totals", "layers"))
-
-
-def test_command_of_the_packaged_trace_names_no_trace(tmp_path: Path) -> None:
-    from spikex_sim.data import default_trace_path
-    from spikex_sim.report.repeat import command_of_run
-
-    sx.simulate(sx.load_trace(default_trace_path())).save(tmp_path)
-    assert command_of_run(sx.load_results(tmp_path)) == ("spikex-sim run --arch spikex", "")
-
-
-def test_command_repeats_a_sweep(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    succeed(
-        capsys,
-        "sweep",
-        "t.npz",
-        "--grid",
-        "tws=2,3",
-        "--grid",
-        "array.rows=4,8",
-        "--arch",
-        "spikex,ptb",
-        "--out",
-        "one",
-    )
-    words = command_in(Page.of(sx.report("one")))[1:]
-    words = words[: words.index("and")] if "and" in words else words
-    succeed(capsys, *["t.npz" if word == "TRACE" else word for word in words], "--out", "two")
-    one, two = (list(csv.reader(Path(name, "sweep.csv").read_text().splitlines())) for name in ("one", "two"))
-    assert one == two and len(one) == 9
-
-
-def test_a_sweep_that_is_no_grid_has_no_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("study.yaml").write_text("zip: [{tws: [2, 5], array.rows: [4, 8]}]\n")
-    succeed(capsys, "sweep", "t.npz", "--spec", "study.yaml", "--out", "one")
-    assert "the points are no grid" in Page.of(sx.report("one")).text
 
 
 # --- One file, safe ---------------------------------------------------------------------------------

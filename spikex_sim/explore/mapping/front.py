@@ -160,6 +160,12 @@ def budgets_of(text: str, bound: int) -> list[Budget] | None:
     return given
 
 
+def ladder(least: int, costs: Sequence[int]) -> list[int]:
+    """Budgets that ``auto`` tries over a least area, in cells; ``costs`` are those of the types."""
+    step = max(1, gcd(*costs))
+    return [least + least * percent // 100 // step * step for percent in LADDER]
+
+
 def front(
     starts: Sequence[Mapping], objective: str, effort: Effort, budgets: Sequence[Budget] | None, kept: Kept,
     deadline: Deadline, progress: Progress = silent,
@@ -191,7 +197,7 @@ def front(
     list of Point
         By budget, ascending.
     """
-    least, step = starts[0].area, max(1, gcd(*(one.cost for one in starts[0].pool.types)))
+    least = starts[0].area
     alone = replace(effort, jobs=1)
 
     def found(cells: Sequence[int | None], left: int, total: int) -> list[tuple[Mapping, Stage]]:
@@ -215,7 +221,7 @@ def front(
     total = 2 + len(LADDER)
     ends = found([least, None], total, total)
     widest = ends[1][0].area
-    middle = [least + least * percent // 100 // step * step for percent in LADDER]
+    middle = ladder(least, [one.cost for one in starts[0].pool.types])
     cells = [one for one in dict.fromkeys(middle) if least < one < widest]
     rungs = found(cells, len(cells), total)
     points = _points([least, *cells, None], [ends[0], *rungs, ends[1]])

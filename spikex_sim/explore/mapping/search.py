@@ -205,7 +205,7 @@ def _staged(
     if freeze == "types":
         starts = (replace(starts[0], pool=frozen(pool, starts[0])),)
     mapping, within = least_within(starts, objective, effort, cells, deadline)
-    return Mapped(mapping, (stage, within))
+    return Mapped(mapping, (stage, replace(within, freeze=freeze)))
 
 
 def _front(
