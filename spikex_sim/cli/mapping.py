@@ -27,6 +27,32 @@ Source = Annotated[
     str,
     typer.Argument(help="Network: JSON, edge list, GraphML, NIR or trace file, or gen:A.", metavar="NETWORK"),
 ]
+PoolName = Annotated[
+    str | None,
+    typer.Option(
+        "--pool",
+        help="Crossbars: table2, 16x16, table2x8 or a file.",
+        metavar="NAME|FILE",
+        autocompletion=completing(lambda: ["table2", "16x16", "table2x8"]),
+    ),
+]
+Mesh = Annotated[str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")]
+Splits = Annotated[
+    bool | None,
+    typer.Option(
+        "--split/--no-split",
+        help="Neurons of too many inputs become parts; default: those of traces and NIR files.",
+        show_default=False,
+    ),
+]
+Profile = Annotated[
+    Path | None,
+    typer.Option("--profile", help="Samples that spikes are counted on.", metavar="TRACE|FOLDER"),
+]
+ProfileShare = Annotated[
+    float | None,
+    typer.Option("--profile-share", help="Share of them that is counted; default: 0.01.", metavar="F"),
+]
 Inputs = Annotated[
     str | None,
     typer.Option("--inputs", help="Whether nodes without sources take columns.", metavar="mapped|external"),
@@ -39,13 +65,7 @@ Layers = Annotated[
 
 def map_network(
     network: Source,
-    pool: Annotated[
-        str | None,
-        typer.Option(
-            "--pool", help="Crossbars: table2, 16x16, table2x8 or a file.", metavar="NAME|FILE",
-            autocompletion=completing(lambda: ["table2", "16x16", "table2x8"]),
-        ),
-    ] = None,
+    pool: PoolName = None,
     objective: Annotated[
         str,
         typer.Option("--objective", help="Made small after the area.", metavar="area|routes|packets"),
@@ -87,25 +107,10 @@ def map_network(
         str | None,
         typer.Option("--pareto", help="Several of these, and what each gives.", metavar="auto|N1,N2,..."),
     ] = None,
-    mesh: Annotated[
-        str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
-    ] = None,
-    split: Annotated[
-        bool | None,
-        typer.Option(
-            "--split/--no-split",
-            help="Neurons of too many inputs become parts; default: those of traces and NIR files.",
-            show_default=False,
-        ),
-    ] = None,
-    profile: Annotated[
-        Path | None,
-        typer.Option("--profile", help="Samples that spikes are counted on.", metavar="TRACE|FOLDER"),
-    ] = None,
-    profile_share: Annotated[
-        float | None,
-        typer.Option("--profile-share", help="Share of them that is counted; default: 0.01.", metavar="F"),
-    ] = None,
+    mesh: Mesh = None,
+    split: Splits = None,
+    profile: Profile = None,
+    profile_share: ProfileShare = None,
     inputs: Inputs = None,
     keep_zeros: KeepZeros = False,
     layers: Layers = None,

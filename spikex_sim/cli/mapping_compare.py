@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spikex_sim.cli.mapping import Inputs, KeepZeros, Layers, Source
+from spikex_sim.cli.mapping import (
+    Inputs,
+    KeepZeros,
+    Layers,
+    Mesh,
+    PoolName,
+    Profile,
+    ProfileShare,
+    Source,
+    Splits,
+)
 from spikex_sim.cli.options import Out, completing, wrote
 
 if TYPE_CHECKING:
@@ -24,13 +34,7 @@ FILE = "compare.sqlite"
 
 def map_compare(
     network: Source,
-    pool: Annotated[
-        str | None,
-        typer.Option(
-            "--pool", help="Crossbars: table2, 16x16, table2x8 or a file.", metavar="NAME|FILE",
-            autocompletion=completing(lambda: ["table2", "16x16", "table2x8"]),
-        ),
-    ] = None,
+    pool: PoolName = None,
     objective: Annotated[
         str,
         typer.Option("--objective", help="How far annealing goes.", metavar="area|routes|packets"),
@@ -48,25 +52,10 @@ def map_compare(
     restarts: Annotated[int, typer.Option("--restarts", help="Runs of the area stage.", metavar="N")] = 3,
     seed: Annotated[int, typer.Option("--seed", help="Of the first run.", metavar="N")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", help="Ways at a time.", metavar="N")] = 1,
-    mesh: Annotated[
-        str | None, typer.Option("--mesh", help="Place the crossbars.", metavar="auto|ROWSxCOLS")
-    ] = None,
-    split: Annotated[
-        bool | None,
-        typer.Option(
-            "--split/--no-split",
-            help="Neurons of too many inputs become parts; default: those of traces and NIR files.",
-            show_default=False,
-        ),
-    ] = None,
-    profile: Annotated[
-        Path | None,
-        typer.Option("--profile", help="Samples that spikes are counted on.", metavar="TRACE|FOLDER"),
-    ] = None,
-    profile_share: Annotated[
-        float | None,
-        typer.Option("--profile-share", help="Share of them that is counted; default: 0.01.", metavar="F"),
-    ] = None,
+    mesh: Mesh = None,
+    split: Splits = None,
+    profile: Profile = None,
+    profile_share: ProfileShare = None,
     inputs: Inputs = None,
     keep_zeros: KeepZeros = False,
     layers: Layers = None,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from spikex_sim.core.errors import ResultsError
+from spikex_sim.explore.documents import json_of
 from spikex_sim.explore.evaluation import SCHEMA
 from spikex_sim.plots.files import FIELDS, MAX_BYTES
 from spikex_sim.plots.table import MOST, Rows
-from spikex_sim.trace.npyzip import open_regular
 
 
 def check_columns(rows: Rows, table: str, where: str) -> None:
@@ -37,13 +36,7 @@ def read_evaluations(file: Path) -> dict[str, Any]:
         If it cannot be read, is of another version, or lacks something.
     """
     where = str(file)
-    with open_regular(file, MAX_BYTES, ResultsError) as raw:
-        text = raw.read(MAX_BYTES)
-    try:
-        content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as exc:
-        told = "nested too deep" if isinstance(exc, RecursionError) else exc
-        raise ResultsError(f"is not what evaluate writes: {told}", where=where) from None
+    content = json_of(file, "what evaluate writes", MAX_BYTES)
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise ResultsError(
@@ -104,7 +97,3 @@ def _found(content: Any, path: list[str], where: str, whole: str) -> Iterator[An
 
 def _is_finite(value: Any) -> bool:
     return not isinstance(value, int | float) or 0 <= value <= MOST
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")

@@ -89,6 +89,37 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(message or "is not valid YAML", where=shortened(where)) from None
 
 
+def yaml_text(path: Path, what: str, where: str, missing: str = "no such file") -> str:
+    """Text of a YAML file that holds so much.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What it ought to be.
+    where : str
+        What messages name.
+    missing : str
+        What is said where it is not there.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there, too large or no text.
+    """
+    where = shortened(where)
+    try:
+        if not path.is_file():
+            raise ConfigError(missing, where=where)
+        if path.stat().st_size > MAX_YAML_BYTES:
+            raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no {what}", where=where)
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"cannot be read: {reason}", where=where) from None
+
+
 def preset_names() -> list[str]:
     """Names of the accelerator presets that ship with the package."""
     return list(_preset_names())
@@ -250,19 +281,8 @@ def _resolve(arch: str, depth: int) -> tuple[dict[str, Any], dict[str, Any], str
 
 
 def _read_file(arch: str, presets: list[str]) -> str:
-    path = Path(arch)
-    try:
-        if not path.is_file():
-            raise ConfigError(
-                f"no such preset ({', '.join(presets)}) and no such file{closest_path(arch, presets)}",
-                where=f"arch {shortened(arch)}",
-            )
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no configuration", where=arch)
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"cannot be read: {reason}", where=f"arch {shortened(arch)}") from None
+    missing = f"no such preset ({', '.join(presets)}) and no such file{closest_path(arch, presets)}"
+    return yaml_text(Path(arch), "configuration", f"arch {arch}", missing)
 
 
 def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import closest, closest_path
-from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml
+from spikex_sim.spec.load import parse_yaml, yaml_text
 from spikex_sim.spec.validation import MAX_SHOWN, validated
 from spikex_sim.spec.workload import Layer, Neuron
 
@@ -267,16 +267,6 @@ def load_network(name: str | Path) -> Network:
     if str(name) in presets:
         text = (resources.files("spikex_sim.spec") / "networks" / f"{name}.yaml").read_text("utf-8")
     else:
-        path = Path(name)
-        try:
-            if not path.is_file():
-                raise ConfigError(
-                    f"no such preset ({', '.join(presets)}) and no such file{closest_path(name, presets)}",
-                    where=f"network {name}",
-                )
-            if path.stat().st_size > MAX_YAML_BYTES:
-                raise ConfigError("is too large for a network description", where=str(name))
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as exc:
-            raise ConfigError(f"cannot be read: {exc}", where=str(name)) from None
+        missing = f"no such preset ({', '.join(presets)}) and no such file{closest_path(name, presets)}"
+        text = yaml_text(Path(name), "description of a network", f"network {name}", missing)
     return validated(Network, parse_yaml(text, str(name)), where=str(name), error=ConfigError)

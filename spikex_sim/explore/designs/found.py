@@ -6,20 +6,17 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from spikex_sim.core.counts import MOST
-from spikex_sim.core.errors import ResultsError
 from spikex_sim.core.files import csv_text
 from spikex_sim.core.frames import frame
+from spikex_sim.explore.documents import load_document
 from spikex_sim.explore.sweeps.table import SweepTable
-from spikex_sim.spec.validation import validated
-from spikex_sim.trace.npyzip import open_regular
 
 JSON_FILE, CSV_FILE = "explore.json", "explore.csv"
-MOST_BYTES = 1 << 28
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Text = Annotated[str, Field(max_length=1000)]
@@ -219,16 +216,7 @@ def load_exploration(path: str | Path) -> Exploration:
     ResultsError
         If it is missing, damaged or of another layout; names the file and the key.
     """
-    file = Path(path)
-    file = file / JSON_FILE if file.is_dir() else file
-    with open_regular(file, MOST_BYTES, ResultsError) as raw:
-        text = raw.read(MOST_BYTES)
-    try:
-        content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
-        return validated(Exploration, content, where=str(file), error=ResultsError)
-    except (ValueError, RecursionError) as exc:
-        told = "nested too deep" if isinstance(exc, RecursionError) else exc
-        raise ResultsError(f"is not what an exploration found: {told}", where=str(file)) from None
+    return load_document(Exploration, path, JSON_FILE, "what an exploration found")
 
 
 def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +226,3 @@ def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     return "/".join(map(str, value)) if isinstance(value, list) else value
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")

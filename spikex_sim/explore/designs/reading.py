@@ -15,7 +15,7 @@ from spikex_sim.core.frozen import FrozenMap
 from spikex_sim.core.hints import closest, closest_path, one_of
 from spikex_sim.explore.designs.space import ARCH, Key, Space, check_cases, same
 from spikex_sim.explore.sweeps.grid import MAX_POINTS
-from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml, shortened
+from spikex_sim.spec.load import parse_yaml, shortened, yaml_text
 
 KINDS = ("values", "powers", "low")
 """What says which values a key may have; one of them has to."""
@@ -33,15 +33,7 @@ def load_space(path: str | Path) -> Space:
         Naming the file and the key.
     """
     path, where = Path(path), shortened(str(path))
-    try:
-        if not path.is_file():
-            raise ConfigError(f"no such file{closest_path(path)}", where=where)
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no space", where=where)
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"cannot be read: {reason}", where=where) from None
+    text = yaml_text(path, "space", where, f"no such file{closest_path(path)}")
     said = parse_yaml(text, where)
     if not isinstance(said, dict):
         raise ConfigError("must be a mapping with keys, and with set for what is fixed", where=where)

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,16 +19,14 @@ from pydantic import (
 )
 
 from spikex_sim.core.counts import MOST
-from spikex_sim.core.errors import ConfigError, ResultsError
+from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.files import csv_text, write_files
+from spikex_sim.explore.documents import load_document
 from spikex_sim.explore.nas.cells import Cell, space_of
 from spikex_sim.explore.nas.constraints import UNITS
 from spikex_sim.explore.nas.costs import Costs as Numbers
-from spikex_sim.spec.validation import validated
-from spikex_sim.trace.npyzip import open_regular
 
 JSON_FILE, CSV_FILE, STORE_FILE = "nas.json", "nas.csv", "nas.sqlite"
-MOST_BYTES = 1 << 28
 _MINUS = "-inf"
 _LARGEST = sys.float_info.max
 
@@ -263,17 +261,4 @@ def load_found(path: str | Path) -> ArchitectureFound:
     ResultsError
         If it is missing, damaged or of another layout; names the file and the key.
     """
-    file = Path(path)
-    file = file / JSON_FILE if file.is_dir() else file
-    with open_regular(file, MOST_BYTES, ResultsError) as raw:
-        text = raw.read(MOST_BYTES)
-    try:
-        content = json.loads(text.decode("utf-8"), parse_constant=_refuse)
-        return validated(ArchitectureFound, content, where=str(file), error=ResultsError)
-    except (ValueError, RecursionError) as exc:
-        told = "nested too deep" if isinstance(exc, RecursionError) else exc
-        raise ResultsError(f"is not what a search found: {told}", where=str(file)) from None
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    return load_document(ArchitectureFound, path, JSON_FILE, "what a search found")

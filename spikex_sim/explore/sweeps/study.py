@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from spikex_sim.core.errors import ConfigError
 from spikex_sim.core.hints import closest_path
 from spikex_sim.explore.sweeps.grid import points
-from spikex_sim.spec.load import MAX_YAML_BYTES, parse_yaml, preset_names, shortened
+from spikex_sim.spec.load import parse_yaml, preset_names, shortened, yaml_text
 from spikex_sim.spec.validation import validated
 
 
@@ -52,15 +52,7 @@ def load_study(path: str | Path) -> Study:
         Naming the file and the key.
     """
     path, where = Path(path), shortened(str(path))
-    try:
-        if not path.is_file():
-            raise ConfigError(f"no such file{closest_path(path)}", where=where)
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(f"larger than {MAX_YAML_BYTES} bytes, this is no sweep", where=where)
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"cannot be read: {reason}", where=where) from None
+    text = yaml_text(path, "sweep", where, f"no such file{closest_path(path)}")
     study = validated(Study, parse_yaml(text, where), where=where, error=ConfigError)
     points(study.product, study.zip, where)
     presets = preset_names()
