@@ -211,7 +211,9 @@ def _against(name: str, label: str, per: float, rows: Mapping[int, Row], network
         "yaxis": axis("Fitness", rangemode="normal"),
         "shapes": [] if limit is None else [upright_line(per * float(limit), "limit")],
     }
-    return Chart(f"Fitness against {label.split(' (', maxsplit=1)[0].lower()}", data, layout, linked=True)
+    cost = label.split(" (", maxsplit=1)[0]
+    title = f"Fitness against {cost if cost.isupper() else cost.lower()}"
+    return Chart(title, data, layout, linked=True)
 
 
 def _leaves(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -214,4 +214,4 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number_text(value)
-    return escaped("–" if value is None else value)
+    return escaped("–" if value in (None, "") else value)
