@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from examples import scaled
 
 pytest.register_assert_rewrite("comparison", "spikex_sim.testing.kit")
 
+GC_THRESHOLD = 10_000
+"""Objects between searches for garbage."""
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 settings.register_profile(
@@ -39,6 +42,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         from spikex_sim.run.simulate import prepare
 
         prepare()
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and compiled kernels are many objects and no garbage: do not search them for it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
 
 
 @pytest.fixture

@@ -30,3 +30,7 @@ def in_turn(cases: Iterable[Any], others: tuple[Any, ...] = (1, 2)) -> list[Any]
         for at, case in enumerate(cases)
         for which, other in enumerate(others)
     ]
+
+
+THIRDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+"""Where a third of some cases begins, for ``parametrize``; the first third is fast."""

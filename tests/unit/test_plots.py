@@ -19,7 +19,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from examples import in_turn
+from examples import THIRDS, in_turn
 from spikex_sim import plots
 from spikex_sim.__main__ import main
 from spikex_sim.core.errors import FigureError
@@ -254,11 +254,11 @@ def test_nothing_is_cut_off(name: str, count: int) -> None:
     assert pixels.shape[1] == pytest.approx(300 * figure.get_figwidth(), abs=1)
 
 
-def hashes() -> list[str]:
-    """Of every figure; as PDF and PNG, which take long, of some."""
+def hashes(third: int) -> list[str]:
+    """Of every third figure; as PDF and PNG, which take long, of some."""
     files = [
         plots.file_bytes(draw(rows)[0], form)
-        for name, (draw, rows) in FUNCTIONS.items()
+        for name, (draw, rows) in list(FUNCTIONS.items())[third::3]
         for form in FORMATS
         if form == "svg" or name in ("stalls", "pareto", "raster")
     ]
@@ -267,11 +267,12 @@ def hashes() -> list[str]:
     return [sha256(file).hexdigest() for file in files]
 
 
-def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
+@pytest.mark.parametrize("third", THIRDS)
+def test_same_rows_give_the_same_bytes_here_and_in_another_process(third: int) -> None:
     script = (
         "import matplotlib, test_plots\n"
         "matplotlib.rcParams.update({'font.size': 20, 'svg.hashsalt': 'other', 'axes.grid': True})\n"
-        "print(*test_plots.hashes())\n"
+        f"print(*test_plots.hashes({third}))\n"
     )
     folder = Path(__file__).parent
     path = os.pathsep.join([str(folder), str(folder.parent)])
@@ -280,9 +281,9 @@ def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
         env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": path}, capture_output=True, text=True,
         check=True, timeout=300,
     )  # fmt: skip
-    once = hashes()
+    once = hashes(third)
     assert once == done.stdout.split()
-    assert len(set(once)) == len(FUNCTIONS) + 6
+    assert len(set(once)) == len(once) >= len(FUNCTIONS) // 3
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

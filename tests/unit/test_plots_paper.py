@@ -17,7 +17,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from drawn_texts import drawn_texts, misplaced
-from examples import in_turn
+from examples import THIRDS, in_turn
 from paper_rows import (
     COMPONENTS,
     CONFIGURATIONS,
@@ -144,16 +144,17 @@ def test_figure_is_drawn_into_given_axes(name: str) -> None:
         PAPER_FIGURES[name](ROWS[name], ax=figure.subplots(1, count + 1))
 
 
-def hashes() -> list[str]:
-    files = [plots.file_bytes(draw(name, rows)[0], "svg") for name, rows in ROWS.items()]
+def hashes(third: int) -> list[str]:
+    files = [plots.file_bytes(draw(name, rows)[0], "svg") for name, rows in list(ROWS.items())[third::3]]
     return [sha256(file).hexdigest() for file in files]
 
 
-def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
+@pytest.mark.parametrize("third", THIRDS)
+def test_same_rows_give_the_same_bytes_here_and_in_another_process(third: int) -> None:
     script = (
         "import matplotlib, test_plots_paper\n"
         "matplotlib.rcParams['font.size'] = 20\n"
-        "print(*test_plots_paper.hashes())\n"
+        f"print(*test_plots_paper.hashes({third}))\n"
     )
     folder = Path(__file__).parent
     path = os.pathsep.join([str(folder), str(folder.parent)])
@@ -162,9 +163,9 @@ def test_same_rows_give_the_same_bytes_here_and_in_another_process() -> None:
         env=os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": path}, capture_output=True, text=True,
         check=True, timeout=300,
     )  # fmt: skip
-    once = hashes()
+    once = hashes(third)
     assert once == done.stdout.split()
-    assert len(set(once)) == len(ROWS)
+    assert len(set(once)) == len(once) >= len(ROWS) // 3
 
 
 def test_fonts_are_inside_the_file() -> None:
@@ -343,8 +344,11 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_rows_from_a_file_draw_the_same(studies: Path) -> None:
-    for drawing in drawings_of(studies):
+@pytest.mark.parametrize("third", THIRDS)
+def test_rows_from_a_file_draw_the_same(studies: Path, third: int) -> None:
+    drawings = drawings_of(studies)
+    assert len(drawings) == len(ROWS)
+    for drawing in drawings[third::3]:
         figure, _ = draw(drawing.name, ROWS[drawing.name])
         style = plots.columns(1)
         assert drawing.files(("svg",), style) == {f"{drawing.name}.svg": plots.file_bytes(figure, "svg")}

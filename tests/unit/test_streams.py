@@ -35,7 +35,7 @@ def test_notices_go_to_standard_error(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notice = logging.getLogger("spikex_sim").warning
-    monkeypatch.setattr("spikex_sim.run.simulate.prepare", lambda: notice("compiling %s", "all"))
+    monkeypatch.setattr("spikex_sim.run.simulate.prepare", lambda *_: notice("compiling %s", "all"))
     outcome = spikex(capsys, "run", "t.npz")
     assert outcome.code == 0
     assert outcome.err == "spikex-sim: compiling all\n"
