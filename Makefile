@@ -66,8 +66,8 @@ figures: $(VENV)/.runtime
 	for folder in run compare sweep rates traces/rate-0.05.npz; do \
 	  $(BIN)/spikex-sim plot $(FIGURES)/$$folder --format pdf,png,svg --columns $(COLUMNS) || exit; done
 
-# Kernels are compiled once here, not once in every test process. A third of the examples of property tests are tried; test-slow tries all.
-test: export SPIKEX_EXAMPLES ?= 0.35
+# Kernels are compiled once here, not once in every test process. A quarter of the examples of property tests are tried; test-slow tries all.
+test: export SPIKEX_EXAMPLES ?= 0.25
 test: $(VENV)/.dev
 	@$(BIN)/python -c 'from spikex_sim.run.simulate import prepare; prepare()'
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

@@ -20,6 +20,9 @@ pytest.register_assert_rewrite("comparison", "spikex_sim.testing.kit")
 
 GC_THRESHOLD = 10_000
 """Objects between searches for garbage."""
+TESTS_A_FREEZE = 300
+BEGUN = pytest.StashKey[int]()
+"""Tests that a process has begun."""
 SLOW_IS_FINE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 settings.register_profile(
@@ -45,10 +48,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Ten thousand tests and compiled kernels are many objects and no garbage: do not search them for it."""
+    """Ten thousand tests are many objects and no garbage: do not search them for it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Nor what has been compiled, loaded and kept by now."""
+    item.session.stash[BEGUN] = item.session.stash.get(BEGUN, 0) + 1
+    if item.session.stash[BEGUN] % TESTS_A_FREEZE == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
