@@ -73,9 +73,12 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	$(MAKE) --no-print-directory test-kernels
 
+# Those with bounds checks are compiled beside the tests without JIT.
+CHECKED = NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-boundscheck $(BIN)/python
 test-kernels: $(VENV)/.dev
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-boundscheck $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels
+	$(CHECKED) -c 'from spikex_sim.run.simulate import prepare; prepare()' & \
+	  NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m kernels && wait
+	$(CHECKED) -m pytest -n $(WORKERS) -q -m kernels
 
 test-rtl: $(VENV)/.dev
 	@command -v iverilog >/dev/null || { echo "make: iverilog not found; on Debian: apt-get install iverilog"; exit 1; }
