@@ -30,6 +30,7 @@ STAGE_COLUMNS = (
     "bound_name",
     "gap",
     "area_budget",
+    "freeze",
     "seed",
     "steps",
     "restarts",
